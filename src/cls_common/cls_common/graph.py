@@ -1,0 +1,144 @@
+"""The one description of the node graph: which processes, with which parameters. No ROS here.
+
+`launch/*.launch.py` and `./cls up` both start what `describe` returns, so the two can't drift.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from .comms import MODES
+from .errors import UserError
+
+BRAINS = ('cls',)
+# Loopback only and shared memory large enough for images: set as FASTRTPS_DEFAULT_PROFILES_FILE by whoever starts.
+DDS_PROFILE = 'fastdds.xml'
+
+
+@dataclass(frozen=True)
+class Process:
+    """One node as an operating system process.
+
+    Attributes:
+        name: node name, equal to the executable's.
+        package: ROS package that holds it.
+        parameters: by dotted name; what stands in `parameter_files` loses against these.
+        parameter_files: names in `config/`, or paths; later ones win.
+        nice: niceness; training gives way to the control loop.
+    """
+
+    name: str
+    package: str
+    parameters: dict[str, Any] = field(default_factory=dict)
+    parameter_files: tuple[str, ...] = ()
+    nice: int = 0
+
+    @property
+    def module(self) -> str:
+        """Python module whose `main()` is the node."""
+        return f'{self.package}.nodes.{self.name}'
+
+
+@dataclass(frozen=True, kw_only=True)
+class GraphOptions:
+    """What a user may choose, in the words of the launch arguments.
+
+    Attributes:
+        robot: 'sim', 'square', 'pan_tilt' or 'gym:ID'.
+        brain: which composition of learner nodes.
+        model: name of the model folder; created where it is missing.
+        mode: manual, random, curiosity or follow; empty: manual on hardware, curiosity in simulation.
+        encoder: by name; empty: the model's own, or the robot's default for a new one.
+        preset: name of a file in config/presets/, for a new model.
+        port, camera: of the hardware; camera is an index, path, video file or folder of images.
+        scene: which simulated scene; -1: as the parameter file says.
+        lock_step: simulator gives one image for each action.
+        seed: of simulation, networks and exploration; -1: drawn. Implies one thread.
+        steps: wake steps of this run after which fast_learner stops; 0: no end.
+        save_frames: keep a JPEG before and after each action.
+        params_file: path of a parameter file that wins over ours.
+    """
+
+    robot: str = 'sim'
+    brain: str = 'cls'
+    model: str = 'default'
+    models_dir: str = 'models'
+    mode: str = ''
+    encoder: str = ''
+    preset: str = ''
+    port: str = ''
+    camera: str = ''
+    scene: int = -1
+    lock_step: bool = False
+    seed: int = -1
+    steps: int = 0
+    save_frames: bool = False
+    params_file: str = ''
+
+    def __post_init__(self) -> None:
+        if self.robot not in ('sim', 'square', 'pan_tilt') and not self.robot.startswith('gym:'):
+            raise UserError(f'unknown robot {self.robot!r}', expected='sim, square, pan_tilt or gym:ID')
+        if self.brain not in BRAINS:
+            raise UserError(f'unknown brain {self.brain!r}', expected=' or '.join(BRAINS))
+        if self.mode and self.mode not in MODES:
+            raise UserError(f'unknown mode {self.mode!r}', expected=' or '.join(MODES))
+
+    @property
+    def simulated(self) -> bool:
+        """Whether the robot is simulated."""
+        return self.robot != 'pan_tilt'
+
+    @property
+    def deployment(self) -> str:
+        """Name of the parameter file in config/."""
+        return 'sim.param.yaml' if self.simulated else 'pan_tilt.param.yaml'
+
+
+def describe_body(options: GraphOptions) -> list[Process]:
+    """The robot's own processes: a simulator, or camera and servo driver."""
+    files = _files(options)
+    if options.simulated:
+        parameters: dict[str, Any] = {'robot': options.robot, 'lock_step': options.lock_step}
+        if options.scene >= 0:
+            parameters['scene'] = options.scene
+        if options.seed >= 0:
+            parameters['seed'] = options.seed
+        return [Process('simulator', 'cls_sim', parameters, files)]
+    camera = {'source': options.camera} if options.camera else {}
+    driver = {'port': options.port} if options.port else {}
+    return [
+        Process('camera', 'cls_perception', camera, files),
+        Process('servo_driver', 'cls_servo_driver', driver, files),
+    ]
+
+
+def describe_brain(options: GraphOptions) -> list[Process]:
+    """The processes of the brain, the same for every robot."""
+    files = _files(options)
+    threads = {'threads': 1} if options.seed >= 0 else {}
+    seed = {'seed': options.seed} if options.seed >= 0 else {}
+    model = {'model': options.model, 'models_dir': options.models_dir}
+    encoder = {**model, **threads, 'reliable_images': options.lock_step}
+    if options.encoder:
+        encoder['encoder'] = options.encoder
+    if options.seed >= 0:
+        encoder['seed'] = options.seed
+    fast: dict[str, Any] = {**threads, 'max_steps': options.steps}
+    if options.mode:
+        fast['mode'] = options.mode
+    slow: dict[str, Any] = {**model, **threads, **seed, 'save_frames': options.save_frames}
+    if options.preset:
+        slow['preset'] = options.preset
+    return [
+        Process('encoder', 'cls_perception', encoder, files),
+        Process('fast_learner', 'cls_learning', fast, files),
+        Process('slow_learner', 'cls_learning', slow, files, nice=19),
+    ]
+
+
+def describe(options: GraphOptions) -> list[Process]:
+    """Everything: body and brain."""
+    return describe_body(options) + describe_brain(options)
+
+
+def _files(options: GraphOptions) -> tuple[str, ...]:
+    return (options.deployment, options.params_file) if options.params_file else (options.deployment,)

@@ -1,0 +1,96 @@
+"""Between ROS messages and the plain types of this package."""
+
+import array
+from typing import Any
+
+import numpy as np
+from builtin_interfaces.msg import Time
+from numpy.typing import ArrayLike, NDArray
+from sensor_msgs.msg import Image as ImageMessage
+
+from cls_interfaces.msg import ActionChannel
+from cls_interfaces.msg import RobotInfo as RobotInfoMessage
+
+from .. import images
+from ..robot import Channel, Kind, RobotInfo
+
+try:
+    from cv_bridge import CvBridge
+except ImportError:  # not on PyPI for ROS 2; beside an installed ROS it is used
+    CvBridge = None
+
+
+def to_time(nanoseconds: int) -> Time:
+    """Returns a stamp from ns since the epoch of its clock."""
+    return Time(sec=nanoseconds // 1_000_000_000, nanosec=nanoseconds % 1_000_000_000)
+
+
+def to_nanoseconds(stamp: Time) -> int:
+    """Returns ns since the epoch of the stamp's clock."""
+    return int(stamp.sec) * 1_000_000_000 + int(stamp.nanosec)
+
+
+def to_floats(values: ArrayLike, kind: str = 'f') -> 'array.array[float]':
+    """Returns one buffer copy for a float32[] ('f') or float64[] ('d') field."""
+    return array.array(kind, np.ascontiguousarray(values, np.float32 if kind == 'f' else np.float64).tobytes())
+
+
+def to_bytes(data: bytes) -> 'array.array[int]':
+    """Returns one buffer copy for a uint8[] field (a list takes a hundred times as long)."""
+    return array.array('B', data)
+
+
+def to_array(values: Any, dtype: Any = np.float32) -> NDArray[Any]:
+    """Reads a numeric array field without a copy where it is a buffer."""
+    return np.asarray(values, dtype)
+
+
+def to_image(rgb: images.Image, stamp: Time, frame_id: str) -> ImageMessage:
+    """Makes an rgb8 message from uint8 (H, W, 3)."""
+    rgb = images.check_rgb(rgb)
+    height, width, _ = rgb.shape
+    message = ImageMessage(height=height, width=width, encoding='rgb8', step=3 * width, is_bigendian=0)
+    message.header.stamp = stamp
+    message.header.frame_id = frame_id
+    message.data = array.array('B', rgb.tobytes())
+    return message
+
+
+def from_image(message: ImageMessage) -> images.Image:
+    """Reads an image message to uint8 (H, W, 3) RGB; raises UserError where it can't be."""
+    if CvBridge is not None and message.encoding in ('rgb8', 'bgr8', 'mono8'):
+        return np.ascontiguousarray(CvBridge().imgmsg_to_cv2(message, 'rgb8'))
+    return images.to_rgb(memoryview(message.data), message.height, message.width, message.encoding, message.step)
+
+
+def to_robot_info(info: RobotInfo, stamp: Time) -> RobotInfoMessage:
+    """Makes the message of a robot's description."""
+    message = RobotInfoMessage(
+        name=info.name,
+        modalities=list(info.modalities),
+        channels=[
+            ActionChannel(name=c.name, kind=int(c.kind), unit=c.unit, low=float(c.low), high=float(c.high))
+            for c in info.channels
+        ],
+        joint_names=list(info.joint_names),
+        joint_low=to_floats(info.joint_low, 'd'),
+        joint_high=to_floats(info.joint_high, 'd'),
+        settle_time=float(info.settle_time),
+        lock_step=info.lock_step,
+    )
+    message.header.stamp = stamp
+    return message
+
+
+def from_robot_info(message: RobotInfoMessage) -> RobotInfo:
+    """Reads a robot's description; raises UserError where it contradicts itself."""
+    return RobotInfo(
+        name=message.name,
+        modalities=tuple(message.modalities),
+        channels=tuple(Channel(c.name, Kind(c.kind), c.unit, c.low, c.high) for c in message.channels),
+        joint_names=tuple(message.joint_names),
+        joint_low=tuple(message.joint_low),
+        joint_high=tuple(message.joint_high),
+        settle_time=message.settle_time,
+        lock_step=message.lock_step,
+    )

@@ -1,0 +1,61 @@
+"""Declares a settings class on a node: every leaf with description, limits and read-only flag."""
+
+from typing import Any, TypeVar
+
+from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
+from rclpy.node import Node
+
+from ..errors import UserError
+from ..settings import Settings
+
+S = TypeVar('S', bound=Settings)
+# Declared by rclpy itself or by qos_overriding_options, not by us.
+_FOREIGN = ('use_sim_time', 'start_type_description_service', 'qos_overrides.')
+_INT_MAX, _FLOAT_MAX = 2**62, 1e300
+
+
+def overrides(node: Node) -> dict[str, Any]:
+    """Returns what files and command line set for this node, by dotted name, ROS's own names left out."""
+    return {
+        name: parameter.value
+        for name, parameter in node._parameter_overrides.items()
+        if not name.startswith(_FOREIGN)
+    }
+
+
+def declare(node: Node, settings_class: type[S], defaults: dict[str, Any] | None = None) -> S:
+    """Declares every leaf and returns the settings in force.
+
+    Args:
+        defaults: values by dotted name that stand in for the class's own defaults.
+
+    Raises:
+        UserError: an override names no parameter (ROS itself would ignore it in silence), or its value is refused.
+    """
+    values = {**(defaults or {}), **overrides(node)}
+    settings = settings_class.from_flat(values)
+    flat = settings.to_flat()
+    for name, field in settings_class.leaves():
+        node.declare_parameter(name, flat[name], _descriptor(field.metadata, type(field.default)), ignore_override=True)
+    return settings
+
+
+def _descriptor(metadata: Any, kind: type) -> ParameterDescriptor:
+    unit = f' [{metadata["unit"]}]' if metadata['unit'] else ''
+    descriptor = ParameterDescriptor(description=metadata['description'] + unit, read_only=metadata['read_only'])
+    if metadata['choices']:
+        descriptor.additional_constraints = 'one of ' + ', '.join(metadata['choices'])
+    low, high = metadata['low'], metadata['high']
+    if low is None and high is None:
+        return descriptor
+    if kind is int:
+        descriptor.integer_range = [
+            IntegerRange(from_value=-_INT_MAX if low is None else low, to_value=_INT_MAX if high is None else high)
+        ]
+    else:
+        descriptor.floating_point_range = [
+            FloatingPointRange(
+                from_value=-_FLOAT_MAX if low is None else float(low), to_value=_FLOAT_MAX if high is None else float(high)
+            )
+        ]
+    return descriptor

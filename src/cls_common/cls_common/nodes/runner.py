@@ -1,0 +1,63 @@
+"""Runs one node as a process: signals, bounded spinning, one clear line for an error, an orderly end."""
+
+import faulthandler
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+import rclpy
+from rclpy.executors import Executor, SingleThreadedExecutor
+from rclpy.node import Node
+from rclpy.signals import SignalHandlerOptions
+
+from ..errors import UserError
+
+
+class Closable(Protocol):
+    """A node that ends itself in order: robots stop, files are finished."""
+
+    def close(self) -> None: ...
+
+
+def run(
+    make_node: Callable[[], Node],
+    args: Sequence[str] | None = None,
+    make_executor: Callable[[], Executor] = SingleThreadedExecutor,
+) -> int:
+    """Spins a node until SIGINT, SIGTERM or its own end.
+
+    The node may have `close()`, called while ROS still works, and a boolean `finished` by which it ends itself.
+    Signals only set a flag: rclpy's own handlers would end the context before `close()` could use it, and a node
+    that spins without bound was seen to hang after SIGTERM.
+
+    Returns:
+        exit status: 0 ended in order, 2 a UserError (one line on stderr and in the log).
+    """
+    faulthandler.enable()
+    stopping: list[int] = []
+    rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda received, _frame: stopping.append(received))
+    node: Node | None = None
+    executor = make_executor()
+    try:
+        node = make_node()
+        executor.add_node(node)
+        while rclpy.ok() and not stopping and not getattr(node, 'finished', False):
+            executor.spin_once(timeout_sec=0.2)
+        return 0
+    except UserError as error:
+        if node is not None:
+            node.get_logger().fatal(str(error))
+        print(f'error: {error}', file=sys.stderr, flush=True)
+        return 2
+    finally:
+        try:
+            if node is not None and hasattr(node, 'close'):
+                node.close()
+        finally:
+            executor.shutdown(timeout_sec=1.0)
+            if node is not None:
+                node.destroy_node()
+            rclpy.try_shutdown()

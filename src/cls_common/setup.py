@@ -1,0 +1,19 @@
+from setuptools import find_packages, setup
+
+NAME = 'cls_common'
+
+setup(
+    name=NAME,
+    version='0.1.0',
+    packages=find_packages(exclude=['test']),
+    data_files=[
+        ('share/ament_index/resource_index/packages', [f'resource/{NAME}']),
+        (f'share/{NAME}', ['package.xml']),
+    ],
+    install_requires=['setuptools'],
+    zip_safe=True,
+    maintainer='CLS maintainers',
+    maintainer_email='maintainers@users.noreply.github.com',
+    description='What several packages of the robot share: communication table, settings, image conversions, the graph.',
+    license='Apache-2.0',
+)

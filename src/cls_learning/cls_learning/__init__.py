@@ -1,0 +1,1 @@
+"""Fast and slow learner, curiosity, sleep and the model folder."""

@@ -1,0 +1,30 @@
+from glob import glob
+
+from setuptools import find_packages, setup
+
+NAME = 'cls_learning'
+
+setup(
+    name=NAME,
+    version='0.1.0',
+    packages=find_packages(exclude=['test']),
+    data_files=[
+        ('share/ament_index/resource_index/packages', [f'resource/{NAME}']),
+        (f'share/{NAME}', ['package.xml']),
+        (f'share/{NAME}/launch', glob('../../launch/*.launch.py')),
+        (f'share/{NAME}/config', glob('../../config/*.*')),
+        (f'share/{NAME}/config/presets', glob('../../config/presets/*')),
+    ],
+    install_requires=['setuptools'],
+    zip_safe=True,
+    maintainer='CLS maintainers',
+    maintainer_email='maintainers@users.noreply.github.com',
+    description='Fast and slow learner, curiosity, sleep and the model folder.',
+    license='Apache-2.0',
+    entry_points={
+        'console_scripts': [
+            'fast_learner = cls_learning.nodes.fast_learner:main',
+            'slow_learner = cls_learning.nodes.slow_learner:main',
+        ],
+    },
+)

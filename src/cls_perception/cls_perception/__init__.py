@@ -1,0 +1,1 @@
+"""Cameras, and encoders that turn images into embeddings."""

@@ -1,0 +1,25 @@
+from setuptools import find_packages, setup
+
+NAME = 'cls_perception'
+
+setup(
+    name=NAME,
+    version='0.1.0',
+    packages=find_packages(exclude=['test']),
+    data_files=[
+        ('share/ament_index/resource_index/packages', [f'resource/{NAME}']),
+        (f'share/{NAME}', ['package.xml']),
+    ],
+    install_requires=['setuptools'],
+    zip_safe=True,
+    maintainer='CLS maintainers',
+    maintainer_email='maintainers@users.noreply.github.com',
+    description='Cameras, and encoders that turn images into embeddings.',
+    license='Apache-2.0',
+    entry_points={
+        'console_scripts': [
+            'camera = cls_perception.nodes.camera:main',
+            'encoder = cls_perception.nodes.encoder:main',
+        ],
+    },
+)

@@ -1,0 +1,1 @@
+"""Simulated robots over Gymnasium environments."""

@@ -1,0 +1,24 @@
+from setuptools import find_packages, setup
+
+NAME = 'cls_sim'
+
+setup(
+    name=NAME,
+    version='0.1.0',
+    packages=find_packages(exclude=['test']),
+    data_files=[
+        ('share/ament_index/resource_index/packages', [f'resource/{NAME}']),
+        (f'share/{NAME}', ['package.xml']),
+    ],
+    install_requires=['setuptools'],
+    zip_safe=True,
+    maintainer='CLS maintainers',
+    maintainer_email='maintainers@users.noreply.github.com',
+    description='Simulated robots over Gymnasium environments.',
+    license='Apache-2.0',
+    entry_points={
+        'console_scripts': [
+            'simulator = cls_sim.nodes.simulator:main',
+        ],
+    },
+)
