@@ -14,6 +14,6 @@ setup(
     zip_safe=True,
     maintainer='CLS maintainers',
     maintainer_email='maintainers@users.noreply.github.com',
-    description='What several packages of the robot share: communication table, settings, image conversions, the graph.',
+    description='What several packages share: communication table, settings, image conversions, the graph.',
     license='Apache-2.0',
 )

@@ -18,4 +18,5 @@ class UserError(ValueError):
         if found:
             parts.append(f'found {found}')
         text = '; '.join(parts)
-        super().__init__(f'{text}. {do}'.strip() if do else text)
+        # What libraries say may span lines; people and log readers get one.
+        super().__init__(' '.join((f'{text}. {do}' if do else text).split()))

@@ -10,7 +10,8 @@ from .comms import MODES
 from .errors import UserError
 
 BRAINS = ('cls',)
-# Loopback only and shared memory large enough for images: set as FASTRTPS_DEFAULT_PROFILES_FILE by whoever starts.
+# Loopback only, and shared memory large enough for images.
+# Whoever starts processes sets it as FASTRTPS_DEFAULT_PROFILES_FILE.
 DDS_PROFILE = 'fastdds.xml'
 
 
@@ -41,6 +42,8 @@ class Process:
 @dataclass(frozen=True, kw_only=True)
 class GraphOptions:
     """What a user may choose, in the words of the launch arguments.
+
+    What the user leaves at its default here is left to the parameter files.
 
     Attributes:
         robot: 'sim', 'square', 'pan_tilt' or 'gym:ID'.
@@ -75,12 +78,16 @@ class GraphOptions:
     params_file: str = ''
 
     def __post_init__(self) -> None:
-        if self.robot not in ('sim', 'square', 'pan_tilt') and not self.robot.startswith('gym:'):
+        if self.robot not in ('sim', 'square', 'pan_tilt') and not (
+            self.robot.startswith('gym:') and self.robot.removeprefix('gym:')
+        ):
             raise UserError(f'unknown robot {self.robot!r}', expected='sim, square, pan_tilt or gym:ID')
         if self.brain not in BRAINS:
             raise UserError(f'unknown brain {self.brain!r}', expected=' or '.join(BRAINS))
         if self.mode and self.mode not in MODES:
             raise UserError(f'unknown mode {self.mode!r}', expected=' or '.join(MODES))
+        if self.steps < 0:
+            raise UserError('steps', expected='0 (no end) or more', found=str(self.steps))
 
     @property
     def simulated(self) -> bool:
@@ -97,7 +104,9 @@ def describe_body(options: GraphOptions) -> list[Process]:
     """The robot's own processes: a simulator, or camera and servo driver."""
     files = _files(options)
     if options.simulated:
-        parameters: dict[str, Any] = {'robot': options.robot, 'lock_step': options.lock_step}
+        parameters: dict[str, Any] = {'robot': options.robot}
+        if options.lock_step:
+            parameters['lock_step'] = True
         if options.scene >= 0:
             parameters['scene'] = options.scene
         if options.seed >= 0:
@@ -117,15 +126,19 @@ def describe_brain(options: GraphOptions) -> list[Process]:
     threads = {'threads': 1} if options.seed >= 0 else {}
     seed = {'seed': options.seed} if options.seed >= 0 else {}
     model = {'model': options.model, 'models_dir': options.models_dir}
-    encoder = {**model, **threads, 'reliable_images': options.lock_step}
+    encoder: dict[str, Any] = {**model, **threads, **seed}
+    if options.lock_step:
+        encoder['reliable_images'] = True
     if options.encoder:
         encoder['encoder'] = options.encoder
-    if options.seed >= 0:
-        encoder['seed'] = options.seed
-    fast: dict[str, Any] = {**threads, 'max_steps': options.steps}
+    fast: dict[str, Any] = {**threads}
+    if options.steps:
+        fast['max_steps'] = options.steps
     if options.mode:
         fast['mode'] = options.mode
-    slow: dict[str, Any] = {**model, **threads, **seed, 'save_frames': options.save_frames}
+    slow: dict[str, Any] = {**model, **threads, **seed}
+    if options.save_frames:
+        slow['save_frames'] = True
     if options.preset:
         slow['preset'] = options.preset
     return [

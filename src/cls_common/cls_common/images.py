@@ -73,7 +73,10 @@ def to_jpeg(image: Image, quality: int = JPEG_QUALITY) -> bytes:
 
 def from_jpeg(data: bytes) -> Image:
     """Decodes a JPEG or PNG to uint8 (H, W, 3) RGB; raises UserError where it is damaged."""
-    image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+    try:
+        image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+    except cv2.error:  # such as an empty buffer
+        image = None
     if image is None:
         raise UserError('compressed image', expected='a whole JPEG or PNG', found=f'{len(data)} bytes')
     return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)

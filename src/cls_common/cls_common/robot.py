@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from enum import IntEnum
+import math
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -18,6 +19,10 @@ class Kind(IntEnum):
     DISCRETE = 3
 
 
+# Actions travel as float32: what it can't hold would arrive as infinite.
+_FLOAT32_MAX = float(np.finfo(np.float32).max)
+
+
 @dataclass(frozen=True)
 class Channel:
     """One number of an action, between `low` and `high` in `unit`."""
@@ -29,9 +34,19 @@ class Channel:
     high: float
 
     def __post_init__(self) -> None:
-        if not (np.isfinite([self.low, self.high]).all() and self.low <= self.high):
+        if not (max(abs(self.low), abs(self.high)) <= _FLOAT32_MAX and self.low <= self.high):
             raise UserError(
-                f'action channel {self.name!r}', expected='finite low <= high', found=f'{self.low}, {self.high}'
+                f'action channel {self.name!r}',
+                expected='finite low <= high',
+                found=f'{self.low}, {self.high}',
+            )
+        if self.kind == Kind.DISCRETE and not (
+            float(self.low).is_integer() and float(self.high).is_integer()
+        ):
+            raise UserError(
+                f'discrete action channel {self.name!r}',
+                expected='whole limits',
+                found=f'{self.low}, {self.high}',
             )
 
 
@@ -62,9 +77,16 @@ class RobotInfo:
     def __post_init__(self) -> None:
         if not len(self.joint_names) == len(self.joint_low) == len(self.joint_high):
             raise UserError(
-                f'robot {self.name!r}', expected='one low and one high limit for each joint',
-                found=f'{len(self.joint_names)} joints, {len(self.joint_low)} and {len(self.joint_high)} limits',
+                f'robot {self.name!r}', expected='as many low and high limits as joints',
+                found=f'{len(self.joint_names)}, {len(self.joint_low)} and {len(self.joint_high)}',
             )  # fmt: skip
+        for name, low, high in zip(self.joint_names, self.joint_low, self.joint_high):
+            if not -math.inf < low <= high < math.inf:
+                raise UserError(f'joint {name!r}', expected='finite low <= high', found=f'{low}, {high}')
+        if not 0.0 <= self.settle_time < math.inf:
+            raise UserError(
+                f'robot {self.name!r}', expected='settle_time of 0 s or more', found=str(self.settle_time)
+            )
         object.__setattr__(self, 'low', np.array([c.low for c in self.channels], np.float32))
         object.__setattr__(self, 'high', np.array([c.high for c in self.channels], np.float32))
 
@@ -72,38 +94,45 @@ class RobotInfo:
         """Scales an action from [-1, 1] to the robot's units; discrete channels are rounded.
 
         Args:
-            unit_action: (A,), clipped to [-1, 1].
+            unit_action: (..., A), clipped to [-1, 1]; NaN stays NaN, for `check_action` to refuse.
 
         Returns:
-            float32 (A,), within each channel's limits.
+            float32 (..., A), within each channel's limits.
         """
-        unit = np.clip(np.asarray(unit_action, np.float32), -1.0, 1.0)
-        values = self.low + (unit + 1.0) * 0.5 * (self.high - self.low)
-        return np.where(self._discrete(), np.floor(values + 0.5), values).astype(np.float32)
+        unit = np.clip(np.asarray(unit_action, np.float64), -1.0, 1.0)
+        low, high = self.low.astype(np.float64), self.high.astype(np.float64)
+        values = low + (unit + 1.0) * 0.5 * (high - low)
+        values = np.where(self._discrete(), np.floor(values + 0.5), values)
+        # Rounding may step over a limit by one unit in the last place.
+        return np.clip(values, low, high).astype(np.float32)
 
     def to_unit(self, values: ArrayLike) -> NDArray[np.float32]:
         """Scales values in the robot's units, (..., A), to [-1, 1]; a channel of no width gives 0."""
-        width = self.high - self.low
-        safe = np.where(width > 0, width, 1.0)
-        unit = 2.0 * (np.asarray(values, np.float32) - self.low) / safe - 1.0
-        return np.where(width > 0, unit, 0.0).astype(np.float32)
+        return _to_unit(values, self.low, self.high)
 
     def zero(self) -> NDArray[np.float32]:
         """The action that does nothing where there is one, (A,): 0 clipped into each channel's limits."""
         return np.clip(np.zeros(len(self.channels), np.float32), self.low, self.high)
 
     def joints_to_unit(self, joints: ArrayLike) -> NDArray[np.float32]:
-        """Scales joint angles, rad, (..., J), to [-1, 1] by their limits (row 000-058)."""
-        low, high = np.array(self.joint_low), np.array(self.joint_high)
-        return (2.0 * (np.asarray(joints, np.float64) - low) / (high - low) - 1.0).astype(np.float32)
+        """Scales joint angles (..., J), rad, to [-1, 1] by their limits, fixed ones to 0 (row 000-058)."""
+        return _to_unit(joints, self.joint_low, self.joint_high)
 
     def _discrete(self) -> NDArray[np.bool_]:
         return np.array([c.kind == Kind.DISCRETE for c in self.channels], bool)
 
 
+def _to_unit(values: ArrayLike, low: ArrayLike, high: ArrayLike) -> NDArray[np.float32]:
+    low, high = np.asarray(low, np.float64), np.asarray(high, np.float64)
+    width = high - low
+    unit = 2.0 * (np.asarray(values, np.float64) - low) / np.where(width > 0, width, 1.0) - 1.0
+    return np.where(width > 0, unit, 0.0).astype(np.float32)
+
+
 def check_action(info: RobotInfo, values: ArrayLike) -> NDArray[np.float32]:
     """Returns an action as float32 (A,) or raises UserError; never lets a non-finite number through (H4)."""
-    action = np.asarray(values, np.float32).reshape(-1)
+    with np.errstate(over='ignore'):  # too large for float32 becomes infinite and is refused below
+        action = np.asarray(values, np.float32).reshape(-1)
     if action.shape != (len(info.channels),):
         raise UserError(
             f'action for {info.name!r}', expected=f'{len(info.channels)} values', found=f'{action.size}'

@@ -4,9 +4,9 @@ A settings class lists its fields with `setting(...)` and may nest others with `
 fields are joined by dots (`sleep.rem_steps`), which is also how they stand in parameter files.
 """
 
+from collections.abc import Iterator, Mapping
 import dataclasses
 import math
-from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Self
 
@@ -14,15 +14,19 @@ import yaml
 
 from .errors import UserError
 
+# What people call the types.
+_KINDS = {bool: 'true or false', int: 'a whole number', float: 'a number', str: 'a text'}
+
 
 def setting(
     default: Any, description: str, *, unit: str = '', low: float | None = None, high: float | None = None,
     choices: tuple[str, ...] = (), read_only: bool = True,
 ) -> Any:  # fmt: skip
     """Declares one field: default, what it means, unit, inclusive limits or allowed texts."""
-    metadata = dict(
-        description=description, unit=unit, low=low, high=high, choices=tuple(choices), read_only=read_only
-    )
+    metadata = {
+        'description': description, 'unit': unit, 'low': low, 'high': high, 'choices': tuple(choices),
+        'read_only': read_only,
+    }  # fmt: skip
     return dataclasses.field(default=default, metadata=metadata)
 
 
@@ -38,7 +42,13 @@ class Settings:
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
             value = getattr(self, field.name)
-            if not isinstance(value, Settings):
+            factory = field.default_factory
+            if isinstance(factory, type) and issubclass(factory, Settings):
+                if not isinstance(value, factory):
+                    raise UserError(
+                        f'settings {field.name!r}', expected=f'a {factory.__name__}', found=repr(value)
+                    )
+            else:
                 object.__setattr__(self, field.name, check(field.name, value, field.default, field.metadata))
 
     @classmethod
@@ -90,15 +100,18 @@ class Settings:
 def check(name: str, value: Any, default: Any, metadata: Mapping[str, Any]) -> Any:
     """Returns `value` as the type of `default`, or raises UserError naming field, value and allowed range."""
     kind = type(default)
-    if kind is float and isinstance(value, int) and not isinstance(value, bool):
+    if kind is float and type(value) is int and abs(value) < 2**63:
         value = float(value)
     if type(value) is not kind:
-        raise UserError(f'parameter {name!r}', expected=f'a {kind.__name__}', found=repr(value))
+        raise UserError(f'parameter {name!r}', expected=_KINDS.get(kind, kind.__name__), found=repr(value))
     low, high = metadata.get('low'), metadata.get('high')
-    if kind in (int, float):
-        if not math.isfinite(value) or (low is not None and value < low) or (high is not None and value > high):
-            allowed = f'{"any" if low is None else low} to {"any" if high is None else high}'
-            raise UserError(f'parameter {name!r}', expected=f'{allowed} {metadata.get("unit", "")}'.strip(), found=repr(value))
+    if kind in (int, float) and not (
+        math.isfinite(value) and (low is None or value >= low) and (high is None or value <= high)
+    ):
+        allowed = f'{"any" if low is None else low} to {"any" if high is None else high}'
+        raise UserError(
+            f'parameter {name!r}', expected=f'{allowed} {metadata.get("unit", "")}'.strip(), found=repr(value)
+        )
     choices = metadata.get('choices')
     if choices and value not in choices:
         raise UserError(f'parameter {name!r}', expected='one of ' + ', '.join(choices), found=repr(value))
@@ -109,15 +122,22 @@ def read_parameter_file(path: Path) -> dict[str, dict[str, Any]]:
     """Reads a ROS parameter file: node name (wildcards and slashes dropped) -> dotted name -> value."""
     try:
         content = yaml.safe_load(path.read_text(encoding='utf-8'))
-    except (OSError, yaml.YAMLError) as error:
-        raise UserError(f'parameter file {path}', expected='a readable YAML file', found=str(error)) from error
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise UserError(
+            f'parameter file {path}', expected='a readable YAML file', found=str(error)
+        ) from error
     if not isinstance(content, dict):
-        raise UserError(f'parameter file {path}', expected='node names at the top', found=type(content).__name__)
+        raise UserError(
+            f'parameter file {path}', expected='node names at the top', found=type(content).__name__
+        )
     nodes: dict[str, dict[str, Any]] = {}
     for node, body in content.items():
-        if not isinstance(body, dict) or 'ros__parameters' not in body:
-            raise UserError(f'parameter file {path}', expected=f'ros__parameters below {node!r}', found=str(body)[:40])
-        nodes.setdefault(str(node).strip('/').removeprefix('**/'), {}).update(_flat(body['ros__parameters'] or {}))
+        parameters = body.get('ros__parameters', 0) if isinstance(body, dict) else 0
+        if not isinstance(parameters, dict | None):
+            raise UserError(
+                f'parameter file {path}', expected=f'ros__parameters below {node!r}', found=str(body)[:40]
+            )
+        nodes.setdefault(str(node).strip('/').removeprefix('**/'), {}).update(_flat(parameters or {}))
     return nodes
 
 

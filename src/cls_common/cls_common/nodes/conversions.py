@@ -3,8 +3,8 @@
 import array
 from typing import Any
 
-import numpy as np
 from builtin_interfaces.msg import Time
+import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sensor_msgs.msg import Image as ImageMessage
 
@@ -12,12 +12,27 @@ from cls_interfaces.msg import ActionChannel
 from cls_interfaces.msg import RobotInfo as RobotInfoMessage
 
 from .. import images
+from ..errors import UserError
 from ..robot import Channel, Kind, RobotInfo
 
-try:
-    from cv_bridge import CvBridge
-except ImportError:  # not on PyPI for ROS 2; beside an installed ROS it is used
-    CvBridge = None
+
+def _cv_bridge() -> Any:
+    """Returns cv_bridge's converter, or None where it is absent or fails.
+
+    It is not on PyPI for ROS 2, and beside a numpy of another major version than it was built for it imports
+    well and fails with the first image. So it is tried here, once.
+    """
+    try:
+        from cv_bridge import CvBridge
+
+        bridge = CvBridge()
+        bridge.imgmsg_to_cv2(ImageMessage(height=1, width=1, encoding='bgr8', step=3, data=bytes(3)), 'rgb8')
+    except Exception:
+        return None
+    return bridge
+
+
+BRIDGE = _cv_bridge()
 
 
 def to_time(nanoseconds: int) -> Time:
@@ -32,7 +47,9 @@ def to_nanoseconds(stamp: Time) -> int:
 
 def to_floats(values: ArrayLike, kind: str = 'f') -> 'array.array[float]':
     """Returns one buffer copy for a float32[] ('f') or float64[] ('d') field."""
-    return array.array(kind, np.ascontiguousarray(values, np.float32 if kind == 'f' else np.float64).tobytes())
+    return array.array(
+        kind, np.ascontiguousarray(values, np.float32 if kind == 'f' else np.float64).tobytes()
+    )
 
 
 def to_bytes(data: bytes) -> 'array.array[int]':
@@ -58,9 +75,18 @@ def to_image(rgb: images.Image, stamp: Time, frame_id: str) -> ImageMessage:
 
 def from_image(message: ImageMessage) -> images.Image:
     """Reads an image message to uint8 (H, W, 3) RGB; raises UserError where it can't be."""
-    if CvBridge is not None and message.encoding in ('rgb8', 'bgr8', 'mono8'):
-        return np.ascontiguousarray(CvBridge().imgmsg_to_cv2(message, 'rgb8'))
-    return images.to_rgb(memoryview(message.data), message.height, message.width, message.encoding, message.step)
+    if BRIDGE is not None and _is_plain(message):
+        return np.array(BRIDGE.imgmsg_to_cv2(message, 'rgb8'), np.uint8, order='C')
+    return images.to_rgb(
+        memoryview(message.data), message.height, message.width, message.encoding, message.step
+    )
+
+
+def _is_plain(message: ImageMessage) -> bool:
+    # Only these go to cv_bridge: it counts rows in whole pixels, so padding that is none shears the image.
+    channels = {'rgb8': 3, 'bgr8': 3, 'mono8': 1}.get(message.encoding, 0)
+    plain = channels * message.width * message.height > 0 and message.step == channels * message.width
+    return plain and len(message.data) >= message.step * message.height
 
 
 def to_robot_info(info: RobotInfo, stamp: Time) -> RobotInfoMessage:
@@ -84,10 +110,17 @@ def to_robot_info(info: RobotInfo, stamp: Time) -> RobotInfoMessage:
 
 def from_robot_info(message: RobotInfoMessage) -> RobotInfo:
     """Reads a robot's description; raises UserError where it contradicts itself."""
+    kinds = {int(kind): kind for kind in Kind}
+    unknown = [c for c in message.channels if c.kind not in kinds]
+    if unknown:
+        raise UserError(
+            f'action channel {unknown[0].name!r} of {message.name!r}', expected=f'a kind of {sorted(kinds)}',
+            found=str(unknown[0].kind),
+        )  # fmt: skip
     return RobotInfo(
         name=message.name,
         modalities=tuple(message.modalities),
-        channels=tuple(Channel(c.name, Kind(c.kind), c.unit, c.low, c.high) for c in message.channels),
+        channels=tuple(Channel(c.name, kinds[c.kind], c.unit, c.low, c.high) for c in message.channels),
         joint_names=tuple(message.joint_names),
         joint_low=tuple(message.joint_low),
         joint_high=tuple(message.joint_high),

@@ -1,25 +1,30 @@
 """A lifecycle node that starts itself and never hides an error of a transition.
 
-rclpy on jazzy swallows exceptions of transition callbacks and drops publishes while inactive without a word. Here a
-failed transition is logged once with its traceback, and a UserError on the way to active ends the process.
+rclpy on jazzy swallows exceptions of transition callbacks and drops publishes while inactive without a word.
+Here a failed transition is logged once with its traceback, and a UserError on the way to active ends
+the process.
 """
 
+from collections.abc import Callable
 import traceback
 from typing import Any
 
+from lifecycle_msgs.msg import State
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 
 from ..errors import UserError
 
 
 class SelfStartingNode(LifecycleNode):
-    """Base for nodes that own hardware. Subclasses implement `configure`, `activate`, `deactivate`, `cleanup`.
+    """Base of nodes that own hardware: subclasses implement `configure`, `activate`, `deactivate`, `cleanup`.
 
     Parameters:
         autostart (bool): configure and activate at start, so that no manager is needed.
 
-    `configure` opens and checks, `activate` starts timers and subscriptions, `deactivate` stops them, `cleanup`
-    closes. Each may raise; a UserError ends the process when it comes up during autostart.
+    `configure` opens and checks, `activate` starts timers and subscriptions, `deactivate` stops them,
+    `cleanup` closes. Each may raise; a UserError ends the process when it comes up during autostart.
+    What a failed step began is taken back, so `deactivate` and `cleanup` must not assume that `activate` or
+    `configure` came to their end, nor that they are called once.
     """
 
     def __init__(self, name: str, **kwargs: Any) -> None:
@@ -28,9 +33,12 @@ class SelfStartingNode(LifecycleNode):
 
     def autostart(self) -> None:
         """Configures and activates; raises the UserError of the transition that failed."""
-        for transition in (self.trigger_configure, self.trigger_activate):
-            if transition() is not TransitionCallbackReturn.SUCCESS:
-                raise self._start_error or UserError(f'{self.get_name()} could not start', do='See the log above.')
+        self._start_error = None
+        if self.trigger_configure() is not TransitionCallbackReturn.SUCCESS:
+            raise self._failed_start()
+        if self.trigger_activate() is not TransitionCallbackReturn.SUCCESS:
+            self._guard(self.cleanup)
+            raise self._failed_start()
 
     def configure(self) -> None: ...
     def activate(self) -> None: ...
@@ -38,11 +46,17 @@ class SelfStartingNode(LifecycleNode):
     def cleanup(self) -> None: ...
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
-        return self._guard(self.configure)
+        result = self._guard(self.configure)
+        if result is TransitionCallbackReturn.FAILURE:
+            self._guard(self.cleanup)
+        return result
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         super().on_activate(state)
-        return self._guard(self.activate)
+        result = self._guard(self.activate)
+        if result is TransitionCallbackReturn.FAILURE:
+            self.on_deactivate(state)
+        return result
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
         result = self._guard(self.deactivate)
@@ -53,16 +67,23 @@ class SelfStartingNode(LifecycleNode):
         return self._guard(self.cleanup)
 
     def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
+        if state.state_id == State.PRIMARY_STATE_ACTIVE:
+            self.on_deactivate(state)
         return self._guard(self.cleanup)
 
     def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
+        self.on_deactivate(state)
         return self._guard(self.cleanup)
 
-    def _guard(self, step: Any) -> TransitionCallbackReturn:
+    def _failed_start(self) -> UserError:
+        return self._start_error or UserError(f'{self.get_name()} could not start', do='See the log above.')
+
+    def _guard(self, step: Callable[[], None]) -> TransitionCallbackReturn:
         try:
             step()
         except UserError as error:
-            self._start_error = error
+            # The first one is the cause, those of taking it back are its consequences.
+            self._start_error = self._start_error or error
             self.get_logger().error(str(error))
             return TransitionCallbackReturn.FAILURE
         except Exception:

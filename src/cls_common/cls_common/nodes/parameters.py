@@ -1,9 +1,11 @@
 """Declares a settings class on a node: every leaf with description, limits and read-only flag."""
 
+import math
 from typing import Any, TypeVar
 
-from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
+from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor, SetParametersResult
 from rclpy.node import Node
+from rclpy.parameter import Parameter
 
 from ..errors import UserError
 from ..settings import Settings
@@ -30,19 +32,36 @@ def declare(node: Node, settings_class: type[S], defaults: dict[str, Any] | None
         defaults: values by dotted name that stand in for the class's own defaults.
 
     Raises:
-        UserError: an override names no parameter (ROS itself would ignore it in silence), or its value is refused.
+        UserError: an override names no parameter (ROS itself ignores it in silence), or its value is refused.
     """
     values = {**(defaults or {}), **overrides(node)}
     settings = settings_class.from_flat(values)
     flat = settings.to_flat()
     for name, field in settings_class.leaves():
-        node.declare_parameter(name, flat[name], _descriptor(field.metadata, type(field.default)), ignore_override=True)
+        node.declare_parameter(
+            name, flat[name], _descriptor(field.metadata, type(field.default)), ignore_override=True
+        )
+    node.add_on_set_parameters_callback(lambda changes: _validate(node, settings_class, changes))
     return settings
+
+
+def _validate(node: Node, settings_class: type[Settings], changes: list[Parameter]) -> SetParametersResult:
+    # The descriptors' ranges can say neither choices, nor NaN without limits, nor what holds between fields.
+    names = [name for name, _ in settings_class.leaves()]
+    values = {name: node.get_parameter(name).value for name in names}
+    values |= {change.name: change.value for change in changes if change.name in values}
+    try:
+        settings_class.from_flat(values)
+    except UserError as error:
+        return SetParametersResult(successful=False, reason=str(error))
+    return SetParametersResult(successful=True)
 
 
 def _descriptor(metadata: Any, kind: type) -> ParameterDescriptor:
     unit = f' [{metadata["unit"]}]' if metadata['unit'] else ''
-    descriptor = ParameterDescriptor(description=metadata['description'] + unit, read_only=metadata['read_only'])
+    descriptor = ParameterDescriptor(
+        description=metadata['description'] + unit, read_only=metadata['read_only']
+    )
     if metadata['choices']:
         descriptor.additional_constraints = 'one of ' + ', '.join(metadata['choices'])
     low, high = metadata['low'], metadata['high']
@@ -50,12 +69,16 @@ def _descriptor(metadata: Any, kind: type) -> ParameterDescriptor:
         return descriptor
     if kind is int:
         descriptor.integer_range = [
-            IntegerRange(from_value=-_INT_MAX if low is None else low, to_value=_INT_MAX if high is None else high)
+            IntegerRange(
+                from_value=-_INT_MAX if low is None else math.ceil(low),
+                to_value=_INT_MAX if high is None else math.floor(high),
+            )
         ]
     else:
         descriptor.floating_point_range = [
             FloatingPointRange(
-                from_value=-_FLOAT_MAX if low is None else float(low), to_value=_FLOAT_MAX if high is None else float(high)
+                from_value=-_FLOAT_MAX if low is None else float(low),
+                to_value=_FLOAT_MAX if high is None else float(high),
             )
         ]
     return descriptor

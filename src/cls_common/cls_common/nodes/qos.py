@@ -1,7 +1,7 @@
 """Turns the profiles of `cls_common.comms` into rclpy objects and opens endpoints by them."""
 
-import importlib
 from collections.abc import Callable
+import importlib
 from typing import Any
 
 from rclpy.clock import Clock, ClockType
@@ -49,12 +49,15 @@ def subscription(
 ) -> Subscription:  # fmt: skip
     """Opens a subscription as the table says; its quality of service may be overridden by parameter."""
     return node.create_subscription(
-        interface(topic.type), topic.name, callback, to_qos(profile or topic.profile), callback_group=callback_group,
+        interface(topic.type), topic.name, callback, to_qos(profile or topic.profile),
+        callback_group=callback_group,
         qos_overriding_options=QoSOverridingOptions.with_default_policies(),
     )  # fmt: skip
 
 
-def steady_timer(node: Node, period: float, callback: Callable[[], None], *, callback_group: Any = None) -> Timer:
+def steady_timer(
+    node: Node, period: float, callback: Callable[[], None], *, callback_group: Any = None
+) -> Timer:
     """Starts a timer on the steady clock, period in s: it runs on while /clock stands still."""
     return node.create_timer(
         period, callback, clock=Clock(clock_type=ClockType.STEADY_TIME), callback_group=callback_group

@@ -1,9 +1,9 @@
 """Runs one node as a process: signals, bounded spinning, one clear line for an error, an orderly end."""
 
+from collections.abc import Callable, Sequence
 import faulthandler
 import signal
 import sys
-from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import rclpy
@@ -27,21 +27,22 @@ def run(
 ) -> int:
     """Spins a node until SIGINT, SIGTERM or its own end.
 
-    The node may have `close()`, called while ROS still works, and a boolean `finished` by which it ends itself.
-    Signals only set a flag: rclpy's own handlers would end the context before `close()` could use it, and a node
-    that spins without bound was seen to hang after SIGTERM.
+    The node may have `close()`, called while ROS still works, and a boolean `finished` by which it ends
+    itself. Signals only set a flag: rclpy's own handlers would end the context before `close()` could use it,
+    and a node that spins without bound was seen to hang after SIGTERM.
 
     Returns:
         exit status: 0 ended in order, 2 a UserError (one line on stderr and in the log).
     """
     faulthandler.enable()
     stopping: list[int] = []
-    rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda received, _frame: stopping.append(received))
     node: Node | None = None
-    executor = make_executor()
+    executor: Executor | None = None
     try:
+        _initialise(args)
+        executor = make_executor()
         node = make_node()
         executor.add_node(node)
         while rclpy.ok() and not stopping and not getattr(node, 'finished', False):
@@ -57,7 +58,19 @@ def run(
             if node is not None and hasattr(node, 'close'):
                 node.close()
         finally:
-            executor.shutdown(timeout_sec=1.0)
+            if executor is not None:
+                executor.shutdown(timeout_sec=1.0)
             if node is not None:
                 node.destroy_node()
             rclpy.try_shutdown()
+
+
+def _initialise(args: Sequence[str] | None) -> None:
+    try:
+        rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
+    except RuntimeError as error:  # rclpy's errors have no public base class of their own
+        raise UserError(
+            'ROS could not start with these arguments',
+            found=str(error),
+            do='Check what stands after --ros-args.',
+        ) from error
