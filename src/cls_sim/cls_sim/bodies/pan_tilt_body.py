@@ -1,0 +1,95 @@
+"""A pan-tilt world as a body: joints that need time to turn."""
+
+import math
+
+import gymnasium
+import numpy as np
+from numpy.typing import NDArray
+
+from cls_common.robot import Channel, Kind, RobotInfo
+
+from ..noise import Image
+from ..settings import SimulatorSettings
+from ..worlds import ROOM_ID, SQUARE_ID
+from ..worlds.pan_tilt import LIMITS_DEG, PanTiltEnv, STEP_LIMIT_DEG
+from .body import AT_REST, Body, Outcome
+
+JOINTS = ('pan', 'tilt')
+
+
+class PanTiltBody(Body):
+    """Turns the camera of a PanTiltEnv at `servo_speed`, both joints at once."""
+
+    def __init__(self, name: str, env: PanTiltEnv, settings: SimulatorSettings) -> None:
+        limits = tuple(math.radians(limit) for limit in LIMITS_DEG)
+        self.info = RobotInfo(
+            name=name,
+            modalities=('camera',),
+            channels=tuple(Channel(j, Kind.RELATIVE, 'deg', -STEP_LIMIT_DEG, STEP_LIMIT_DEG) for j in JOINTS),
+            joint_names=JOINTS,
+            joint_low=tuple(-limit for limit in limits),
+            joint_high=limits,
+            lock_step=settings.lock_step,
+        )
+        self.view_deg = env.view_deg
+        self._env = env
+        self._speed = settings.servo_speed
+        self._before = env.pose_deg.copy()
+
+    def reset(self) -> None:
+        """See Body."""
+        self._env.pose_deg = self._env.start_pose_deg.copy()
+        self._before = self._env.pose_deg
+
+    def act(self, values: NDArray[np.float32], stuck_joint: int = -1) -> Outcome:
+        """See Body."""
+        wanted = values.astype(np.float64)
+        if stuck_joint >= 0:
+            wanted[stuck_joint] = 0.0
+        self._before = self._env.pose_deg
+        applied = self._env.turn(wanted)
+        return Outcome(applied.astype(np.float32), float(np.abs(applied).max()) / self._speed)
+
+    def halt(self, elapsed: float) -> NDArray[np.float32]:
+        """See Body."""
+        self._env.pose_deg = self._pose_deg(elapsed)
+        return (self._env.pose_deg - self._before).astype(np.float32)
+
+    def joints(self, elapsed: float = AT_REST) -> NDArray[np.float64]:
+        """See Body."""
+        return np.deg2rad(self._pose_deg(elapsed))
+
+    def image(self, elapsed: float, seconds: float, frame: int) -> Image | None:
+        """See Body."""
+        return self._env.view(self._pose_deg(elapsed), seconds, frame)
+
+    def observations(self) -> dict[str, NDArray[np.float32]]:
+        """See Body: none."""
+        return {}
+
+    def close(self) -> None:
+        """See Body."""
+        self._env.close()
+
+    def _pose_deg(self, elapsed: float) -> NDArray[np.float64]:
+        reach = self._speed * max(elapsed, 0.0)
+        return self._before + np.clip(self._env.pose_deg - self._before, -reach, reach)
+
+
+def make_room(name: str, settings: SimulatorSettings) -> Body:
+    """The default robot: RoomEnv."""
+    env = gymnasium.make(
+        ROOM_ID, scene=settings.scene, seed=settings.seed, panorama=settings.panorama,
+        moving_things=settings.moving_things, noise_sigma=settings.noise_sigma,
+        start_pose_deg=(settings.start_pan, settings.start_tilt), frame_rate=settings.frame_rate,
+    )  # fmt: skip
+    assert isinstance(env.unwrapped, PanTiltEnv)
+    return PanTiltBody(name, env.unwrapped, settings)
+
+
+def make_square(name: str, settings: SimulatorSettings) -> Body:
+    """The reference's scene: SquareEnv."""
+    start = (settings.start_pan, settings.start_tilt)
+    env = gymnasium.make(SQUARE_ID, seed=settings.seed, start_pose_deg=start, frame_rate=settings.frame_rate)
+    assert isinstance(env.unwrapped, PanTiltEnv)
+    return PanTiltBody(name, env.unwrapped, settings)

@@ -1,0 +1,41 @@
+"""Faults of a simulated robot, the same ones every time for one seed."""
+
+from .noise import generator, Image
+from .settings import FaultSettings
+
+# Streams of `noise.generator`, one for each kind, so that switching one on does not move the others.
+_DUPLICATE, _BLACK, _LATE, _LOST = 101, 102, 103, 104
+
+
+class Faults:
+    """Decides by count which frame or action is hit. Holds the last frame, for those that repeat it."""
+
+    def __init__(self, settings: FaultSettings, seed: int) -> None:
+        self._settings = settings
+        self._seed = seed
+        self._last: Image | None = None
+
+    def picture(self, image: Image, frame: int) -> Image:
+        """Returns what the camera delivers for `image`, uint8 (H, W, 3), as frame number `frame` from 0."""
+        frozen = 0 <= self._settings.frozen_from <= frame
+        if self._last is not None and (frozen or self._hit(self._settings.duplicate, _DUPLICATE, frame)):
+            return self._last.copy()
+        if self._hit(self._settings.black, _BLACK, frame):
+            image = image * 0
+        self._last = image.copy()
+        return image
+
+    def lateness(self, frame: int) -> float:
+        """Returns s by which this frame arrives after it was taken."""
+        return self._settings.late_by if self._hit(self._settings.late, _LATE, frame) else 0.0
+
+    def is_lost(self, action: int) -> bool:
+        """Whether the action of this number, from 0, is never heard."""
+        return self._hit(self._settings.lost_action, _LOST, action)
+
+    def stuck_joint(self, action: int) -> int:
+        """Index of the joint that does not move in this action, or -1."""
+        return self._settings.stuck_joint if action >= self._settings.stuck_from else -1
+
+    def _hit(self, chance: float, stream: int, index: int) -> bool:
+        return chance > 0.0 and generator(self._seed, stream, index).random() < chance

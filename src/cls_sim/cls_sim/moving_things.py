@@ -1,0 +1,44 @@
+"""Things that move about in a room by themselves, each on a path that is a function of time alone."""
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from .noise import Image
+
+
+class MovingThings:
+    """Discs that swing to and fro across the room, drawn into the view.
+
+    Args:
+        count: how many.
+        generator: draws paths, sizes and colours.
+        reach_deg: (pan, tilt), degrees from the middle that they roam.
+    """
+
+    def __init__(self, count: int, generator: np.random.Generator, reach_deg: tuple[float, float]) -> None:
+        self._middle = generator.uniform(-0.7, 0.7, (count, 2)) * reach_deg
+        self._swing = generator.uniform(0.1, 0.4, (count, 2)) * reach_deg
+        self._speed = generator.uniform(0.15, 1.2, (count, 2))  # rad/s: one swing in 5 to 40 s
+        self._phase = generator.uniform(0, 2 * np.pi, (count, 2))
+        self._size_deg = generator.uniform(3, 9, count)
+        self._colours = generator.integers(0, 256, (count, 3))
+
+    def positions_deg(self, seconds: float) -> NDArray[np.float64]:
+        """Returns where they are at a time, degrees (count, 2): pan to the left, tilt up."""
+        return np.asarray(self._middle + self._swing * np.sin(self._speed * seconds + self._phase))
+
+    def draw(
+        self, image: Image, pose_deg: NDArray[np.float64], view_deg: tuple[float, float], seconds: float
+    ) -> None:
+        """Draws them into `image`, uint8 (H, W, 3), which shows `view_deg` (width, height) about `pose_deg`."""
+        height, width, _ = image.shape
+        per_degree = np.array([width, height]) / view_deg
+        at = np.array([width, height]) / 2 - (self.positions_deg(seconds) - pose_deg) * per_degree
+        for centre, size, colour in zip(at, self._size_deg, self._colours):
+            axes = size / 2 * per_degree
+            if (centre + axes < 0).any() or (centre - axes > (width, height)).any():
+                continue
+            fixed = [tuple(int(v) for v in np.rint(pair * 16)) for pair in (centre, axes)]
+            paint = tuple(int(c) for c in colour)
+            cv2.ellipse(image, fixed[0], fixed[1], 0, 0, 360, paint, -1, cv2.LINE_AA, 4)

@@ -1,0 +1,221 @@
+"""A simulated robot: a body, a clock and faults. `step` is lock-step; the pieces it is made of serve real time."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from cls_common.errors import UserError
+from cls_common.robot import check_action, RobotInfo
+
+from .bodies.body import AT_REST, Body
+from .faults import Faults
+from .noise import Image
+from .settings import SimulatorSettings
+
+NS = 1_000_000_000
+# Simulated time begins here and not at 0, which ROS takes for "no time yet".
+START_NS = NS
+# An action begins this long after the image that it answers, or their stamps could not put the two in order.
+REACTION_NS = 1_000
+
+
+@dataclass(frozen=True, eq=False)
+class Step:
+    """One action and what the robot sensed after it.
+
+    Attributes:
+        image: uint8 (224, 224, 3) RGB, or None where there is no camera.
+        observations: the other senses, modality -> float32 vector.
+        joints, joints_before: float64 (J,), rad, after and before.
+        commanded, applied: float32 (A,), robot units: as asked, and what was done after limits.
+        reward: NaN where there is none.
+        terminal, truncated: the episode ended with this step by its own rules, or was cut. `image`,
+            `observations` and `joints` are its last ones.
+        start_ns, end_ns, stamp_ns: simulated time of the action's start, its end and the image:
+            start <= end < stamp.
+        lost: the action was never heard (fault): nothing moved, no time passed, the senses are as before.
+        restart: where the episode ended, the first Step of the next one. The next action acts from there:
+            `now = step.restart or step`.
+    """
+
+    image: Image | None
+    observations: dict[str, NDArray[np.float32]]
+    joints: NDArray[np.float64]
+    joints_before: NDArray[np.float64]
+    commanded: NDArray[np.float32]
+    applied: NDArray[np.float32]
+    reward: float
+    terminal: bool
+    truncated: bool
+    start_ns: int
+    end_ns: int
+    stamp_ns: int
+    lost: bool = False
+    restart: 'Step | None' = None
+
+
+@dataclass(frozen=True, eq=False)
+class Motion:
+    """An action under way or done; attributes as in Step."""
+
+    commanded: NDArray[np.float32]
+    applied: NDArray[np.float32]
+    joints_before: NDArray[np.float64]
+    joints: NDArray[np.float64]
+    start_ns: int
+    end_ns: int
+    reward: float = float('nan')
+    terminal: bool = False
+    truncated: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class Frame:
+    """What is sensed at one moment.
+
+    Attributes:
+        image, observations, joints: as in Step.
+        stamp_ns: when it was sensed.
+        arrival_ns: when it reaches whoever listens; later than the stamp for a late frame.
+    """
+
+    image: Image | None
+    joints: NDArray[np.float64]
+    stamp_ns: int
+    arrival_ns: int
+    observations: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
+
+
+class SimulatedRobot:
+    """One robot. `reset` and `step` keep simulated time; `begin`, `sense` and `halt` are told the time.
+
+    Args:
+        body: not yet reset.
+        settings: latency, frame rate, faults.
+    """
+
+    def __init__(self, body: Body, settings: SimulatorSettings) -> None:
+        if settings.faults.stuck_joint >= len(body.info.joint_names):
+            raise UserError(
+                "parameter 'faults.stuck_joint'", found=str(settings.faults.stuck_joint),
+                expected=f'less than {len(body.info.joint_names)}, the joints of {body.info.name!r}',
+            )  # fmt: skip
+        self._body = body
+        self._faults = Faults(settings.faults, settings.seed)
+        self._latency_ns = max(round(settings.latency * NS), REACTION_NS)
+        self._period_ns = round(NS / settings.frame_rate)
+        self._frames = self._actions = 0
+        self._motion = _rest(body, 0)
+        self._last: Step | None = None
+        self.now_ns = START_NS
+
+    @property
+    def info(self) -> RobotInfo:
+        """What the robot senses and can do."""
+        return self._body.info
+
+    @property
+    def view_deg(self) -> tuple[float, float] | None:
+        """Width and height of what the camera sees, degrees; None where that has no meaning."""
+        return self._body.view_deg
+
+    def reset(self) -> Step:
+        """Begins an episode; simulated time goes on. Commanded and applied are 0 in the Step returned."""
+        self.restart(self.now_ns)
+        return self._advance(self._motion)
+
+    def step(self, values: ArrayLike) -> Step:
+        """Acts and advances simulated time by 1 / frame_rate, or as many times that as the motion needs.
+
+        Args:
+            values: float32 (A,), robot units; values outside a channel's limits are clipped.
+
+        Raises:
+            UserError: a value is not finite, their number is wrong, or `reset` was never called.
+        """
+        action = check_action(self.info, values)
+        if self._last is None:
+            raise UserError(f'robot {self.info.name!r} has no episode', do='Call reset() first.')
+        motion = self.begin(action, self.now_ns)
+        if motion is None:
+            return self._unheard(action, self._last)
+        step = self._advance(motion)
+        if motion.terminal or motion.truncated:
+            step = replace(step, restart=self.reset())
+        return step
+
+    def close(self) -> None:
+        """Frees what the world holds."""
+        self._body.close()
+
+    def restart(self, now_ns: int) -> None:
+        """Puts the body at the beginning of an episode."""
+        self._body.reset()
+        self._motion = _rest(self._body, now_ns)
+
+    def begin(self, action: NDArray[np.float32], now_ns: int) -> Motion | None:
+        """Hears a checked action, float32 (A,), at a time; returns its motion, or None where it was lost."""
+        number = self._actions
+        self._actions += 1
+        if self._faults.is_lost(number):
+            return None
+        before = self._body.joints()
+        outcome = self._body.act(action, self._faults.stuck_joint(number))
+        start = now_ns + self._latency_ns
+        self._motion = Motion(
+            action, outcome.applied, before, self._body.joints(), start, start + round(outcome.duration * NS),
+            outcome.reward, outcome.terminal, outcome.truncated,
+        )  # fmt: skip
+        return self._motion
+
+    def halt(self, now_ns: int) -> Motion:
+        """Stops the motion under way at once and returns what became of it."""
+        applied = self._body.halt((now_ns - self._motion.start_ns) / NS)
+        end = max(now_ns, self._motion.start_ns)
+        self._motion = replace(self._motion, applied=applied, joints=self._body.joints(), end_ns=end)
+        return self._motion
+
+    def joints(self, now_ns: int) -> NDArray[np.float64]:
+        """Returns joint angles at a time, rad (J,)."""
+        return self._body.joints(self._elapsed(now_ns))
+
+    def sense(self, now_ns: int, world_start_ns: int = START_NS) -> Frame:
+        """Takes an image and the other senses at a time; `world_start_ns` is when its moving things began."""
+        elapsed, number = self._elapsed(now_ns), self._frames
+        self._frames += 1
+        image = self._body.image(elapsed, (now_ns - world_start_ns) / NS, number)
+        if image is not None:
+            image = self._faults.picture(image, number)
+        arrival = now_ns + round(self._faults.lateness(number) * NS)
+        return Frame(image, self._body.joints(elapsed), now_ns, arrival, self._body.observations())
+
+    def _elapsed(self, now_ns: int) -> float:
+        # At its end a motion is at rest, not a rounding of its duration short of it.
+        return AT_REST if now_ns >= self._motion.end_ns else (now_ns - self._motion.start_ns) / NS
+
+    def _unheard(self, action: NDArray[np.float32], last: Step) -> Step:
+        still = np.zeros_like(action)
+        return replace(
+            last, commanded=action, applied=still, joints_before=last.joints, reward=float('nan'),
+            terminal=False, truncated=False, lost=True, restart=None,
+        )  # fmt: skip
+
+    def _advance(self, motion: Motion) -> Step:
+        periods = (motion.end_ns - self.now_ns) // self._period_ns + 1
+        frame = self.sense(self.now_ns + periods * self._period_ns)
+        self.now_ns = frame.arrival_ns
+        self._last = Step(
+            image=frame.image, observations=dict(frame.observations), joints=motion.joints,
+            joints_before=motion.joints_before, commanded=motion.commanded, applied=motion.applied,
+            reward=motion.reward, terminal=motion.terminal, truncated=motion.truncated,
+            start_ns=motion.start_ns, end_ns=motion.end_ns, stamp_ns=frame.stamp_ns,
+        )  # fmt: skip
+        return self._last
+
+
+def _rest(body: Body, now_ns: int) -> Motion:
+    still = np.zeros(len(body.info.channels), np.float32)
+    joints = body.joints()
+    return Motion(still, still, joints, joints, now_ns, now_ns)

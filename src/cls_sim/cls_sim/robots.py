@@ -1,0 +1,39 @@
+"""Robots by name: `make` is all that a training loop without ROS needs.
+
+    robot = make('sim', SimulatorSettings(scene=1))
+    now = robot.reset()
+    step = robot.step(action)          # stream depends on settings and actions alone
+    now = step.restart or step         # an episode that ended has begun anew
+
+A new robot is one file in `bodies/` and one line here.
+"""
+
+from collections.abc import Callable
+
+from cls_common.errors import UserError
+
+from .bodies.body import Body
+from .bodies.gym_body import make_gym, PREFIX
+from .bodies.pan_tilt_body import make_room, make_square
+from .robot import SimulatedRobot, Step
+from .settings import SimulatorSettings
+
+__all__ = ['ROBOTS', 'SimulatedRobot', 'SimulatorSettings', 'Step', 'make']
+
+ROBOTS: dict[str, Callable[[str, SimulatorSettings], Body]] = {'sim': make_room, 'square': make_square}
+
+
+def make(robot_id: str, settings: SimulatorSettings) -> SimulatedRobot:
+    """Makes a robot.
+
+    Args:
+        robot_id: 'sim', 'square' or 'gym:ID' with the ID of a Gymnasium environment.
+        settings: of the simulation; `robot_id` wins over `settings.robot`.
+
+    Raises:
+        UserError: unknown robot, with the list of known ones, or one that can't be made.
+    """
+    maker = make_gym if robot_id.startswith(PREFIX) else ROBOTS.get(robot_id)
+    if maker is None:
+        raise UserError(f'unknown robot {robot_id!r}', expected=', '.join([*ROBOTS, 'gym:ID']))
+    return SimulatedRobot(maker(robot_id, settings), settings)
