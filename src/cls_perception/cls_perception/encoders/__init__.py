@@ -1,0 +1,54 @@
+"""Encoders by name, one file each: a file that defines ENCODER is an encoder of its own name.
+
+A file is imported when its encoder is asked for, so vector observations never wait for torch.
+"""
+
+import importlib
+import pkgutil
+from typing import Any, Final
+
+from cls_common.errors import UserError
+
+from ..encoder import Encoder
+from ..settings import EncoderSettings
+
+NAMES: Final = tuple(sorted(module.name for module in pkgutil.iter_modules(__path__)))
+
+__all__ = ['Encoder', 'NAMES', 'find', 'load', 'make']
+
+
+def find(name: str) -> type[Encoder]:
+    """Returns the class of an encoder by name; raises UserError where there is none."""
+    if name not in NAMES:
+        raise UserError(f'unknown encoder {name!r}', expected='one of ' + ', '.join(NAMES))
+    encoder: type[Encoder] = importlib.import_module(f'{__name__}.{name}').ENCODER
+    return encoder
+
+
+def make(settings: EncoderSettings, *, size: int = 0, modality: str = 'state') -> Encoder:
+    """Makes a new encoder.
+
+    Args:
+        size: length of the observation, where the encoder takes one; images have none.
+        modality: name of that observation.
+
+    Raises:
+        UserError: unknown name, weights that can't be had, a device that is not there.
+    """
+    return find(settings.name).make(settings, size, modality)
+
+
+def load(config: dict[str, Any], weights: bytes, *, threads: int = 0, device: str = '') -> Encoder:
+    """Returns the encoder that `config()` and `weights()` describe: same id, bit-identical embeddings (H1).
+
+    Args:
+        config: as `Encoder.config` gave it.
+        weights: safetensors, as `Encoder.weights` gave it.
+        threads, device: as in EncoderSettings; they are the machine's, not the encoder's.
+
+    Raises:
+        UserError: config or weights are damaged or do not belong together.
+    """
+    if not isinstance(config, dict) or not isinstance(config.get('name'), str):
+        raise UserError('encoder config', expected="an object with 'name'", found=repr(config)[:60])
+    return find(config['name']).load(config, weights, threads, device)
