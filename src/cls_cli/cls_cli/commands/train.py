@@ -1,0 +1,49 @@
+"""`./cls train`: both halves in one process, without ROS."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from cls_common.errors import UserError
+
+
+@click.command(help='Learn in simulation in one process, without ROS, for STEPS more wake steps.')
+@click.option('--robot', default='sim', show_default=True, help='sim, square or gym:ID.')
+@click.option('--scene', default=-1, help='Which simulated scene.')
+@click.option('--model', default='default', show_default=True, help='Name of the model; created where it is missing.')
+@click.option('--models-dir', default='models', show_default=True, type=click.Path(path_type=Path))
+@click.option('--steps', default=500, show_default=True, type=click.IntRange(1), help='Wake steps to add.')
+@click.option('--seed', default=-1, help='Of world, networks and exploration. Implies one thread and an exact result.')
+@click.option('--encoder', default='', help="By name; default: the model's own, early_resnet18 for a new one.")
+@click.option('--preset', default='', help='A recipe of config/presets, for a new model.')
+@click.option('--mode', default='curiosity', show_default=True, type=click.Choice(['curiosity', 'random']))
+@click.option('--set', 'overrides', multiple=True, metavar='NAME=VALUE', help='A learning parameter by dotted name.')
+def command(**options: Any) -> int:
+    """Trains with a progress bar and prints the hash of the weights as its last line."""
+    from cls_learning.agent.training import train, TrainOptions, TrainProgress
+    from rich.progress import Progress
+
+    overrides = dict(_parse(text) for text in options.pop('overrides'))
+    chosen = TrainOptions(overrides=overrides, **options)
+    with Progress(transient=False) as bar:
+        task = bar.add_task('waking', total=chosen.steps)
+
+        def show(progress: TrainProgress) -> None:
+            figures = ' '.join(f'{name} {value:.3f}' for name, value in progress.figures.items())
+            bar.update(task, completed=progress.step, description=f'{progress.phase:6} {figures}')
+
+        weights = train(chosen, show)
+    click.echo(f'weights sha256 {weights}')
+    return 0
+
+
+def _parse(text: str) -> tuple[str, Any]:
+    name, equals, value = text.partition('=')
+    if not equals:
+        raise UserError(f'--set {text}', expected='NAME=VALUE')
+    try:
+        return name, json.loads(value)
+    except json.JSONDecodeError:
+        return name, value

@@ -1,0 +1,1 @@
+"""The learner's two pure halves, and the loop that runs them in one process."""

@@ -1,0 +1,153 @@
+"""A model in its folder: what slow_learner does with experiences, nights and saves, without ROS."""
+
+from collections.abc import Iterator
+from datetime import datetime
+import uuid
+
+from cls_common.errors import UserError
+
+from ..checkpoints.config_file import ModelConfig
+from ..checkpoints.folder import ModelFolder
+from ..consolidation.night import Goal
+from ..types import Experience
+from .skill import SkillWindow
+from .sleeping import Night, SleepingHalf
+from .waking import WakingHalf
+
+
+def make_waking_half(config: ModelConfig) -> WakingHalf:
+    """Makes the untrained waking half of a model."""
+    return WakingHalf(config.settings, config.robot, config.z_size, config.seed)
+
+
+class Cortex:
+    """Opens a created model, goes on where it stopped, and keeps every step.
+
+    Attributes:
+        waking_bytes: the waking half as it was after `sequence` when last handed over.
+        problems: what had to be left aside while opening, for people.
+        skill: of Slow's acting weights, scored before learning.
+    """
+
+    def __init__(self, folder: ModelFolder) -> None:
+        assert folder.config is not None, 'create the model first'
+        self.folder = folder
+        self.config = folder.config
+        self.sleeping = SleepingHalf(self.config.settings, self.config.robot, self.config.z_size, self.config.seed)
+        self.skill = SkillWindow()
+        self.cycles = 0
+        self.metrics: dict[str, float] = {}
+        self.problems: list[str] = []
+        self.run_id = uuid.uuid4().hex
+        self._open()
+
+    def _open(self) -> None:
+        waking = make_waking_half(self.config)
+        found = self.folder.load()
+        generation = 0
+        if found is not None:
+            manifest, parts, self.problems = found
+            waking.load_bytes(parts['waking.safetensors'])
+            self.sleeping.load_bytes(parts['sleeping.safetensors'], parts['replay.safetensors'])
+            generation = manifest.number
+        self._relive(waking, self.folder.lived_since(generation))
+        self.cycles = waking.cycles
+        self._anchor(waking.to_bytes())
+
+    def _relive(self, waking: WakingHalf, lived: Iterator[Experience | dict[str, int]]) -> None:
+        """Learns the journal again, as a database does with its log: the same steps, the same weights."""
+        for entry in lived:
+            if isinstance(entry, dict):
+                night = self.sleeping.begin_night(waking.to_bytes(), Goal(entry))
+                for _ in night.run():
+                    pass
+                waking.load_bytes(night.finish())
+                continue
+            if entry.sequence <= self.sleeping.sequence:
+                continue
+            # Steps that slow_learner never heard are lost to the journal; counting goes on from what it heard.
+            waking.total_steps = entry.sequence - 1
+            waking.learn(entry.transition)
+            self.sleeping.learn(entry)
+
+    def _anchor(self, waking_bytes: bytes) -> None:
+        self.waking_bytes = waking_bytes
+        self._anchor_sequence = self.sleeping.sequence
+
+    @property
+    def sequence(self) -> int:
+        """Total wake steps of the model's life that were learned here."""
+        return self.sleeping.sequence
+
+    def learn(self, experience: Experience, now: datetime) -> None:
+        """Writes an experience to the journal, then learns it and adds its row to the log (row 000-075)."""
+        if experience.sequence <= self.sequence:
+            return
+        self.folder.journal.experience(experience)
+        self.metrics = self.sleeping.learn(experience)
+        self.skill.add(self.metrics.get('slow_error', float('nan')), experience.copy_error)
+        self.folder.log.row(
+            'wake', now, step=experience.sequence, cycle=self.cycles,
+            fast_loss=experience.metrics.get('fast_loss', float('nan')),
+            slow_distill=self.metrics.get('slow_distill', float('nan')),
+            slow_raw=self.metrics.get('slow_raw', float('nan')),
+            curiosity_reward=experience.metrics.get('curiosity_reward', float('nan')),
+            replay_size=len(self.sleeping.memory),
+        )  # fmt: skip
+
+    def begin_night(self, waking_bytes: bytes, goal: Goal) -> Night:
+        """Prepares a night; run it, then `keep` it or roll it back."""
+        return self.sleeping.begin_night(waking_bytes, goal)
+
+    def keep(self, night: Night, goal: Goal, waking_bytes: bytes, now: datetime) -> None:
+        """Keeps a finished night, whose `finish` gave these bytes, and logs it."""
+        self.folder.journal.night(goal.steps)
+        self.cycles += 1
+        self._anchor(waking_bytes)
+        means = night.statistics.means
+        self.folder.log.row(
+            'sleep', now, step=self.sequence, cycle=self.cycles, sws_L_dyn=means['avg_l_dyn'],
+            rem_L_ms=means['avg_l_ms'], tether_loss=means['avg_tether_loss'], replay_size=len(self.sleeping.memory),
+        )  # fmt: skip
+
+    @property
+    def save_is_due(self) -> bool:
+        """Whether this cycle ends with a save (row 000-048)."""
+        interval = self.config.settings.save_interval
+        return interval > 0 and self.cycles % interval == 0
+
+    def save(self, waking_bytes: bytes, now: datetime) -> int:
+        """Writes the next generation: a consistent cut at `sequence`; returns its number."""
+        parts = {
+            'waking.safetensors': waking_bytes,
+            'sleeping.safetensors': self.sleeping.to_bytes(),
+            'replay.safetensors': self.sleeping.memory_to_bytes(),
+        }
+        number = self.folder.save(parts, run_id=self.run_id, sequence=self.sequence, cycles=self.cycles, now=now)
+        self._anchor(waking_bytes)
+        self.folder.log.row('save', now, step=self.sequence, cycle=self.cycles, replay_size=len(self.sleeping.memory))
+        self.folder.sync()
+        return number
+
+    def rebuild_waking(self) -> bytes:
+        """Returns the waking half as it must be now: the last one handed over, and what was lived since.
+
+        For a fast_learner that died and came back with nothing.
+        """
+        self.folder.sync()
+        waking = make_waking_half(self.config)
+        waking.load_bytes(self.waking_bytes)
+        for entry in self.folder.lived_since(self.folder.generation):
+            if not isinstance(entry, dict) and entry.sequence > self._anchor_sequence:
+                waking.total_steps = entry.sequence - 1
+                waking.learn(entry.transition)
+        return waking.to_bytes()
+
+    def adopt(self, waking_bytes: bytes, sequence: int, run_id: str, now: datetime) -> None:
+        """Takes over a Fast that went on while nobody listened, and saves: its steps are counted as a gap."""
+        if sequence < self.sequence:
+            raise UserError('fast_learner', expected=f'step {self.sequence} or later', found=f'step {sequence}')
+        self.sleeping.gaps += sequence - self.sequence
+        self.sleeping.sequence = sequence
+        self.run_id = run_id
+        self.save(waking_bytes, now)

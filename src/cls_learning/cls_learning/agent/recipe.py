@@ -1,0 +1,52 @@
+"""Which recipe a model gets, and where each of its numbers came from."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from cls_common.errors import UserError
+from cls_common.settings import read_parameter_file
+
+from ..config import LearningSettings
+
+
+def read_preset(presets_dir: Path, name: str) -> dict[str, Any]:
+    """Returns a preset's values by dotted name; `default` and an empty name are the code's own defaults.
+
+    Raises:
+        UserError: no such preset.
+    """
+    if name in ('', 'default'):
+        return {}
+    path = presets_dir / f'{name}.param.yaml'
+    if not path.exists():
+        names = ['default', *sorted(p.name.removesuffix('.param.yaml') for p in presets_dir.glob('*.param.yaml'))]
+        raise UserError(f'unknown preset {name!r}', expected='one of ' + ', '.join(names))
+    return read_parameter_file(path).get('slow_learner', {})
+
+
+def resolve(
+    presets_dir: Path, preset: str, overrides: Mapping[str, Any]
+) -> tuple[LearningSettings, dict[str, str], dict[str, Any]]:
+    """Puts a recipe together: the code's defaults, then the preset, then what was asked for by name.
+
+    Returns:
+        the settings, the origin of each value by dotted name, and the values that were asked for.
+    """
+    chosen = read_preset(presets_dir, preset)
+    origins = {name: 'default' for name, _ in LearningSettings.leaves()}
+    origins |= dict.fromkeys(chosen, f'preset {preset}')
+    origins |= dict.fromkeys(overrides, 'parameter')
+    asked = {**chosen, **overrides}
+    return LearningSettings.from_flat(asked), origins, asked
+
+
+def check_against(settings: LearningSettings, asked: Mapping[str, Any], model: str) -> None:
+    """Refuses values asked for by name that differ from an existing model's frozen recipe (row 000-070)."""
+    frozen = settings.to_flat()
+    for name, value in asked.items():
+        if frozen[name] != value:
+            raise UserError(
+                f'parameter {name!r} for the existing model {model!r}', expected=f'{frozen[name]!r}, as in its config.json',
+                found=repr(value), do='Leave it out, or choose another model name.',
+            )  # fmt: skip

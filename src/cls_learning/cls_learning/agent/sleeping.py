@@ -1,0 +1,162 @@
+"""The sleeping half: Slow, replay memory and consolidation. What slow_learner carries."""
+
+from collections.abc import Iterator
+import math
+
+import torch
+from torch import Tensor
+
+from cls_common.errors import UserError
+from cls_common.robot import RobotInfo
+
+from .. import memory
+from ..checkpoints import blob
+from ..config import LearningSettings
+from ..consolidation.contract import Sleeper
+from ..consolidation.night import Goal, Progress, run, Statistics
+from ..learners.learner import squared_error
+from ..learners.normalizer import Normalizer
+from ..learners.optimisation import load_optimizer, make_adam, optimizer_state
+from ..learners.slow import SlowLearner
+from ..memory.contract import Record
+from ..types import Experience
+from .waking import WakingHalf
+
+
+class SleepingHalf:
+    """Learns a little from every experience awake, and most of it asleep.
+
+    Attributes:
+        sequence: of the last experience learned.
+        gaps: experiences that never arrived.
+    """
+
+    def __init__(self, settings: LearningSettings, robot: RobotInfo, z_size: int, seed: int) -> None:
+        self.settings = settings
+        self.robot = robot
+        self.z_size = z_size
+        self.seed = seed
+        # Follows the waking half's normaliser step by step; every night hands over the original.
+        self.normalizer = Normalizer(settings.normalizer, z_size)
+        self.slow = SlowLearner(settings, robot, z_size, self.normalizer, seed)
+        self.memory = memory.make(settings.memory, seed)
+        # Tether trains Fast, but only ever here: a Fast of the same shape holds the place of its parameters.
+        self._tether_fast = WakingHalf(settings, robot, z_size, seed)
+        self._tether = make_adam(self._tether_fast.fast.raw, settings.sleep.tether_learning_rate)
+        self.sequence = 0
+        self.gaps = 0
+
+    def learn(self, experience: Experience) -> dict[str, float]:
+        """Takes one experience into memory and, where due, one wake step of Slow (rows 000-022 to 000-027).
+
+        Returns:
+            slow_error (before learning, raw units), slow_distill and slow_raw; empty for one already learned.
+        """
+        if experience.sequence <= self.sequence:
+            return {}
+        self.gaps += experience.sequence - self.sequence - 1
+        self.sequence = experience.sequence
+        t = experience.transition
+        z, action, z_next, prediction = (
+            torch.from_numpy(part)[None]
+            for part in (t.z, t.action_applied, t.z_next, experience.prediction_after)
+        )
+        metrics = {'slow_error': float(squared_error(self.slow.predict(z, action), z_next))}
+        self._follow_normalizer(experience)
+        self.memory.add(Record.of(experience))
+        if experience.sequence % self.settings.slow.wake_interval == 0:
+            metrics |= self.slow.update_awake(z, action, z_next, prediction)
+        return metrics
+
+    def _follow_normalizer(self, experience: Experience) -> None:
+        if experience.transition.boundary:
+            self.normalizer.observe(torch.from_numpy(experience.transition.z))
+        self.normalizer.observe(torch.from_numpy(experience.transition.z_next))
+        if experience.normalizer_version > self.normalizer.version:
+            self.normalizer.apply()
+            self.normalizer.version = experience.normalizer_version
+
+    def begin_night(self, waking_half: bytes, goal: Goal) -> 'Night':
+        """Prepares a night with the waking half as Fast handed it over; nothing has changed yet."""
+        return Night(self, waking_half, goal)
+
+    def state(self) -> dict[str, Tensor]:
+        """Returns everything but the memory, by name."""
+        counters = {
+            'counters.sequence': torch.tensor(self.sequence),
+            'counters.gaps': torch.tensor(self.gaps),
+        }
+        return (
+            counters
+            | self.normalizer.state()
+            | self.slow.state()
+            | optimizer_state('tether.optimizer', self._tether)
+        )
+
+    def load(self, state: dict[str, Tensor]) -> None:
+        """Takes everything but the memory back; raises UserError where it belongs to another recipe."""
+        try:
+            self.sequence = int(state['counters.sequence'])
+            self.gaps = int(state['counters.gaps'])
+            self.normalizer.load(state)
+            self.slow.load(state)
+            load_optimizer('tether.optimizer', self._tether, state)
+        except (KeyError, RuntimeError, ValueError) as error:
+            raise UserError(
+                'sleeping half',
+                expected="weights of this model's config.json",
+                found=str(error).splitlines()[0],
+            ) from error
+
+    def to_bytes(self) -> bytes:
+        """Returns everything but the memory as safetensors."""
+        return blob.pack(self.state())
+
+    def memory_to_bytes(self) -> bytes:
+        """Returns the replay memory as safetensors."""
+        return blob.pack(self.memory.state())
+
+    def load_bytes(self, data: bytes, memory_data: bytes) -> None:
+        """Takes everything back; raises UserError where it can't."""
+        self.load(blob.unpack(data, 'sleeping half'))
+        self.memory.load(blob.unpack(memory_data, 'replay memory'))
+
+
+class Night:
+    """One sleep: run it step by step, then keep it or take it back.
+
+    Attributes:
+        statistics: of row 000-050, filled in as it goes on.
+    """
+
+    def __init__(self, half: SleepingHalf, waking_half: bytes, goal: Goal) -> None:
+        self._half = half
+        self._goal = goal
+        self._before = half.state()
+        self.statistics = Statistics()
+        # The place holder becomes the copy of Fast that this night may train.
+        self._waking = half._tether_fast
+        self._waking.load_bytes(waking_half)
+        half.normalizer.load(self._waking.normalizer.state())
+
+    def run(self) -> Iterator[Progress]:
+        """Yields after each optimiser step; stop iterating and `roll_back` to cancel."""
+        half = self._half
+        sleeper = Sleeper(self._waking.fast, half.slow, half.memory, half._tether, half.settings.sleep)
+        yield from run(sleeper, self._goal, half.seed, self._waking.cycles, self.statistics)
+
+    @property
+    def diverged(self) -> bool:
+        """Whether an optimiser step had to be refused, or a mean is not finite though its phase ran."""
+        ran = sum(self.statistics.steps.values()) > 0
+        return ran and (self.statistics.refused > 0 or any(map(math.isinf, self.statistics.means.values())))
+
+    def roll_back(self) -> None:
+        """Restores weights, averages, optimisers, normaliser and counters of before."""
+        self._half.load(self._before)
+
+    def finish(self) -> bytes:
+        """Begins the new day; returns the waking half that Fast wakes up with."""
+        self._waking.wake_up()
+        self._half.normalizer.load(self._waking.normalizer.state())
+        return self._waking.to_bytes()

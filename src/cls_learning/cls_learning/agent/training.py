@@ -1,0 +1,224 @@
+"""Both halves in one process, without ROS: for experiments, and to check the graph against."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+import json
+from pathlib import Path
+import secrets
+from typing import Any
+
+import torch
+
+from cls_common.resources import config_dir
+from cls_common.errors import UserError
+from cls_perception import encoders
+from cls_perception.settings import EncoderSettings
+from cls_sim.robots import make as make_robot
+from cls_sim.robots import SimulatedRobot, Step
+from cls_sim.settings import SimulatorSettings
+
+from ..checkpoints.config_file import ModelConfig
+from ..checkpoints.folder import ModelFolder
+from ..checkpoints.listing import weights_hash
+from ..consolidation.night import Goal
+from ..types import Floats, Transition
+from . import wake_step
+from .cortex import Cortex, make_waking_half
+from .recipe import check_against, resolve
+from .skill import SkillWindow
+
+DEFAULT_ENCODER = 'early_resnet18'
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainOptions:
+    """What a training run is asked for.
+
+    Attributes:
+        robot: 'sim', 'square' or 'gym:ID'. scene: which room, -1: the default one.
+        model, models_dir: the model folder; created where it is missing, else gone on with.
+        steps: wake steps to add.
+        seed: -1: drawn for a new model, the model's own for an existing one. Given, it implies one thread.
+        encoder, preset: by name; empty: the model's own, or the defaults for a new one.
+        overrides: learning parameters by dotted name.
+        mode: random or curiosity.
+    """
+
+    robot: str = 'sim'
+    scene: int = -1
+    model: str
+    models_dir: Path = Path('models')
+    steps: int
+    seed: int = -1
+    encoder: str = ''
+    preset: str = ''
+    overrides: Mapping[str, Any] = field(default_factory=dict)
+    mode: str = 'curiosity'
+
+
+@dataclass(frozen=True)
+class TrainProgress:
+    """How far a run has come: steps done of this run, phase, and figures by name."""
+
+    step: int
+    phase: str
+    figures: dict[str, float]
+
+
+def train(options: TrainOptions, report: Callable[[TrainProgress], None] = lambda _: None) -> str:
+    """Lives `steps` more wake steps with all sleeps between, and saves.
+
+    Returns:
+        the hash of the weights it ended with, 64 hex digits.
+
+    Raises:
+        UserError: an option names nothing, or does not fit the existing model.
+    """
+    if options.seed >= 0:
+        torch.set_num_threads(1)
+    folder = ModelFolder(options.models_dir, options.model)
+    try:
+        settings, origins, asked = resolve(config_dir() / 'presets', options.preset, options.overrides)
+        seed = _seed(options, folder.config)
+        simulation: dict[str, Any] = {'robot': options.robot, 'lock_step': True, 'seed': seed}
+        if options.scene >= 0:
+            simulation['scene'] = options.scene
+        robot = make_robot(options.robot, SimulatorSettings(**simulation))
+        try:
+            encoder = _encoder(options, folder, seed, robot)
+            if folder.config is None:
+                stored = {**encoder.config(), 'id': encoder.id, 'size': encoder.size, 'version': encoder.version}
+                now = datetime.now().isoformat(timespec='seconds')
+                folder.create(ModelConfig(robot.info, stored, seed, settings, origins, now), encoder.weights())
+            else:
+                check_against(folder.config.settings, asked, options.model)
+                folder.config.check_robot(robot.info)
+                folder.config.check_encoder(encoder.id)
+            Life(folder, robot, encoder, options.mode, report).live(options.steps)
+        finally:
+            robot.close()
+    finally:
+        folder.close()
+    return weights_hash(folder.path)
+
+
+class Life:
+    """One run of a model in a simulated world."""
+
+    def __init__(
+        self, folder: ModelFolder, robot: SimulatedRobot, encoder: encoders.Encoder, mode: str,
+        report: Callable[[TrainProgress], None],
+    ) -> None:  # fmt: skip
+        self._cortex = Cortex(folder)
+        self._waking = make_waking_half(self._cortex.config)
+        self._waking.load_bytes(self._cortex.waking_bytes)
+        self._robot = robot
+        self._encoder = encoder
+        self._mode = mode
+        self._report = report
+        self._skill = SkillWindow()
+        self._action: Floats | None = None
+
+    def live(self, steps: int) -> None:
+        """Lives wake steps, sleeps where a cycle ends, and saves at the end."""
+        now = self._robot.reset()
+        z, boundary = self._embed(now), True
+        done = 0
+        while done < steps:
+            action = self._next_action(z, now)
+            after = self._robot.step(action)
+            if after.lost:
+                continue
+            done += 1
+            transition = self._transition(z, self._embed(after), now, after, boundary)
+            ends_cycle = wake_step.ends_cycle(self._waking)
+            goes_on = done < steps and not ends_cycle
+            experience = wake_step.close(self._waking, transition, self._mode, goes_on, self._keep_action)
+            self._cortex.learn(experience, datetime.now())
+            self._skill.add(experience.error_before, experience.copy_error)
+            self._report(TrainProgress(done, 'wake', self._figures()))
+            z, now, boundary = transition.z_next, after, False
+            if after.restart is not None:
+                now, boundary = after.restart, True
+                z = self._embed(now)
+            if ends_cycle:
+                self._sleep(done)
+        if self._cortex.sequence > 0:
+            self._cortex.save(self._waking.to_bytes(), datetime.now())
+
+    def _next_action(self, z: Floats, now: Step) -> Floats:
+        action, self._action = self._action, None
+        if action is None:
+            action = self._waking.act(z, now.joints, self._mode, self._waking.total_steps)
+        return action
+
+    def _keep_action(self, action: Floats) -> None:
+        self._action = action
+
+    def _sleep(self, done: int) -> None:
+        goal = Goal()
+        night = self._cortex.begin_night(self._waking.to_bytes(), goal)
+        for progress in night.run():
+            if progress.step % 50 == 0 or progress.step == progress.steps:
+                self._report(TrainProgress(done, progress.phase, {'loss': progress.loss}))
+        if night.diverged:
+            night.roll_back()
+            return
+        waking_bytes = night.finish()
+        self._waking.load_bytes(waking_bytes)
+        self._cortex.keep(night, goal, waking_bytes, datetime.now())
+        if self._cortex.save_is_due:
+            self._cortex.save(waking_bytes, datetime.now())
+
+    def _embed(self, step: Step) -> Floats:
+        if self._encoder.modality == 'camera':
+            assert step.image is not None
+            sensed = step.image[None]
+        else:
+            sensed = step.observations[self._encoder.modality][None]
+        z: Floats = self._encoder.encode(sensed)[0]
+        return z
+
+    @staticmethod
+    def _transition(z: Floats, z_next: Floats, now: Step, after: Step, boundary: bool) -> Transition:
+        return Transition(
+            z=z, z_next=z_next, action_commanded=after.commanded, action_applied=after.applied,
+            joints=after.joints_before, joints_next=after.joints, boundary=boundary, stamp_z=now.stamp_ns,
+            stamp_next=after.stamp_ns, reward=after.reward, terminal=after.terminal, truncated=after.truncated,
+        )  # fmt: skip
+
+    def _figures(self) -> dict[str, float]:
+        return {'skill_fast': self._skill.value(), 'skill_slow': self._cortex.skill.value()}
+
+
+def _seed(options: TrainOptions, config: ModelConfig | None) -> int:
+    if config is None:
+        return options.seed if options.seed >= 0 else secrets.randbelow(2**31)
+    if options.seed not in (-1, config.seed):
+        raise UserError(
+            f'seed of the existing model {options.model!r}', expected=f'{config.seed}, as in its config.json',
+            found=str(options.seed), do='Leave it out, or choose another model name.',
+        )  # fmt: skip
+    return config.seed
+
+
+def _encoder(options: TrainOptions, folder: ModelFolder, seed: int, robot: SimulatedRobot) -> encoders.Encoder:
+    threads = 1 if options.seed >= 0 else 0
+    if folder.config is not None:
+        stored = json.loads((folder.path / 'encoder' / 'config.json').read_text(encoding='utf-8'))
+        if options.encoder not in ('', stored['name']):
+            raise UserError(
+                f'encoder for the existing model {options.model!r}', expected=stored['name'], found=options.encoder,
+                do='Leave it out, or choose another model name.',
+            )  # fmt: skip
+        return encoders.load(stored, (folder.path / 'encoder' / 'weights.safetensors').read_bytes(), threads=threads)
+    name = options.encoder or DEFAULT_ENCODER
+    settings = EncoderSettings(name=name, seed=seed, threads=threads)
+    if not encoders.find(name).vectors:
+        return encoders.make(settings)
+    vectors = {m: v for m, v in robot.reset().observations.items()}
+    if not vectors:
+        raise UserError(f'encoder {name!r}', expected='a robot with a vector observation', found=options.robot)
+    modality, vector = next(iter(vectors.items()))
+    return encoders.make(settings, size=len(vector), modality=modality)

@@ -1,0 +1,161 @@
+"""The waking half: normaliser, Fast, policy and recent memory. What fast_learner carries."""
+
+from dataclasses import replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from cls_common.errors import UserError
+from cls_common.robot import RobotInfo
+
+from .. import policies
+from ..checkpoints import blob
+from ..config import LearningSettings
+from ..learners.fast import FastLearner
+from ..learners.learner import squared_error
+from ..learners.normalizer import Normalizer
+from ..memory.contract import Record
+from ..memory.recent import RecentMemory
+from ..policies.contract import uniform
+from ..randomness import stream
+from ..types import Doubles, Experience, Floats, Transition
+
+_COUNTERS = ('total_steps', 'wake_steps_in_cycle', 'cycles', 'episode')
+
+
+class WakingHalf:
+    """Acts, and learns from every step. Everything it becomes is a function of its state and its transitions.
+
+    Attributes:
+        total_steps: wake steps of the model's life, the sequence of the last experience.
+        wake_steps_in_cycle: since the last sleep.
+        cycles: sleeps finished.
+        episode: rises at every boundary.
+    """
+
+    def __init__(self, settings: LearningSettings, robot: RobotInfo, z_size: int, seed: int) -> None:
+        self.settings = settings
+        self.robot = robot
+        self.z_size = z_size
+        self._seed = seed
+        self.normalizer = Normalizer(settings.normalizer, z_size)
+        self.fast = FastLearner(settings, robot, z_size, self.normalizer, seed)
+        self.policy = policies.make(settings, robot, z_size, self.fast, seed)
+        self.memory = RecentMemory(settings.fast.ring, settings.fast.reservoir, seed)
+        self.total_steps = 0
+        self.wake_steps_in_cycle = 0
+        self.cycles = 0
+        self.episode = 0
+
+    @property
+    def should_sleep(self) -> bool:
+        """Whether the waking part of this cycle is over (row 000-028); again after each further one of its length."""
+        steps = self.wake_steps_in_cycle
+        return steps > 0 and steps % self.settings.sleep.wake_steps_per_cycle == 0
+
+    def act(self, z: Floats, joints: Doubles, mode: str, steps: int) -> Floats:
+        """Chooses the next action in robot units, float32 (A,).
+
+        Args:
+            z: float32 (D,) raw. joints: float64 (J,) rad.
+            mode: 'random' or 'curiosity'.
+            steps: wake steps that come before this action: total_steps, or one more while the last is not yet learned.
+        """
+        generator = stream(self._seed, f'act.{mode}', steps)
+        if mode == 'random':
+            return self.robot.to_units(uniform(len(self.robot.channels), generator))
+        return self.robot.to_units(self.policy.act(z, joints, steps, generator))
+
+    def learn(self, transition: Transition) -> Experience:
+        """Learns from one transition: error before, memory, one Fast step, prediction after, policy (row 000-029).
+
+        Raises:
+            UserError: a number is not finite or a size is wrong; nothing was learned.
+        """
+        self._check(transition)
+        z, action, z_next = (
+            torch.from_numpy(part)[None]
+            for part in (transition.z, transition.action_applied, transition.z_next)
+        )
+        error_before = float(squared_error(self.fast.predict(z, action), z_next))
+        copy_error = float(squared_error(z, z_next))
+        curiosity = self.policy.reward(transition, error_before)
+
+        self.episode += transition.boundary
+        self.total_steps += 1
+        self.wake_steps_in_cycle += 1
+        self._observe(transition)
+        experience = Experience(
+            transition=transition, sequence=self.total_steps, episode=self.episode, error_before=error_before,
+            copy_error=copy_error, prediction_after=np.empty(0, np.float32), normalizer_version=self.normalizer.version,
+        )  # fmt: skip
+        self.memory.add(Record.of(experience))
+
+        metrics = {'curiosity_reward': curiosity} | self._update_fast()
+        after = self.fast.predict(z, action)[0].numpy()
+        generator = stream(self._seed, 'policy', self.total_steps)
+        metrics |= self.policy.learn(self.memory, self.total_steps, generator)
+        return replace(experience, prediction_after=after, metrics=metrics)
+
+    def _update_fast(self) -> dict[str, float]:
+        own = self.settings.fast
+        batch = self.memory.minibatch(own.recent, own.older, stream(self._seed, 'fast', self.total_steps))
+        return self.fast.update(batch)
+
+    def _observe(self, transition: Transition) -> None:
+        if transition.boundary:
+            self.normalizer.observe(torch.from_numpy(transition.z))
+        self.normalizer.observe(torch.from_numpy(transition.z_next))
+        if self.normalizer.is_due(self.total_steps):
+            self.normalizer.apply()
+
+    def _check(self, transition: Transition) -> None:
+        if transition.z.shape != (self.z_size,) or transition.z_next.shape != (self.z_size,):
+            raise UserError(
+                'transition', expected=f'embeddings of {self.z_size} numbers',
+                found=f'{transition.z.shape} and {transition.z_next.shape}',
+            )  # fmt: skip
+        if not transition.is_finite():
+            raise UserError('transition', expected='finite numbers only', found='NaN or infinity')
+
+    def wake_up(self) -> None:
+        """Begins a new day after a finished night: counters and the normaliser's snapshot (row 000-047)."""
+        self.wake_steps_in_cycle = 0
+        self.cycles += 1
+        self.normalizer.apply()
+
+    def state(self) -> dict[str, Tensor]:
+        """Returns the whole half by name."""
+        counters = {f'counters.{name}': torch.tensor(int(getattr(self, name))) for name in _COUNTERS}
+        return (
+            counters | self.normalizer.state() | self.fast.state() | self.policy.state() | self.memory.state()
+        )
+
+    def load(self, state: dict[str, Tensor]) -> None:
+        """Takes the whole half back.
+
+        Raises:
+            UserError: the state belongs to another recipe, robot or encoder.
+        """
+        try:
+            for name in _COUNTERS:
+                setattr(self, name, int(state[f'counters.{name}']))
+            self.normalizer.load(state)
+            self.fast.load(state)
+            self.policy.load(state)
+            self.memory.load(state)
+        except (KeyError, RuntimeError, ValueError) as error:
+            raise UserError(
+                'waking half',
+                expected="weights of this model's config.json",
+                found=str(error).splitlines()[0],
+            ) from error
+
+    def to_bytes(self) -> bytes:
+        """Returns the whole half as safetensors."""
+        return blob.pack(self.state())
+
+    def load_bytes(self, data: bytes) -> None:
+        """Takes the whole half back from safetensors; raises UserError where it can't."""
+        self.load(blob.unpack(data, 'waking half'))

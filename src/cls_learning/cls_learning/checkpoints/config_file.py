@@ -1,0 +1,94 @@
+"""config.json: what a model is, frozen when it is created (row 000-070)."""
+
+from dataclasses import asdict, dataclass
+import json
+from pathlib import Path
+from typing import Any
+
+from cls_common.errors import UserError
+from cls_common.robot import Channel, Kind, RobotInfo
+
+from ..config import LearningSettings
+from .files import write_whole
+
+SCHEMA = 1
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """Everything that decides a model's shape and recipe.
+
+    Attributes:
+        robot: as it was when the model was created.
+        encoder: its config, with `id` and `size`; a model only ever runs with this encoder.
+        seed: of networks and exploration.
+        settings: the recipe. origins: where each value came from, by dotted name.
+        created_at: ISO 8601.
+    """
+
+    robot: RobotInfo
+    encoder: dict[str, Any]
+    seed: int
+    settings: LearningSettings
+    origins: dict[str, str]
+    created_at: str
+
+    @property
+    def z_size(self) -> int:
+        """Length of an embedding."""
+        return int(self.encoder['size'])
+
+    def to_json(self) -> str:
+        """Returns the file's contents."""
+        robot = asdict(self.robot)
+        robot.pop('low'), robot.pop('high')
+        for channel in robot['channels']:
+            channel['kind'] = Kind(channel['kind']).name
+        return json.dumps(
+            {
+                'schema': SCHEMA, 'created_at': self.created_at, 'seed': self.seed, 'robot': robot,
+                'encoder': self.encoder, 'values': self.settings.to_flat(), 'origins': self.origins,
+            }, indent=2,
+        )  # fmt: skip
+
+    @classmethod
+    def from_json(cls, text: str, where: str) -> 'ModelConfig':
+        """Reads it back; `where` names the file in an error."""
+        try:
+            content = json.loads(text)
+            if content['schema'] > SCHEMA:
+                raise UserError(
+                    where, expected=f'schema {SCHEMA} or older', found=f'schema {content["schema"]}',
+                    do='This model was made by a newer version: update this software.',
+                )  # fmt: skip
+            robot = content['robot']
+            channels = tuple(Channel(**{**c, 'kind': Kind[c['kind']]}) for c in robot.pop('channels'))
+            lists = {k: tuple(v) if isinstance(v, list) else v for k, v in robot.items()}
+            return cls(
+                RobotInfo(channels=channels, **lists), content['encoder'], int(content['seed']),
+                LearningSettings.from_flat(content['values']), content['origins'], content['created_at'],
+            )  # fmt: skip
+        except (KeyError, TypeError, json.JSONDecodeError) as error:
+            raise UserError(where, expected='a whole config.json', found=repr(error)) from error
+
+    def check_robot(self, robot: RobotInfo) -> None:
+        """Refuses a robot whose actions or joints mean something else than when the model was created."""
+        own, other = self.robot, robot
+        if (own.channels, own.joint_names) != (other.channels, other.joint_names):
+            raise UserError(
+                f'robot {other.name!r}', expected=f'the action channels and joints of {own.name!r}: {own.channels}',
+                found=str(other.channels), do='Choose another model name for another robot.',
+            )  # fmt: skip
+
+    def check_encoder(self, encoder_id: str) -> None:
+        """Refuses embeddings of another encoder than the model's own (H1)."""
+        if encoder_id != self.encoder['id']:
+            raise UserError(
+                'encoder', expected=f'{self.encoder["id"]}, with which this model was made', found=encoder_id,
+                do='Start the encoder with the model name, or choose another model name.',
+            )  # fmt: skip
+
+
+def write(path: Path, config: ModelConfig) -> None:
+    """Writes it once, whole."""
+    write_whole(path, config.to_json().encode())

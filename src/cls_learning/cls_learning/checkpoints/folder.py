@@ -1,0 +1,150 @@
+"""models/<name>/: one owner, a frozen config, generations, a journal between them, the log beside them (row 000-069)."""
+
+from collections.abc import Iterator
+from datetime import datetime
+import hashlib
+import json
+import os
+from pathlib import Path
+import re
+
+from filelock import FileLock, Timeout
+
+from cls_common.errors import UserError
+
+from ..types import Experience
+from . import config_file, generations, journal
+from .config_file import ModelConfig
+from .files import write_whole
+from .training_log import TrainingLog
+
+
+class ModelFolder:
+    """The folder of one model, locked by whoever made this object until `close`.
+
+    The lock is the kernel's: a dead owner holds nothing.
+
+    Attributes:
+        path: of the folder. config: None until the model is created.
+        generation: number of the newest generation, 0 before the first save.
+    """
+
+    def __init__(self, models_dir: Path, name: str) -> None:
+        if not re.fullmatch(r'[A-Za-z0-9][A-Za-z0-9_.-]*', name):
+            raise UserError(f'model name {name!r}', expected='letters, digits, dot, dash and underscore')
+        self.path = models_dir / name
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise UserError(
+                f'model folder {self.path}', expected='a folder to write in', found=str(error)
+            ) from error
+        self._lock = FileLock(self.path / 'lock')
+        try:
+            self._lock.acquire(timeout=0)
+        except Timeout as error:
+            raise UserError(
+                f'model {name!r}', expected='nobody else using it', found=f'it is in use by {self._owner()}',
+                do='Stop that process or choose another model name.',
+            ) from error  # fmt: skip
+        write_whole(
+            self.path / 'owner.json', json.dumps({'pid': os.getpid(), 'host': os.uname().nodename}).encode()
+        )
+        try:
+            self.config = self._read_config()
+        except UserError:
+            self._lock.release()
+            raise
+        self.generation = (generations.numbers(self._generations) or [0])[-1]
+        self._journal: journal.JournalWriter | None = None
+        self.log = TrainingLog(self.path / 'training.log')
+
+    @property
+    def _generations(self) -> Path:
+        return self.path / 'generations'
+
+    def _owner(self) -> str:
+        try:
+            owner = json.loads((self.path / 'owner.json').read_text(encoding='utf-8'))
+            return f'process {owner["pid"]} on {owner["host"]}'
+        except (OSError, ValueError, KeyError):
+            return 'another process'
+
+    def _read_config(self) -> ModelConfig | None:
+        path = self.path / 'config.json'
+        return ModelConfig.from_json(path.read_text(encoding='utf-8'), str(path)) if path.exists() else None
+
+    def create(self, config: ModelConfig, encoder_weights: bytes) -> None:
+        """Creates the model: its encoder first, config.json last, never to be written again."""
+        if self.config is not None:
+            raise UserError(f'model {self.path.name!r}', expected='a new name', found='an existing model')
+        encoder = self.path / 'encoder'
+        encoder.mkdir(exist_ok=True)
+        stored = {**config.encoder, 'sha256': hashlib.sha256(encoder_weights).hexdigest()}
+        write_whole(encoder / 'weights.safetensors', encoder_weights)
+        write_whole(encoder / 'config.json', json.dumps(stored, indent=2).encode())
+        config_file.write(self.path / 'config.json', config)
+        self.config = config
+
+    def load(self) -> tuple[generations.Manifest, dict[str, bytes], list[str]] | None:
+        """Reads the newest whole generation, and what had to be left aside; None before the first save.
+
+        Raises:
+            UserError: there are generations, but none is whole, or one is newer than this software.
+        """
+        problems: list[str] = []
+        for number in reversed(generations.numbers(self._generations)):
+            try:
+                manifest, parts = generations.read(self._generations, number)
+                return manifest, parts, problems
+            except UserError as error:
+                if 'newer version' in str(error):
+                    raise
+                problems.append(str(error))
+        if problems:
+            raise UserError(
+                f'model {self.path.name!r}', expected='one whole generation', found='; '.join(problems),
+                do='Restore the folder from a copy, or choose another model name.',
+            )  # fmt: skip
+        return None
+
+    def lived_since(self, generation: int) -> Iterator[Experience | dict[str, int]]:
+        """Yields what the journals hold that came after a generation."""
+        for path in sorted((self.path / 'journal').glob('*.journal')):
+            if int(path.stem) >= generation:
+                yield from journal.read(path)
+
+    @property
+    def journal(self) -> journal.JournalWriter:
+        """The journal of what comes after the newest generation."""
+        if self._journal is None:
+            self._journal = journal.JournalWriter(self.path / 'journal' / f'{self.generation:06d}.journal')
+        return self._journal
+
+    def save(self, parts: dict[str, bytes], *, run_id: str, sequence: int, cycles: int, now: datetime) -> int:
+        """Writes the next generation and starts its journal; journals no generation needs are removed."""
+        self.generation = generations.write(
+            self._generations, parts, run_id=run_id, sequence=sequence, cycles=cycles,
+            created_at=now.isoformat(timespec='seconds'),
+        )  # fmt: skip
+        if self._journal is not None:
+            self._journal.close()
+            self._journal = None
+        oldest = generations.numbers(self._generations)[0]
+        for path in (self.path / 'journal').glob('*.journal'):
+            if int(path.stem) < oldest:
+                path.unlink()
+        return self.generation
+
+    def sync(self) -> None:
+        """Makes journal and log survive what may come; call it twice a second."""
+        if self._journal is not None:
+            self._journal.sync()
+        self.log.flush()
+
+    def close(self) -> None:
+        """Ends ownership."""
+        if self._journal is not None:
+            self._journal.close()
+        self.log.close()
+        self._lock.release()

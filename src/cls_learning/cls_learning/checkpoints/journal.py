@@ -1,0 +1,118 @@
+"""What was lived since the last save: every experience is written here before it is learned from.
+
+A file holds an 8-byte mark and then records: length (4 bytes), CRC-32 (4 bytes), safetensors payload. Synced twice a
+second, so that whatever dies loses at most the last second; a torn end is where reading stops.
+"""
+
+from collections.abc import Iterator
+import os
+from pathlib import Path
+import struct
+import zlib
+
+import numpy as np
+from safetensors.numpy import load, save
+
+from cls_common.errors import UserError
+
+from ..types import Experience, Transition
+
+_MARK = b'CLSJRNL1'
+_HEAD = struct.Struct('<II')
+_ARRAYS = ('z', 'z_next', 'action_commanded', 'action_applied', 'joints', 'joints_next')
+
+
+class JournalWriter:
+    """Appends to one journal file."""
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        whole = _whole_length(path) if path.exists() else 0
+        self._file = open(path, 'r+b' if path.exists() else 'w+b', buffering=0)  # noqa: SIM115 - held open
+        self._file.truncate(whole)
+        self._file.seek(whole)
+        if whole == 0:
+            self._file.write(_MARK)
+        self._is_dirty = True
+
+    def experience(self, experience: Experience) -> None:
+        """Appends one experience."""
+        t = experience.transition
+        arrays = {name: np.ascontiguousarray(getattr(t, name)) for name in _ARRAYS}
+        arrays['prediction_after'] = np.ascontiguousarray(experience.prediction_after)
+        arrays['numbers'] = np.array([experience.error_before, experience.copy_error, t.reward])
+        arrays['counts'] = np.array(
+            [experience.sequence, experience.episode, experience.normalizer_version, t.boundary, t.stamp_z,
+             t.stamp_next, t.terminal, t.truncated], np.int64,
+        )  # fmt: skip
+        self._append(arrays)
+
+    def night(self, steps: dict[str, int]) -> None:
+        """Appends that a night was kept, with the steps that its goal asked for, by phase."""
+        names = sorted(steps)
+        self._append(
+            {f'night.{name}': np.array([steps[name]], np.int64) for name in names} | {'night': np.zeros(1)}
+        )
+
+    def _append(self, arrays: dict[str, np.ndarray]) -> None:
+        payload = save(arrays)
+        self._file.write(_HEAD.pack(len(payload), zlib.crc32(payload)) + payload)
+        self._is_dirty = True
+
+    def sync(self) -> None:
+        """Makes everything so far survive a loss of power."""
+        if self._is_dirty:
+            self._is_dirty = False
+            os.fsync(self._file.fileno())
+
+    def close(self) -> None:
+        """Syncs and closes."""
+        if not self._file.closed:
+            self.sync()
+            self._file.close()
+
+
+def read(path: Path) -> Iterator[Experience | dict[str, int]]:
+    """Yields experiences, and the steps of kept nights, in order, up to the first torn record."""
+    for payload in _payloads(path):
+        arrays = load(payload)
+        if 'night' in arrays:
+            yield {k.removeprefix('night.'): int(v[0]) for k, v in arrays.items() if k.startswith('night.')}
+        else:
+            yield _experience(arrays)
+
+
+def _experience(arrays: dict[str, np.ndarray]) -> Experience:
+    sequence, episode, version, boundary, stamp_z, stamp_next, terminal, truncated = (
+        int(v) for v in arrays['counts']
+    )
+    error_before, copy_error, reward = (float(v) for v in arrays['numbers'])
+    transition = Transition(
+        **{name: arrays[name].copy() for name in _ARRAYS}, boundary=bool(boundary), stamp_z=stamp_z,
+        stamp_next=stamp_next, reward=reward, terminal=bool(terminal), truncated=bool(truncated),
+    )  # fmt: skip
+    return Experience(
+        transition=transition, sequence=sequence, episode=episode, error_before=error_before, copy_error=copy_error,
+        prediction_after=arrays['prediction_after'].copy(), normalizer_version=version,
+    )  # fmt: skip
+
+
+def _payloads(path: Path) -> Iterator[bytes]:
+    data = path.read_bytes()
+    if not data:
+        return
+    if data[: len(_MARK)] != _MARK:
+        raise UserError(f'{path}', expected='a journal of this software', found=repr(data[: len(_MARK)]))
+    offset = len(_MARK)
+    while offset + _HEAD.size <= len(data):
+        length, checksum = _HEAD.unpack_from(data, offset)
+        payload = data[offset + _HEAD.size : offset + _HEAD.size + length]
+        if len(payload) < length or zlib.crc32(payload) != checksum:
+            return
+        yield payload
+        offset += _HEAD.size + length
+
+
+def _whole_length(path: Path) -> int:
+    payloads = [len(p) + _HEAD.size for p in _payloads(path)]
+    return len(_MARK) + sum(payloads) if path.stat().st_size >= len(_MARK) else 0

@@ -1,0 +1,60 @@
+"""Fast, the hippocampus: learns from every step (rows 000-015, 000-017, 000-021)."""
+
+import torch
+from torch import Tensor
+
+from cls_common.robot import RobotInfo
+
+from .. import world_models
+from ..config import LearningSettings
+from ..randomness import derive
+from ..types import Batch
+from .actions import ActionCode
+from .learner import Learner, squared_error
+from .normalizer import Normalizer
+from .optimisation import load_optimizer, make_adam, optimizer_state, State, step
+
+
+class FastLearner(Learner):
+    """A small network with a high learning rate."""
+
+    def __init__(
+        self, settings: LearningSettings, robot: RobotInfo, z_size: int, normalizer: Normalizer, seed: int
+    ) -> None:
+        network = settings.network
+        code = ActionCode(robot, network.action_scaling)
+        model = world_models.make(
+            network.world_model, z_size=z_size, action_size=code.size, hidden=(network.fast_hidden,),
+            residual=network.residual, seed=derive(seed, 'fast'),
+        )  # fmt: skip
+        super().__init__('fast', model, settings.fast.average, normalizer, code)
+        self.robot = robot
+        self._gradient_norm = network.gradient_norm
+        self._optimizer = make_adam(self.raw, settings.fast.learning_rate)
+
+    def update(self, batch: Batch) -> dict[str, float]:
+        """Takes one step on mean (F(z, a) - z_next)^2 (row 000-021).
+
+        Returns:
+            fast_loss, in normalised units.
+        """
+        x, x_next = self.normalizer.normalize(batch.z), self.normalizer.normalize(batch.z_next)
+        loss = squared_error(self.forward(x, batch.action), x_next).mean()
+        value = step(self._optimizer, self.raw, loss, self._gradient_norm)
+        self.average()
+        return {'fast_loss': value}
+
+    def follow(self, target: Tensor, batch: Batch, optimizer: torch.optim.Adam) -> float:
+        """Takes one Tether step towards Slow's outputs (row 000-042); target (B, D) normalised."""
+        x = self.normalizer.normalize(batch.z)
+        loss = squared_error(self.forward(x, batch.action), target).mean()
+        value = step(optimizer, self.raw, loss, self._gradient_norm)
+        self.average()
+        return value
+
+    def state(self) -> State:
+        return super().state() | optimizer_state('fast.optimizer', self._optimizer)
+
+    def load(self, state: State) -> None:
+        super().load(state)
+        load_optimizer('fast.optimizer', self._optimizer, state)

@@ -1,0 +1,76 @@
+"""A world model with the weights that learn and the averaged ones that act."""
+
+import copy
+
+import torch
+from torch import Tensor
+
+from ..world_models.contract import WorldModel
+from .actions import ActionCode
+from .normalizer import Normalizer
+from .optimisation import average_into, load_module, module_state, State
+
+
+class Learner:
+    """Base of Fast and Slow: predicts in raw units, learns in normalised ones.
+
+    Attributes:
+        raw: the weights that are optimised.
+        acting: the averaged weights that predict, are scored and teach; the raw ones where decay is 0.
+    """
+
+    def __init__(
+        self, name: str, model: WorldModel, decay: float, normalizer: Normalizer, code: ActionCode
+    ) -> None:
+        self.name = name
+        self.raw = model
+        self.acting: WorldModel = copy.deepcopy(model).requires_grad_(False) if decay > 0 else model
+        self.normalizer = normalizer
+        self.code = code
+        self._decay = decay
+
+    @torch.no_grad()
+    def predict(self, z: Tensor, action: Tensor) -> Tensor:
+        """Returns the raw embeddings that acting weights expect: z (B, D) raw, action (B, A) robot units."""
+        return self.normalizer.restore(self.predict_normalized(self.normalizer.normalize(z), action))
+
+    @torch.no_grad()
+    def predict_normalized(self, x: Tensor, action: Tensor) -> Tensor:
+        """Returns what acting weights expect, normalised: x (B, D) normalised, action (B, A) robot units."""
+        _, out, _ = self.acting.predict(self.acting.initial(len(x)), x, self.code.to_input(action))
+        return out
+
+    @torch.no_grad()
+    def dream(self, z: Tensor, actions: Tensor) -> Tensor:
+        """Returns raw embeddings (B, K + 1, D) of an open-loop dream (row 000-054), the start first."""
+        path = self.acting.rollout(self.normalizer.normalize(z), self.code.to_input(actions))
+        return torch.cat([z[:, None], self.normalizer.restore(path[:, 1:])], dim=1)
+
+    def forward(self, x: Tensor, action: Tensor) -> Tensor:
+        """Predicts with the raw weights and gradient: x (B, D) normalised, action (B, A) robot units."""
+        _, out, _ = self.raw.predict(self.raw.initial(len(x)), x, self.code.to_input(action))
+        return out
+
+    def average(self) -> None:
+        """Lets the acting weights follow, after each optimiser step."""
+        if self.acting is not self.raw:
+            average_into(self.acting, self.raw, self._decay)
+
+    def parameter_count(self) -> int:
+        """Numbers in the raw weights (row 000-055)."""
+        return sum(p.numel() for p in self.raw.parameters())
+
+    def state(self) -> State:
+        """Returns raw and acting weights, named `<name>.raw.*` and `<name>.acting.*`."""
+        return module_state(f'{self.name}.raw', self.raw) | module_state(f'{self.name}.acting', self.acting)
+
+    def load(self, state: State) -> None:
+        """Takes raw and acting weights back."""
+        load_module(f'{self.name}.raw', self.raw, state)
+        if self.acting is not self.raw:
+            load_module(f'{self.name}.acting', self.acting, state)
+
+
+def squared_error(a: Tensor, b: Tensor) -> Tensor:
+    """Mean over dimensions of the squared difference, (B,) from (B, D); the mean over B is the loss (section 4)."""
+    return (a - b).square().mean(dim=-1)

@@ -1,0 +1,71 @@
+"""Slow, the cortex: the same function, learned slowly and mostly asleep (rows 000-016, 000-018 to 000-027)."""
+
+from torch import Tensor
+
+from cls_common.robot import RobotInfo
+
+from .. import world_models
+from ..config import LearningSettings
+from ..randomness import derive
+from .actions import ActionCode
+from .learner import Learner, squared_error
+from .normalizer import Normalizer
+from .optimisation import load_optimizer, make_adam, optimizer_state, State, step
+
+
+class SlowLearner(Learner):
+    """A large network with a low learning rate awake, and optimisers of its own for wake and sleep (row 000-020)."""
+
+    def __init__(
+        self, settings: LearningSettings, robot: RobotInfo, z_size: int, normalizer: Normalizer, seed: int
+    ) -> None:
+        network = settings.network
+        code = ActionCode(robot, network.action_scaling)
+        model = world_models.make(
+            network.world_model, z_size=z_size, action_size=code.size,
+            hidden=(network.slow_hidden, network.slow_hidden), residual=network.residual, seed=derive(seed, 'slow'),
+        )  # fmt: skip
+        super().__init__('slow', model, settings.slow.average, normalizer, code)
+        self._wake = settings.slow
+        self._gradient_norm = network.gradient_norm
+        self._wake_optimizer = make_adam(self.raw, settings.slow.wake_learning_rate)
+        self._sleep_optimizer = make_adam(self.raw, settings.sleep.learning_rate)
+
+    def update_awake(
+        self, z: Tensor, action: Tensor, z_next: Tensor, fast_prediction: Tensor
+    ) -> dict[str, float]:
+        """Takes one step on a single transition (rows 000-022 to 000-024).
+
+        Args:
+            z, z_next, fast_prediction: (1, D) raw; fast_prediction is Fast's after it learned this step.
+            action: (1, A) robot units.
+
+        Returns:
+            slow_distill and slow_raw, unweighted, in normalised units.
+        """
+        x = self.normalizer.normalize(z)
+        out = self.forward(x, action)
+        distill = squared_error(out, self.normalizer.normalize(fast_prediction)).mean()
+        raw = squared_error(out, self.normalizer.normalize(z_next)).mean()
+        loss = self._wake.wake_distill_weight * distill + self._wake.wake_raw_weight * raw
+        step(self._wake_optimizer, self.raw, loss, self._gradient_norm)
+        self.average()
+        return {'slow_distill': float(distill.detach()), 'slow_raw': float(raw.detach())}
+
+    def update_asleep(self, loss: Tensor) -> float:
+        """Takes one step of the sleep optimiser; returns the loss, NaN where it was refused."""
+        value = step(self._sleep_optimizer, self.raw, loss, self._gradient_norm)
+        self.average()
+        return value
+
+    def state(self) -> State:
+        return (
+            super().state()
+            | optimizer_state('slow.wake_optimizer', self._wake_optimizer)
+            | optimizer_state('slow.sleep_optimizer', self._sleep_optimizer)
+        )
+
+    def load(self, state: State) -> None:
+        super().load(state)
+        load_optimizer('slow.wake_optimizer', self._wake_optimizer, state)
+        load_optimizer('slow.sleep_optimizer', self._sleep_optimizer, state)

@@ -1,0 +1,133 @@
+"""What every replay memory does, and the record it keeps (rows 000-051 to 000-053)."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..types import Batch, Doubles, Experience, Floats, Windows
+
+
+@dataclass(frozen=True)
+class Record:
+    """One remembered transition; embeddings, never frames.
+
+    Attributes:
+        z, z_next: float32 (D,) raw. action, commanded: float32 (A,) robot units.
+        joints: float64 (J,) rad, at z. time: ns, of the image behind z.
+        episode, sequence: where it belongs; windows never cross an episode or a gap of the sequence (H2).
+    """
+
+    z: Floats
+    z_next: Floats
+    action: Floats
+    commanded: Floats
+    joints: Doubles
+    time: int
+    episode: int
+    sequence: int
+
+    @classmethod
+    def of(cls, experience: Experience) -> 'Record':
+        """Keeps what is remembered of an experience."""
+        t = experience.transition
+        return cls(
+            t.z, t.z_next, t.action_applied, t.action_commanded, t.joints, t.stamp_z,
+            experience.episode, experience.sequence,
+        )  # fmt: skip
+
+    def follows(self, other: 'Record') -> bool:
+        """Whether this is the very next step of the same episode."""
+        return self.episode == other.episode and self.sequence == other.sequence + 1
+
+
+class ReplayMemory(ABC):
+    """Keeps transitions for sleep; draws them without replacement."""
+
+    @abstractmethod
+    def add(self, record: Record) -> None:
+        """Takes one transition, dropping others where the capacity is reached."""
+
+    @abstractmethod
+    def __len__(self) -> int:
+        """Transitions held."""
+
+    @abstractmethod
+    def transitions(self, count: int, generator: np.random.Generator) -> Batch:
+        """Draws `count` <= len(self) different transitions, uniformly."""
+
+    @abstractmethod
+    def window_count(self, steps: int) -> int:
+        """Unbroken stretches of `steps` transitions held."""
+
+    @abstractmethod
+    def windows(self, count: int, steps: int, generator: np.random.Generator) -> Windows:
+        """Draws `count` <= window_count(steps) different unbroken stretches, uniformly."""
+
+    @abstractmethod
+    def state(self) -> dict[str, Tensor]:
+        """Returns everything held, by name."""
+
+    @abstractmethod
+    def load(self, state: Mapping[str, Tensor]) -> None:
+        """Takes everything back."""
+
+
+def to_batch(records: list[Record]) -> Batch:
+    """Stacks records to tensors."""
+    return Batch(
+        z=_stack([r.z for r in records]),
+        action=_stack([r.action for r in records]),
+        z_next=_stack([r.z_next for r in records]),
+        joints=_stack([r.joints for r in records]),
+    )
+
+
+def to_windows(stretches: list[list[Record]]) -> Windows:
+    """Stacks unbroken stretches of equal length to tensors."""
+    return Windows(
+        z=torch.stack([_stack([s[0].z] + [r.z_next for r in s]) for s in stretches]),
+        action=torch.stack([_stack([r.action for r in s]) for s in stretches]),
+    )
+
+
+def pack(records: list[Record], prefix: str) -> dict[str, Tensor]:
+    """Writes records as named tensors; an embedding that two neighbours share is stored once."""
+    if not records:
+        return {f'{prefix}.count': torch.zeros(1, dtype=torch.int64)}
+    starts = [i == 0 or not (r.follows(records[i - 1]) and np.array_equal(r.z, records[i - 1].z_next))
+              for i, r in enumerate(records)]  # fmt: skip
+    return {
+        f'{prefix}.count': torch.tensor([len(records)]),
+        f'{prefix}.starts': torch.tensor(starts),
+        f'{prefix}.first_z': _stack([r.z for r, start in zip(records, starts) if start]),
+        f'{prefix}.z_next': _stack([r.z_next for r in records]),
+        f'{prefix}.action': _stack([r.action for r in records]),
+        f'{prefix}.commanded': _stack([r.commanded for r in records]),
+        f'{prefix}.joints': torch.from_numpy(np.stack([r.joints for r in records])),
+        f'{prefix}.keys': torch.tensor([[r.time, r.episode, r.sequence] for r in records]),
+    }
+
+
+def unpack(state: Mapping[str, Tensor], prefix: str) -> list[Record]:
+    """Reads what `pack` wrote."""
+    if int(state[f'{prefix}.count']) == 0:
+        return []
+    names = ('starts', 'first_z', 'z_next', 'action', 'commanded', 'joints', 'keys')
+    starts, first_z, z_next, action, commanded, joints, keys = (
+        state[f'{prefix}.{n}'].numpy().copy() for n in names
+    )
+    records: list[Record] = []
+    firsts = iter(first_z)
+    for i, start in enumerate(starts):
+        z = next(firsts) if start else z_next[i - 1]
+        time, episode, sequence = (int(v) for v in keys[i])
+        records.append(Record(z, z_next[i], action[i], commanded[i], joints[i], time, episode, sequence))
+    return records
+
+
+def _stack(arrays: list[Floats] | list[Doubles]) -> Tensor:
+    return torch.from_numpy(np.stack(arrays).astype(np.float32, copy=False))

@@ -1,0 +1,52 @@
+"""The newest transitions, oldest dropped first: the reference's memory (row 000-051)."""
+
+from collections import deque
+from collections.abc import Mapping
+
+import numpy as np
+from torch import Tensor
+
+from ..types import Batch, Windows
+from .contract import pack, Record, ReplayMemory, to_batch, to_windows, unpack
+
+
+class FifoMemory(ReplayMemory):
+    """Keeps the last `capacity` transitions in order."""
+
+    def __init__(self, capacity: int) -> None:
+        self._records: deque[Record] = deque(maxlen=capacity)
+        # For each record, how many unbroken steps end with it: tells where a window fits.
+        self._runs: deque[int] = deque(maxlen=capacity)
+
+    def add(self, record: Record) -> None:
+        follows = bool(self._records) and record.follows(self._records[-1])
+        self._runs.append(self._runs[-1] + 1 if follows else 1)
+        self._records.append(record)
+
+    def __len__(self) -> int:
+        return len(self._records)
+
+    def transitions(self, count: int, generator: np.random.Generator) -> Batch:
+        chosen = generator.choice(len(self._records), count, replace=False)
+        return to_batch([self._records[i] for i in chosen])
+
+    def window_count(self, steps: int) -> int:
+        return len(self._ends(steps))
+
+    def windows(self, count: int, steps: int, generator: np.random.Generator) -> Windows:
+        ends = generator.choice(self._ends(steps), count, replace=False)
+        return to_windows([[self._records[i] for i in range(end - steps + 1, end + 1)] for end in ends])
+
+    def _ends(self, steps: int) -> np.ndarray:
+        runs = np.fromiter(self._runs, np.int64, len(self._runs))
+        # A run may have lost its first steps to the capacity, so the position bounds it too.
+        return np.flatnonzero(np.minimum(runs, np.arange(1, len(runs) + 1)) >= steps)
+
+    def state(self) -> dict[str, Tensor]:
+        return pack(list(self._records), 'memory')
+
+    def load(self, state: Mapping[str, Tensor]) -> None:
+        self._records.clear()
+        self._runs.clear()
+        for record in unpack(state, 'memory'):
+            self.add(record)

@@ -1,0 +1,95 @@
+"""Where the robot is, as a cell that can be counted: of its joint angles, or of what it sees."""
+
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+import torch
+
+from cls_common.robot import Kind, RobotInfo
+
+from ..learners.fast import FastLearner
+from ..randomness import derive
+from ..types import Doubles, Floats
+
+
+class Cells(Protocol):
+    """Numbers the cells that candidate actions lead through, and the one that a step led to.
+
+    Attributes:
+        count: number of cells.
+    """
+
+    count: int
+
+    def ahead(self, z: Floats, joints: Doubles, actions: Floats, horizon: int) -> NDArray[np.int64]:
+        """Returns (C, horizon) cells when each of (C, A) unit actions is held for `horizon` steps."""
+
+    def here(self, z: Floats, joints: Doubles) -> int:
+        """Returns the cell of a place."""
+
+
+class JointCells:
+    """Cells of joint angles, for robots whose relative actions move one joint each.
+
+    Blind to noise in the image and free of any network (learning probe, sections 6 and 11.4).
+    """
+
+    def __init__(self, robot: RobotInfo, cell_deg: float) -> None:
+        self._low, self._high = np.array(robot.joint_low), np.array(robot.joint_high)
+        self._robot = robot
+        self._to_rad = np.array([np.pi / 180 if c.unit == 'deg' else 1.0 for c in robot.channels])
+        self._shape = np.maximum(np.ceil(np.degrees(self._high - self._low) / cell_deg - 1e-9), 1).astype(
+            np.int64
+        )
+        self.count = int(self._shape.prod())
+
+    @staticmethod
+    def fits(robot: RobotInfo) -> bool:
+        """Whether every channel moves one joint by an angle."""
+        return len(robot.joint_names) == len(robot.channels) > 0 and all(
+            c.kind == Kind.RELATIVE and c.unit in ('deg', 'rad') for c in robot.channels
+        )
+
+    def ahead(self, z: Floats, joints: Doubles, actions: Floats, horizon: int) -> NDArray[np.int64]:
+        values = self._robot.low + (actions + 1.0) * 0.5 * (self._robot.high - self._robot.low)  # (C, A)
+        steps = np.arange(1, horizon + 1)[None, :, None]
+        path = joints + values[:, None, :] * self._to_rad * steps  # (C, H, J)
+        return self._index(np.clip(path, self._low, self._high))
+
+    def here(self, z: Floats, joints: Doubles) -> int:
+        return int(self._index(np.clip(joints, self._low, self._high)))
+
+    def _index(self, joints: Doubles) -> NDArray[np.int64]:
+        share = (joints - self._low) / (self._high - self._low)
+        cell = np.minimum((share * self._shape).astype(np.int64), self._shape - 1)
+        return np.ravel_multi_index(np.moveaxis(cell, -1, 0), tuple(self._shape))
+
+
+class SeenCells:
+    """Cells of the embedding, by the signs of random projections (SimHash counts, Tang et al. 2017).
+
+    For robots without such joints. What an action leads to is what Fast expects.
+    """
+
+    BITS = 10
+
+    def __init__(self, fast: FastLearner, z_size: int, seed: int) -> None:
+        generator = torch.Generator().manual_seed(derive(seed, 'seen_cells'))
+        self._planes = torch.randn(z_size, self.BITS, generator=generator)
+        self._fast = fast
+        self.count = 2**self.BITS
+
+    def ahead(self, z: Floats, joints: Doubles, actions: Floats, horizon: int) -> NDArray[np.int64]:
+        start = torch.from_numpy(z).expand(len(actions), -1)
+        values = torch.from_numpy(self._fast.robot.to_units(actions))
+        path = self._fast.dream(start, values[:, None].expand(-1, horizon, -1))
+        cells: NDArray[np.int64] = self._index(path[:, 1:]).numpy()
+        return cells
+
+    def here(self, z: Floats, joints: Doubles) -> int:
+        return int(self._index(torch.from_numpy(z)[None])[0])
+
+    def _index(self, z: torch.Tensor) -> torch.Tensor:
+        bits = (self._fast.normalizer.normalize(z) @ self._planes > 0).long()
+        return (bits * 2 ** torch.arange(self.BITS)).sum(dim=-1)

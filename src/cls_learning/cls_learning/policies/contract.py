@@ -1,0 +1,48 @@
+"""What every policy does."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+
+import numpy as np
+from torch import Tensor
+
+from ..memory.recent import RecentMemory
+from ..types import Doubles, Floats, Transition
+
+
+class Policy(ABC):
+    """Chooses actions in [-1, 1]; the border scales them by RobotInfo."""
+
+    @abstractmethod
+    def act(self, z: Floats, joints: Doubles, step: int, generator: np.random.Generator) -> Floats:
+        """Chooses an action.
+
+        Args:
+            z: float32 (D,) raw. joints: float64 (J,) rad.
+            step: wake steps of the model's life so far.
+            generator: the only source of chance.
+
+        Returns:
+            float32 (A,) in [-1, 1].
+        """
+
+    @abstractmethod
+    def reward(self, transition: Transition, error_before: float) -> float:
+        """Returns what this step was worth to curiosity and remembers that it was made."""
+
+    @abstractmethod
+    def learn(self, memory: RecentMemory, steps: int, generator: np.random.Generator) -> dict[str, float]:
+        """Learns from memory where it is due; returns policy_loss, or nothing."""
+
+    @abstractmethod
+    def state(self) -> dict[str, Tensor]:
+        """Returns everything learned, named `policy.*`."""
+
+    @abstractmethod
+    def load(self, state: Mapping[str, Tensor]) -> None:
+        """Takes everything back."""
+
+
+def uniform(size: int, generator: np.random.Generator) -> Floats:
+    """Returns a random action, uniform in [-1, 1], float32 (size,)."""
+    return generator.uniform(-1.0, 1.0, size).astype(np.float32)

@@ -1,0 +1,102 @@
+"""The reference's curiosity: an actor that seeks what Fast predicts badly (rows 000-056 to 000-064).
+
+Known to be flawed (H3): it compares the prediction for a new action with the outcome of the old one. It is here as it
+was, for comparison; its loss is unbounded, its reward is reported and not clipped.
+"""
+
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+from torch import nn, Tensor
+
+from cls_common.robot import RobotInfo
+
+from ..config import LearningSettings
+from ..learners.fast import FastLearner
+from ..learners.optimisation import (
+    load_module,
+    load_optimizer,
+    make_adam,
+    module_state,
+    optimizer_state,
+    step,
+)
+from ..memory.recent import RecentMemory
+from ..randomness import derive
+from ..types import Doubles, Floats, Transition
+from ..world_models.mlp import initialise
+from .contract import Policy, uniform
+
+
+class PredictionErrorPolicy(Policy):
+    """Three linear layers and tanh over embedding and joint angles, plus Gaussian noise."""
+
+    def __init__(
+        self, settings: LearningSettings, robot: RobotInfo, z_size: int, fast: FastLearner, seed: int
+    ) -> None:
+        own = settings.policy
+        self._own = own
+        self._robot = robot
+        self._fast = fast
+        self._gradient_norm = settings.network.gradient_norm
+        self._size = len(robot.channels)
+        joints = len(robot.joint_names) if own.joint_aware else 0
+        self._joint_low = torch.tensor(robot.joint_low[:joints], dtype=torch.float32)
+        self._joint_high = torch.tensor(robot.joint_high[:joints], dtype=torch.float32)
+        self.actor = nn.Sequential(
+            nn.Linear(z_size + joints, own.hidden), nn.ReLU(),
+            nn.Linear(own.hidden, own.hidden), nn.ReLU(),
+            nn.Linear(own.hidden, self._size), nn.Tanh(),
+        )  # fmt: skip
+        initialise(self.actor, derive(seed, 'policy'))
+        self._optimizer = make_adam(self.actor, own.learning_rate)
+
+    def act(self, z: Floats, joints: Doubles, step: int, generator: np.random.Generator) -> Floats:
+        if step < self._own.warmup:
+            return uniform(self._size, generator)
+        with torch.no_grad():
+            x = self._fast.normalizer.normalize(torch.from_numpy(z))[None]
+            unit = self._choose(x, torch.from_numpy(joints).float()[None])[0].numpy()
+        noisy = unit + generator.normal(0.0, self._own.noise, self._size)
+        return np.clip(noisy, -1.0, 1.0).astype(np.float32)
+
+    def reward(self, transition: Transition, error_before: float) -> float:
+        return error_before
+
+    def learn(self, memory: RecentMemory, steps: int, generator: np.random.Generator) -> dict[str, float]:
+        own = self._own
+        if steps < own.warmup or steps % own.interval or len(memory) < own.batch_size:
+            return {}
+        batch = memory.sample(own.batch_size, generator)
+        x, x_next = self._fast.normalizer.normalize(batch.z), self._fast.normalizer.normalize(batch.z_next)
+        action = self._fast.code.from_unit(self._choose(x, batch.joints))
+        model = self._fast.raw
+        _, out, _ = model.predict(model.initial(len(x)), x, action)
+        surprise = (out - x_next).square().mean()
+        distance = (action - self._fast.code.to_input(batch.action)).square().mean()
+        loss = step(self._optimizer, self.actor, own.clip_penalty * distance - surprise, self._gradient_norm)
+        # The backward pass went through Fast, which must not learn from it.
+        model.zero_grad(set_to_none=True)
+        return {'policy_loss': loss}
+
+    def _choose(self, x: Tensor, joints: Tensor) -> Tensor:
+        if len(self._joint_low):
+            unit = 2.0 * (joints - self._joint_low) / (self._joint_high - self._joint_low) - 1.0
+            x = torch.cat([x, unit], dim=-1)
+        out: Tensor = self.actor(x)
+        return out
+
+    def state(self) -> dict[str, Tensor]:
+        return module_state('policy.actor', self.actor) | optimizer_state('policy.optimizer', self._optimizer)
+
+    def load(self, state: Mapping[str, Tensor]) -> None:
+        load_module('policy.actor', self.actor, state)
+        load_optimizer('policy.optimizer', self._optimizer, state)
+
+
+def make(
+    settings: LearningSettings, robot: RobotInfo, z_size: int, fast: FastLearner, seed: int
+) -> PredictionErrorPolicy:
+    """Makes the reference's actor."""
+    return PredictionErrorPolicy(settings, robot, z_size, fast, seed)

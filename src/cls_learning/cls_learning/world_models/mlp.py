@@ -1,0 +1,57 @@
+"""The multi-layer perceptron of the reference system: [z, a] -> z_next (rows 000-013 to 000-016)."""
+
+import math
+from typing import Any
+
+import torch
+from torch import nn, Tensor
+
+from .contract import WorldModel
+
+
+class MlpWorldModel(WorldModel):
+    """ReLU layers over the concatenation of embedding and action, linear output.
+
+    With `residual` the output is added to z and its layer starts at zero: untrained it says "no change".
+    """
+
+    def __init__(self, z_size: int, action_size: int, hidden: tuple[int, ...], residual: bool) -> None:
+        super().__init__()
+        sizes = (z_size + action_size, *hidden)
+        layers: list[nn.Module] = []
+        for inputs, outputs in zip(sizes, sizes[1:]):
+            layers += [nn.Linear(inputs, outputs), nn.ReLU()]
+        self.layers = nn.Sequential(*layers, nn.Linear(sizes[-1], z_size))
+        self.residual = residual
+
+    def initial(self, batch: int) -> None:
+        return None
+
+    def predict(self, state: Any, z: Tensor, action: Tensor) -> tuple[None, Tensor, dict[str, Tensor]]:
+        out = self.layers(torch.cat([z, action], dim=-1))  # (B, D)
+        return None, z + out if self.residual else out, {}
+
+
+def initialise(module: nn.Module, seed: int) -> None:
+    """Draws every Linear of a module as torch does by default, from a seed and not from global state."""
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for layer in module.modules():
+            if isinstance(layer, nn.Linear):
+                bound = 1.0 / math.sqrt(layer.in_features)
+                layer.weight.uniform_(-bound, bound, generator=generator)
+                layer.bias.uniform_(-bound, bound, generator=generator)
+
+
+def make(
+    *, z_size: int, action_size: int, hidden: tuple[int, ...], residual: bool, seed: int
+) -> MlpWorldModel:
+    """Makes an untrained network."""
+    model = MlpWorldModel(z_size, action_size, hidden, residual)
+    initialise(model, seed)
+    if residual:
+        output = model.layers[-1]
+        assert isinstance(output, nn.Linear)
+        nn.init.zeros_(output.weight)
+        nn.init.zeros_(output.bias)
+    return model
