@@ -64,9 +64,7 @@ JOINT_STATES = Topic('joint_states', 'sensor_msgs/msg/JointState', STATE, _BODY)
 ROBOT_INFO = Topic('robot/info', 'cls_interfaces/msg/RobotInfo', LATCHED, _BODY)
 ROBOT_STATE = Topic('robot/state', 'cls_interfaces/msg/RobotState', LATCHED, _BODY)
 # One at a time: the player while it replays, teleop where no learner runs.
-ROBOT_ACTION = Topic(
-    'robot/action', 'cls_interfaces/msg/RobotAction', COMMAND, ('fast_learner', 'player', 'teleop')
-)
+ROBOT_ACTION = Topic('robot/action', 'cls_interfaces/msg/RobotAction', COMMAND, ('fast_learner', 'player', 'teleop'))
 MANUAL_ACTION = Topic('manual_action', 'cls_interfaces/msg/RobotAction', COMMAND, ('teleop', 'dashboard'))
 APPLIED_ACTION = Topic('robot/applied_action', 'cls_interfaces/msg/AppliedAction', EVENT, _BODY)
 EMBEDDING = Topic('embedding', 'cls_interfaces/msg/Embedding', STATE, ('encoder',))

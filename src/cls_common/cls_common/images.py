@@ -51,7 +51,9 @@ def to_rgb(data: bytes | memoryview, height: int, width: int, encoding: str, ste
         )  # fmt: skip
     rows = np.frombuffer(data, np.uint8, height * step).reshape(height, step)
     pixels = rows[:, : width * channels].reshape(height, width, channels)
-    return pixels.copy() if conversion is None else cv2.cvtColor(np.ascontiguousarray(pixels), conversion)
+    if conversion is None:
+        return pixels.copy()
+    return np.asarray(cv2.cvtColor(np.ascontiguousarray(pixels), conversion), np.uint8)
 
 
 def check_rgb(image: Image) -> Image:
@@ -79,4 +81,4 @@ def from_jpeg(data: bytes) -> Image:
         image = None
     if image is None:
         raise UserError('compressed image', expected='a whole JPEG or PNG', found=f'{len(data)} bytes')
-    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+    return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), np.uint8)

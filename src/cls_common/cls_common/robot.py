@@ -40,9 +40,7 @@ class Channel:
                 expected='finite low <= high',
                 found=f'{self.low}, {self.high}',
             )
-        if self.kind == Kind.DISCRETE and not (
-            float(self.low).is_integer() and float(self.high).is_integer()
-        ):
+        if self.kind == Kind.DISCRETE and not (float(self.low).is_integer() and float(self.high).is_integer()):
             raise UserError(
                 f'discrete action channel {self.name!r}',
                 expected='whole limits',
@@ -84,9 +82,7 @@ class RobotInfo:
             if not -math.inf < low <= high < math.inf:
                 raise UserError(f'joint {name!r}', expected='finite low <= high', found=f'{low}, {high}')
         if not 0.0 <= self.settle_time < math.inf:
-            raise UserError(
-                f'robot {self.name!r}', expected='settle_time of 0 s or more', found=str(self.settle_time)
-            )
+            raise UserError(f'robot {self.name!r}', expected='settle_time of 0 s or more', found=str(self.settle_time))
         object.__setattr__(self, 'low', np.array([c.low for c in self.channels], np.float32))
         object.__setattr__(self, 'high', np.array([c.high for c in self.channels], np.float32))
 
@@ -134,9 +130,7 @@ def check_action(info: RobotInfo, values: ArrayLike) -> NDArray[np.float32]:
     with np.errstate(over='ignore'):  # too large for float32 becomes infinite and is refused below
         action = np.asarray(values, np.float32).reshape(-1)
     if action.shape != (len(info.channels),):
-        raise UserError(
-            f'action for {info.name!r}', expected=f'{len(info.channels)} values', found=f'{action.size}'
-        )
+        raise UserError(f'action for {info.name!r}', expected=f'{len(info.channels)} values', found=f'{action.size}')
     if not np.isfinite(action).all():
         raise UserError(f'action for {info.name!r}', expected='finite values', found=str(action.tolist()))
     return action

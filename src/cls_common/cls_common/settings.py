@@ -45,9 +45,7 @@ class Settings:
             factory = field.default_factory
             if isinstance(factory, type) and issubclass(factory, Settings):
                 if not isinstance(value, factory):
-                    raise UserError(
-                        f'settings {field.name!r}', expected=f'a {factory.__name__}', found=repr(value)
-                    )
+                    raise UserError(f'settings {field.name!r}', expected=f'a {factory.__name__}', found=repr(value))
             else:
                 object.__setattr__(self, field.name, check(field.name, value, field.default, field.metadata))
 
@@ -123,20 +121,14 @@ def read_parameter_file(path: Path) -> dict[str, dict[str, Any]]:
     try:
         content = yaml.safe_load(path.read_text(encoding='utf-8'))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise UserError(
-            f'parameter file {path}', expected='a readable YAML file', found=str(error)
-        ) from error
+        raise UserError(f'parameter file {path}', expected='a readable YAML file', found=str(error)) from error
     if not isinstance(content, dict):
-        raise UserError(
-            f'parameter file {path}', expected='node names at the top', found=type(content).__name__
-        )
+        raise UserError(f'parameter file {path}', expected='node names at the top', found=type(content).__name__)
     nodes: dict[str, dict[str, Any]] = {}
     for node, body in content.items():
         parameters = body.get('ros__parameters', 0) if isinstance(body, dict) else 0
         if not isinstance(parameters, dict | None):
-            raise UserError(
-                f'parameter file {path}', expected=f'ros__parameters below {node!r}', found=str(body)[:40]
-            )
+            raise UserError(f'parameter file {path}', expected=f'ros__parameters below {node!r}', found=str(body)[:40])
         nodes.setdefault(str(node).strip('/').removeprefix('**/'), {}).update(_flat(parameters or {}))
     return nodes
 

@@ -47,9 +47,7 @@ def to_nanoseconds(stamp: Time) -> int:
 
 def to_floats(values: ArrayLike, kind: str = 'f') -> 'array.array[float]':
     """Returns one buffer copy for a float32[] ('f') or float64[] ('d') field."""
-    return array.array(
-        kind, np.ascontiguousarray(values, np.float32 if kind == 'f' else np.float64).tobytes()
-    )
+    return array.array(kind, np.ascontiguousarray(values, np.float32 if kind == 'f' else np.float64).tobytes())
 
 
 def to_bytes(data: bytes) -> 'array.array[int]':
@@ -77,9 +75,7 @@ def from_image(message: ImageMessage) -> images.Image:
     """Reads an image message to uint8 (H, W, 3) RGB; raises UserError where it can't be."""
     if BRIDGE is not None and _is_plain(message):
         return np.array(BRIDGE.imgmsg_to_cv2(message, 'rgb8'), np.uint8, order='C')
-    return images.to_rgb(
-        memoryview(message.data), message.height, message.width, message.encoding, message.step
-    )
+    return images.to_rgb(memoryview(message.data), message.height, message.width, message.encoding, message.step)
 
 
 def _is_plain(message: ImageMessage) -> bool:

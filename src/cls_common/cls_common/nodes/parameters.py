@@ -19,9 +19,7 @@ _INT_MAX, _FLOAT_MAX = 2**62, 1e300
 def overrides(node: Node) -> dict[str, Any]:
     """Returns what files and command line set for this node, by dotted name, ROS's own names left out."""
     return {
-        name: parameter.value
-        for name, parameter in node._parameter_overrides.items()
-        if not name.startswith(_FOREIGN)
+        name: parameter.value for name, parameter in node._parameter_overrides.items() if not name.startswith(_FOREIGN)
     }
 
 
@@ -38,9 +36,7 @@ def declare(node: Node, settings_class: type[S], defaults: dict[str, Any] | None
     settings = settings_class.from_flat(values)
     flat = settings.to_flat()
     for name, field in settings_class.leaves():
-        node.declare_parameter(
-            name, flat[name], _descriptor(field.metadata, type(field.default)), ignore_override=True
-        )
+        node.declare_parameter(name, flat[name], _descriptor(field.metadata, type(field.default)), ignore_override=True)
     node.add_on_set_parameters_callback(lambda changes: _validate(node, settings_class, changes))
     return settings
 
@@ -59,9 +55,7 @@ def _validate(node: Node, settings_class: type[Settings], changes: list[Paramete
 
 def _descriptor(metadata: Any, kind: type) -> ParameterDescriptor:
     unit = f' [{metadata["unit"]}]' if metadata['unit'] else ''
-    descriptor = ParameterDescriptor(
-        description=metadata['description'] + unit, read_only=metadata['read_only']
-    )
+    descriptor = ParameterDescriptor(description=metadata['description'] + unit, read_only=metadata['read_only'])
     if metadata['choices']:
         descriptor.additional_constraints = 'one of ' + ', '.join(metadata['choices'])
     low, high = metadata['low'], metadata['high']

@@ -8,7 +8,7 @@ from rclpy.clock import Clock, ClockType
 from rclpy.duration import Duration
 from rclpy.node import Node
 from rclpy.publisher import Publisher
-from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
+from rclpy.qos import DurabilityPolicy, HistoryPolicy, LivelinessPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.qos_overriding_options import QoSOverridingOptions
 from rclpy.subscription import Subscription
 from rclpy.timer import Timer
@@ -23,6 +23,7 @@ def to_qos(profile: Profile) -> QoSProfile:
         history=HistoryPolicy.KEEP_LAST,
         reliability=ReliabilityPolicy.RELIABLE if profile.reliable else ReliabilityPolicy.BEST_EFFORT,
         durability=DurabilityPolicy.TRANSIENT_LOCAL if profile.latched else DurabilityPolicy.VOLATILE,
+        liveliness=LivelinessPolicy.AUTOMATIC,
     )
     if profile.lifespan:
         qos.lifespan = Duration(seconds=profile.lifespan)
@@ -55,9 +56,7 @@ def subscription(
     )  # fmt: skip
 
 
-def steady_timer(
-    node: Node, period: float, callback: Callable[[], None], *, callback_group: Any = None
-) -> Timer:
+def steady_timer(node: Node, period: float, callback: Callable[[], None], *, callback_group: Any = None) -> Timer:
     """Starts a timer on the steady clock, period in s: it runs on while /clock stands still."""
     return node.create_timer(
         period, callback, clock=Clock(clock_type=ClockType.STEADY_TIME), callback_group=callback_group

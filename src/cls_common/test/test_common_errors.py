@@ -1,0 +1,18 @@
+"""A UserError says what, expected, found and do, on one line whatever it is made of."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cls_common.errors import UserError
+
+
+def test_every_part_is_said_in_order() -> None:
+    error = UserError('port /dev/ttyACM0', expected='a servo board', found='nothing', do='Plug it in.')
+    assert str(error) == 'port /dev/ttyACM0; expected a servo board; found nothing. Plug it in.'
+    assert str(UserError('camera gone')) == 'camera gone'
+
+
+@given(st.text(), st.text(), st.text(), st.text())
+def test_always_one_line(problem: str, expected: str, found: str, do: str) -> None:
+    text = str(UserError(problem, expected=expected, found=found, do=do))
+    assert len(text.splitlines()) <= 1

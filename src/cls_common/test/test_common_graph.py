@@ -1,0 +1,94 @@
+"""The description of the graph: every robot and option gives processes that exist, nothing unknown passes."""
+
+from itertools import product
+from typing import Any
+
+import pytest
+
+from cls_common.comms import MODES
+from cls_common.errors import UserError
+from cls_common.graph import describe, describe_body, describe_brain, GraphOptions, Process
+
+ROBOTS = ('sim', 'square', 'pan_tilt', 'gym:CartPole-v1')
+BRAIN = ['encoder', 'fast_learner', 'slow_learner']
+
+
+def process(name: str, **options: Any) -> Process:
+    (found,) = [p for p in describe(GraphOptions(**options)) if p.name == name]
+    return found
+
+
+@pytest.mark.parametrize('robot', ROBOTS)
+def test_every_robot_has_a_body_and_the_same_brain(robot: str) -> None:
+    options = GraphOptions(robot=robot)
+    body = ['simulator'] if robot != 'pan_tilt' else ['camera', 'servo_driver']
+    assert [p.name for p in describe_body(options)] == body
+    assert [p.name for p in describe_brain(options)] == BRAIN
+    assert [p.name for p in describe(options)] == body + BRAIN
+    assert options.simulated == (robot != 'pan_tilt')
+
+
+@pytest.mark.parametrize(('robot', 'mode'), list(product(ROBOTS, ('', *MODES))))
+def test_names_are_unique_and_only_training_gives_way(robot: str, mode: str) -> None:
+    processes = describe(GraphOptions(robot=robot, mode=mode))
+    assert len({p.name for p in processes}) == len(processes)
+    assert {p.name for p in processes if p.nice} == {'slow_learner'}
+    for p in processes:
+        assert p.module == f'{p.package}.nodes.{p.name}'
+        assert p.parameter_files == ('pan_tilt.param.yaml' if robot == 'pan_tilt' else 'sim.param.yaml',)
+
+
+@pytest.mark.parametrize(
+    ('options', 'name', 'expected'),
+    [
+        ({'robot': 'square'}, 'simulator', {'robot': 'square'}),
+        ({'lock_step': True}, 'simulator', {'lock_step': True}),
+        ({'lock_step': True}, 'encoder', {'reliable_images': True}),
+        ({'scene': 0}, 'simulator', {'scene': 0}),
+        ({'seed': 0}, 'simulator', {'seed': 0}),
+        ({'seed': 3}, 'encoder', {'seed': 3, 'threads': 1}),
+        ({'seed': 3}, 'fast_learner', {'threads': 1}),
+        ({'seed': 3}, 'slow_learner', {'seed': 3, 'threads': 1}),
+        ({'mode': 'random'}, 'fast_learner', {'mode': 'random'}),
+        ({'steps': 500}, 'fast_learner', {'max_steps': 500}),
+        ({'encoder': 'resnet50'}, 'encoder', {'encoder': 'resnet50'}),
+        ({'model': 'kitchen', 'models_dir': 'm'}, 'encoder', {'model': 'kitchen', 'models_dir': 'm'}),
+        ({'model': 'kitchen', 'models_dir': 'm'}, 'slow_learner', {'model': 'kitchen', 'models_dir': 'm'}),
+        ({'preset': 'reference'}, 'slow_learner', {'preset': 'reference'}),
+        ({'save_frames': True}, 'slow_learner', {'save_frames': True}),
+        ({'robot': 'pan_tilt', 'port': '/dev/ttyACM0'}, 'servo_driver', {'port': '/dev/ttyACM0'}),
+        ({'robot': 'pan_tilt', 'camera': '2'}, 'camera', {'source': '2'}),
+    ],
+)
+def test_each_choice_reaches_its_node(options: dict[str, Any], name: str, expected: dict[str, Any]) -> None:
+    assert expected.items() <= process(name, **options).parameters.items()
+
+
+def test_what_nobody_chose_is_left_to_the_parameter_files() -> None:
+    identity = {'robot', 'model', 'models_dir'}
+    for robot in ROBOTS:
+        for p in describe(GraphOptions(robot=robot)):
+            assert set(p.parameters) <= identity, p.name
+
+
+def test_a_users_parameter_file_wins_over_ours() -> None:
+    for p in describe(GraphOptions(params_file='/home/me/mine.yaml')):
+        assert p.parameter_files == ('sim.param.yaml', '/home/me/mine.yaml')
+
+
+@pytest.mark.parametrize(
+    ('options', 'said'),
+    [
+        ({'robot': 'rover'}, "'rover'.*pan_tilt"),
+        ({'robot': ''}, 'unknown robot'),
+        ({'robot': 'gym:'}, 'unknown robot'),
+        ({'robot': 'simulator'}, 'unknown robot'),
+        ({'brain': 'spiking'}, "'spiking'.*cls"),
+        ({'mode': 'sleep'}, "'sleep'.*manual or random or curiosity or follow"),
+        ({'mode': 'Manual'}, 'unknown mode'),
+        ({'steps': -1}, 'steps'),
+    ],
+)
+def test_unknown_choices_are_refused_with_the_known_ones(options: dict[str, Any], said: str) -> None:
+    with pytest.raises(UserError, match=said):
+        GraphOptions(**options)

@@ -1,0 +1,148 @@
+"""How a node's process ends: real processes, real signals, an exit status and at most one line for people."""
+
+from collections.abc import Iterator
+import contextlib
+import os
+from pathlib import Path
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+
+SCRIPT = Path(__file__).with_name('ending_nodes.py')
+LIMIT = 2.0  # s from the signal to the end: after that, whoever supervises may kill, without torque-off
+BATCH = 6  # nodes at once: enough to use waiting time, few enough for two cores
+
+
+class Nodes:
+    """The processes of ending_nodes.py, and what they said so far."""
+
+    def __init__(self, process: 'subprocess.Popen[str]') -> None:
+        self.process = process
+        self.said: list[list[str]] = []
+        self._news = threading.Condition()
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def _read(self) -> None:
+        assert self.process.stdout
+        for line in self.process.stdout:
+            with self._news:
+                self.said.append(line.split())
+                self._news.notify_all()
+
+    def wait(self, word: str, count: int, timeout: float = 30.0) -> list[list[str]]:
+        """Returns the first `count` lines that begin with `word`, as soon as they are there."""
+
+        def found() -> list[list[str]]:
+            return [line[1:] for line in self.said if line[0] == word]
+
+        with self._news:
+            assert self._news.wait_for(lambda: len(found()) >= count, timeout), (word, self.said)
+            return found()
+
+
+@contextlib.contextmanager
+def running(kind: str, count: int = 1, *arguments: str) -> Iterator[Nodes]:
+    process = subprocess.Popen(
+        [sys.executable, str(SCRIPT), kind, str(count), *arguments],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
+    )  # fmt: skip
+    try:
+        yield Nodes(process)
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def end(kind: str, number: signal.Signals, count: int) -> tuple[list[int], list[float], int]:
+    """Starts `count` nodes, signals each, returns exit statuses, seconds to the end, and how many closed in order."""
+    with running(kind, count) as nodes:
+        sent = {}
+        for (pid,) in nodes.wait('ready', count):
+            sent[pid] = time.monotonic()
+            os.kill(int(pid), number)
+        if kind == 'starting':
+            assert nodes.process.stdin
+            nodes.process.stdin.write('x' * count)
+            nodes.process.stdin.flush()
+        ended = nodes.wait('ended', count)
+        closed = [pid for pid, alive in nodes.wait('closed', count) if alive == 'True']
+    statuses = [int(status) for _, status, _ in ended]
+    return statuses, [float(at) - sent[pid] for pid, _, at in ended], len(set(closed))
+
+
+@pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM], ids=lambda n: n.name)
+@pytest.mark.parametrize(('kind', 'count'), [('ticking', 12), ('idle', 6), ('threads', 6), ('starting', 6)])
+def test_signals_end_a_node_in_order_and_in_time(kind: str, number: signal.Signals, count: int) -> None:
+    for _ in range(count // BATCH):
+        statuses, seconds, closed = end(kind, number, BATCH)
+        assert statuses == [0] * BATCH
+        assert closed == BATCH
+        assert max(seconds) < LIMIT
+
+
+def finish(kind: str, *arguments: str) -> tuple[int, str, list[list[str]]]:
+    """Runs one node to its own end: exit status, stderr, what it said."""
+    with running(kind, 1, *arguments) as nodes:
+        ((_, status, _),) = nodes.wait('ended', 1)
+        assert nodes.process.stderr
+        nodes.process.wait(10)
+        return int(status), nodes.process.stderr.read(), nodes.said
+
+
+def errors(stderr: str) -> list[str]:
+    return [line for line in stderr.splitlines() if line.startswith('error: ')]
+
+
+def test_a_node_that_is_finished_ends_itself() -> None:
+    status, stderr, said = finish('finishing')
+    assert status == 0
+    assert stderr == ''
+    assert [line[0] for line in said].count('closed') == 1
+
+
+def test_a_user_error_in_the_constructor_is_one_line_and_status_2() -> None:
+    status, stderr, _ = finish('refusing')
+    assert status == 2
+    assert stderr == 'error: camera 7; expected a camera; found nothing. Plug it in.\n'
+
+
+def test_a_user_error_while_running_closes_the_node_and_is_logged_too() -> None:
+    status, stderr, said = finish('failing')
+    assert status == 2
+    assert errors(stderr) == ['error: board; expected an answer; found silence for a second']
+    assert 'Traceback' not in stderr
+    assert '[FATAL]' in stderr
+    assert [line[2] for line in said if line[0] == 'closed'] == ['True']
+
+
+def test_a_defect_shows_its_traceback_and_still_closes_the_node() -> None:
+    status, stderr, said = finish('crashing')
+    assert status == 1
+    assert 'RuntimeError: a defect' in stderr
+    assert [line[2] for line in said if line[0] == 'closed'] == ['True']
+
+
+@pytest.mark.parametrize(
+    'arguments', [('-p', 'nonsense'), ('--params-file', '/absent.yaml'), ('--log-level', 'loud'), ('--nonsense',)]
+)
+def test_wrong_ros_arguments_are_one_error_and_status_2(arguments: tuple[str, ...]) -> None:
+    status, stderr, _ = finish('ticking', '--ros-args', *arguments)
+    assert status == 2
+    assert len(errors(stderr)) == 1
+    assert 'Traceback' not in stderr
+
+
+def test_a_second_signal_does_not_break_the_orderly_end() -> None:
+    with running('ticking') as nodes:
+        ((pid,),) = nodes.wait('ready', 1)
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGINT, signal.SIGTERM):
+            os.kill(int(pid), number)
+        ((_, status, _),) = nodes.wait('ended', 1)
+        assert int(status) == 0
+        assert [line[0] for line in nodes.said].count('closed') == 1
