@@ -1,0 +1,1 @@
+"""One file a command, loaded on use; each holds `command`."""

@@ -1,0 +1,53 @@
+"""`models`: what has been learned so far."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from .. import options
+
+NONE_FOUND = 'No models found.'
+
+
+@click.command('models')
+@options.models_dir
+def command(models_dir: Path) -> int:
+    """List the saved models."""
+    from cls_learning.checkpoints.listing import list_models
+
+    summaries = list_models(models_dir)
+    if not summaries:
+        print(NONE_FOUND)
+        return 0
+    show(summaries)
+    return 0
+
+
+def show(summaries: Sequence[Any]) -> None:
+    """Prints a table of model summaries, by name."""
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, header_style='bold')
+    for name in ('name', 'steps', 'cycles', 'encoder', 'robot', 'size', 'made', ''):
+        table.add_column(name, justify='right' if name in ('steps', 'cycles', 'size') else 'left')
+    for model in sorted(summaries, key=lambda summary: str(summary.name)):
+        table.add_row(
+            model.name, f'{model.total_steps:,}', f'{model.cycles:,}', model.encoder, model.robot,
+            size(model.size_bytes), str(model.created_at), f'[red]{model.problem}[/]' if model.problem else '',
+        )  # fmt: skip
+    Console(soft_wrap=True).print(table)
+
+
+def size(count: int) -> str:
+    """Returns bytes for people."""
+    value = float(count)
+    for unit in ('B', 'kB', 'MB'):
+        if value < 1000:
+            break
+        value /= 1000
+    else:
+        unit = 'GB'
+    return f'{value:.0f} {unit}' if unit == 'B' else f'{value:.1f} {unit}'

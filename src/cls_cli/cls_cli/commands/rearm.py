@@ -1,0 +1,16 @@
+"""`rearm`: motion again after an emergency stop."""
+
+import click
+
+from .. import options
+
+
+@click.command('rearm')
+@options.namespace
+def command(namespace: str) -> int:
+    """Allow motion again after an emergency stop."""
+    from ..nodes.remote import connect
+
+    with connect(namespace) as remote:
+        print(remote.rearm())
+    return 0

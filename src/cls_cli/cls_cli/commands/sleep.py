@@ -1,0 +1,86 @@
+"""`sleep`: one night, watched."""
+
+import math
+from typing import Any
+
+import click
+
+from .. import options
+from ..interrupts import Interrupts
+
+_TURN = 0.2
+# After a cancel the learner still has to roll back.
+_CANCEL_TIMEOUT = 30.0
+_MEASURES = ('avg_l_dyn', 'avg_l_sws', 'avg_l_ms', 'avg_l_rem', 'avg_tether_loss')
+
+
+def _steps(name: str, meaning: str) -> Any:
+    text = f'Steps of {meaning}; 0: as configured, -1: skip.'
+    return click.option(f'--{name}', default=0, type=click.IntRange(-1), metavar='N', help=text)
+
+
+@click.command('sleep')
+@_steps('sws', 'slow-wave sleep')
+@_steps('rem', 'REM')
+@_steps('tether', 'tethering Fast to Slow')
+@options.namespace
+def command(sws: int, rem: int, tether: int, namespace: str) -> int:
+    """Send the learner to sleep and watch. Ctrl-C wakes it and undoes what it learned meanwhile."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+    from ..nodes.remote import connect
+
+    columns = TextColumn('{task.description:<7}'), BarColumn(), MofNCompleteColumn(), TextColumn('{task.fields[loss]}')
+    with Interrupts() as interrupts, connect(namespace) as remote, Progress(*columns) as progress:
+        tasks: dict[str, Any] = {}
+
+        def on_feedback(feedback: Any) -> None:
+            if feedback.phase not in tasks:
+                tasks[feedback.phase] = progress.add_task(feedback.phase, loss='')
+            task = tasks[feedback.phase]
+            progress.update(
+                task, total=feedback.steps, completed=feedback.step, loss=f'loss {feedback.loss:.4g}'
+            )
+
+        goal = remote.sleep(sws, rem, tether, on_feedback)
+        result = _await(goal, interrupts)
+    return _conclude(result)
+
+
+def _await(goal: Any, interrupts: Interrupts) -> Any | None:
+    cancelled = 0.0
+    while cancelled < _CANCEL_TIMEOUT:
+        if result := goal.wait(_TURN):
+            return result
+        if interrupts.count and not cancelled:
+            print('waking up …')
+            goal.cancel()
+        if interrupts.count:
+            cancelled += _TURN
+    return None
+
+
+def _conclude(result: Any | None) -> int:
+    if result is None:
+        print('error: no answer to the cancel')
+        return 1
+    name = error_name(result)
+    print(f'{name} (error code {result.error_code}){": " + result.error_msg if result.error_msg else ""}')
+    if result.status:
+        print(result.status)
+    print(f'steps: sws {result.sws_steps}, rem {result.rem_steps}, tether {result.tether_steps}')
+    for measure in _MEASURES:
+        value = getattr(result, measure)
+        if math.isfinite(value):
+            print(f'{measure:<16} {value:.6g}')
+    print(f'took {result.duration:.1f} s')
+    return 0 if result.error_code == 0 else 1
+
+
+def error_name(result: Any) -> str:
+    """Returns what a Sleep result's error code is called, in words; 'slept' for none."""
+    if result.error_code == result.NONE:
+        return 'slept'
+    constants = [name for name in dir(type(result)) if name.isupper()]
+    found = (name for name in constants if getattr(result, name, None) == result.error_code)
+    return next(found, 'unknown error').lower().replace('_', ' ')

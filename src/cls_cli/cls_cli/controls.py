@@ -1,0 +1,70 @@
+"""What the keys of the live view do to the running graph (rows 000-086 to 000-092)."""
+
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+from cls_common.errors import UserError
+
+from . import keys
+
+if TYPE_CHECKING:
+    from .nodes.remote import Remote
+
+
+class Controls:
+    """Does what keys ask; calls to the graph run beside the view, one after the other.
+
+    Attributes:
+        message: answer to the last key, for people.
+        has_quit: whether the person wants to leave.
+    """
+
+    def __init__(self, remote: 'Remote') -> None:
+        self._remote = remote
+        self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix='controls')
+        self._pending: Future[str] | None = None
+        self.message = ''
+        self.has_quit = False
+
+    def press(self, key: str) -> None:
+        """Does what one key asks; unknown keys do nothing."""
+        if key == keys.QUIT:
+            self.has_quit = True
+        elif keys.moves(key):
+            self.message = self._move(key)
+        elif key in keys.MODES:
+            self._call(f'mode {keys.MODES[key]} …', lambda: self._remote.set_mode(keys.MODES[key]))
+        elif key == keys.SAVE:
+            self._call('saving …', self._remote.save_model)
+        elif key == keys.SLEEP:
+            self._call('falling asleep …', self._fall_asleep)
+
+    def _move(self, key: str) -> str:
+        fast = self._remote.pair().fast
+        if fast is None or fast.mode != 'manual':
+            return 'keys move the robot in mode manual only: press 1'
+        return self._remote.manual.send(key)
+
+    def _fall_asleep(self) -> str:
+        self._remote.sleep()
+        return 'asleep'
+
+    def _call(self, message: str, work: Callable[[], str]) -> None:
+        if self._pending is not None and not self._pending.done():
+            self.message = 'still busy with the last key'
+            return
+        self.message = message
+        self._pending = self._worker.submit(work)
+        self._pending.add_done_callback(self._answered)
+
+    def _answered(self, future: 'Future[str]') -> None:
+        error = future.exception()
+        if error is None:
+            self.message = future.result()
+        else:
+            self.message = str(error) if isinstance(error, UserError) else f'failed: {error!r}'
+
+    def close(self) -> None:
+        """Waits for nothing that is under way."""
+        self._worker.shutdown(wait=False, cancel_futures=True)

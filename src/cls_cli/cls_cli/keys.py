@@ -1,0 +1,78 @@
+"""What each key does. The one place where a key gets its sign (hazard H7). No terminal and no ROS here."""
+
+from dataclasses import dataclass
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cls_common.robot import Channel, Kind, RobotInfo
+
+STEP_DEG = 5.0
+ZERO = ' '
+PAN, TILT = 0, 1
+# Rows 000-086 and 000-087: servo 1 is pan, left is positive; servo 2 is tilt, up is positive.
+DIRECTIONS = {'w': (TILT, 1), 's': (TILT, -1), 'a': (PAN, 1), 'd': (PAN, -1)}
+MODES = {'1': 'manual', '2': 'random', '3': 'curiosity'}
+SLEEP, SAVE, QUIT = 'x', 'c', 'q'
+
+
+@dataclass(frozen=True)
+class Hint:
+    """A key and its meaning, for people."""
+
+    keys: str
+    meaning: str
+
+
+HINTS = (
+    Hint('w/s', 'tilt'),
+    Hint('a/d', 'pan'),
+    Hint('space', 'hold still'),
+    Hint('1/2/3', 'manual, random, curiosity'),
+    Hint(SLEEP, 'sleep'),
+    Hint(SAVE, 'save'),
+    Hint(QUIT, 'quit'),
+)
+
+
+def moves(key: str) -> bool:
+    """Whether a key commands an action."""
+    return key == ZERO or key in DIRECTIONS
+
+
+def action(key: str, info: RobotInfo, step_deg: float = STEP_DEG) -> NDArray[np.float32] | None:
+    """Returns what a key asks of a robot.
+
+    Relative channels in degrees named pan and tilt move by `step_deg`. On any other robot a/d and w/s push channels
+    0 and 1 by a quarter of their range off rest; discrete channels take their last or first value.
+
+    Args:
+        step_deg: size of one manual step, degrees (row 000-096).
+
+    Returns:
+        float32 (A,) in the robot's units, within its limits; None where the robot has no such channel.
+    """
+    if key == ZERO:
+        return info.zero()
+    axis, sign = DIRECTIONS[key]
+    stepped = {c.name: i for i, c in enumerate(info.channels) if c.kind == Kind.RELATIVE and c.unit == 'deg'}
+    is_pan_tilt = {'pan', 'tilt'} <= set(stepped)
+    index = stepped[('pan', 'tilt')[axis]] if is_pan_tilt else axis
+    if index >= len(info.channels):
+        return None
+    values = info.zero()
+    values[index] = sign * step_deg if is_pan_tilt else _push(info.channels[index], sign)
+    return np.clip(values, info.low, info.high)
+
+
+def _push(channel: Channel, sign: int) -> float:
+    if channel.kind == Kind.DISCRETE:
+        return channel.high if sign > 0 else channel.low
+    rest = 0.0 if channel.low <= 0.0 <= channel.high else 0.5 * (channel.low + channel.high)
+    return rest + sign * 0.25 * (channel.high - channel.low)
+
+
+def degrees(joints: tuple[float, ...]) -> tuple[float, ...]:
+    """Returns joint angles, rad, in degrees."""
+    return tuple(math.degrees(angle) for angle in joints)

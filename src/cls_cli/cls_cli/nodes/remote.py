@@ -1,0 +1,232 @@
+"""One client of the running graph, for every command: bounded waits, and an error that says who is missing."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+import os
+import threading
+import time
+from typing import Any
+
+from rclpy.action import ActionClient
+from rclpy.client import Client
+from rclpy.context import Context
+from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.node import Node
+from std_srvs.srv import Trigger
+
+from cls_common import comms
+from cls_common.errors import UserError
+from cls_common.nodes.qos import interface, subscription
+from cls_interfaces.action import Sleep
+from cls_interfaces.msg import LearnerStatus, RobotState
+from cls_interfaces.srv import SetMode
+
+from ..run_directory import domain
+from ..snapshot import Pair
+from .manual import ManualControl
+from .snapshots import to_snapshot
+
+_DISCOVERY = 3.0
+# A request to a server that died meanwhile is never answered, also not by its successor: ask again.
+_ASK_AGAIN = 2.0
+_TURN = 0.1
+_SAVE_TIMEOUT, _STOP_TIMEOUT, _MODE_TIMEOUT = 60.0, 5.0, 5.0
+
+
+class Remote(Node):
+    """A client node, spun by a thread of its own (see `connect`).
+
+    Subscribers: fast_learner/status, slow_learner/status (LearnerStatus), robot/state (RobotState), and those of
+    ManualControl.
+    Publishers: those of ManualControl.
+    Services (client): set_mode, save_model, emergency_stop, rearm.
+    Actions (client): sleep.
+    """
+
+    def __init__(self, context: Context, namespace: str = '') -> None:
+        super().__init__(
+            f'cls_cli_{os.getpid()}', namespace=namespace, context=context, enable_rosout=False,
+            start_parameter_services=False, use_global_arguments=False,
+        )  # fmt: skip
+        self.manual = ManualControl(self)
+        self.robot_state: RobotState | None = None
+        self._statuses: dict[str, tuple[LearnerStatus, float]] = {}
+        self._heard = threading.Condition()
+        self._clients_by_name: dict[str, Client] = {}
+        subscription(self, comms.FAST_STATUS, partial(self._on_status, 'fast'))
+        subscription(self, comms.SLOW_STATUS, partial(self._on_status, 'slow'))
+        subscription(self, comms.ROBOT_STATE, self._on_state)
+
+    def pair(self) -> Pair:
+        """Returns the newest status of both learners."""
+        with self._heard:
+            messages = {name: message for name, (message, _) in self._statuses.items()}
+        return Pair(*(to_snapshot(messages[name]) if name in messages else None for name in ('fast', 'slow')))
+
+    def await_pair(self, deadline: float) -> Pair:
+        """Returns both statuses as soon as they are heard, else what was heard by `deadline` (steady clock, s)."""
+        with self._heard:
+            self._heard.wait_for(lambda: len(self._statuses) == 2, max(0.0, deadline - time.monotonic()))
+        return self.pair()
+
+    def set_mode(self, mode: str) -> str:
+        """Chooses who decides; returns what the learner says about it."""
+        reply = self.call(comms.SET_MODE, SetMode.Request(mode=mode), _MODE_TIMEOUT)
+        if not reply.success:
+            raise UserError(f'mode {mode!r} was refused', found=reply.message)
+        return reply.message or f'mode {reply.mode}'
+
+    def save_model(self, give_up: Callable[[], bool] = lambda: False) -> str:
+        """Writes the next generation; returns what the learner says about it. Stops waiting when `give_up()`."""
+        return self._trigger(comms.SAVE_MODEL, _SAVE_TIMEOUT, again=_SAVE_TIMEOUT, give_up=give_up)
+
+    def emergency_stop(self) -> str:
+        """Stops the robot until `rearm`."""
+        return self._trigger(comms.EMERGENCY_STOP, _STOP_TIMEOUT, again=0.5)
+
+    def rearm(self) -> str:
+        """Lets the robot move again."""
+        return self._trigger(comms.REARM, _STOP_TIMEOUT)
+
+    def _trigger(
+        self, service: comms.Service, timeout: float, again: float = _ASK_AGAIN,
+        give_up: Callable[[], bool] = lambda: False,
+    ) -> str:  # fmt: skip
+        reply = self.call(service, Trigger.Request(), timeout, again, give_up)
+        if not reply.success:
+            raise UserError(f'{service.name} failed', found=reply.message)
+        return str(reply.message)
+
+    def call(
+        self, service: comms.Service, request: Any, timeout: float, again: float = _ASK_AGAIN,
+        give_up: Callable[[], bool] = lambda: False,
+    ) -> Any:  # fmt: skip
+        """Calls a service of ours and returns the reply.
+
+        Args:
+            timeout: s for the answer, after the server was found.
+            again: s after which an unanswered request is sent again; all our services are idempotent.
+            give_up: asked ten times a second whether to wait no longer.
+
+        Raises:
+            UserError: nobody serves it, or no answer came in time.
+        """
+        client = self._client(service)
+        if not client.wait_for_service(min(timeout, _DISCOVERY)):
+            raise missing(service)
+        deadline = time.monotonic() + timeout
+        while time.monotonic() < deadline:
+            future = client.call_async(request)
+            turn = min(deadline, time.monotonic() + again)
+            while time.monotonic() < turn and not give_up():
+                if _finished(future, min(_TURN, turn - time.monotonic())):
+                    return future.result()
+            client.remove_pending_request(future)
+            if give_up():
+                raise UserError(f'{service.name} was given up before it was answered')
+        raise UserError(
+            f'{service.name} was not answered within {timeout:g} s', do='See the log of ' + _who(service)
+        )
+
+    def _client(self, service: comms.Service) -> Client:
+        if service.name not in self._clients_by_name:
+            self._clients_by_name[service.name] = self.create_client(interface(service.type), service.name)
+        return self._clients_by_name[service.name]
+
+    def sleep(
+        self, sws_steps: int = 0, rem_steps: int = 0, tether_steps: int = 0,
+        on_feedback: Callable[[Any], None] = lambda _: None,
+    ) -> 'SleepGoal':  # fmt: skip
+        """Sends a Sleep goal; 0 steps: as configured, -1: skip the phase.
+
+        Args:
+            on_feedback: called with each Sleep feedback, from another thread.
+
+        Raises:
+            UserError: nobody takes it, or it is rejected.
+        """
+        client = ActionClient(self, Sleep, comms.SLEEP.name)
+        if not client.wait_for_server(_DISCOVERY):
+            raise missing(comms.SLEEP)
+        goal = Sleep.Goal(sws_steps=sws_steps, rem_steps=rem_steps, tether_steps=tether_steps)
+        sent = client.send_goal_async(goal, feedback_callback=lambda message: on_feedback(message.feedback))
+        if not _finished(sent, _STOP_TIMEOUT):
+            raise UserError('the sleep goal was not answered', do='See the log of slow_learner.')
+        if not sent.result().accepted:
+            raise UserError('the sleep goal was rejected', do='It sleeps already, or has no weights yet.')
+        return SleepGoal(sent.result())
+
+    def _on_status(self, name: str, message: LearnerStatus) -> None:
+        with self._heard:
+            self._statuses[name] = (message, time.monotonic())
+            self._heard.notify_all()
+
+    def _on_state(self, message: RobotState) -> None:
+        self.robot_state = message
+
+
+class SleepGoal:
+    """An accepted Sleep goal."""
+
+    def __init__(self, handle: Any) -> None:
+        self._handle = handle
+        self._result = handle.get_result_async()
+
+    def wait(self, timeout: float) -> Any | None:
+        """Returns the Sleep result, or None while there is none within `timeout` s."""
+        return self._result.result().result if _finished(self._result, timeout) else None
+
+    def cancel(self) -> None:
+        """Asks to wake up and undo; the result still comes."""
+        self._handle.cancel_goal_async()
+
+
+def missing(service: comms.Service) -> UserError:
+    """Returns the error for a service that nobody serves."""
+    return UserError(
+        f'nobody answers {service.name!r} in ROS domain {domain()}', expected=_who(service) + ' to run',
+        do='Start it with `./cls up`, or set ROS_DOMAIN_ID and --namespace to those of the graph.',
+    )  # fmt: skip
+
+
+def _who(service: comms.Service) -> str:
+    return ' or '.join(service.servers)
+
+
+def _finished(future: Any, timeout: float) -> bool:
+    event = threading.Event()
+    future.add_done_callback(lambda _: event.set())
+    return event.wait(timeout)
+
+
+@contextmanager
+def connect(namespace: str = '') -> Iterator[Remote]:
+    """Joins the graph, with a thread that spins the node until the block ends."""
+    context = Context()
+    context.init(args=[])
+    executor = SingleThreadedExecutor(context=context)
+    ending = threading.Event()
+
+    def spin() -> None:
+        try:
+            while not ending.is_set():
+                executor.spin_once(timeout_sec=0.2)
+        except ExternalShutdownException:
+            pass
+
+    try:
+        remote = Remote(context, namespace)
+        executor.add_node(remote)
+        thread = threading.Thread(target=spin, name='cls_cli', daemon=True)
+        thread.start()
+        try:
+            yield remote
+        finally:
+            ending.set()
+            executor.wake()
+            thread.join(2.0)
+            executor.shutdown(timeout_sec=1.0)
+            remote.destroy_node()
+    finally:
+        context.try_shutdown()

@@ -1,0 +1,49 @@
+"""What is left of a run: one JSON object."""
+
+from collections.abc import Mapping
+import json
+from pathlib import Path
+from typing import Any
+
+from cls_common.errors import UserError
+
+from .snapshot import measures, Pair
+
+CLEAN = 'clean'
+
+
+def build_report(
+    pair: Pair, *, startup_seconds: float | None, ended: str, weights_sha256: str | None, restarts: Mapping[str, int],
+) -> dict[str, Any]:  # fmt: skip
+    """Returns the report of a run.
+
+    Args:
+        startup_seconds: from the command to the first wake step; None where it never came.
+        ended: 'clean', or why not.
+        weights_sha256: of the model as it lies on disk after the end.
+        restarts: of crashed nodes, by name.
+    """
+    return {
+        'startup_seconds': None if startup_seconds is None else round(startup_seconds, 3),
+        **measures(pair),
+        'exit': ended,
+        'weights_sha256': weights_sha256,
+        'restarts': dict(restarts),
+    }
+
+
+def read_weights_hash(folder: Path) -> str | None:
+    """Returns the hash of a saved model's weights; None where there is no readable one."""
+    from cls_learning.checkpoints.listing import weights_hash
+
+    try:
+        return weights_hash(folder) or None
+    except (UserError, OSError):
+        return None
+
+
+def write_report(path: Path, report: Mapping[str, Any]) -> None:
+    """Writes it as JSON, whole or not at all."""
+    temporary = path.with_name(f'{path.name}.new')
+    temporary.write_text(json.dumps(report, indent=2, allow_nan=False) + '\n')
+    temporary.replace(path)

@@ -1,0 +1,107 @@
+"""Where one run of `up` keeps its logs and says how it fares, so that other commands find it without ROS."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+import fcntl
+import json
+import os
+from pathlib import Path
+import shutil
+import tempfile
+import time
+from typing import Any, IO
+
+from cls_common.errors import UserError
+
+_STATUS, _LOCK, _PREFIX = 'status.json', 'lock', 'run-'
+# Logs of runs that failed are wanted afterwards, but not for ever.
+_KEPT_RUNS = 5
+# `up` writes twice a second; four missed turns mean that it hangs.
+FRESH = 2.0
+# A Unix socket's path holds 107 bytes.
+_PATH_MAX = 90
+
+
+@dataclass
+class RunDirectory:
+    """A private folder, held by a lock that ends with its process, however that dies."""
+
+    path: Path
+    _lock: IO[str] = field(repr=False)
+
+    @classmethod
+    def create(cls) -> 'RunDirectory':
+        """Makes a new one, locked by this process; removes the oldest left by ended runs."""
+        base = _base()
+        for old in sorted(_ended(base), key=lambda path: path.stat().st_mtime)[: -_KEPT_RUNS or None]:
+            shutil.rmtree(old, ignore_errors=True)
+        path = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=base))
+        lock = open(path / _LOCK, 'w')  # noqa: SIM115 - held until the process ends
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return cls(path, lock)
+
+    def write_status(self, status: dict[str, Any]) -> None:
+        """Replaces the status file at once; adds the graph it belongs to and the time."""
+        temporary = self.path / f'{_STATUS}.new'
+        temporary.write_text(
+            json.dumps({**status, 'pid': os.getpid(), 'domain': domain(), 'written': time.time()})
+        )
+        temporary.replace(self.path / _STATUS)
+
+    def close(self, keep: bool) -> None:
+        """Gives the lock back; removes the folder unless its logs are wanted."""
+        self._lock.close()
+        if not keep:
+            shutil.rmtree(self.path, ignore_errors=True)
+
+
+def find_status(namespace: str) -> dict[str, Any] | None:
+    """Returns the fresh status of the run in this ROS domain and namespace, or None."""
+    for path in _runs(_base()):
+        try:
+            status: dict[str, Any] = json.loads((path / _STATUS).read_text())
+        except (OSError, ValueError):
+            continue
+        is_fresh = abs(time.time() - status['written']) <= FRESH and _is_held(path)
+        if is_fresh and status['domain'] == domain() and status['namespace'] == namespace:
+            return status
+    return None
+
+
+def domain() -> str:
+    """The ROS domain of this process."""
+    return os.environ.get('ROS_DOMAIN_ID', '0')
+
+
+def _base() -> Path:
+    runtime = os.environ.get('XDG_RUNTIME_DIR', '')
+    if runtime and os.access(runtime, os.W_OK) and len(runtime) < _PATH_MAX - 30:
+        base = Path(runtime, 'cls')
+    else:
+        base = Path(tempfile.gettempdir(), f'cls-{os.getuid()}')
+    base.mkdir(mode=0o700, parents=True, exist_ok=True)
+    # In a folder that others may write to, the name could be theirs already.
+    if base.is_symlink() or base.stat().st_uid != os.getuid():
+        raise UserError(
+            f'run folder {base}', expected='it to be yours', do='Set XDG_RUNTIME_DIR to a folder of yours.'
+        )
+    return base
+
+
+def _runs(base: Path) -> Iterator[Path]:
+    return (path for path in base.glob(f'{_PREFIX}*') if path.is_dir())
+
+
+def _ended(base: Path) -> list[Path]:
+    return [path for path in _runs(base) if not _is_held(path)]
+
+
+def _is_held(path: Path) -> bool:
+    try:
+        with open(path / _LOCK) as lock:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        pass
+    return False

@@ -1,0 +1,167 @@
+"""`up` as a whole: from options to exit status, with the live view or a line now and then."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+import os
+from pathlib import Path
+import sys
+import time
+
+from cls_common.errors import UserError
+from cls_common.graph import describe, GraphOptions, Process
+from cls_common.settings import read_parameter_file
+
+from .interrupts import Interrupts
+from .report import build_report, CLEAN, read_weights_hash, write_report
+from .run_directory import domain, find_status, RunDirectory
+from .session import Limits, Session
+from .supervision.commands import node_command
+from .terminal import is_interactive, key_reader
+
+_FRAME, _LINE_PERIOD = 0.1, 5.0
+_LOG_TAIL = 5
+
+
+@dataclass(frozen=True, kw_only=True)
+class Choices:
+    """What a user may choose beside the graph. `view` None: where there is a terminal and no end."""
+
+    namespace: str = ''
+    log_level: str = ''
+    duration: float = 0.0
+    startup_timeout: float = 180.0
+    report: Path | None = None
+    view: bool | None = None
+
+
+def run(options: GraphOptions, choices: Choices) -> int:
+    """Starts the graph that `options` describe, runs it to its end and reports; see `run_processes`."""
+    if options.params_file:
+        read_parameter_file(Path(options.params_file))
+    model = Path(options.models_dir, options.model)
+    return run_processes(describe(options), choices, robot=options.robot, steps=options.steps > 0, model=model)
+
+
+def run_processes(
+    processes: Sequence[Process], choices: Choices, *, robot: str, steps: bool, model: Path
+) -> int:
+    """Starts processes, runs them to their end and reports.
+
+    Args:
+        robot: its name, until it says so itself.
+        steps: whether fast_learner was given a number of wake steps after which it is done.
+        model: the model folder.
+
+    Returns:
+        exit status: 0 after a clean end, else 1.
+
+    Raises:
+        UserError: something outside is wrong, also where a node says so.
+    """
+    begun = time.monotonic()
+    _check(choices)
+    commands = {p.name: node_command(p, choices.namespace, choices.log_level) for p in processes}
+    # Importing ROS takes a third of a second: after the checks that need none.
+    from .nodes.remote import connect
+
+    _announce()
+    limits = Limits(duration=choices.duration, steps=steps, startup=choices.startup_timeout)
+    with_view = is_interactive() and (choices.view if choices.view is not None else not (limits.duration or steps))
+    directory = RunDirectory.create()
+    with Interrupts() as interrupts, connect(choices.namespace) as remote:
+        session = Session.start(commands, directory, remote, robot, choices.namespace, limits, begun)
+        try:
+            (_run_with_view if with_view else _run_with_lines)(session, interrupts)
+        finally:
+            session.close()
+        pair = remote.pair()
+    if choices.report:
+        report = build_report(
+            pair, startup_seconds=session.startup_seconds, ended=session.mistake or session.ended,
+            weights_sha256=read_weights_hash(model), restarts=session.supervisor.policy.restarts,
+        )  # fmt: skip
+        write_report(choices.report, report)
+    return _conclude(session)
+
+
+def _check(choices: Choices) -> None:
+    folder = choices.report.parent if choices.report else Path()
+    if not folder.is_dir():
+        raise UserError(f'report {choices.report}', expected='an existing folder', do=f'mkdir -p {folder}')
+    if other := find_status(choices.namespace):
+        raise UserError(
+            f'a graph runs already in ROS domain {domain()}', found=f'process {other["pid"]}',
+            do='End it (q or Ctrl-C there), or set another ROS_DOMAIN_ID.',
+        )  # fmt: skip
+
+
+def _announce() -> None:
+    print('To see the graph with `ros2` and other tools, in another shell:')
+    for name in ('ROS_AUTOMATIC_DISCOVERY_RANGE', 'ROS_DOMAIN_ID'):
+        if name in os.environ:
+            print(f'  export {name}={os.environ[name]}')
+    sys.stdout.flush()
+
+
+def _run_with_view(session: Session, interrupts: Interrupts) -> None:
+    from rich.live import Live
+
+    from .controls import Controls
+    from .view import render
+
+    controls = Controls(session.remote)
+    with key_reader() as keys, Live(auto_refresh=False) as live:
+
+        def show(message: str) -> None:
+            live.update(render(session.scene(message)), refresh=True)
+
+        while not session.ended:
+            # Without a terminal any more there are no keys: then signals alone end it.
+            pressed = keys.read(_FRAME) if keys.is_open else interrupts.wait(_FRAME) or ''
+            for key in pressed:
+                controls.press(key)
+            session.tick()
+            if controls.has_quit or interrupts.count or not keys.is_open:
+                session.stop()
+            show(controls.message)
+        controls.close()
+        interrupts.count = 0
+        session.finish(show, lambda: interrupts.count > 0)
+
+
+def _run_with_lines(session: Session, interrupts: Interrupts) -> None:
+    from .view import line
+
+    said = time.monotonic()
+    while not session.ended:
+        interrupts.wait(_FRAME)
+        session.tick()
+        if interrupts.count:
+            session.stop()
+        if time.monotonic() - said >= _LINE_PERIOD:
+            said = time.monotonic()
+            print(line(session.scene('')), flush=True)
+    interrupts.count = 0
+    print(line(session.scene('')), flush=True)
+    session.finish(lambda text: print(text, flush=True), lambda: interrupts.count > 0)
+
+
+def _conclude(session: Session) -> int:
+    if session.mistake:
+        raise UserError(session.mistake)
+    if session.ended == CLEAN:
+        print('ended cleanly')
+        return 0
+    print(f'error: {session.ended}', file=sys.stderr)
+    print(f'logs: {session.directory.path}', file=sys.stderr)
+    for name in session.processes:
+        if session.ended.startswith(name):
+            print(*_tail(session, name), sep='\n', file=sys.stderr)
+    return 1
+
+
+def _tail(session: Session, name: str) -> list[str]:
+    try:
+        return session.supervisor.log(name).read_text(errors='replace').splitlines()[-_LOG_TAIL:]
+    except OSError:
+        return []

@@ -1,0 +1,176 @@
+"""One run of `up`: starts the graph, waits until it works, watches it, ends it in order."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+import http.client
+import time
+from typing import Any, TYPE_CHECKING
+import xmlrpc.client
+
+from cls_common.errors import UserError
+
+from .report import CLEAN
+from .run_directory import RunDirectory
+from .snapshot import doings, measures, Pair
+from .supervision.supervisor import Supervisor
+from .view import Scene
+
+if TYPE_CHECKING:
+    from .nodes.remote import Remote
+
+_WATCH_PERIOD = 0.5
+# supervisord does not answer any more.
+_GONE = (OSError, http.client.HTTPException, xmlrpc.client.Error)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """When a run ends by itself; 0: not by this.
+
+    Attributes:
+        duration: s from ready.
+        steps: whether fast_learner was given a number of wake steps.
+        startup: s until it must be ready.
+    """
+
+    duration: float = 0.0
+    steps: bool = False
+    startup: float = 180.0
+
+
+@dataclass
+class Session:
+    """A started graph. Use: `tick` until `ended`, then `finish`; `close` in any case.
+
+    Attributes:
+        ended: why it is to end; empty while it runs.
+        mistake: the line of a node that says the user has to mend something.
+        startup_seconds: from `begun` to ready; None before.
+    """
+
+    robot: str
+    namespace: str
+    limits: Limits
+    directory: RunDirectory
+    supervisor: Supervisor
+    remote: 'Remote'
+    begun: float
+    ended: str = ''
+    mistake: str = ''
+    startup_seconds: float | None = None
+    processes: dict[str, str] = field(default_factory=dict)
+    _watched: float = -1e9
+    _crash: bool = False
+
+    @classmethod
+    def start(
+        cls, commands: dict[str, list[str]], directory: RunDirectory, remote: 'Remote', robot: str,
+        namespace: str, limits: Limits, begun: float,
+    ) -> 'Session':  # fmt: skip
+        """Starts every process, given its command line by name."""
+        try:
+            supervisor = Supervisor(directory.path, commands)
+        except BaseException:
+            directory.close(keep=False)
+            raise
+        return cls(robot, namespace, limits, directory, supervisor, remote, begun)
+
+    def tick(self) -> None:
+        """Looks at processes and learners; sets `ended` where it is over. Ten times a second is enough."""
+        now = time.monotonic()
+        pair = self.remote.pair()
+        if self.startup_seconds is None and pair.ready:
+            self.startup_seconds = now - self.begun
+        if now - self._watched >= _WATCH_PERIOD:
+            self._watched = now
+            self._watch(now)
+            self.directory.write_status(self._status(pair, now))
+        if not self.ended:
+            self.ended = self._limit_reached(pair, now)
+
+    def _watch(self, now: float) -> None:
+        try:
+            reason = self.supervisor.watch(now)
+            self.processes = {state.name: state.state for state in self.supervisor.states()}
+        except _GONE as error:
+            self.ended, self._crash = f'supervisord is gone ({error})', True
+            return
+        if reason is None:
+            return
+        self.ended, self._crash = str(reason), True
+        if reason.is_user_error:
+            self.mistake = (
+                f'{reason.name}: {self.supervisor.last_error(reason.name) or "see " + self._log(reason.name)}'
+            )
+
+    def _log(self, name: str) -> str:
+        return str(self.supervisor.log(name))
+
+    def _limit_reached(self, pair: Pair, now: float) -> str:
+        if self.startup_seconds is None:
+            if now - self.begun > self.limits.startup:
+                self._crash = True
+                return f'not ready after {self.limits.startup:g} s: {pair.missing()}'
+            return ''
+        if self.limits.steps and pair.done:
+            return CLEAN
+        if self.limits.duration and now - self.begun - self.startup_seconds >= self.limits.duration:
+            return CLEAN
+        return ''
+
+    def stop(self) -> None:
+        """Asks for an orderly end, as a person does."""
+        self.ended = self.ended or CLEAN
+
+    def finish(self, say: Callable[[str], None], give_up: Callable[[], bool] = lambda: False) -> str:
+        """Saves, ends every process, and returns 'clean' or what went wrong first.
+
+        Args:
+            say: shows one line.
+            give_up: asked while saving whether the person wants to wait no longer.
+        """
+        problems = [] if self.ended == CLEAN else [self.ended]
+        pair = self.remote.pair()
+        if pair.loaded and pair.total_steps > 0 and self.processes.get('slow_learner') == 'RUNNING':
+            say('saving …')
+            try:
+                say(self.remote.save_model(give_up))
+            except UserError as error:
+                problems.append(f'not saved: {error}')
+        say('ending …')
+        was_ready = self.startup_seconds is not None
+        try:
+            self.supervisor.ask_to_end()
+            problems += [
+                f'{state.name} ended with exit status {state.status}'
+                for state in self.supervisor.await_end()
+                if state.is_up or (state.status != 0 and was_ready and not self._crash)
+            ]
+        except _GONE as error:
+            problems.append(f'supervisord is gone ({error})')
+        self.ended = problems[0] if problems else CLEAN
+        return self.ended
+
+    def close(self) -> None:
+        """Ends what is left; keeps the logs unless all was clean."""
+        self.supervisor.close()
+        self.directory.close(keep=self.ended != CLEAN)
+
+    def scene(self, message: str) -> Scene:
+        """Returns what the view shows now."""
+        info, state = self.remote.manual.info, self.remote.robot_state
+        pair = self.remote.pair()
+        return Scene(
+            robot=info.name if info else self.robot, elapsed=time.monotonic() - self.begun, pair=pair,
+            processes=self.processes, restarts=self.supervisor.policy.restarts,
+            joint_names=info.joint_names if info else (),
+            robot_trouble=state.error_msg if state and state.error_code else '', message=message,
+        )  # fmt: skip
+
+    def _status(self, pair: Pair, now: float) -> dict[str, Any]:
+        startup = None if self.startup_seconds is None else round(self.startup_seconds, 3)
+        return {
+            **doings(pair), **measures(pair), 'startup_seconds': startup, 'elapsed_seconds': round(now - self.begun, 1),
+            'robot': self.robot, 'namespace': self.namespace, 'run_directory': str(self.directory.path),
+            'processes': self.processes, 'restarts': dict(self.supervisor.policy.restarts),
+        }  # fmt: skip

@@ -1,0 +1,133 @@
+"""A learner's status as plain data, and what follows from both learners' together."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+import math
+from typing import Any
+
+# What the sleeping half does is what the person wants to know then; otherwise the waking half's phase.
+_SLEEP_PHASES = ('sws', 'rem', 'tether', 'saving')
+
+
+@dataclass(frozen=True, kw_only=True)
+class Snapshot:
+    """cls_interfaces/LearnerStatus; see there for meanings and units. `metrics` is by name."""
+
+    node: str
+    phase: str = 'waiting'
+    mode: str = ''
+    model: str = ''
+    run_id: str = ''
+    loaded: bool = False
+    steps: int = 0
+    total_steps: int = 0
+    wake_steps_in_cycle: int = 0
+    wake_steps_per_cycle: int = 0
+    cycles: int = 0
+    generation: int = 0
+    memory_size: int = 0
+    dropped: int = 0
+    faults: int = 0
+    fault: str = ''
+    rate_hz: float = 0.0
+    frame_rate: float = 0.0
+    skill: float = math.nan
+    joints: tuple[float, ...] = ()
+    metrics: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Newest status of both learners; None where none was heard."""
+
+    fast: Snapshot | None = None
+    slow: Snapshot | None = None
+
+    @property
+    def heard(self) -> tuple[Snapshot, ...]:
+        """Those that were heard."""
+        return tuple(s for s in (self.fast, self.slow) if s is not None)
+
+    @property
+    def loaded(self) -> bool:
+        """Whether both have weights that somebody chose."""
+        return self.fast is not None and self.slow is not None and self.fast.loaded and self.slow.loaded
+
+    @property
+    def ready(self) -> bool:
+        """Whether the graph does its work: loaded, and acting or waiting for a person to act."""
+        if not self.loaded or self.fast is None:
+            return False
+        return self.fast.steps >= 1 or self.fast.mode in ('manual', 'follow')
+
+    @property
+    def done(self) -> bool:
+        """Whether all wake steps asked for were made."""
+        return self.fast is not None and self.fast.phase == 'done'
+
+    @property
+    def phase(self) -> str:
+        """What the brain does now, for people."""
+        if self.slow is not None and self.slow.phase in _SLEEP_PHASES:
+            return self.slow.phase
+        return self.fast.phase if self.fast is not None else 'starting'
+
+    @property
+    def total_steps(self) -> int:
+        """Wake steps of the model's life."""
+        return max((s.total_steps for s in self.heard), default=0)
+
+    @property
+    def cycles(self) -> int:
+        """Sleeps finished in the model's life."""
+        return max((s.cycles for s in self.heard), default=0)
+
+    @property
+    def model(self) -> str:
+        """Name of the model folder; empty where unknown."""
+        return next((s.model for s in (self.slow, self.fast) if s is not None and s.model), '')
+
+    def losses(self) -> dict[str, float]:
+        """Metrics of both by name; where both use a name, the slow learner's."""
+        return {name: value for s in self.heard for name, value in s.metrics.items()}
+
+    def missing(self) -> str:
+        """What is still awaited, for people."""
+        if self.slow is None:
+            return 'slow_learner has said nothing yet'
+        if not self.slow.loaded:
+            return f'slow_learner has no weights yet ({self.slow.fault or self.slow.phase})'
+        if self.fast is None:
+            return 'fast_learner has said nothing yet'
+        if not self.fast.loaded:
+            return f'fast_learner has no weights yet ({self.fast.fault or self.fast.phase})'
+        if not self.ready:
+            return f'fast_learner has made no step yet ({self.fast.fault or self.fast.phase})'
+        return ''
+
+
+def measures(pair: Pair) -> dict[str, Any]:
+    """The figures that the report and `status` share; null where undefined or unknown."""
+    fast, slow = pair.fast, pair.slow
+    return {
+        'steps': fast.steps if fast else None,
+        'total_steps': pair.total_steps if pair.heard else None,
+        'cycles': pair.cycles if pair.heard else None,
+        'rate_hz': number(fast.rate_hz) if fast else None,
+        'frame_rate': number(fast.frame_rate) if fast else None,
+        'skill': {'fast': number(fast.skill) if fast else None, 'slow': number(slow.skill) if slow else None},
+        'losses': {name: number(value) for name, value in pair.losses().items()},
+        'dropped': sum(s.dropped for s in pair.heard),
+        'faults': sum(s.faults for s in pair.heard),
+        'model': pair.model,
+    }
+
+
+def doings(pair: Pair) -> dict[str, Any]:
+    """What the brain does now; null where unknown."""
+    return {'phase': pair.phase, 'mode': pair.fast.mode if pair.fast else None}
+
+
+def number(value: float) -> float | None:
+    """JSON has no NaN: undefined figures become null."""
+    return float(value) if math.isfinite(value) else None

@@ -1,0 +1,97 @@
+"""From the description of the graph to command lines and a supervisord configuration."""
+
+from collections.abc import Sequence
+import json
+import os
+from pathlib import Path
+import shlex
+import shutil
+import sys
+from typing import Any
+
+from cls_common.errors import UserError
+from cls_common.graph import Process
+
+# A node may still be writing its model when it is asked to end; after this long it hangs and is killed.
+STOP_WAIT = 20
+_LOG_BYTES = '10MB'
+
+
+def find_config(name: str) -> Path:
+    """Returns the absolute path of a parameter file: a path, or a name in the workspace's or installed `config/`."""
+    folders = [Path(os.environ['CLS_ROOT'], 'config')] if 'CLS_ROOT' in os.environ else []
+    prefixes = os.environ.get('AMENT_PREFIX_PATH', '').split(os.pathsep)
+    folders += [Path(prefix, 'share', 'cls_learning', 'config') for prefix in prefixes if prefix]
+    for candidate in (Path(name), *(folder / name for folder in folders)):
+        if candidate.is_file():
+            return candidate.resolve()
+    raise UserError(f'parameter file {name!r} is missing', expected='a path, or a name in ' + _join(folders))
+
+
+def _join(folders: Sequence[Path]) -> str:
+    return ' or '.join(map(str, folders[:2])) or 'config/'
+
+
+def node_command(process: Process, namespace: str = '', log_level: str = '') -> list[str]:
+    """Returns the command line of one node.
+
+    It ends with its parent, whatever that dies of: by SIGINT, since a node that is killed outright leaves the
+    torque on.
+    """
+    command = [*dies_with_parent('INT')]
+    if process.nice:
+        command += ['nice', '-n', str(process.nice)]
+    command += [sys.executable, '-m', process.module, '--ros-args', '-r', f'__node:={process.name}']
+    if namespace:
+        command += ['-r', f'__ns:=/{namespace.strip("/")}']
+    for name in process.parameter_files:
+        command += ['--params-file', str(find_config(name))]
+    for name, value in process.parameters.items():
+        command += ['-p', f'{name}:={parameter_text(value)}']
+    if log_level:
+        command += ['--log-level', log_level]
+    return command
+
+
+def parameter_text(value: Any) -> str:
+    """Returns a value as the YAML that ROS reads it back from: text is quoted, so that '123' stays text."""
+    return json.dumps(value, ensure_ascii=False)
+
+
+def dies_with_parent(signal_name: str) -> list[str]:
+    """Returns a prefix that gives a command a signal when its parent dies; empty where the system can't."""
+    setpriv = shutil.which('setpriv')
+    return [setpriv, '--pdeathsig', signal_name, '--'] if setpriv else []
+
+
+def configuration(directory: Path, commands: dict[str, list[str]]) -> str:
+    """Returns the supervisord configuration for commands by name, with its socket and all logs in `directory`.
+
+    Restarting is ours (see restarts.py): supervisord forgets the exit status of a process that ends early, and that
+    tells a mistake of the user's from a crash. One group, so that all are asked to end at the same time.
+    """
+    sections = [
+        f'[unix_http_server]\nfile={directory}/socket\nchmod=0700',
+        f'[supervisord]\nnodaemon=true\nsilent=true\nlogfile={directory}/supervisord.log\n'
+        f'pidfile={directory}/supervisord.pid\nchildlogdir={directory}\nminfds=256\nminprocs=16',
+        '[rpcinterface:supervisor]\n'
+        'supervisor.rpcinterface_factory=supervisor.rpcinterface:make_main_rpcinterface',
+        f'[group:graph]\nprograms={",".join(commands)}',
+    ]
+    for name, command in commands.items():
+        sections.append(
+            f'[program:{name}]\ncommand={escape(shlex.join(command))}\nautostart=true\nautorestart=false\n'
+            f'startsecs=0\nstopsignal=INT\nstopwaitsecs={STOP_WAIT}\nredirect_stderr=true\n'
+            f'stdout_logfile={directory}/{name}.log\nstdout_logfile_maxbytes={_LOG_BYTES}\n'
+            'stdout_logfile_backups=1\nenvironment=PYTHONUNBUFFERED="1",RCUTILS_COLORIZED_OUTPUT="0"'
+        )
+    return '\n\n'.join(sections) + '\n'
+
+
+def escape(text: str) -> str:
+    """Escapes what supervisord's files give a meaning: % expands, ; after a space begins a comment."""
+    if '\n' in text or '\r' in text:
+        raise UserError('a parameter with a line break', do='Write it into a parameter file.')
+    if ' ;' in text:
+        raise UserError("a parameter with ' ;' in it", do='Write it into a parameter file.')
+    return text.replace('%', '%%')

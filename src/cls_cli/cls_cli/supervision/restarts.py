@@ -1,0 +1,74 @@
+"""Which ended process is started again, when, and when to give up. Pure: times are given, seconds."""
+
+from dataclasses import dataclass, field
+
+USER_ERROR = 2
+_FIRST_DELAY, _LONGEST_DELAY = 1.0, 30.0
+# A process that ran this long was well: its next crash counts as the first.
+_WELL_AFTER = 30.0
+MOST_CRASHES = 5
+
+
+@dataclass(frozen=True)
+class Ended:
+    """Why everything has to end: which process, and its exit status (-1: by a signal)."""
+
+    name: str
+    status: int
+    crashes: int = 0
+
+    @property
+    def is_user_error(self) -> bool:
+        """Whether the process says that the user made a mistake."""
+        return self.status == USER_ERROR
+
+    def __str__(self) -> str:
+        if self.crashes:
+            return f'{self.name} crashed {self.crashes} times in a row, last with exit status {self.status}'
+        return f'{self.name} ended by itself with exit status {self.status}'
+
+
+@dataclass
+class _Record:
+    started: float
+    crashes: int = 0
+    due: float | None = None
+
+
+@dataclass
+class RestartPolicy:
+    """A crash is answered by a restart after 1 s, then 2, 4 and so on; the fifth in a row ends everything.
+
+    Exit status 0 or 2 ends everything at once: the node is finished, or the user has to mend something.
+    """
+
+    records: dict[str, _Record] = field(default_factory=dict)
+    restarts: dict[str, int] = field(default_factory=dict)
+
+    def saw_running(self, name: str, started: float) -> None:
+        """Notes that a process runs since `started`."""
+        record = self.records.setdefault(name, _Record(started))
+        record.started, record.due = started, None
+
+    def saw_end(self, name: str, status: int, now: float) -> Ended | None:
+        """Notes that a process has ended; returns a reason to end everything, or None while it may come back."""
+        record = self.records.setdefault(name, _Record(now))
+        if record.due is not None:
+            return None
+        if status in (0, USER_ERROR):
+            return Ended(name, status)
+        record.crashes = 1 if now - record.started >= _WELL_AFTER else record.crashes + 1
+        if record.crashes >= MOST_CRASHES:
+            return Ended(name, status, record.crashes)
+        record.due = now + min(_FIRST_DELAY * 2 ** (record.crashes - 1), _LONGEST_DELAY)
+        return None
+
+    def due(self, now: float) -> list[str]:
+        """Returns the processes to start now, and counts each."""
+        names = [
+            name for name, record in self.records.items() if record.due is not None and record.due <= now
+        ]
+        for name in names:
+            self.records[name] = _Record(now, self.records[name].crashes)
+            self.restarts[name] = self.restarts.get(name, 0) + 1
+        return names

@@ -1,0 +1,149 @@
+"""The live view of a run as rich renderables, and the one line that stands in for it without a terminal. Pure."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+import math
+
+from rich.console import Group, RenderableType
+from rich.panel import Panel
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from . import keys
+from .snapshot import Pair
+
+_MODE_STYLE = {'manual': 'yellow', 'random': 'magenta', 'curiosity': 'cyan', 'follow': 'blue'}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scene:
+    """Everything the view shows at one moment.
+
+    Attributes:
+        elapsed: s since the command.
+        pair: newest status of both learners.
+        processes: state by node, such as 'RUNNING'.
+        joint_names: in the order of the status' joints.
+        robot_trouble: why the robot takes no actions; empty when it does.
+        message: answer to the last key, or what is awaited.
+    """
+
+    robot: str
+    elapsed: float
+    pair: Pair
+    processes: Mapping[str, str] = field(default_factory=dict)
+    restarts: Mapping[str, int] = field(default_factory=dict)
+    joint_names: Sequence[str] = ()
+    robot_trouble: str = ''
+    message: str = ''
+
+
+def render(scene: Scene) -> RenderableType:
+    """Returns the panel."""
+    pair = scene.pair
+    title = f'[b]{pair.model or "…"}[/] on {scene.robot}'
+    body = _startup(scene) if pair.fast is None or not pair.loaded else _figures(scene)
+    hints = Text('  ').join(Text.assemble((hint.keys, 'bold'), f' {hint.meaning}') for hint in keys.HINTS)
+    message = Text(scene.message, style='yellow', overflow='ellipsis', no_wrap=True)
+    return Panel(
+        Group(body, Text(), message, hints), title=title, subtitle=clock(scene.elapsed), title_align='left',
+        subtitle_align='right', padding=(0, 1), width=100,
+    )  # fmt: skip
+
+
+def _startup(scene: Scene) -> Table:
+    table = _table()
+    for name, state in scene.processes.items():
+        table.add_row(name, Text(state.lower(), style='green' if state == 'RUNNING' else 'red'))
+    table.add_row('waiting', scene.pair.missing())
+    return table
+
+
+def _figures(scene: Scene) -> Table:
+    pair = scene.pair
+    fast, slow = pair.fast, pair.slow
+    assert fast is not None and slow is not None
+    table = _table()
+    table.add_row('phase', _phase(pair))
+    table.add_row('mode', Text(fast.mode, style=_MODE_STYLE.get(fast.mode, '')))
+    table.add_row('steps', f'{fast.steps:,} now   {pair.total_steps:,} in its life   {pair.cycles:,} sleeps')
+    table.add_row('rates', f'{fast.rate_hz:.1f} steps/s   {fast.frame_rate:.1f} frames/s')
+    table.add_row('skill', Text.assemble('fast ', _skill(fast.skill), '   slow ', _skill(slow.skill)))
+    table.add_row('losses', losses(pair.losses()) or '–')
+    table.add_row('pose', pose(scene.joint_names, fast.joints))
+    table.add_row('memory', f'{slow.memory_size:,} transitions   generation {slow.generation:,} saved')
+    table.add_row('faults', _faults(scene))
+    return table
+
+
+def _table() -> Table:
+    table = Table.grid(padding=(0, 2))
+    table.add_column(style='dim', width=8)
+    table.add_column(ratio=1)
+    return table
+
+
+def _phase(pair: Pair) -> RenderableType:
+    fast = pair.fast
+    assert fast is not None
+    row = Table.grid(padding=(0, 2))
+    style = 'green' if pair.phase == 'wake' else 'blue'
+    text = f'{pair.phase} {fast.wake_steps_in_cycle}/{fast.wake_steps_per_cycle}'
+    bar = ProgressBar(total=max(1, fast.wake_steps_per_cycle), completed=fast.wake_steps_in_cycle, width=30)
+    row.add_row(Text(text, style=f'bold {style}'), bar)
+    return row
+
+
+def _skill(value: float) -> Text:
+    if not math.isfinite(value):
+        return Text('not yet', style='dim')
+    return Text(f'{value:+.2f}', style='green' if value > 0 else 'red')
+
+
+def _faults(scene: Scene) -> Text:
+    faults = sum(s.faults for s in scene.pair.heard)
+    dropped = sum(s.dropped for s in scene.pair.heard)
+    text = Text(f'{faults:,} faults   {dropped:,} dropped', style='red' if faults or dropped else 'green')
+    newest = next((s.fault for s in scene.pair.heard if s.fault), '')
+    crashed = [f'{name} restarted {count} times' for name, count in scene.restarts.items()]
+    down = [f'{name} is down' for name, state in scene.processes.items() if state != 'RUNNING']
+    for part in (scene.robot_trouble, newest, *crashed, *down):
+        if part:
+            text.append(f'   {part}', style='red')
+    return text
+
+
+def losses(values: Mapping[str, float]) -> str:
+    """Returns the losses as text, undefined ones left out."""
+    return '   '.join(f'{name} {value:.4g}' for name, value in values.items() if math.isfinite(value))
+
+
+def pose(names: Sequence[str], joints: tuple[float, ...]) -> str:
+    """Returns joint angles, given in rad, as text in degrees."""
+    if not joints:
+        return '–'
+    if len(names) != len(joints):
+        names = [f'joint {i + 1}' for i in range(len(joints))]
+    return '   '.join(f'{name} {angle:+.1f}°' for name, angle in zip(names, keys.degrees(joints)))
+
+
+def clock(seconds: float) -> str:
+    """Returns a span as h:mm:ss."""
+    minutes, second = divmod(int(seconds), 60)
+    return f'{minutes // 60}:{minutes % 60:02d}:{second:02d}'
+
+
+def line(scene: Scene) -> str:
+    """Returns one line of plain text."""
+    pair = scene.pair
+    if pair.fast is None or not pair.ready:
+        return f'{clock(scene.elapsed)}  waiting: {pair.missing()}'
+    fast, slow = pair.fast, pair.slow
+    skills = [f'{s.skill:+.2f}' if s is not None and math.isfinite(s.skill) else '–' for s in (fast, slow)]
+    faults = sum(s.faults for s in pair.heard)
+    return (
+        f'{clock(scene.elapsed)}  {pair.phase} {fast.wake_steps_in_cycle}/{fast.wake_steps_per_cycle}  {fast.mode}  '
+        f'step {fast.steps:,} ({pair.total_steps:,} in its life)  {pair.cycles} sleeps  {fast.rate_hz:.1f} steps/s  '
+        f'{fast.frame_rate:.1f} frames/s  skill fast {skills[0]} slow {skills[1]}  {faults} faults'
+    )

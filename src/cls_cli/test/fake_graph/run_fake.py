@@ -1,0 +1,29 @@
+"""`up` with the fake graph in place of the real one: python run_fake.py [key=value of Choices] [--fast k=v] ..."""
+
+import json
+import os
+import sys
+from pathlib import Path
+
+from cls_cli import entry
+from cls_cli.running import Choices, run_processes
+from cls_common.graph import Process
+
+
+def main() -> int:
+    """Takes one JSON argument: {"choices": {...}, "simulator": {...}, "fast_learner": {...}, "slow_learner": {...}}."""
+    given = json.loads(sys.argv[1]) if len(sys.argv) > 1 else {}
+    names = ('simulator', 'fast_learner', 'slow_learner')
+    processes = [Process(name, 'fake_graph', given.get(name, {})) for name in names]
+    choices = given.get('choices', {})
+    if 'report' in choices:
+        choices['report'] = Path(choices['report'])
+    os.environ['PYTHONPATH'] = f'{Path(__file__).parents[1]}{os.pathsep}{os.environ.get("PYTHONPATH", "")}'
+    has_steps = bool(given.get('fast_learner', {}).get('max_steps'))
+    return entry.guarded(
+        lambda: run_processes(processes, Choices(**choices), robot='fake', steps=has_steps, model=Path('fake'))
+    )
+
+
+if __name__ == '__main__':
+    sys.exit(main())
