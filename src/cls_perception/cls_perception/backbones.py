@@ -1,24 +1,34 @@
 """Torchvision's networks and where their weights come from: its cache, a download, a file, or a seed."""
 
-import contextlib
 from collections.abc import Iterator
+import contextlib
 from pathlib import Path
 import pickle
 import socket
 from typing import Any, Final
 import zipfile
 
-from cls_common.errors import UserError
 from safetensors import SafetensorError
 import safetensors.torch
 import torch
 from torch import nn
 import torchvision
 
+from cls_common.errors import UserError
+
 from . import weights as weight_files
 
-# torch.hub opens its connection without a timeout: a firewall that drops packets would stop the robot's start for ever.
+# torch.hub opens its connection without one: a firewall that drops packets would hold the start for ever. s
 _DOWNLOAD_TIMEOUT: Final = 20.0
+
+_UNREADABLE: Final = (
+    OSError,
+    RuntimeError,
+    EOFError,
+    SafetensorError,
+    pickle.UnpicklingError,
+    zipfile.BadZipFile,
+)
 
 State = dict[str, torch.Tensor]
 
@@ -92,15 +102,13 @@ def from_torchvision(name: str, published: str) -> State:
     before = socket.getdefaulttimeout()
     socket.setdefaulttimeout(_DOWNLOAD_TIMEOUT)
     try:
-        state: State = torch.hub.load_state_dict_from_url(
-            url, map_location='cpu', progress=False, check_hash=True
-        )
-    except (OSError, RuntimeError, EOFError, pickle.UnpicklingError, zipfile.BadZipFile) as error:
+        state: State = torch.hub.load_state_dict_from_url(url, map_location='cpu', progress=False, check_hash=True)
+    except _UNREADABLE as error:
         raise UserError(
-            f'{published} weights of {name} can not be had', expected=f'the file {file}, or a download from {url}',
-            found=_first_line(error),
+            f'{published} weights of {name} can not be had',
+            expected=f'the file {file}, or a download from {url}', found=_first_line(error),
             do=f'Connect once, copy {file.name} there, give a file by the parameter `weights`, '
-            "or choose encoder early_resnet18, which needs none (`weights` 'random' gives a random backbone).",
+            "or choose encoder early_resnet18, which needs none (`weights` 'random': a random backbone).",
         ) from error  # fmt: skip
     finally:
         socket.setdefaulttimeout(before)

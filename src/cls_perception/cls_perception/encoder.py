@@ -3,9 +3,10 @@
 from abc import ABC, abstractmethod
 from typing import Any, ClassVar, Final, Self
 
-from cls_common.errors import UserError
 import numpy as np
 from numpy.typing import NDArray
+
+from cls_common.errors import UserError
 
 from .settings import EncoderSettings
 
@@ -20,8 +21,9 @@ class Encoder(ABC):
 
     Attributes:
         name: architecture, the name of its file.
-        id: architecture, digest of all weights, backend and its precision. Encoders of equal ids give embeddings
-            that are bit-identical on one machine and device, and equal to rounding elsewhere.
+        id: architecture, digest of all weights, backend and its precision. Encoders of equal ids give
+            embeddings that are bit-identical on one machine, device and thread count, elsewhere to rounding.
+        vectors: takes an observation, not images.
         version: rises when the weights change, from 1.
         size: length of an embedding.
         modality: 'camera' or the name of an observation.
@@ -30,6 +32,7 @@ class Encoder(ABC):
 
     name: ClassVar[str]
     frames: ClassVar[int] = 1
+    vectors: ClassVar[bool] = False
 
     id: str
     version: int
@@ -44,7 +47,7 @@ class Encoder(ABC):
     @classmethod
     @abstractmethod
     def load(cls, config: dict[str, Any], weights: bytes, threads: int, device: str) -> Self:
-        """Makes the encoder that `config()` and `weights()` came from; raises UserError where they are damaged."""
+        """Makes the encoder that `config()` and `weights()` came from; UserError where they are damaged."""
 
     @abstractmethod
     def config(self) -> dict[str, Any]:
@@ -66,8 +69,8 @@ class Encoder(ABC):
         """Embeds a batch.
 
         Args:
-            x: uint8 (B, H, W, 3) RGB; clip encoders: uint8 (B, T, H, W, 3), 1 <= T <= frames, oldest first, padded
-                by repeating the last; vector encoders: float32 (B, N).
+            x: uint8 (B, H, W, 3) RGB; clip encoders: uint8 (B, T, H, W, 3), 1 <= T <= frames, oldest first,
+                padded by repeating the last; vector encoders: float32 (B, N).
 
         Returns:
             float32 (B, size), all finite.

@@ -14,7 +14,7 @@ class WeightSettings(Settings):
 
     seed: int = setting(0, 'seed of the projection and of random backbones', low=0)
     weights: str = setting(
-        '', "backbone weights: empty: the architecture's published ones (torchvision's cache, else a download), "
+        '', "backbone weights: empty: the published ones (torchvision's cache, else a download), "
         "a path of a .pth or .safetensors file, or 'random' for a seeded random backbone",
     )  # fmt: skip
     backend: str = setting(
@@ -56,12 +56,8 @@ class CameraSettings(Settings):
     frame_rate: float = setting(
         30.0, "frames published each second at most; 0: the source's own", unit='Hz', low=0.0, high=1000.0
     )
-    width: int = setting(
-        0, "width asked of the source; 0: the source's own", unit='pixels', low=0, high=16384
-    )
-    height: int = setting(
-        0, "height asked of the source; 0: the source's own", unit='pixels', low=0, high=16384
-    )
+    width: int = setting(0, "width asked of the source; 0: the source's own", unit='pixels', low=0, high=16384)
+    height: int = setting(0, "height asked of the source; 0: the source's own", unit='pixels', low=0, high=16384)
     loop: bool = setting(True, 'begin a video file or folder again at its end')
     lock_exposure: bool = setting(
         True, 'hold exposure, gain and white balance after warm-up: embeddings move with brightness'

@@ -1,15 +1,16 @@
 """Frozen torchvision backbones as encoders: preprocessing, forward pass, weights and identity."""
 
 from abc import abstractmethod
-import contextlib
 from collections.abc import Iterator
+import contextlib
 from typing import Any, ClassVar, Final, Self
 
-from cls_common.errors import UserError
 import numpy as np
 from numpy.typing import NDArray
 import torch
 from torch import nn
+
+from cls_common.errors import UserError
 
 from . import backbones
 from . import weights as weight_files
@@ -136,7 +137,7 @@ class TorchEncoder(Encoder):
         else:
             batch, count = x.shape[:2]
             frames = resize(x.to(self._device).flatten(0, 1).permute(0, 3, 1, 2))
-            clips = frames.unflatten(0, (batch, count)).permute(0, 2, 1, 3, 4)  # (B, 3, T, 224, 224)
+            clips = frames.reshape(batch, count, 3, IMAGE_SIZE, IMAGE_SIZE).permute(0, 2, 1, 3, 4)  # (B, 3, T, ...)
             last = clips[:, :, -1:].expand(-1, -1, self.frames - count, -1, -1)
             images = torch.cat([clips, last], dim=2)
         pixels = images.float().div_(255.0).sub_(self._mean).div_(self._deviation)
@@ -152,9 +153,7 @@ class TorchEncoder(Encoder):
         if self._threads and self._threads != before:
             torch.set_num_threads(self._threads)
         try:
-            with torch.backends.cudnn.flags(
-                enabled=True, benchmark=False, deterministic=True, allow_tf32=False
-            ):
+            with torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False):
                 yield
         finally:
             if torch.get_num_threads() != before:
@@ -168,9 +167,7 @@ def resize(images: torch.Tensor) -> torch.Tensor:
     if images.device.type == 'cpu':
         return nn.functional.interpolate(images, (IMAGE_SIZE, IMAGE_SIZE), mode='bilinear', antialias=True)
     # Accelerators interpolate floats only.
-    smooth = nn.functional.interpolate(
-        images.float(), (IMAGE_SIZE, IMAGE_SIZE), mode='bilinear', antialias=True
-    )
+    smooth = nn.functional.interpolate(images.float(), (IMAGE_SIZE, IMAGE_SIZE), mode='bilinear', antialias=True)
     return smooth.round_().clamp_(0.0, 255.0)
 
 
@@ -182,7 +179,8 @@ def seeded_projection(projection: nn.Module, seed: int) -> nn.Module:
     if not isinstance(projection, nn.Linear):
         return projection
     generator = torch.Generator().manual_seed(seed)
-    linear = nn.utils.skip_init(nn.Linear, projection.in_features, projection.out_features)
+    # Made without initialisation: that would draw from the global generator.
+    linear = nn.Linear(projection.in_features, projection.out_features, device='meta').to_empty(device='cpu')
     bound = projection.in_features**-0.5
     nn.init.kaiming_uniform_(linear.weight, a=5**0.5, generator=generator)
     nn.init.uniform_(linear.bias, -bound, bound, generator=generator)
@@ -190,7 +188,7 @@ def seeded_projection(projection: nn.Module, seed: int) -> nn.Module:
 
 
 def choose_device(name: str) -> torch.device:
-    """Returns the device named, or cuda, else mps, else cpu (row 000-104); UserError where it is not there."""
+    """Returns the device named, else cuda, mps or cpu (row 000-104); UserError where it is absent."""
     if not name:
         name = 'cuda' if torch.cuda.is_available() else 'mps' if torch.backends.mps.is_available() else 'cpu'
     try:
@@ -202,9 +200,7 @@ def choose_device(name: str) -> torch.device:
             found=str(error).splitlines()[0], do='Leave `device` empty to have it chosen.',
         ) from error  # fmt: skip
     if device.type == 'meta':
-        raise UserError(
-            "device 'meta'", expected='cpu, cuda or mps', do='Leave `device` empty to have it chosen.'
-        )
+        raise UserError("device 'meta'", expected='cpu, cuda or mps', do='Leave `device` empty to have it chosen.')
     return device
 
 

@@ -4,13 +4,15 @@ from collections.abc import Mapping
 import hashlib
 from typing import Any, Final
 
-from cls_common.errors import UserError
 import numpy as np
 from numpy.typing import NDArray
 from safetensors import SafetensorError
 import safetensors.numpy
 
+from cls_common.errors import UserError
+
 Arrays = dict[str, NDArray[Any]]
+Shapes = Mapping[str, tuple[int, ...]]
 # Of 64 hexadecimal digits; 48 bits tell apart all encoders that one robot will ever meet.
 ID_DIGITS: Final = 12
 
@@ -51,7 +53,7 @@ def from_bytes(data: bytes, config: Mapping[str, Any]) -> Arrays:
     if config.get('digest') != found:
         raise UserError(
             f'weights of encoder {name!r}', expected=f'digest {str(config.get("digest"))[:ID_DIGITS]}',
-            found=found[:ID_DIGITS], do='They are damaged or of another encoder: restore both files, or start a new model.',
+            found=found[:ID_DIGITS], do='Restore both files, or start a new model.',
         )  # fmt: skip
     check_finite(arrays, f'encoder {name!r}')
     return arrays
@@ -61,14 +63,10 @@ def check_finite(arrays: Mapping[str, NDArray[Any]], owner: str) -> None:
     """Raises UserError where a weight is NaN or infinite."""
     for name, array in arrays.items():
         if np.issubdtype(array.dtype, np.floating) and not np.isfinite(array).all():
-            raise UserError(
-                f'weights of {owner}', expected='finite values', found=f'NaN or infinity in {name!r}'
-            )
+            raise UserError(f'weights of {owner}', expected='finite values', found=f'NaN or infinity in {name!r}')
 
 
-def check_fits(
-    found: Mapping[str, tuple[int, ...]], expected: Mapping[str, tuple[int, ...]], owner: str
-) -> None:
+def check_fits(found: Mapping[str, tuple[int, ...]], expected: Mapping[str, tuple[int, ...]], owner: str) -> None:
     """Raises UserError where names or shapes differ, naming the first that does."""
     for name in sorted(set(found) | set(expected)):
         if found.get(name) != expected.get(name):

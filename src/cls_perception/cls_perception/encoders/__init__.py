@@ -14,7 +14,7 @@ from ..settings import EncoderSettings
 
 NAMES: Final = tuple(sorted(module.name for module in pkgutil.iter_modules(__path__)))
 
-__all__ = ['Encoder', 'NAMES', 'find', 'load', 'make']
+__all__ = ['NAMES', 'Encoder', 'find', 'load', 'make']
 
 
 def find(name: str) -> type[Encoder]:

@@ -37,9 +37,7 @@ class EarlyResNet18(TorchEncoder):
 
     @classmethod
     def build(cls) -> Network:
-        return Network(
-            EarlyLayers(), nn.Linear(1024, EMBEDDING_SIZE), nn.LayerNorm(1024, elementwise_affine=False)
-        )
+        return Network(EarlyLayers(), nn.Linear(1024, EMBEDDING_SIZE), nn.LayerNorm(1024, elementwise_affine=False))
 
 
 ENCODER = EarlyResNet18

@@ -2,9 +2,10 @@
 
 from typing import Any, ClassVar, Self
 
-from cls_common.errors import UserError
 import numpy as np
 from numpy.typing import NDArray
+
+from cls_common.errors import UserError
 
 from .. import weights as weight_files
 from ..encoder import Array, Encoder
@@ -15,21 +16,18 @@ class Identity(Encoder):
     """float32 (B, N) -> the same; size N, no weights. Robots whose senses are not images (system 004)."""
 
     name: ClassVar[str] = 'identity'
+    vectors: ClassVar[bool] = True
 
     def __init__(self, size: int, modality: str, version: int = 1) -> None:
         if size < 1:
-            raise UserError(
-                'size of encoder identity', expected='the length of the observation', found=str(size)
-            )
+            raise UserError('size of encoder identity', expected='the length of the observation', found=str(size))
         self.size, self.modality, self.version = size, modality, version
         self.id = f'identity-{modality}-{size}-float32'
 
     @classmethod
     def make(cls, settings: EncoderSettings, size: int, modality: str) -> Self:
         if settings.weights not in ('', RANDOM):
-            raise UserError(
-                'encoder identity has no weights', found=settings.weights, do='Leave `weights` empty.'
-            )
+            raise UserError('encoder identity has no weights', found=settings.weights, do='Leave `weights` empty.')
         return cls(size, modality)
 
     @classmethod
@@ -63,9 +61,7 @@ class Identity(Encoder):
                 found=f'{x.dtype} {x.shape}',
             )
         if not np.isfinite(x).all():
-            raise UserError(
-                f'observation {self.modality!r}', expected='finite values', found='NaN or infinity'
-            )
+            raise UserError(f'observation {self.modality!r}', expected='finite values', found='NaN or infinity')
         return x
 
     def embed(self, x: Array) -> NDArray[np.float32]:

@@ -1,0 +1,64 @@
+"""Video files, by OpenCV."""
+
+from pathlib import Path
+from typing import Any
+
+import cv2
+
+from cls_common.errors import UserError
+from cls_common.images import Image
+
+from ..camera import Camera, CameraLostError
+from ..settings import CameraSettings
+
+
+class VideoCamera(Camera):
+    """A video file, played at the frame rate asked for, else at its own."""
+
+    def __init__(self, settings: CameraSettings) -> None:
+        super().__init__(settings)
+        self._path = Path(settings.source).expanduser()
+        self._capture: Any = None
+
+    @classmethod
+    def accepts(cls, source: str) -> bool:
+        return Path(source).expanduser().is_file()
+
+    def open(self) -> None:
+        self.close()
+        if not self._path.is_file():
+            raise UserError(f'video {self._path}', expected='a file', found='none', do='Check the path.')
+        capture = cv2.VideoCapture(str(self._path))
+        if not capture.isOpened():
+            raise UserError(f'video {self._path}', expected='a format that OpenCV reads', do='Convert it to MP4.')
+        self._capture = capture
+        self.own_rate = max(0.0, float(capture.get(cv2.CAP_PROP_FPS)))
+
+    def grab(self) -> bool:
+        if self._capture is not None and self._capture.grab():
+            return True
+        if not self.settings.loop:
+            return False
+        # Opened anew and not rewound: not every format can seek, and a file that is gone is noticed.
+        try:
+            self.open()
+        except UserError as error:
+            raise CameraLostError(str(error)) from error
+        if not self._capture.grab():
+            raise CameraLostError(f'video {self._path} holds no frame')
+        return True
+
+    def retrieve(self) -> Image | None:
+        done, bgr = self._capture.retrieve()
+        if not done or bgr is None:
+            return None
+        image: Image = cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB)
+        return self.fit(image)
+
+    def close(self) -> None:
+        if self._capture is not None:
+            self._capture.release()
+            self._capture = None
+
+
+CAMERA = VideoCamera

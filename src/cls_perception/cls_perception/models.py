@@ -1,0 +1,50 @@
+"""Which encoder a model runs with: its own files decide; only a new model is given one."""
+
+import json
+from pathlib import Path
+from typing import Final
+
+from cls_common.errors import UserError
+
+from . import encoders
+from .settings import EncoderNodeSettings, EncoderSettings
+
+FOLDER: Final = 'encoder'
+CONFIG_FILE: Final = 'config.json'
+WEIGHTS_FILE: Final = 'weights.safetensors'
+
+
+def from_model(settings: EncoderNodeSettings) -> encoders.Encoder | None:
+    """Returns the encoder saved in `<models_dir>/<model>/encoder`, or None for a model that has none.
+
+    Raises:
+        UserError: it was made with another encoder than the one asked for, or its files are damaged.
+    """
+    folder = Path(settings.models_dir).expanduser() / settings.model / FOLDER
+    config_file, weights_file = folder / CONFIG_FILE, folder / WEIGHTS_FILE
+    if not config_file.exists() and not weights_file.exists():
+        return None
+    try:
+        config = json.loads(config_file.read_text(encoding='utf-8'))
+        weights = weights_file.read_bytes()
+    except (OSError, ValueError) as error:
+        raise UserError(
+            f'encoder of model {settings.model!r}', expected=f'{CONFIG_FILE} and {WEIGHTS_FILE} in {folder}',
+            found=str(error), do='Restore them, or start a new model.',
+        ) from error  # fmt: skip
+    found = config.get('name') if isinstance(config, dict) else None
+    if settings.encoder and settings.encoder != found:
+        raise UserError(
+            f'model {settings.model!r} was made with encoder {found!r}',
+            found=f'{settings.encoder!r} asked for',
+            do='Leave `encoder` empty, or start a new model: embeddings of two encoders do not mix.',
+        )  # fmt: skip
+    return encoders.load(config, weights, threads=settings.threads, device=settings.device)
+
+
+def for_new_model(settings: EncoderNodeSettings) -> EncoderSettings:
+    """Returns what a model without an encoder of its own gets: the one asked for, else the default."""
+    return EncoderSettings(
+        name=settings.encoder or settings.default_encoder, seed=settings.seed, weights=settings.weights,
+        backend=settings.backend, threads=settings.threads, device=settings.device,
+    )  # fmt: skip

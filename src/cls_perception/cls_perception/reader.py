@@ -1,0 +1,198 @@
+"""Reads a camera in a thread of its own: the newest frame wins, a lost camera is opened again."""
+
+from collections.abc import Callable
+import dataclasses
+from dataclasses import dataclass
+import logging
+import threading
+import time
+
+from cls_common.errors import UserError
+from cls_common.images import Image
+
+from .camera import Camera, CameraLostError
+
+# A stream is at fault after this many periods without a frame, but not before this many s.
+_PATIENCE, _LEAST_PATIENCE = 5.0, 2.0
+_FIRST_WAIT, _LONGEST_WAIT = 0.5, 5.0  # s between attempts to open a lost camera, doubling
+
+
+_LOGGER = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One image: uint8 (H, W, 3) RGB, and when it was acquired (ns of the clock given to the reader)."""
+
+    image: Image
+    stamp: int
+
+
+@dataclass(frozen=True)
+class Stream:
+    """How the stream does.
+
+    Attributes:
+        problem: why there is no stream now; empty: there is one.
+        ended: a file that is not looped is over.
+        frames, damaged, overwritten: frames delivered, undecodable, and replaced before anyone took them.
+        lost: how often the camera was lost.
+        since: when the newest frame came, or the source was opened, s on the steady clock.
+        patience: s of silence before it is a fault.
+        rate: Hz, smoothed over about 10 frames.
+        is_locked: exposure is held.
+        notes: what was asked for and could not be had.
+    """
+
+    problem: str = ''
+    ended: bool = False
+    frames: int = 0
+    damaged: int = 0
+    overwritten: int = 0
+    lost: int = 0
+    since: float = 0.0
+    patience: float = 0.0
+    rate: float = 0.0
+    is_locked: bool = False
+    notes: tuple[str, ...] = ()
+
+    def health(self, now: float) -> tuple[int, str]:
+        """Returns a level (0 good, 1 warning, 2 error) and one sentence; `now` in s on the steady clock."""
+        if self.problem:
+            return 2, f'{self.problem}; trying to open it again.'
+        if self.ended:
+            return 1, 'The source is at its end; set `loop` to begin again.'
+        silence = now - self.since
+        if silence > self.patience:
+            return 2, f'No frame for {silence:.1f} s; check the cable and the USB bus.'
+        if self.notes:
+            return 1, '; '.join(self.notes) + '.'
+        return 0, f'{self.rate:.1f} frames a second.'
+
+
+class Reader:
+    """The only user of an opened camera from `start` to `stop`."""
+
+    def __init__(
+        self, camera: Camera, now: Callable[[], int], on_frame: Callable[[], None],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:  # fmt: skip
+        """Prepares a reader.
+
+        Args:
+            camera: already open.
+            now: ns; stamps frames.
+            on_frame: called in the reader's thread after each new frame.
+            clock: s, steady; paces files and times warm-up.
+        """
+        self._camera, self._now, self._on_frame, self._clock = camera, now, on_frame, clock
+        self._asked = camera.settings
+        self._stop = threading.Event()
+        self._guard = threading.Lock()  # of the two below
+        self._newest: Frame | None = None
+        patience = _PATIENCE / self._asked.frame_rate if self._asked.frame_rate else 0.0
+        self._stream = Stream(patience=max(_LEAST_PATIENCE, patience), notes=tuple(camera.notes), since=clock())
+        self._due = 0.0
+        self._lock_at = 0.0
+        self._wait = 0.0
+        self._before: float | None = None  # when the frame before came, for the rate
+        self._thread = threading.Thread(target=self._run, name='camera', daemon=True)
+
+    def start(self) -> None:
+        """Begins to read."""
+        self._due = self._clock()
+        self._lock_at = self._due + self._asked.warm_up
+        self._update(since=self._due)
+        self._thread.start()
+
+    def stop(self, timeout: float = 3.0) -> bool:
+        """Ends the thread; False where a driver did not return within timeout s: leave that camera alone."""
+        self._stop.set()
+        self._thread.join(timeout)
+        return not self._thread.is_alive()
+
+    def take(self) -> Frame | None:
+        """Returns the newest frame once; None where it was taken already."""
+        with self._guard:
+            frame, self._newest = self._newest, None
+        return frame
+
+    @property
+    def stream(self) -> Stream:
+        """A snapshot."""
+        with self._guard:
+            return self._stream
+
+    def _run(self) -> None:
+        while not self._stop.is_set():
+            try:
+                self._step()
+            except (CameraLostError, UserError) as error:
+                self._lose(str(error))
+            except Exception as error:
+                # A thread that dies in silence would look like a slow camera.
+                _LOGGER.exception('reading %s failed', self._camera.label)
+                self._lose(repr(error))
+
+    def _step(self) -> None:
+        if self.stream.problem:
+            self._reopen()
+            return
+        if self._asked.lock_exposure and not self.stream.is_locked and self._clock() >= self._lock_at:
+            self._update(is_locked=self._camera.lock(), notes=tuple(self._camera.notes))
+            self._lock_at = float('inf')
+        if not self._camera.is_live and self._stop.wait(max(0.0, self._due - self._clock())):
+            return
+        if not self._camera.grab():
+            self._update(ended=True)
+            self._stop.wait()
+            return
+        stamp, time_of_frame = self._now(), self._clock()
+        if self._is_due(time_of_frame):
+            self._deliver(self._camera.retrieve(), stamp, time_of_frame)
+
+    def _is_due(self, now: float) -> bool:
+        rate = self._asked.frame_rate or (0.0 if self._camera.is_live else self._camera.own_rate)
+        if not rate:
+            return True
+        # A camera's frames come a little early or late: half a period of tolerance keeps every frame of one that
+        # runs at the rate asked for.
+        if now < self._due - 0.5 / rate:
+            return False
+        self._due = max(self._due + 1.0 / rate, now - 1.0 / rate)
+        return True
+
+    def _deliver(self, image: Image | None, stamp: int, now: float) -> None:
+        before = self.stream
+        if image is None:
+            self._update(damaged=before.damaged + 1)
+            return
+        rate = 1.0 / max(now - self._before, 1e-6) if self._before is not None else 0.0
+        smooth = 0.9 * before.rate + 0.1 * rate if before.rate else rate
+        self._before = now
+        with self._guard:
+            missed = self._newest is not None
+            self._newest = Frame(image, stamp)
+        self._update(frames=before.frames + 1, since=now, rate=smooth, overwritten=before.overwritten + missed)
+        self._on_frame()
+
+    def _lose(self, problem: str) -> None:
+        self._camera.close()
+        before = self.stream
+        self._update(problem=problem.rstrip('.'), lost=before.lost + (not before.problem), rate=0.0)
+        self._before = None
+        self._wait = min(2.0 * self._wait, _LONGEST_WAIT) if self._wait else _FIRST_WAIT
+
+    def _reopen(self) -> None:
+        if self._stop.wait(self._wait):
+            return
+        self._camera.open()
+        self._wait = 0.0
+        self._due = self._clock()
+        if not self.stream.is_locked:
+            self._lock_at = self._due + self._asked.warm_up
+        self._update(problem='', since=self._due, notes=tuple(self._camera.notes))
+
+    def _update(self, **changes: object) -> None:
+        with self._guard:
+            self._stream = dataclasses.replace(self._stream, **changes)  # type: ignore[arg-type]
