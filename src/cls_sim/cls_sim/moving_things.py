@@ -28,10 +28,8 @@ class MovingThings:
         """Returns where they are at a time, degrees (count, 2): pan to the left, tilt up."""
         return np.asarray(self._middle + self._swing * np.sin(self._speed * seconds + self._phase))
 
-    def draw(
-        self, image: Image, pose_deg: NDArray[np.float64], view_deg: tuple[float, float], seconds: float
-    ) -> None:
-        """Draws them into `image`, uint8 (H, W, 3), which shows `view_deg` (width, height) about `pose_deg`."""
+    def draw(self, image: Image, pose_deg: NDArray[np.float64], view_deg: tuple[float, float], seconds: float) -> None:
+        """Draws them into `image`, uint8 (H, W, 3), `view_deg` (width, height) seen from `pose_deg`."""
         height, width, _ = image.shape
         per_degree = np.array([width, height]) / view_deg
         at = np.array([width, height]) / 2 - (self.positions_deg(seconds) - pose_deg) * per_degree

@@ -1,4 +1,4 @@
-"""Randomness by counter: one seed, stream and index give the same numbers, in whatever order they are asked."""
+"""Randomness by counter: one seed, stream and index give the same numbers, in whatever order asked."""
 
 import cv2
 import numpy as np
@@ -6,8 +6,8 @@ from numpy.typing import NDArray
 
 Image = NDArray[np.uint8]
 
-# Values in a bank beyond one frame. A frame's noise is a window into the bank: with a million starts two frames of a
-# run hardly ever share one, and the bank's 1.2 MB stay in the processor's cache.
+# Values in a bank beyond one frame. A frame's noise is a window into the bank: with a million starts two frames
+# of a run hardly ever share one, and the bank's 1.2 MB stay in the processor's cache.
 _SPARE = 2**20
 
 

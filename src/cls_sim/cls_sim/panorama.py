@@ -109,9 +109,7 @@ def _surface(generator: np.random.Generator, texture: Field, size: float) -> Fie
     return np.asarray(colour + shading[..., None] + grain, np.float32)
 
 
-def _turned(
-    points: NDArray[np.float64], generator: np.random.Generator, spread: float
-) -> NDArray[np.float64]:
+def _turned(points: NDArray[np.float64], generator: np.random.Generator, spread: float) -> NDArray[np.float64]:
     angle = generator.uniform(-spread, spread)
     turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
     return np.asarray(points @ turn.T)

@@ -1,4 +1,4 @@
-"""A simulated robot: a body, a clock and faults. `step` is lock-step; the pieces it is made of serve real time."""
+"""A simulated robot: a body, a clock and faults. `step` is lock-step; its parts serve real time too."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -138,7 +138,7 @@ class SimulatedRobot:
         action = check_action(self.info, values)
         if self._last is None:
             raise UserError(f'robot {self.info.name!r} has no episode', do='Call reset() first.')
-        motion = self.begin(action, self.now_ns)
+        motion = self.begin(action, self.now_ns + self._latency_ns)
         if motion is None:
             return self._unheard(action, self._last)
         step = self._advance(motion)
@@ -155,26 +155,26 @@ class SimulatedRobot:
         self._body.reset()
         self._motion = _rest(self._body, now_ns)
 
-    def begin(self, action: NDArray[np.float32], now_ns: int) -> Motion | None:
-        """Hears a checked action, float32 (A,), at a time; returns its motion, or None where it was lost."""
+    def begin(self, action: NDArray[np.float32], start_ns: int) -> Motion | None:
+        """Starts a checked action, float32 (A,), at a time; returns its motion, or None where it was lost."""
         number = self._actions
         self._actions += 1
         if self._faults.is_lost(number):
             return None
         before = self._body.joints()
         outcome = self._body.act(action, self._faults.stuck_joint(number))
-        start = now_ns + self._latency_ns
+        end_ns = start_ns + round(outcome.duration * NS)
         self._motion = Motion(
-            action, outcome.applied, before, self._body.joints(), start, start + round(outcome.duration * NS),
+            action, outcome.applied, before, self._body.joints(), start_ns, end_ns,
             outcome.reward, outcome.terminal, outcome.truncated,
         )  # fmt: skip
         return self._motion
 
     def halt(self, now_ns: int) -> Motion:
         """Stops the motion under way at once and returns what became of it."""
-        applied = self._body.halt((now_ns - self._motion.start_ns) / NS)
-        end = max(now_ns, self._motion.start_ns)
-        self._motion = replace(self._motion, applied=applied, joints=self._body.joints(), end_ns=end)
+        applied = self._body.halt(self._elapsed(now_ns))
+        end_ns = min(max(now_ns, self._motion.start_ns), self._motion.end_ns)
+        self._motion = replace(self._motion, applied=applied, joints=self._body.joints(), end_ns=end_ns)
         return self._motion
 
     def joints(self, now_ns: int) -> NDArray[np.float64]:

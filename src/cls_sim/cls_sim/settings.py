@@ -38,4 +38,4 @@ class SimulatorSettings(Settings):
     frame_rate: float = setting(30.0, 'images a second (of simulated time)', unit='Hz', low=0.1, high=1000.0)
     start_pan: float = setting(0.0, 'where pan starts', unit='deg', low=-PAN_LIMIT, high=PAN_LIMIT)
     start_tilt: float = setting(0.0, 'where tilt starts', unit='deg', low=-TILT_LIMIT, high=TILT_LIMIT)
-    faults: FaultSettings = group(FaultSettings)  # noqa: RUF009 - a field, not a value
+    faults: FaultSettings = group(FaultSettings)

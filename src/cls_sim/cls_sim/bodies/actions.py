@@ -14,7 +14,7 @@ def channels_of(space: 'spaces.Space[Any]', robot: str) -> tuple[Channel, ...]:
     """Returns a channel for each number of an action.
 
     A Box is of kind VELOCITY: Gymnasium does not say what its numbers mean, but nearly everywhere they are
-    torques, forces or speeds that hold until the next action. Discrete choices count from 0, whatever `start` is.
+    torques, forces or speeds that hold until the next action. Discrete choices count from 0, whatever `start`.
 
     Raises:
         UserError: not a bounded Box, Discrete or MultiDiscrete.
@@ -23,14 +23,11 @@ def channels_of(space: 'spaces.Space[Any]', robot: str) -> tuple[Channel, ...]:
         return (Channel('action', Kind.DISCRETE, '', 0.0, float(space.n - 1)),)
     if isinstance(space, spaces.MultiDiscrete):
         counts = space.nvec.reshape(-1)
-        return tuple(
-            Channel(_name(i, len(counts)), Kind.DISCRETE, '', 0.0, float(n - 1)) for i, n in enumerate(counts)
-        )
+        return tuple(Channel(_name(i, len(counts)), Kind.DISCRETE, '', 0.0, float(n - 1)) for i, n in enumerate(counts))
     if isinstance(space, spaces.Box) and space.is_bounded('both'):
         low, high = space.low.reshape(-1), space.high.reshape(-1)
         return tuple(
-            Channel(_name(i, len(low)), Kind.VELOCITY, '', float(low[i]), float(high[i]))
-            for i in range(len(low))
+            Channel(_name(i, len(low)), Kind.VELOCITY, '', float(low[i]), float(high[i])) for i in range(len(low))
         )
     raise UserError(
         f'actions of robot {robot!r}', expected='a bounded Box, Discrete or MultiDiscrete', found=str(space)

@@ -67,9 +67,7 @@ class GymBody(Body):
         """See Body. Drawn once a state: between actions the picture is the same."""
         if self._picture is None and (self._sees or self._draws):
             drawn = np.asarray(self._observation if self._sees else self._env.render(), np.uint8)
-            self._picture = np.asarray(
-                cv2.resize(drawn, (SIDE, SIDE), interpolation=cv2.INTER_AREA), np.uint8
-            )
+            self._picture = np.asarray(cv2.resize(drawn, (SIDE, SIDE), interpolation=cv2.INTER_AREA), np.uint8)
         return None if self._picture is None else self._picture.copy()
 
     def observations(self) -> dict[str, NDArray[np.float32]]:
@@ -116,9 +114,4 @@ def _make_env(name: str, spec: Any) -> 'gymnasium.Env[Any, Any]':
 
 
 def _is_image(space: 'spaces.Space[Any]') -> bool:
-    return (
-        isinstance(space, spaces.Box)
-        and space.dtype == np.uint8
-        and len(space.shape) == 3
-        and space.shape[2] == 3
-    )
+    return isinstance(space, spaces.Box) and space.dtype == np.uint8 and len(space.shape) == 3 and space.shape[2] == 3

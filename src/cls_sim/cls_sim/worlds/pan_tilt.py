@@ -69,9 +69,7 @@ class PanTiltEnv(gymnasium.Env[Image, NDArray[np.float32]]):
         self.pose_deg = np.clip(before + wanted, -LIMITS_DEG, LIMITS_DEG)
         return self.pose_deg - before
 
-    def reset(
-        self, *, seed: int | None = None, options: dict[str, Any] | None = None
-    ) -> tuple[Image, dict[str, Any]]:
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Image, dict[str, Any]]:
         """Goes to the start pose, or to `options['pose_deg']`. A seed begins the noise anew."""
         super().reset(seed=seed)
         pose = self.start_pose_deg if options is None else options.get('pose_deg', self.start_pose_deg)

@@ -33,8 +33,8 @@ class RoomEnv(PanTiltEnv):
     view_deg = VIEW_DEG
 
     def __init__(
-        self, scene: int = 0, seed: int = 0, panorama: str = '', moving_things: int = 0, noise_sigma: float = 2.0,
-        **kwargs: Any,
+        self, scene: int = 0, seed: int = 0, panorama: str = '', moving_things: int = 0,
+        noise_sigma: float = 2.0, **kwargs: Any,
     ) -> None:  # fmt: skip
         super().__init__(**kwargs)
         if panorama:

@@ -1,0 +1,100 @@
+"""What the simulator publishes, as ROS messages."""
+
+import math
+
+from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
+from sensor_msgs.msg import CameraInfo, CompressedImage, JointState
+from std_msgs.msg import Header
+
+from cls_common import comms
+from cls_common.images import to_jpeg
+from cls_common.nodes.conversions import to_floats, to_time
+from cls_interfaces.msg import AppliedAction, Observation, RobotState
+
+from ..pace import Answer, Status
+from ..robot import Frame
+
+CAMERA_FRAME = 'camera_link_optical'
+
+
+def observation_topic(modality: str) -> comms.Topic:
+    """Returns the topic of a sense that is no image."""
+    name = comms.OBSERVATION_PREFIX + modality
+    return comms.Topic(name, 'cls_interfaces/msg/Observation', comms.STATE, ('simulator',))
+
+
+def header(stamp_ns: int, frame_id: str = '') -> Header:
+    """Makes a header of a time in ns."""
+    return Header(stamp=to_time(stamp_ns), frame_id=frame_id)
+
+
+def to_applied_action(answer: Answer) -> AppliedAction:
+    """Makes the answer to an action."""
+    motion = answer.motion
+    return AppliedAction(
+        source=answer.source,
+        sequence=answer.sequence,
+        commanded=to_floats(motion.commanded),
+        applied=to_floats(motion.applied),
+        joints_before=to_floats(motion.joints_before, 'd'),
+        joints_after=to_floats(motion.joints, 'd'),
+        start=to_time(motion.start_ns),
+        end=to_time(motion.end_ns),
+        error_code=int(answer.code),
+        error_msg=answer.text,
+        reward=motion.reward,
+        terminal=motion.terminal,
+        truncated=motion.truncated,
+    )
+
+
+def to_compressed(frame: Frame) -> CompressedImage:
+    """Makes a JPEG of a frame that has an image."""
+    assert frame.image is not None
+    message = CompressedImage(header=header(frame.stamp_ns, CAMERA_FRAME), format='jpeg')
+    message.data.frombytes(to_jpeg(frame.image))
+    return message
+
+
+def to_camera_info(frame: Frame, view_deg: tuple[float, float] | None) -> CameraInfo:
+    """Makes the calibration: a pinhole with the view's angles, or zeros ("not calibrated") where there are none."""
+    assert frame.image is not None
+    height, width, _ = frame.image.shape
+    message = CameraInfo(header=header(frame.stamp_ns, CAMERA_FRAME), height=height, width=width)
+    if view_deg is not None:
+        fx, fy = (s / 2 / math.tan(math.radians(v) / 2) for s, v in zip((width, height), view_deg))
+        cx, cy = (width - 1) / 2, (height - 1) / 2
+        message.distortion_model = 'plumb_bob'
+        message.d = [0.0] * 5
+        message.k = [fx, 0.0, cx, 0.0, fy, cy, 0.0, 0.0, 1.0]
+        message.r = [1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0]
+        message.p = [fx, 0.0, cx, 0.0, 0.0, fy, cy, 0.0, 0.0, 0.0, 1.0, 0.0]
+    return message
+
+
+def to_observations(frame: Frame) -> list[Observation]:
+    """Makes one message for each other sense."""
+    return [
+        Observation(header=header(frame.stamp_ns), modality=modality, data=to_floats(values))
+        for modality, values in frame.observations.items()
+    ]
+
+
+def to_joint_state(frame: Frame, names: tuple[str, ...]) -> JointState:
+    """Makes the joint angles of a frame."""
+    return JointState(header=header(frame.stamp_ns), name=list(names), position=to_floats(frame.joints, 'd'))
+
+
+def to_robot_state(status: Status, now_ns: int) -> RobotState:
+    """Makes the robot's state."""
+    message = RobotState(header=header(now_ns), state=int(status))
+    if status is Status.STOPPED:
+        message.error_code = RobotState.EMERGENCY_STOP
+        message.error_msg = 'somebody called emergency_stop; call rearm'
+    return message
+
+
+def to_diagnostic(name: str, level: bytes, text: str, robot: str, values: dict[str, object]) -> DiagnosticStatus:
+    """Makes one line of /diagnostics."""
+    pairs = [KeyValue(key=key, value=str(value)) for key, value in values.items()]
+    return DiagnosticStatus(level=level, name=f'simulator: {name}', message=text, hardware_id=robot, values=pairs)
