@@ -1,0 +1,99 @@
+"""What the pan-tilt robot is to everybody else, and how healthy it is."""
+
+from dataclasses import dataclass
+from enum import IntEnum
+import math
+
+from cls_common.robot import Channel, Kind, RobotInfo
+
+from .driver import Snapshot
+from .protocol import Angles
+from .safety import Code, State
+from .settings import ServoDriverSettings
+
+JOINTS = ('pan', 'tilt')
+
+
+class Level(IntEnum):
+    """Values equal the constants of diagnostic_msgs/DiagnosticStatus."""
+
+    OK = 0
+    WARN = 1
+    ERROR = 2
+
+
+@dataclass(frozen=True)
+class Health:
+    """One line of diagnostics: a level, one sentence that says what to do, figures as text."""
+
+    name: str
+    level: Level
+    message: str
+    values: dict[str, str]
+
+
+def describe(settings: ServoDriverSettings) -> RobotInfo:
+    """Returns channels, joints, limits and settle time (rows 000-065 to 000-068)."""
+    limits = settings.to_limits()
+    return RobotInfo(
+        name='pan_tilt',
+        modalities=('camera',),
+        channels=tuple(Channel(joint, Kind.RELATIVE, 'deg', -limits.max_delta, limits.max_delta) for joint in JOINTS),
+        joint_names=JOINTS,
+        joint_low=to_radians(limits.low),
+        joint_high=to_radians(limits.high),
+        settle_time=settings.settle_time,
+    )
+
+
+def to_radians(angles: Angles | None) -> tuple[float, ...]:
+    """Returns joint angles in rad from degrees; empty where unknown."""
+    return tuple(map(math.radians, angles)) if angles else ()
+
+
+def report(snapshot: Snapshot, settings: ServoDriverSettings) -> list[Health]:
+    """Returns the health of the bus and of each servo (REP-107)."""
+    return [_bus(snapshot)] + [_servo(index, snapshot, settings) for index in (0, 1)]
+
+
+def _bus(now: Snapshot) -> Health:
+    values = {
+        'latency_ms': f'{1000 * now.latency:.1f}',
+        'moves': str(now.moves),
+        'refused': str(now.refused),
+        'lost links': str(now.losses),
+        'garbled lines': str(now.garbled),
+        'firmware timeout': {True: 'yes', False: 'no', None: 'unknown'}[now.has_timeout],
+    }
+    level, message = Level.OK, 'the board answers'
+    if now.has_timeout is None:
+        level, message = Level.ERROR, now.reason.text
+    elif not now.has_timeout:
+        level = Level.WARN
+        message = (
+            'the firmware has no timeout: torque stays on when this driver is killed; '
+            'install firmware/servo2040/main.py on the board'
+        )
+    return Health('servo_driver: bus', level, message, values)
+
+
+def _servo(index: int, now: Snapshot, settings: ServoDriverSettings) -> Health:
+    limits = settings.to_limits()
+    angle = now.angles[index] if now.angles else None
+    values = {
+        'angle_deg': 'unknown' if angle is None else f'{angle:.2f}',
+        'torque': {True: 'on', False: 'off', None: 'unknown'}[now.torque],
+        'idle_s': f'{now.idle:.0f}',
+    }
+    level, message = Level.OK, 'ready'
+    if now.state is State.STOPPED:
+        level, message = Level.WARN, 'emergency stop, torque off; call rearm to go on'
+    elif angle is None:
+        level, message = Level.ERROR, 'where it stands is unknown; mend the link to the board'
+    elif not limits.low[index] <= angle <= limits.high[index]:
+        level, message = Level.WARN, 'outside its limits; the next actions lead it back'
+    elif now.reason.code is Code.COMMAND_TOO_OLD:
+        message = now.reason.text
+    elif now.torque and settings.idle_timeout and now.idle > settings.idle_timeout:
+        message = 'idle, holding its position'
+    return Health(f'servo_driver: servo {JOINTS[index]}', level, message, values)

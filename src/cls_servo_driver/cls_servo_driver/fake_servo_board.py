@@ -1,0 +1,180 @@
+"""A servo board without hardware: the board's own program behind a pseudo-terminal, with faults to order.
+
+The real pyserial code opens the terminal as it opens a USB port. Tests, demonstrations and fault drills use it.
+"""
+
+from dataclasses import dataclass
+import json
+import os
+from pathlib import Path
+import selectors
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import tty
+
+from .protocol import READY_BANNER
+
+_DEADLINE = 10.0
+_POLL = 0.002
+
+
+def firmware_path() -> Path:
+    """Returns the board's program: beside the sources, or where it was installed."""
+    for folder in Path(__file__).resolve().parents:
+        for place in ('firmware/servo2040/main.py', 'share/cls_servo_driver/firmware/main.py'):
+            if (folder / place).is_file():
+                return folder / place
+    raise FileNotFoundError('firmware/servo2040/main.py')
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """What the servos' outputs did at one moment: degrees, None where off; `time` in s of the monotonic clock."""
+
+    time: float
+    pan: float | None
+    tilt: float | None
+
+    @property
+    def are_off(self) -> bool:
+        """No torque at all."""
+        return self.pan is None and self.tilt is None
+
+
+class FakeServoBoard:
+    """A board that is plugged in from entering to leaving the context.
+
+    Args:
+        original: behaves as the firmware before ours: no timeout.
+
+    Attributes:
+        port: path to open; stays the same when the board is unplugged and plugged in again.
+        is_silent: what it says is lost on the way; it still hears.
+        is_deaf: what the host says is lost on the way.
+        says_garbage: each reply arrives as noise.
+        mute_after: falls silent after so many more lines; None: never.
+        heard: every line that reached the board's side, faults or not.
+    """
+
+    def __init__(self, *, original: bool = False) -> None:
+        self.is_silent = False
+        self.is_deaf = False
+        self.says_garbage = False
+        self.mute_after: int | None = None
+        self.heard: list[str] = []
+        self._original = original
+        self._folder = tempfile.TemporaryDirectory(prefix='cls-servo-')
+        self._path = Path(self._folder.name)
+        self.port = str(self._path / 'port')
+        self._terminal: tuple[int, int] | None = None
+        self._process: subprocess.Popen[bytes] | None = None
+        self._thread: threading.Thread | None = None
+        self._is_ending = threading.Event()
+        self._has_booted = threading.Event()
+
+    def __enter__(self) -> 'FakeServoBoard':
+        self.plug()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.unplug()
+        self._folder.cleanup()
+
+    def plug(self) -> None:
+        """Powers the board: its program starts, the port appears. Returns when it has booted."""
+        master, slave = os.openpty()
+        # Else the terminal would echo the board's own words back to it before anybody opens the port.
+        tty.setraw(slave)
+        self._terminal = master, slave
+        command = [sys.executable, '-m', f'{__package__}.fake_firmware', str(firmware_path()), str(self._path)]
+        self._process = subprocess.Popen(
+            command + ['--original'] * self._original, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        )
+        self._is_ending.clear()
+        self._has_booted.clear()
+        self._thread = threading.Thread(target=self._pump, args=(master, self._process), daemon=True)
+        self._thread.start()
+        if not self._has_booted.wait(_DEADLINE):
+            raise TimeoutError('the fake servo board did not boot')
+        Path(self.port).symlink_to(os.ttyname(slave))
+
+    def unplug(self) -> None:
+        """Cuts power and cable: the port goes away, the outputs are off."""
+        Path(self.port).unlink(missing_ok=True)
+        self._is_ending.set()
+        if self._thread is not None:
+            self._thread.join(_DEADLINE)
+        if self._process is not None:
+            self._process.kill()
+            self._process.communicate()
+        for end in self._terminal or ():
+            os.close(end)
+        self._thread, self._process, self._terminal = None, None, None
+        with (self._path / 'journal').open('a', encoding='utf-8') as journal:
+            journal.write(json.dumps({'t': time.monotonic(), 'outputs': [None, None]}) + '\n')
+
+    def press_button(self) -> None:
+        """Presses the user button, which ends the program."""
+        (self._path / 'button').touch()
+
+    def break_servos(self) -> None:
+        """From now on the servos refuse every move."""
+        (self._path / 'broken').touch()
+
+    @property
+    def journal(self) -> list[Outputs]:
+        """All that the outputs did, in order."""
+        lines = (self._path / 'journal').read_text(encoding='utf-8').splitlines()
+        entries = [json.loads(line) for line in lines]
+        return [Outputs(entry['t'], *entry['outputs']) for entry in entries]
+
+    @property
+    def outputs(self) -> Outputs:
+        """What the outputs do now."""
+        return self.journal[-1]
+
+    def wait_for_outputs(self, pan: float | None, tilt: float | None, timeout: float = _DEADLINE) -> Outputs:
+        """Waits until the outputs are at these angles, None for off; raises TimeoutError."""
+        deadline = time.monotonic() + timeout
+        while ((now := self.outputs).pan, now.tilt) != (pan, tilt):
+            if time.monotonic() > deadline:
+                raise TimeoutError(f'outputs at {(now.pan, now.tilt)}, wanted {(pan, tilt)}')
+            time.sleep(_POLL)
+        return now
+
+    def _pump(self, master: int, process: subprocess.Popen[bytes]) -> None:
+        assert process.stdin is not None and process.stdout is not None
+        said = process.stdout.fileno()
+        pending = b''
+        with selectors.DefaultSelector() as selector:
+            selector.register(master, selectors.EVENT_READ)
+            selector.register(said, selectors.EVENT_READ)
+            while not self._is_ending.is_set():
+                for key, _ in selector.select(0.05):
+                    data = os.read(key.fd, 4096)
+                    if key.fd == master:
+                        self._to_board(data, process.stdin.fileno())
+                    elif data:
+                        pending = self._to_host(pending + data, master)
+                    else:
+                        selector.unregister(said)
+
+    def _to_board(self, data: bytes, stdin: int) -> None:
+        self.heard += data.decode('ascii', 'replace').splitlines()
+        if not self.is_deaf:
+            os.write(stdin, data)
+
+    def _to_host(self, said: bytes, master: int) -> bytes:
+        *lines, rest = said.split(b'\n')
+        for line in lines:
+            if line.decode('ascii', 'replace').strip() == READY_BANNER:
+                self._has_booted.set()
+            if self.mute_after is not None:
+                self.mute_after -= 1
+                self.is_silent = self.is_silent or self.mute_after < 0
+            if not self.is_silent:
+                os.write(master, b'\xfe#?1,x' + b'\n' if self.says_garbage else line + b'\n')
+        return rest

@@ -1,0 +1,108 @@
+"""Lines between host and servo board (rows 000-098 to 000-101): requests as bytes, replies as types.
+
+ASCII, one line each way, ended by newline. `firmware/servo2040/main.py` is the other side.
+"""
+
+from dataclasses import dataclass
+import math
+import re
+
+Angles = tuple[float, float]
+
+READY_BANNER = 'Stable Servo Control Ready'
+ASK_ANGLES = b'angles\n'
+STOP = b'stop\n'
+
+
+@dataclass(frozen=True)
+class Moved:
+    """The board took a move; `angles` in degrees as it clamped them, None for a servo that was not meant."""
+
+    angles: tuple[float | None, float | None]
+
+
+@dataclass(frozen=True)
+class At:
+    """Angles last commanded, degrees: the board measures none."""
+
+    angles: Angles
+
+
+@dataclass(frozen=True)
+class Stopped:
+    """Outputs are off until the next move."""
+
+
+@dataclass(frozen=True)
+class TimeoutSet:
+    """Only our firmware says this: outputs go off after so many seconds without a valid line."""
+
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Refused:
+    """`Unknown command`, `Error` or `Input error: ...`: nothing was done."""
+
+    text: str
+
+
+Reply = Moved | At | Stopped | TimeoutSet | Refused
+
+_NUMBER = r'([-+]?\d+(?:\.\d*)?(?:[eE][-+]?\d+)?)'
+_AT = re.compile(rf'{_NUMBER},{_NUMBER}')
+_BOTH_SERVOS = re.compile(rf'S1:{_NUMBER} S2:{_NUMBER}')
+_FIRST = re.compile(rf'S1:{_NUMBER}')
+_SECOND = re.compile(rf'S2:{_NUMBER}')
+_SAME = re.compile(rf'Both:{_NUMBER}')
+_TIMEOUT = re.compile(rf'Timeout:{_NUMBER}')
+
+
+def move_both(angles: Angles) -> bytes:
+    """Encodes `servos <deg1> <deg2>` with two decimals; raises ValueError for a non-finite angle (H4)."""
+    return f'servos {_decimal(angles[0])} {_decimal(angles[1])}\n'.encode('ascii')
+
+
+def move_one(servo: int, angle: float) -> bytes:
+    """Encodes `servo1 <deg>` or `servo2 <deg>`."""
+    if servo not in (1, 2):
+        raise ValueError(f'servo must be 1 or 2, found {servo}')
+    return f'servo{servo} {_decimal(angle)}\n'.encode('ascii')
+
+
+def move_same(angle: float) -> bytes:
+    """Encodes `both <deg>`."""
+    return f'both {_decimal(angle)}\n'.encode('ascii')
+
+
+def set_timeout(seconds: float) -> bytes:
+    """Encodes `timeout <seconds>`, which the original firmware answers with `Unknown command`."""
+    return f'timeout {_decimal(seconds)}\n'.encode('ascii')
+
+
+def parse(line: str) -> Reply | None:
+    """Reads a reply; None for anything else, such as the banner or noise."""
+    text = line.strip()
+    if text == 'Stopped':
+        return Stopped()
+    if text in ('Unknown command', 'Error') or text.startswith('Input error:'):
+        return Refused(text)
+    if match := _AT.fullmatch(text):
+        return At((float(match[1]), float(match[2])))
+    if match := _BOTH_SERVOS.fullmatch(text):
+        return Moved((float(match[1]), float(match[2])))
+    if match := _FIRST.fullmatch(text):
+        return Moved((float(match[1]), None))
+    if match := _SECOND.fullmatch(text):
+        return Moved((None, float(match[1])))
+    if match := _SAME.fullmatch(text):
+        return Moved((float(match[1]), float(match[1])))
+    if match := _TIMEOUT.fullmatch(text):
+        return TimeoutSet(float(match[1]))
+    return None
+
+
+def _decimal(number: float) -> str:
+    if not math.isfinite(number):
+        raise ValueError(f'a finite number is needed, found {number}')
+    return f'{number:.2f}'

@@ -1,0 +1,114 @@
+"""Lines over a serial port (row 000-098), with deadlines and errors that say what to do."""
+
+from collections.abc import Callable
+import errno
+import termios
+import time
+
+import serial
+
+from cls_common.errors import UserError
+
+# Row 000-098. A read returns as soon as something is there; this only bounds how late a deadline is seen.
+_READ_TIMEOUT = 0.1
+# A command is a few bytes: a port that can't take them at once has lost its board. Short, for emergency stops.
+_WRITE_TIMEOUT = 0.03
+# A board speaks in short lines; noise without line ends must not pile up.
+_LONGEST_LINE = 256
+# What pyserial raises for a port that has gone: termios.error is no OSError, TypeError follows a close.
+_GONE = (OSError, TypeError, termios.error)
+
+
+class LinkError(UserError):
+    """The board did not answer as it must, or its port is gone."""
+
+
+class SerialTransport:
+    """An open serial port that nobody else can open meanwhile.
+
+    One thread reads. `write` may be called from any thread.
+
+    Raises:
+        UserError: at construction, when the port is missing, busy, not allowed or no serial port.
+    """
+
+    def __init__(self, port: str, baud: int = 115200, clock: Callable[[], float] = time.monotonic) -> None:
+        self.port = port
+        self._clock = clock
+        self._pending = b''
+        try:
+            self._serial = serial.Serial(
+                port, baud, timeout=_READ_TIMEOUT, write_timeout=_WRITE_TIMEOUT, exclusive=True
+            )
+        except (OSError, ValueError) as error:
+            raise _explain(port, error) from error
+
+    def write(self, request: bytes) -> None:
+        """Sends bytes; raises LinkError when the port can't take them at once."""
+        try:
+            self._serial.write(request)
+        except _GONE as error:
+            raise self._lost(error) from error
+
+    def read_line(self, deadline: float) -> str | None:
+        """Returns the next line without its end, or None when none is whole at `deadline`, s of the clock."""
+        while b'\n' not in self._pending:
+            if self._clock() >= deadline:
+                return None
+            self._pending = (self._pending + self._read())[-_LONGEST_LINE:]
+        line, _, self._pending = self._pending.partition(b'\n')
+        return line.decode('ascii', 'replace').strip()
+
+    def listen(self, duration: float) -> list[str]:
+        """Returns every line that comes within `duration` s: what a board says while it starts."""
+        deadline = self._clock() + duration
+        lines = []
+        while (line := self.read_line(deadline)) is not None:
+            lines.append(line)
+        return lines
+
+    def clear(self) -> None:
+        """Forgets what waits in both directions: old replies must not answer new requests."""
+        self._pending = b''
+        try:
+            self._serial.reset_input_buffer()
+            self._serial.reset_output_buffer()
+        except _GONE as error:
+            raise self._lost(error) from error
+
+    def close(self) -> None:
+        """Gives the port back; may be called twice."""
+        self._serial.close()
+
+    def _read(self) -> bytes:
+        try:
+            return bytes(self._serial.read(max(1, self._serial.in_waiting)))
+        except _GONE as error:
+            raise self._lost(error) from error
+
+    def _lost(self, error: Exception) -> LinkError:
+        return LinkError(
+            f'servo board on {self.port} is gone', found=str(error) or type(error).__name__,
+            do='Check cable and power; the driver tries again by itself.',
+        )  # fmt: skip
+
+
+def _explain(port: str, error: Exception) -> UserError:
+    number = getattr(error, 'errno', None)
+    text = str(error)
+    if number == errno.ENOENT:
+        return UserError(
+            f'serial port {port!r} is not there', expected='the path of a plugged-in board',
+            do='Check cable and path; "ls /dev/serial/by-id" lists what is plugged in.',
+        )  # fmt: skip
+    if number in (errno.EACCES, errno.EPERM):
+        return UserError(
+            f'serial port {port!r} may not be opened', found='permission denied',
+            do='Add yourself to the group that owns it (often: sudo usermod -aG dialout $USER), then log in again.',
+        )  # fmt: skip
+    if number in (errno.EAGAIN, errno.EBUSY) or 'exclusively lock' in text:
+        return UserError(
+            f'serial port {port!r} is in use by another program',
+            do=f'End the other program ("fuser {port}" names it): only one may command the servos.',
+        )
+    return UserError(f'serial port {port!r} cannot be opened', found=text, do='Name a serial port.')
