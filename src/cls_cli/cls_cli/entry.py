@@ -3,10 +3,14 @@
 from collections.abc import Callable, Sequence
 import importlib
 import sys
+import time
 
 import click
 
 from cls_common.errors import UserError
+
+# When the command was given, s on the steady clock.
+BEGUN = time.monotonic()
 
 # Name -> (module in commands/, what it does). The texts stand here so that `--help` imports no command.
 COMMANDS = {
@@ -45,9 +49,7 @@ class LazyGroup(click.Group):
             formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
 
 
-@click.group(
-    cls=LazyGroup, context_settings={'help_option_names': ['-h', '--help'], 'max_content_width': 110}
-)
+@click.group(cls=LazyGroup, context_settings={'help_option_names': ['-h', '--help'], 'max_content_width': 110})
 def cli() -> None:
     """A robot that learns by itself how what it sees changes when it acts, and keeps what it learned.
 

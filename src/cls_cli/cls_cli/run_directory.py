@@ -43,9 +43,7 @@ class RunDirectory:
     def write_status(self, status: dict[str, Any]) -> None:
         """Replaces the status file at once; adds the graph it belongs to and the time."""
         temporary = self.path / f'{_STATUS}.new'
-        temporary.write_text(
-            json.dumps({**status, 'pid': os.getpid(), 'domain': domain(), 'written': time.time()})
-        )
+        temporary.write_text(json.dumps({**status, 'pid': os.getpid(), 'domain': domain(), 'written': time.time()}))
         temporary.replace(self.path / _STATUS)
 
     def close(self, keep: bool) -> None:
@@ -82,9 +80,7 @@ def _base() -> Path:
     base.mkdir(mode=0o700, parents=True, exist_ok=True)
     # In a folder that others may write to, the name could be theirs already.
     if base.is_symlink() or base.stat().st_uid != os.getuid():
-        raise UserError(
-            f'run folder {base}', expected='it to be yours', do='Set XDG_RUNTIME_DIR to a folder of yours.'
-        )
+        raise UserError(f'run folder {base}', expected='it to be yours', do='Set XDG_RUNTIME_DIR to a folder of yours.')
     return base
 
 

@@ -42,9 +42,7 @@ def run(options: GraphOptions, choices: Choices) -> int:
     return run_processes(describe(options), choices, robot=options.robot, steps=options.steps > 0, model=model)
 
 
-def run_processes(
-    processes: Sequence[Process], choices: Choices, *, robot: str, steps: bool, model: Path
-) -> int:
+def run_processes(processes: Sequence[Process], choices: Choices, *, robot: str, steps: bool, model: Path) -> int:
     """Starts processes, runs them to their end and reports.
 
     Args:
@@ -116,11 +114,10 @@ def _run_with_view(session: Session, interrupts: Interrupts) -> None:
             live.update(render(session.scene(message)), refresh=True)
 
         while not session.ended:
-            # Without a terminal any more there are no keys: then signals alone end it.
-            pressed = keys.read(_FRAME) if keys.is_open else interrupts.wait(_FRAME) or ''
-            for key in pressed:
+            for key in keys.read(_FRAME):
                 controls.press(key)
             session.tick()
+            # A terminal that went away can't be asked any more.
             if controls.has_quit or interrupts.count or not keys.is_open:
                 session.stop()
             show(controls.message)

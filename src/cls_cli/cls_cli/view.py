@@ -70,7 +70,7 @@ def _figures(scene: Scene) -> Table:
     table.add_row('steps', f'{fast.steps:,} now   {pair.total_steps:,} in its life   {pair.cycles:,} sleeps')
     table.add_row('rates', f'{fast.rate_hz:.1f} steps/s   {fast.frame_rate:.1f} frames/s')
     table.add_row('skill', Text.assemble('fast ', _skill(fast.skill), '   slow ', _skill(slow.skill)))
-    table.add_row('losses', losses(pair.losses()) or '–')
+    table.add_row('losses', losses(pair.losses()) or '-')
     table.add_row('pose', pose(scene.joint_names, fast.joints))
     table.add_row('memory', f'{slow.memory_size:,} transitions   generation {slow.generation:,} saved')
     table.add_row('faults', _faults(scene))
@@ -122,7 +122,7 @@ def losses(values: Mapping[str, float]) -> str:
 def pose(names: Sequence[str], joints: tuple[float, ...]) -> str:
     """Returns joint angles, given in rad, as text in degrees."""
     if not joints:
-        return '–'
+        return '-'
     if len(names) != len(joints):
         names = [f'joint {i + 1}' for i in range(len(joints))]
     return '   '.join(f'{name} {angle:+.1f}°' for name, angle in zip(names, keys.degrees(joints)))
@@ -140,7 +140,7 @@ def line(scene: Scene) -> str:
     if pair.fast is None or not pair.ready:
         return f'{clock(scene.elapsed)}  waiting: {pair.missing()}'
     fast, slow = pair.fast, pair.slow
-    skills = [f'{s.skill:+.2f}' if s is not None and math.isfinite(s.skill) else '–' for s in (fast, slow)]
+    skills = [f'{s.skill:+.2f}' if s is not None and math.isfinite(s.skill) else '-' for s in (fast, slow)]
     faults = sum(s.faults for s in pair.heard)
     return (
         f'{clock(scene.elapsed)}  {pair.phase} {fast.wake_steps_in_cycle}/{fast.wake_steps_per_cycle}  {fast.mode}  '

@@ -4,6 +4,8 @@ from pathlib import Path
 
 import click
 
+from cls_common.errors import UserError
+
 from .. import options
 
 
@@ -14,5 +16,8 @@ def command(model: str, models_dir: Path) -> int:
     """Print the SHA-256 of the weights of MODEL as last saved."""
     from cls_learning.checkpoints.listing import weights_hash
 
-    print(weights_hash(options.model_folder(models_dir, model)))
+    value = weights_hash(options.model_folder(models_dir, model))
+    if not value:
+        raise UserError(f'model {model!r} was never saved', do='`./cls save` while it runs.')
+    print(value)
     return 0

@@ -9,6 +9,7 @@ import click
 from .. import options
 
 NONE_FOUND = 'No models found.'
+_UNITS = ('B', 'kB', 'MB', 'GB')
 
 
 @click.command('models')
@@ -43,11 +44,7 @@ def show(summaries: Sequence[Any]) -> None:
 
 def size(count: int) -> str:
     """Returns bytes for people."""
-    value = float(count)
-    for unit in ('B', 'kB', 'MB'):
-        if value < 1000:
-            break
-        value /= 1000
-    else:
-        unit = 'GB'
-    return f'{value:.0f} {unit}' if unit == 'B' else f'{value:.1f} {unit}'
+    power = 0
+    while power < len(_UNITS) - 1 and count >= 1000 ** (power + 1):
+        power += 1
+    return f'{count / 1000**power:.{1 if power else 0}f} {_UNITS[power]}'

@@ -1,7 +1,8 @@
 """`sleep`: one night, watched."""
 
+from collections.abc import Callable
 import math
-from typing import Any
+from typing import Any, TypeVar
 
 import click
 
@@ -11,10 +12,11 @@ from ..interrupts import Interrupts
 _TURN = 0.2
 # After a cancel the learner still has to roll back.
 _CANCEL_TIMEOUT = 30.0
+F = TypeVar('F', bound=Callable[..., Any])
 _MEASURES = ('avg_l_dyn', 'avg_l_sws', 'avg_l_ms', 'avg_l_rem', 'avg_tether_loss')
 
 
-def _steps(name: str, meaning: str) -> Any:
+def _steps(name: str, meaning: str) -> Callable[[F], F]:
     text = f'Steps of {meaning}; 0: as configured, -1: skip.'
     return click.option(f'--{name}', default=0, type=click.IntRange(-1), metavar='N', help=text)
 
@@ -38,9 +40,7 @@ def command(sws: int, rem: int, tether: int, namespace: str) -> int:
             if feedback.phase not in tasks:
                 tasks[feedback.phase] = progress.add_task(feedback.phase, loss='')
             task = tasks[feedback.phase]
-            progress.update(
-                task, total=feedback.steps, completed=feedback.step, loss=f'loss {feedback.loss:.4g}'
-            )
+            progress.update(task, total=feedback.steps, completed=feedback.step, loss=f'loss {feedback.loss:.4g}')
 
         goal = remote.sleep(sws, rem, tether, on_feedback)
         result = _await(goal, interrupts)

@@ -22,8 +22,9 @@ from cls_common.errors import UserError
 @click.option('--set', 'overrides', multiple=True, metavar='NAME=VALUE', help='A learning parameter by dotted name.')
 def command(**options: Any) -> int:
     """Trains with a progress bar and prints the hash of the weights as its last line."""
-    from cls_learning.agent.training import train, TrainOptions, TrainProgress
     from rich.progress import Progress
+
+    from cls_learning.agent.training import train, TrainOptions, TrainProgress
 
     overrides = dict(_parse(text) for text in options.pop('overrides'))
     chosen = TrainOptions(overrides=overrides, **options)

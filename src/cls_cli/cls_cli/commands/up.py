@@ -15,9 +15,7 @@ _CHOICES = ('namespace', 'log_level', 'duration', 'startup_timeout', 'report', '
 
 
 @click.command('up')
-@click.option(
-    '--robot', default='sim', show_default=True, metavar='ROBOT', help='sim, square, pan_tilt or gym:ID.'
-)
+@click.option('--robot', default='sim', show_default=True, metavar='ROBOT', help='sim, square, pan_tilt or gym:ID.')
 @click.option('--brain', default='cls', show_default=True, type=click.Choice(BRAINS), help='Which learners.')
 @click.option('--model', default='default', show_default=True, help='Model folder, made where it is missing.')
 @options.models_dir
@@ -33,25 +31,18 @@ _CHOICES = ('namespace', 'log_level', 'duration', 'startup_timeout', 'report', '
 @click.option('--save-frames', is_flag=True, help='Keep a JPEG before and after each action.')
 @click.option('--params-file', default='', type=click.Path(), help='Parameter file that wins over ours.')
 @options.namespace
-@click.option(
-    '--log-level', default='', type=click.Choice(['', 'debug', 'info', 'warn', 'error']), metavar='LEVEL'
-)
-@click.option(
-    '--duration', default=0.0, type=click.FloatRange(0.0), help='End this many seconds after ready.'
-)
-@click.option(
-    '--startup-timeout', default=180.0, show_default=True, type=click.FloatRange(1.0), help='Seconds.'
-)
+@click.option('--log-level', default='', type=click.Choice(['', 'debug', 'info', 'warn', 'error']), metavar='LEVEL')
+@click.option('--duration', default=0.0, type=click.FloatRange(0.0), help='End this many seconds after ready.')
+@click.option('--startup-timeout', default=180.0, show_default=True, type=click.FloatRange(1.0), help='Seconds.')
 @click.option('--report', type=click.Path(path_type=Path), help='Write a JSON report at the end.')
-@click.option(
-    '--view/--no-view', default=None, help='Live view and keys; default: on a terminal, without an end.'
-)
+@click.option('--view/--no-view', default=None, help='Live view and keys; default: on a terminal, without an end.')
 def command(models_dir: Path, params_file: str, **chosen: Any) -> int:
     """Start a robot and its brain, and watch them. Ctrl-C or q saves the model and ends everything."""
     choices = Choices(**{name: chosen.pop(name) for name in _CHOICES})
     # Nodes need not share our working directory.
-    paths = {
-        'models_dir': str(models_dir.absolute()),
-        'params_file': params_file and str(Path(params_file).absolute()),
-    }
-    return run(GraphOptions(**chosen, **paths), choices)
+    chosen |= {'models_dir': str(models_dir.absolute()), 'params_file': _absolute(params_file)}
+    return run(GraphOptions(**chosen), choices)
+
+
+def _absolute(path: str) -> str:
+    return str(Path(path).absolute()) if path else ''

@@ -125,9 +125,7 @@ class Remote(Node):
             client.remove_pending_request(future)
             if give_up():
                 raise UserError(f'{service.name} was given up before it was answered')
-        raise UserError(
-            f'{service.name} was not answered within {timeout:g} s', do='See the log of ' + _who(service)
-        )
+        raise UserError(f'{service.name} was not answered within {timeout:g} s', do='See the log of ' + _who(service))
 
     def _client(self, service: comms.Service) -> Client:
         if service.name not in self._clients_by_name:

@@ -15,6 +15,7 @@ from cls_common.graph import Process
 # A node may still be writing its model when it is asked to end; after this long it hangs and is killed.
 STOP_WAIT = 20
 _LOG_BYTES = '10MB'
+_RPC = 'supervisor.rpcinterface:make_main_rpcinterface'
 
 
 def find_config(name: str) -> Path:
@@ -71,21 +72,27 @@ def configuration(directory: Path, commands: dict[str, list[str]]) -> str:
     tells a mistake of the user's from a crash. One group, so that all are asked to end at the same time.
     """
     sections = [
-        f'[unix_http_server]\nfile={directory}/socket\nchmod=0700',
-        f'[supervisord]\nnodaemon=true\nsilent=true\nlogfile={directory}/supervisord.log\n'
-        f'pidfile={directory}/supervisord.pid\nchildlogdir={directory}\nminfds=256\nminprocs=16',
-        '[rpcinterface:supervisor]\n'
-        'supervisor.rpcinterface_factory=supervisor.rpcinterface:make_main_rpcinterface',
-        f'[group:graph]\nprograms={",".join(commands)}',
-    ]
+        _section('unix_http_server', file=directory / 'socket', chmod='0700'),
+        _section(
+            'supervisord', nodaemon='true', silent='true', logfile=directory / 'supervisord.log',
+            pidfile=directory / 'supervisord.pid', childlogdir=directory, minfds=256, minprocs=16,
+        ),
+        _section('rpcinterface:supervisor', **{'supervisor.rpcinterface_factory': _RPC}),
+        _section('group:graph', programs=','.join(commands)),
+    ]  # fmt: skip
     for name, command in commands.items():
-        sections.append(
-            f'[program:{name}]\ncommand={escape(shlex.join(command))}\nautostart=true\nautorestart=false\n'
-            f'startsecs=0\nstopsignal=INT\nstopwaitsecs={STOP_WAIT}\nredirect_stderr=true\n'
-            f'stdout_logfile={directory}/{name}.log\nstdout_logfile_maxbytes={_LOG_BYTES}\n'
-            'stdout_logfile_backups=1\nenvironment=PYTHONUNBUFFERED="1",RCUTILS_COLORIZED_OUTPUT="0"'
-        )
-    return '\n\n'.join(sections) + '\n'
+        program = _section(
+            f'program:{name}', command=escape(shlex.join(command)), autostart='true', autorestart='false',
+            startsecs=0, stopsignal='INT', stopwaitsecs=STOP_WAIT, redirect_stderr='true',
+            stdout_logfile=directory / f'{name}.log', stdout_logfile_maxbytes=_LOG_BYTES, stdout_logfile_backups=1,
+            environment='PYTHONUNBUFFERED="1",RCUTILS_COLORIZED_OUTPUT="0"',
+        )  # fmt: skip
+        sections.append(program)
+    return '\n'.join(sections)
+
+
+def _section(title: str, **entries: Any) -> str:
+    return '\n'.join([f'[{title}]', *(f'{name}={value}' for name, value in entries.items()), ''])
 
 
 def escape(text: str) -> str:

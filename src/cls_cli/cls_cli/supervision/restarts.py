@@ -65,9 +65,7 @@ class RestartPolicy:
 
     def due(self, now: float) -> list[str]:
         """Returns the processes to start now, and counts each."""
-        names = [
-            name for name, record in self.records.items() if record.due is not None and record.due <= now
-        ]
+        names = [name for name, record in self.records.items() if record.due is not None and record.due <= now]
         for name in names:
             self.records[name] = _Record(now, self.records[name].crashes)
             self.restarts[name] = self.restarts.get(name, 0) + 1

@@ -161,9 +161,7 @@ class Supervisor:
             lines = self.log(name).read_text(errors='replace').splitlines()
         except OSError:
             return ''
-        return next(
-            (line.removeprefix('error: ') for line in reversed(lines) if line.startswith('error: ')), ''
-        )
+        return next((line.removeprefix('error: ') for line in reversed(lines) if line.startswith('error: ')), '')
 
     def _call(self, method: str, *arguments: Any) -> Any:
         return getattr(self._server.supervisor, method)(*arguments)

@@ -2,8 +2,8 @@
 
 import json
 import os
-import sys
 from pathlib import Path
+import sys
 
 from cls_cli import entry
 from cls_cli.running import Choices, run_processes

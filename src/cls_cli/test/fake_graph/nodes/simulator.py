@@ -3,13 +3,13 @@
 import sys
 
 from rclpy.node import Node
+from std_srvs.srv import Trigger
 
 from cls_common import comms
 from cls_common.nodes import conversions, runner
 from cls_common.nodes.qos import publisher, subscription
 from cls_common.robot import Channel, Kind, RobotInfo
 from cls_interfaces.msg import AppliedAction, RobotAction, RobotState
-from std_srvs.srv import Trigger
 
 INFO = RobotInfo(
     'fake', ('camera',), tuple(Channel(name, Kind.RELATIVE, 'deg', -10.0, 10.0) for name in ('pan', 'tilt')),

@@ -8,6 +8,7 @@ from rclpy.action import ActionServer, CancelResponse
 from rclpy.callback_groups import ReentrantCallbackGroup
 from rclpy.executors import MultiThreadedExecutor
 from rclpy.node import Node
+from std_srvs.srv import Trigger
 
 from cls_common import comms
 from cls_common.errors import UserError
@@ -15,7 +16,6 @@ from cls_common.nodes import runner
 from cls_common.nodes.qos import publisher, steady_timer
 from cls_interfaces.action import Sleep
 from cls_interfaces.msg import LearnerStatus
-from std_srvs.srv import Trigger
 
 
 class FakeSlowLearner(Node):

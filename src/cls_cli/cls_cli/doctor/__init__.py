@@ -1,0 +1,20 @@
+"""What this machine lacks, each check a small function that returns findings. No ROS here."""
+
+from collections.abc import Callable
+
+from .devices import cameras, gpu, serial_ports
+from .findings import Finding
+from .software import interpreter, packages, ros
+from .storage import disk, image_weights, shared_memory
+
+CHECKS: tuple[Callable[[], list[Finding]], ...] = (
+    interpreter,
+    ros,
+    packages,
+    disk,
+    shared_memory,
+    image_weights,
+    gpu,
+    serial_ports,
+    cameras,
+)

@@ -1,0 +1,49 @@
+"""What hangs on this machine: boards, cameras, an accelerator."""
+
+import os
+from pathlib import Path
+
+from .findings import Finding, Level
+
+
+def serial_ports() -> list[Finding]:
+    """Serial ports, and whether we may open them."""
+    from ..ports import list_ports
+
+    found = list_ports()
+    if not found:
+        return [Finding('serial ports', Level.NOTE, 'none', 'Plug the servo board in; simulation needs none.')]
+    return [
+        Finding('serial port', Level.OK, f'{port.path}  {port.description}')
+        if os.access(port.path, os.R_OK | os.W_OK)
+        else Finding('serial port', Level.WRONG, f'{port.path} may not be opened', _join_group('dialout'))
+        for port in found
+    ]
+
+
+def cameras(devices: Path = Path('/dev')) -> list[Finding]:
+    """Video devices, and whether we may open them."""
+    found = sorted(devices.glob('video[0-9]*'))
+    if not found:
+        return [Finding('cameras', Level.NOTE, 'none', 'Plug one in; simulation needs none.')]
+    return [
+        Finding('camera', Level.OK, str(path))
+        if os.access(path, os.R_OK | os.W_OK)
+        else Finding('camera', Level.WRONG, f'{path} may not be opened', _join_group('video'))
+        for path in found
+    ]
+
+
+def _join_group(name: str) -> str:
+    return f'sudo usermod -aG {name} $USER, then log in again.'
+
+
+def gpu() -> list[Finding]:
+    """An accelerator that PyTorch can use; also whether PyTorch can be imported at all."""
+    try:
+        import torch
+    except (ImportError, OSError) as error:
+        return [Finding('PyTorch', Level.WRONG, f'cannot be imported: {error}', 'Delete .venv and run ./cls again.')]
+    if torch.cuda.is_available():
+        return [Finding('GPU', Level.OK, torch.cuda.get_device_name(0))]
+    return [Finding('GPU', Level.NOTE, 'none that PyTorch can use', 'Everything runs on the CPU, sleep takes longer.')]

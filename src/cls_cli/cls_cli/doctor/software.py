@@ -1,0 +1,91 @@
+"""Interpreter, ROS and libraries."""
+
+from importlib.metadata import PackageNotFoundError, version
+import importlib.util
+import os
+from pathlib import Path
+import shutil
+import sys
+
+from .findings import Finding, Level
+
+_SETUP = 'Delete .venv/.complete and run any ./cls command: it sets everything up again.'
+_ROS_PACKAGES = ('rclpy', 'sensor_msgs', 'std_srvs', 'diagnostic_msgs', 'rosgraph_msgs')
+_WORKSPACE = ('cls_interfaces', 'cls_common', 'cls_perception', 'cls_learning', 'cls_servo_driver', 'cls_sim')
+_LIBRARIES = ('numpy', 'opencv-python-headless', 'gymnasium', 'pyserial', 'safetensors', 'supervisor', 'rich')
+
+
+def interpreter() -> list[Finding]:
+    """Python 3.11 or 3.12, for which ROS 2 Jazzy exists."""
+    found = '.'.join(map(str, sys.version_info[:3]))
+    if sys.version_info[:2] in ((3, 11), (3, 12)):
+        return [Finding('Python', Level.OK, found)]
+    return [Finding('Python', Level.WRONG, found, 'Set CLS_PYTHON to a Python 3.11 or 3.12.')]
+
+
+def ros() -> list[Finding]:
+    """ROS 2 Jazzy, the workspace, and what keeps the graph on this machine."""
+    distribution = os.environ.get('ROS_DISTRO', '')
+    findings = []
+    if distribution not in ('', 'jazzy'):
+        findings.append(
+            Finding('ROS', Level.WRONG, f'{distribution} is sourced', 'Open a shell without it, or source Jazzy.')
+        )
+    absent = [name for name in _ROS_PACKAGES if importlib.util.find_spec(name) is None]
+    source = 'an installed Jazzy' if distribution else 'wheels'
+    findings.append(
+        Finding('ROS 2 Jazzy', Level.WRONG, f'missing: {", ".join(absent)}', _SETUP)
+        if absent
+        else Finding('ROS 2 Jazzy', Level.OK, f'from {source}')
+    )
+    absent = [name for name in _WORKSPACE if importlib.util.find_spec(name) is None]
+    findings.append(
+        Finding('workspace', Level.WRONG, f'not built: {", ".join(absent)}', 'Delete build/.ready and run ./cls again.')
+        if absent
+        else Finding('workspace', Level.OK, 'built')
+    )
+    return [*findings, _profile(), _parent_death()]
+
+
+def _profile() -> Finding:
+    path = os.environ.get('FASTRTPS_DEFAULT_PROFILES_FILE', '')
+    scope = os.environ.get('ROS_AUTOMATIC_DISCOVERY_RANGE', 'SUBNET')
+    if path and not Path(path).is_file():
+        return Finding('DDS profile', Level.WRONG, f'{path} is missing', 'Unset FASTRTPS_DEFAULT_PROFILES_FILE.')
+    if not path:
+        return Finding(
+            'DDS profile', Level.NOTE, 'none: large images get lost, sockets listen on all addresses', 'Start by ./cls.'
+        )
+    return Finding('DDS profile', Level.OK, f'{path}, discovery {scope}')
+
+
+def _parent_death() -> Finding:
+    if shutil.which('setpriv'):
+        return Finding('setpriv', Level.OK, 'nodes end with whoever started them')
+    return Finding(
+        'setpriv', Level.NOTE, 'missing: nodes outlive a killed `./cls up`', 'sudo apt-get install util-linux'
+    )
+
+
+def packages() -> list[Finding]:
+    """PyTorch with the torchvision of the same release, and the rest."""
+    return [_torch(), *(_library(name) for name in _LIBRARIES)]
+
+
+def _library(name: str) -> Finding:
+    found = _version(name)
+    return Finding(name, Level.OK, found) if found else Finding(name, Level.WRONG, 'missing', _SETUP)
+
+
+def _torch() -> Finding:
+    torch, vision = _version('torch'), _version('torchvision')
+    if not torch or not vision:
+        return Finding('PyTorch', Level.WRONG, f'torch {torch or "missing"}, torchvision {vision or "missing"}', _SETUP)
+    return Finding('PyTorch', Level.OK, f'torch {torch}, torchvision {vision}')
+
+
+def _version(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return ''

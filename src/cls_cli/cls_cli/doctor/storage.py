@@ -1,0 +1,66 @@
+"""Disk, shared memory and weights that a download brought."""
+
+import fcntl
+import os
+from pathlib import Path
+import shutil
+
+from .findings import Finding, Level
+
+# A model of 10,000 transitions takes 0.1 GB; below 1 GB a save may fail soon.
+_DISK_NEEDED_GB, _DISK_WANTED_GB = 1.0, 5.0
+# Each of ten processes may map a segment of 16 MiB (config/fastdds.xml), and images need room.
+_SHM_WANTED_MB = 256
+_BACKBONES = ('resnet18', 'resnet34', 'resnet50', 'r3d_18')
+
+
+def disk(path: Path = Path()) -> list[Finding]:
+    """Free space where models are written."""
+    free = shutil.disk_usage(path).free / 1e9
+    if free >= _DISK_WANTED_GB:
+        return [Finding('disk', Level.OK, f'{free:.0f} GB free')]
+    level = Level.NOTE if free >= _DISK_NEEDED_GB else Level.WRONG
+    return [Finding('disk', level, f'{free:.1f} GB free', 'Free some, or put models elsewhere with --models-dir.')]
+
+
+def shared_memory(path: Path = Path('/dev/shm')) -> list[Finding]:
+    """Room for images between processes, and what killed ROS processes left there."""
+    if not path.is_dir():
+        return [Finding('shared memory', Level.NOTE, f'no {path}', 'Images go over loopback sockets instead.')]
+    free = shutil.disk_usage(path).free / 1e6
+    findings = [
+        Finding('shared memory', Level.OK, f'{free:.0f} MB free')
+        if free >= _SHM_WANTED_MB
+        else Finding('shared memory', Level.NOTE, f'{free:.0f} MB free', 'In a container: --shm-size=1g.')
+    ]
+    if left := leftovers(path):
+        megabytes = sum(file.stat().st_size for file in left) / 1e6
+        text = f'{len(left)} segments of killed ROS processes, {megabytes:.0f} MB'
+        findings.append(Finding('shared memory', Level.NOTE, text, './cls exec fastdds shm clean'))
+    return findings
+
+
+def leftovers(path: Path) -> list[Path]:
+    """Returns the Fast DDS segments in `path` whose process is gone: nobody holds their lock file."""
+    found = []
+    for lock in path.glob('fastrtps_*_el'):
+        segment = lock.with_name(lock.name.removesuffix('_el'))
+        try:
+            with open(lock) as file:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except OSError:
+            continue
+        if segment.is_file() and 'port' not in lock.name:
+            found.append(segment)
+    return found
+
+
+def image_weights() -> list[Finding]:
+    """Weights of the pretrained eyes, in torchvision's cache."""
+    cache = Path(os.environ.get('XDG_CACHE_HOME', Path.home() / '.cache'))
+    folder = Path(os.environ.get('TORCH_HOME', cache / 'torch'), 'hub', 'checkpoints')
+    have = [name for name in _BACKBONES if list(folder.glob(f'{name}-*.pth'))]
+    if have:
+        return [Finding('image weights', Level.OK, f'{", ".join(have)} in {folder}')]
+    do = 'Downloaded when such an encoder starts; without a network put them there. early_resnet18 needs none.'
+    return [Finding('image weights', Level.NOTE, f'none in {folder}', do)]
