@@ -10,6 +10,8 @@ from .comms import MODES
 from .errors import UserError
 
 BRAINS = ('cls',)
+ROBOTS = ('sim', 'square', 'pan_tilt')
+GYM = 'gym:'  # before the ID of any Gymnasium environment
 # Loopback only, and shared memory large enough for images.
 # Whoever starts processes sets it as FASTRTPS_DEFAULT_PROFILES_FILE.
 DDS_PROFILE = 'fastdds.xml'
@@ -78,10 +80,9 @@ class GraphOptions:
     params_file: str = ''
 
     def __post_init__(self) -> None:
-        if self.robot not in ('sim', 'square', 'pan_tilt') and not (
-            self.robot.startswith('gym:') and self.robot.removeprefix('gym:')
-        ):
-            raise UserError(f'unknown robot {self.robot!r}', expected='sim, square, pan_tilt or gym:ID')
+        is_gym = self.robot.startswith(GYM) and self.robot != GYM
+        if self.robot not in ROBOTS and not is_gym:
+            raise UserError(f'unknown robot {self.robot!r}', expected=f'{", ".join(ROBOTS)} or {GYM}ID')
         if self.brain not in BRAINS:
             raise UserError(f'unknown brain {self.brain!r}', expected=' or '.join(BRAINS))
         if self.mode and self.mode not in MODES:

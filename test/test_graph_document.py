@@ -1,0 +1,69 @@
+"""docs/graph.md says what cls_common.comms says: names, types, profiles and who offers them."""
+
+from pathlib import Path
+import re
+
+from cls_common import comms
+
+DOCUMENT = Path(__file__).resolve().parents[1] / 'docs' / 'graph.md'
+PROFILES = {value: name for name, value in vars(comms).items() if isinstance(value, comms.Profile)}
+
+
+def tables() -> dict[str, list[list[str]]]:
+    """Returns the tables by the heading they stand under, each a list of rows of cells, markup removed."""
+    found: dict[str, list[list[str]]] = {}
+    heading = ''
+    for line in DOCUMENT.read_text(encoding='utf-8').splitlines():
+        if line.startswith('#'):
+            heading = line.lstrip('# ')
+        elif line.startswith('|') and not re.fullmatch(r'[|\s:-]+', line):
+            found.setdefault(heading, []).append([cell.strip() for cell in line.strip('|').split('|')])
+    return {heading: rows[1:] for heading, rows in found.items()}  # without the row of column names
+
+
+def code(cell: str) -> tuple[str, ...]:
+    return tuple(re.findall(r'`([^`]+)`', cell))
+
+
+def test_topics() -> None:
+    documented = {
+        code(name)[0]: (code(kind)[0], code(profile)[0], set(code(publishers)))
+        for name, kind, profile, publishers, _ in tables()['Topics']
+    }
+    # A whole family shares one row: its names are made by the robots.
+    family = documented.pop(f'{comms.OBSERVATION_PREFIX}<modality>')
+    assert family[:2] == ('cls_interfaces/msg/Observation', 'STATE')
+    assert documented == {t.name: (t.type, name_of(t.profile), set(t.publishers)) for t in comms.TOPICS}
+
+
+def test_services_and_actions() -> None:
+    for heading, entries in (('Services', comms.SERVICES), ('Actions', (comms.SLEEP,))):
+        rows = tables()[heading]
+        documented = {code(name)[0]: (code(kind)[0], set(code(servers))) for name, kind, servers, _ in rows}
+        assert documented == {s.name: (s.type, set(s.servers)) for s in entries}
+
+
+def test_profiles() -> None:
+    documented = {
+        code(name)[0]: (reliability, durability, int(depth), float(lifespan.removesuffix(' s') or 0))
+        for name, reliability, durability, depth, lifespan, _ in tables()['Profiles']
+    }
+    assert documented == {
+        name: (
+            'reliable' if profile.reliable else 'best effort',
+            'transient local' if profile.latched else 'volatile', profile.depth, profile.lifespan,
+        )
+        for name, profile in vars(comms).items()
+        if isinstance(profile, comms.Profile)
+    }  # fmt: skip
+
+
+def test_every_row_says_what_it_means() -> None:
+    for rows in tables().values():
+        assert all(len(row[-1]) > 8 for row in rows)
+
+
+def name_of(profile: comms.Profile) -> str:
+    # Profiles of equal figures (STATE and DEFAULT) are told apart by identity.
+    (name,) = [name for name, value in vars(comms).items() if value is profile]
+    return name

@@ -1,0 +1,73 @@
+"""Every name and value in config/ is one that its node declares: ROS would ignore a misspelt one in silence."""
+
+import importlib
+from pathlib import Path
+
+import pytest
+
+from cls_common.graph import describe, GraphOptions, ROBOTS
+from cls_common.settings import read_parameter_file, Settings
+from cls_sim.robots import ROBOTS as SIMULATED
+
+ROOT = Path(__file__).resolve().parents[1]
+FILES = sorted([*ROOT.glob('config/*.param.yaml'), *ROOT.glob('config/presets/*')])
+
+# Node -> where the settings class of its parameters stands.
+SETTINGS = {
+    'simulator': 'cls_sim.settings:SimulatorSettings',
+    'camera': 'cls_perception.settings:CameraSettings',
+    'encoder': 'cls_perception.settings:EncoderNodeSettings',
+    'servo_driver': 'cls_servo_driver.settings:ServoDriverSettings',
+    'fast_learner': 'cls_learning.node_settings:FastNodeSettings',
+    'slow_learner': 'cls_learning.node_settings:SlowNodeSettings',
+}
+
+
+def settings_of(node: str) -> type[Settings]:
+    module, _, name = SETTINGS[node].partition(':')
+    settings: type[Settings] = getattr(importlib.import_module(module), name)
+    return settings
+
+
+def of_robot(path: Path) -> GraphOptions:
+    return GraphOptions(robot='pan_tilt' if path.name.startswith('pan_tilt') else 'sim')
+
+
+@pytest.mark.parametrize('path', FILES, ids=lambda path: path.name)
+def test_names_and_values_are_those_of_the_nodes(path: Path) -> None:
+    for node, values in read_parameter_file(path).items():
+        assert node in SETTINGS, f'{path.name} names {node!r}, which is no node of ours'
+        settings_of(node).from_flat(values)
+
+
+@pytest.mark.parametrize('path', FILES, ids=lambda path: path.name)
+def test_a_file_names_only_nodes_that_are_started_with_it(path: Path) -> None:
+    started = {process.name for process in describe(of_robot(path))}
+    assert set(read_parameter_file(path)) <= started
+
+
+@pytest.mark.parametrize('robot', ['sim', 'pan_tilt'])
+def test_every_deployment_has_its_file(robot: str) -> None:
+    assert ROOT / 'config' / GraphOptions(robot=robot).deployment in FILES
+
+
+@pytest.mark.parametrize('robot', ['sim', 'square', 'gym:CartPole-v1', 'pan_tilt'])
+def test_what_the_launch_gives_its_nodes_is_declared_by_them(robot: str) -> None:
+    everything = GraphOptions(
+        robot=robot, model='m', mode='random', encoder='early_resnet18', preset='reference', port='/dev/null',
+        camera='0', scene=1, lock_step=True, seed=1, steps=5, save_frames=True,
+    )  # fmt: skip
+    for process in describe(everything):
+        settings_of(process.name).from_flat(process.parameters)
+
+
+def test_every_node_of_the_graph_has_its_settings_here() -> None:
+    nodes = {p.name for robot in ('sim', 'pan_tilt') for p in describe(GraphOptions(robot=robot))}
+    assert set(SETTINGS) == nodes
+    for node in nodes:
+        for name, field in settings_of(node).leaves():
+            assert field.metadata['description'], f'{node} {name} has no description'
+
+
+def test_every_robot_of_the_graph_is_one_that_somebody_makes() -> None:
+    assert set(ROBOTS) == {*SIMULATED, 'pan_tilt'}
