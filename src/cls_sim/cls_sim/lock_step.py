@@ -38,7 +38,7 @@ class LockStep(Pace):
         if step.lost:
             return []
         self._show(step)
-        return [self._remember(Answer(command.source, command.sequence, _motion(step))), *self._shown]
+        return [self._remember(Answer(command, _motion(step))), *self._shown]
 
     def _repeat(self, answer: Answer) -> list[Output]:
         return [answer, *self._shown]

@@ -38,13 +38,17 @@ class Command:
     sequence: int
     values: NDArray[np.float32]
 
+    def is_same(self, other: 'Command') -> bool:
+        """Whether this is `other` sent again. A source that starts anew counts from 1, but asks for other values."""
+        same = (self.source, self.sequence) == (other.source, other.sequence)
+        return same and np.array_equal(self.values, other.values, equal_nan=True)
+
 
 @dataclass(frozen=True, eq=False)
 class Answer:
     """What became of a command."""
 
-    source: str
-    sequence: int
+    command: Command
     motion: Motion
     code: Refusal = Refusal.NONE
     text: str = ''
@@ -103,7 +107,7 @@ class Pace(ABC):
     def hear(self, command: Command, now_ns: int) -> list[Output]:
         """Hears a command: does it, refuses it, or answers it again."""
         known = self._answers.get(command.source)
-        if known is not None and known.sequence == command.sequence:
+        if known is not None and command.is_same(known.command):
             return self._repeat(known)
         code, text = self._objection(command)
         if code:
@@ -137,8 +141,8 @@ class Pace(ABC):
         joints = self.joints(now_ns)
         nothing = np.zeros(len(self._robot.info.channels), np.float32)
         motion = Motion(command.values, nothing, joints, joints, now_ns, now_ns)
-        return self._remember(Answer(command.source, command.sequence, motion, code, text))
+        return self._remember(Answer(command, motion, code, text))
 
     def _remember(self, answer: Answer) -> Answer:
-        self._answers[answer.source] = answer
+        self._answers[answer.command.source] = answer
         return answer

@@ -88,7 +88,7 @@ class RealTime(Pace):
 
     def _accept(self, command: Command, now_ns: int) -> list[Output]:
         under_way = [slot[0] for slot in (self._moving, self._waiting) if slot]
-        if any((c.source, c.sequence) == (command.source, command.sequence) for c in under_way):
+        if any(command.is_same(other) for other in under_way):
             return []  # answered when it ends
         outputs: list[Output] = self.poll(now_ns)
         if self._waiting:
@@ -110,7 +110,7 @@ class RealTime(Pace):
     def _finish(self, command: Command, motion: Motion) -> Answer:
         self._moving = None
         self._has_ended = motion.terminal or motion.truncated
-        return self._remember(Answer(command.source, command.sequence, motion))
+        return self._remember(Answer(command, motion))
 
     def _begin_episode(self, now_ns: int) -> None:
         self._has_ended = False

@@ -32,8 +32,8 @@ def to_applied_action(answer: Answer) -> AppliedAction:
     """Makes the answer to an action."""
     motion = answer.motion
     return AppliedAction(
-        source=answer.source,
-        sequence=answer.sequence,
+        source=answer.command.source,
+        sequence=answer.command.sequence,
         commanded=to_floats(motion.commanded),
         applied=to_floats(motion.applied),
         joints_before=to_floats(motion.joints_before, 'd'),

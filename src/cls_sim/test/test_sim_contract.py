@@ -1,0 +1,223 @@
+"""What every simulated robot promises, whichever it is."""
+
+import hashlib
+import itertools
+import math
+import subprocess
+import sys
+
+from hypothesis import given, strategies
+from hypothesis import settings as hypothesis_settings
+import numpy as np
+import pytest
+
+from cls_common.errors import UserError
+from cls_common.robot import Kind
+from cls_sim.robots import make, SimulatedRobot, SimulatorSettings, Step
+
+ROBOTS = ('sim', 'square', 'gym:CartPole-v1', 'gym:Pendulum-v1')
+PAN_TILT = ('sim', 'square')
+
+
+def actions(robot: SimulatedRobot, count: int, seed: int = 0) -> list[np.ndarray]:
+    draws = np.random.default_rng(seed).uniform(-1, 1, (count, len(robot.info.channels)))
+    return [robot.info.to_units(unit) for unit in draws]
+
+
+def steps(robot: SimulatedRobot, count: int) -> list[Step]:
+    found = [robot.reset()]
+    for action in actions(robot, count):
+        found.append(robot.step(action))
+        if found[-1].restart is not None:
+            found.append(found[-1].restart)
+    return found
+
+
+def digest(found: list[Step]) -> str:
+    total = hashlib.sha256()
+    for step in found:
+        for array in (step.image, step.joints, step.joints_before, step.commanded, step.applied):
+            total.update(np.ascontiguousarray(array).tobytes())
+        for name in sorted(step.observations):
+            total.update(step.observations[name].tobytes())
+        times = (step.start_ns, step.end_ns, step.stamp_ns)
+        total.update(repr((step.reward, step.terminal, step.truncated, times)).encode())
+    return total.hexdigest()
+
+
+@pytest.fixture(params=ROBOTS)
+def robot(request):
+    made = make(request.param, SimulatorSettings(seed=5))
+    yield made
+    made.close()
+
+
+def test_every_step_has_the_shapes_and_types_of_the_contract(robot):
+    width, joints = len(robot.info.channels), len(robot.info.joint_names)
+    for step in steps(robot, 40):
+        assert (step.image.dtype, step.image.shape) == (np.uint8, (224, 224, 3))
+        for vector in (step.commanded, step.applied):
+            assert (vector.dtype, vector.shape) == (np.float32, (width,))
+        for vector in (step.joints, step.joints_before):
+            assert (vector.dtype, vector.shape) == (np.float64, (joints,))
+        for vector in step.observations.values():
+            assert vector.dtype == np.float32 and vector.ndim == 1 and np.isfinite(vector).all()
+        assert isinstance(step.reward, float) and type(step.terminal) is type(step.truncated) is bool
+
+
+def test_info_names_the_senses_and_channels_that_steps_have(robot):
+    info, step = robot.info, robot.reset()
+    assert info.modalities == ('camera', *step.observations)
+    assert (info.low < info.high).all() and info.settle_time == 0.0
+    assert len(info.low) == step.applied.size
+
+
+def test_simulated_time_rises_and_an_image_comes_after_its_action(robot):
+    found = steps(robot, 60)
+    for before, step in itertools.pairwise(found):
+        assert before.stamp_ns <= step.start_ns <= step.end_ns < step.stamp_ns
+        assert step.stamp_ns - before.stamp_ns == round(1e9 / 30)
+
+
+def test_joints_go_on_where_the_last_step_left_them(robot):
+    found = steps(robot, 20)
+    for before, step in itertools.pairwise(found):
+        np.testing.assert_array_equal(step.joints_before, before.joints)
+
+
+@pytest.mark.parametrize('bad', [np.nan, np.inf, -np.inf])
+def test_a_value_that_is_not_finite_is_refused_and_moves_nothing(robot, bad):
+    robot.reset()
+    wrong = np.full(len(robot.info.channels), bad, np.float32)
+    with pytest.raises(UserError, match='finite'):
+        robot.step(wrong)
+    untouched = make(robot.info.name, SimulatorSettings(seed=5))
+    untouched.reset()
+    action = actions(robot, 1)[0]
+    assert digest([robot.step(action)]) == digest([untouched.step(action)])
+
+
+def test_a_wrong_number_of_values_is_refused(robot):
+    robot.reset()
+    with pytest.raises(UserError, match='values'):
+        robot.step(np.zeros(len(robot.info.channels) + 1, np.float32))
+
+
+def test_acting_before_the_first_reset_is_refused(robot):
+    with pytest.raises(UserError, match='reset'):
+        robot.step(robot.info.zero())
+
+
+def test_two_robots_of_the_same_settings_give_the_same_bytes(robot):
+    twin = make(robot.info.name, SimulatorSettings(seed=5))
+    assert digest(steps(robot, 40)) == digest(steps(twin, 40))
+
+
+def test_another_seed_gives_other_bytes(robot):
+    other = make(robot.info.name, SimulatorSettings(seed=6))
+    assert digest(steps(robot, 5)) != digest(steps(other, 5))
+
+
+def test_another_process_gives_the_same_bytes():
+    program = (
+        'import sys; sys.path.insert(0, sys.argv[1]); import test_sim_contract as t;'
+        'from cls_sim.robots import make, SimulatorSettings as S;'
+        "print(t.digest(t.steps(make('sim', S(seed=5, moving_things=3)), 20)), 'torch' in sys.modules)"
+    )
+    folder = __file__.rsplit('/', 1)[0]
+    ran = subprocess.run(
+        [sys.executable, '-c', program, folder], capture_output=True, text=True, timeout=60, check=True
+    )
+    here = digest(steps(make('sim', SimulatorSettings(seed=5, moving_things=3)), 20))
+    assert ran.stdout.split() == [here, 'False']
+
+
+@pytest.mark.parametrize('name', PAN_TILT)
+def test_applied_is_what_the_joints_did_and_stops_at_their_limits(name):
+    robot = make(name, SimulatorSettings(start_pan=85.0, start_tilt=-38.0))
+    robot.reset()
+    step = robot.step([10.0, -10.0])
+    np.testing.assert_array_equal(step.commanded, [10.0, -10.0])
+    np.testing.assert_allclose(step.applied, [5.0, -2.0])
+    np.testing.assert_allclose(np.rad2deg(step.joints), [90.0, -40.0])
+    again = robot.step([10.0, -10.0])
+    np.testing.assert_array_equal(again.applied, [0.0, 0.0])
+    assert again.end_ns == again.start_ns
+
+
+@given(strategies.lists(strategies.tuples(*[strategies.floats(-(2.0**100), 2.0**100, width=32)] * 2), max_size=12))
+@hypothesis_settings(deadline=None, max_examples=40)
+def test_no_finite_action_leads_beyond_a_limit(asked):
+    robot = make('square', SimulatorSettings())
+    robot.reset()
+    for action in asked:
+        step = robot.step(np.array(action, np.float32))
+        assert (np.abs(np.rad2deg(step.joints)) <= np.array([90.0, 40.0]) + 1e-9).all()
+        assert (np.abs(step.applied) <= 10.0).all()
+        moved = np.rad2deg(step.joints - step.joints_before)
+        np.testing.assert_allclose(step.applied, moved, atol=1e-5)
+
+
+def test_a_slow_servo_takes_as_many_images_as_it_needs():
+    robot = make('sim', SimulatorSettings(servo_speed=100.0, latency=0.01))
+    first = robot.reset()
+    step = robot.step([10.0, 0.0])
+    assert step.start_ns - first.stamp_ns == 10_000_000
+    assert step.end_ns - step.start_ns == 100_000_000
+    assert step.stamp_ns - first.stamp_ns == 4 * round(1e9 / 30)  # 110 ms are over after four images
+
+
+def test_at_the_default_speed_ten_degrees_take_less_than_half_an_image():
+    robot = make('sim', SimulatorSettings())
+    robot.reset()
+    step = robot.step([10.0, 10.0])
+    assert (step.end_ns - step.start_ns) * 1e-9 < 0.5 / 30
+
+
+def test_an_episode_that_ended_has_begun_anew():
+    robot = make('gym:CartPole-v1', SimulatorSettings())
+    robot.reset()
+    last = next(s for s in (robot.step([1.0]) for _ in range(100)) if s.terminal)
+    assert abs(last.observations['state'][2]) > math.radians(12)  # the pole fell: the final observation
+    assert last.reward == 1.0 and not last.truncated
+    first = last.restart
+    assert np.abs(first.observations['state']).max() <= 0.05 and math.isnan(first.reward)
+    assert first.stamp_ns > last.stamp_ns and not np.array_equal(first.image, last.image)
+    after = robot.step([1.0])
+    assert np.abs(after.observations['state'] - first.observations['state']).max() < 0.5
+    assert after.restart is None and after.start_ns > first.stamp_ns
+
+
+def test_an_episode_cut_by_its_time_limit_is_truncated_and_not_terminal():
+    robot = make('gym:Pendulum-v1', SimulatorSettings())
+    robot.reset()
+    found = [robot.step([0.0]) for _ in range(200)]
+    assert [s.truncated for s in found] == [False] * 199 + [True]
+    assert not any(s.terminal for s in found) and found[-1].restart is not None
+
+
+def test_discrete_and_box_actions_become_channels():
+    discrete = make('gym:CartPole-v1', SimulatorSettings()).info.channels
+    assert [(c.kind, c.low, c.high) for c in discrete] == [(Kind.DISCRETE, 0.0, 1.0)]
+    box = make('gym:Pendulum-v1', SimulatorSettings()).info.channels
+    assert [(c.kind, c.low, c.high) for c in box] == [(Kind.VELOCITY, -2.0, 2.0)]
+
+
+@pytest.mark.parametrize(('name', 'asked', 'applied'), [('gym:Pendulum-v1', 9.0, 2.0), ('gym:CartPole-v1', 0.7, 1.0)])
+def test_a_gym_action_is_limited_to_its_space(name, asked, applied):
+    robot = make(name, SimulatorSettings())
+    robot.reset()
+    assert robot.step([asked]).applied == applied
+
+
+def test_an_unknown_robot_is_refused_with_the_list():
+    with pytest.raises(UserError, match=r'sim, square, gym:ID'):
+        make('rover', SimulatorSettings())
+    with pytest.raises(UserError, match=r'CartPole-v1'):
+        make('gym:CartPol-v1', SimulatorSettings())
+
+
+def test_an_environment_whose_packages_are_missing_is_refused_in_one_line():
+    with pytest.raises(UserError, match='could not be made') as caught:
+        make('gym:CarRacing-v3', SimulatorSettings())
+    assert '\n' not in str(caught.value)

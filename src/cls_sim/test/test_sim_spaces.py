@@ -1,0 +1,88 @@
+"""Gymnasium environments of every shape that a robot can have, and those it can't."""
+
+import gymnasium
+from gymnasium import spaces
+import numpy as np
+import pytest
+
+from cls_common.errors import UserError
+from cls_sim.robots import make, SimulatorSettings
+
+
+class Echo(gymnasium.Env):
+    """Observes the action it was given; draws nothing."""
+
+    def __init__(self, action_space, observation_space, render_mode=None):
+        self.action_space, self.observation_space = action_space, observation_space
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        self.observation_space.seed(seed)
+        return self.observation_space.sample(), {}
+
+    def step(self, action):
+        self.heard = action
+        assert self.action_space.contains(action), action
+        return self.observation_space.sample(), 0.5, False, False, {}
+
+
+@pytest.fixture
+def make_echo():
+    made = []
+
+    def build(action_space, observation_space):
+        name = f'Echo{len(made)}-v0'
+        kwargs = {'action_space': action_space, 'observation_space': observation_space}
+        gymnasium.register(name, Echo, kwargs=kwargs, disable_env_checker=True)
+        made.append(name)
+        return make(f'gym:{name}', SimulatorSettings())
+
+    yield build
+    for name in made:
+        del gymnasium.registry[name]
+
+
+VECTOR = spaces.Box(-1, 1, (3,), np.float32)
+
+
+@pytest.mark.parametrize(
+    ('space', 'low', 'high'),
+    [
+        (spaces.Discrete(3, start=4), [0], [2]),
+        (spaces.MultiDiscrete([2, 5]), [0, 0], [1, 4]),
+        (spaces.Box(-2, 3, (2, 2), np.float32), [-2] * 4, [3] * 4),
+        (spaces.Box(-7, 7, (1,), np.int64), [-7], [7]),
+    ],
+)
+def test_every_action_within_the_channels_is_one_of_the_space(make_echo, space, low, high):
+    robot = make_echo(space, VECTOR)
+    robot.reset()
+    np.testing.assert_array_equal(robot.info.low, low)
+    np.testing.assert_array_equal(robot.info.high, high)
+    for unit in np.random.default_rng(0).uniform(-1, 1, (30, len(low))):
+        robot.step(robot.info.to_units(unit))  # the environment itself asserts that it contains the action
+
+
+@pytest.mark.parametrize('space', [spaces.Box(-np.inf, np.inf, (1,)), spaces.MultiBinary(3), spaces.Text(4)])
+def test_an_action_space_that_no_channel_can_say_is_refused(make_echo, space):
+    with pytest.raises(UserError, match='actions of robot'):
+        make_echo(space, VECTOR)
+
+
+def test_an_observation_of_no_fixed_size_is_refused(make_echo):
+    with pytest.raises(UserError, match='fixed size'):
+        make_echo(spaces.Discrete(2), spaces.Sequence(VECTOR))
+
+
+def test_a_dictionary_of_observations_is_one_flat_state(make_echo):
+    robot = make_echo(spaces.Discrete(2), spaces.Dict({'a': VECTOR, 'b': spaces.Discrete(4)}))
+    step = robot.reset()
+    assert robot.info.modalities == ('state',) and step.image is None
+    assert step.observations['state'].shape == (3 + 4,)  # a choice of four is one-hot
+
+
+def test_an_image_observation_is_the_camera(make_echo):
+    robot = make_echo(spaces.Discrete(2), spaces.Box(0, 255, (60, 80, 3), np.uint8))
+    step = robot.reset()
+    assert robot.info.modalities == ('camera',) and step.observations == {}
+    assert step.image.shape == (224, 224, 3) and step.image.std() > 10

@@ -1,0 +1,157 @@
+"""The two worlds of our own: exact pixels of the square, statistics of the room."""
+
+import itertools
+import time
+
+import cv2
+import gymnasium
+from gymnasium.utils.env_checker import check_env
+import numpy as np
+import pytest
+
+from cls_common.errors import UserError
+from cls_sim.robots import make, SimulatorSettings
+from cls_sim.worlds import ROOM_ID, SQUARE_ID
+from cls_sim.worlds.room import PIXELS_PER_DEGREE, RoomEnv, VIEW_DEG
+
+
+@pytest.mark.filterwarnings('ignore:.*symmetric and normalized.*')
+@pytest.mark.parametrize('env_id', [ROOM_ID, SQUARE_ID])
+def test_worlds_pass_the_checker_of_gymnasium(env_id):
+    check_env(gymnasium.make(env_id, render_mode='rgb_array').unwrapped)
+
+
+# Row 000-105: S1 -90..90 -> x 20..204, S2 -40..40 -> y 20..204, centre of a square 30 wide.
+@pytest.mark.parametrize(
+    ('pose', 'centre'), [((-90, -40), (20, 20)), ((90, 40), (204, 204)), ((0, 0), (112, 112)), ((45, -20), (158, 66))]
+)
+def test_the_square_stands_where_the_joints_point(pose, centre):
+    robot = make('square', SimulatorSettings(start_pan=float(pose[0]), start_tilt=float(pose[1])))
+    image = robot.reset().image.astype(int)
+    inside = np.zeros((224, 224), bool)
+    inside[centre[1] - 15 : centre[1] + 15, centre[0] - 15 : centre[0] + 15] = True
+    noise = image - np.where(inside[..., None], (200, 80, 80), 0)
+    assert noise.min() == 0 and noise.max() == 14
+    counts = np.bincount(noise.reshape(-1), minlength=15)
+    assert counts.size == 15 and np.abs(counts / noise.size - 1 / 15).max() < 0.005
+
+
+def test_noise_of_the_square_is_fresh_in_each_frame_and_channel():
+    robot = make('square', SimulatorSettings())
+    first, second = (robot.reset().image[:60].astype(float) for _ in range(2))  # the square is lower down
+    for a, b in [(first, second), (first[..., 0], first[..., 1]), (first[:, 1:], first[:, :-1])]:
+        assert abs(np.corrcoef(a.reshape(-1), b.reshape(-1))[0, 1]) < 0.03
+
+
+def power_slope(image: np.ndarray) -> float:
+    """Slope of log power over log frequency of the brightness, over all directions."""
+    grey = image.mean(-1) - image.mean()
+    window = np.outer(np.hanning(grey.shape[0]), np.hanning(grey.shape[1]))
+    power = np.abs(np.fft.fft2(grey * window)) ** 2
+    frequency = np.hypot(np.fft.fftfreq(grey.shape[0])[:, None], np.fft.fftfreq(grey.shape[1])[None])
+    edges = np.geomspace(0.02, 0.35, 10)
+    bins = [(frequency >= low) & (frequency < high) for low, high in itertools.pairwise(edges)]
+    return float(np.polyfit([np.log(frequency[b].mean()) for b in bins], [np.log(power[b].mean()) for b in bins], 1)[0])
+
+
+@pytest.mark.parametrize('scene', range(4))
+def test_a_room_has_the_spectrum_of_photographs(scene):
+    # Natural images: power falls with frequency to the power of -1.8 to -2.4, give or take (Field 1987).
+    panorama = RoomEnv(scene=scene).panorama
+    assert -2.9 < power_slope(panorama) < -1.7
+    assert 25 < panorama.mean(-1).std() < 80 and 50 < panorama.mean() < 205
+    clipped = ((panorama == 0) | (panorama == 255)).mean()
+    assert clipped < 0.1
+
+
+def test_a_room_has_edges_and_colours():
+    panorama = RoomEnv().panorama
+    grey = cv2.cvtColor(panorama, cv2.COLOR_RGB2GRAY)
+    assert cv2.Canny(cv2.GaussianBlur(grey, (0, 0), 2), 30, 90).astype(bool).mean() > 0.005
+    assert np.abs(panorama.astype(int) - panorama.mean(-1, keepdims=True)).mean() > 8
+
+
+def test_scene_and_seed_choose_the_room():
+    same, scene, seed = RoomEnv(scene=2, seed=1), RoomEnv(scene=3, seed=1), RoomEnv(scene=2, seed=2)
+    np.testing.assert_array_equal(same.panorama, RoomEnv(scene=2, seed=1).panorama)
+    for other in (scene, seed):
+        assert np.abs(same.panorama.astype(int) - other.panorama).mean() > 15
+
+
+def test_every_pose_sees_a_panorama_and_no_border():
+    # A panorama without a dark pixel: the border would be black.
+    env = RoomEnv(noise_sigma=0.0)
+    env.panorama = np.full_like(env.panorama, 255)
+    for pose in [(90, 40), (90, -40), (-90, 40), (-90, -40), (0, 0), (89.97, 39.93)]:
+        assert env.view(np.array(pose, float), 0.0, 0).min() == 255
+
+
+def test_turning_moves_the_picture_by_the_angle_that_was_turned():
+    env = RoomEnv(noise_sigma=0.0)
+    middle = env.view(np.array([3.0, 2.0]), 0.0, 0).astype(np.float32).mean(-1)
+    turned = env.view(np.array([9.0, -1.0]), 0.0, 0).astype(np.float32).mean(-1)
+    window = cv2.createHanningWindow((224, 224), cv2.CV_32F)
+    (right, down), _ = cv2.phaseCorrelate(middle, turned, window)
+    # To the left: what is seen moves right. Down: what is seen moves up.
+    assert right == pytest.approx(6 / VIEW_DEG[0] * 224, abs=0.7)
+    assert down == pytest.approx(-3 / VIEW_DEG[1] * 224, abs=0.7)
+
+
+def test_the_smallest_turn_is_seen():
+    env = RoomEnv(noise_sigma=0.0)
+    still, turned = (env.view(np.array([pan, 0.0]), 0.0, 0).astype(int) for pan in (0.0, 0.05))
+    assert np.abs(still - turned).mean() > 0.1
+
+
+def test_the_camera_noise_has_the_sigma_that_was_asked_for():
+    quiet, noisy = RoomEnv(noise_sigma=0.0), RoomEnv(noise_sigma=2.0)
+    pose = np.zeros(2)
+    clean = quiet.view(pose, 0.0, 0)
+    inner = (clean > 12) & (clean < 243)
+    noise = (noisy.view(pose, 0.0, 0).astype(int) - clean)[inner]
+    assert noise.std() == pytest.approx(2.0, abs=0.1) and abs(noise.mean()) < 0.05
+    again = (noisy.view(pose, 0.0, 1).astype(int) - clean)[inner]
+    assert abs(np.corrcoef(noise, again)[0, 1]) < 0.03
+
+
+def test_moving_things_move_with_time_and_nothing_else_does():
+    env, still = RoomEnv(moving_things=8, noise_sigma=0.0), RoomEnv(noise_sigma=0.0)
+    pose = np.zeros(2)
+    poses = [np.array([pan, tilt], float) for pan in (-60, 0, 60) for tilt in (-20, 20)]
+    changed = [np.mean(env.view(p, 0.0, 0) != env.view(p, 2.0, 0)) for p in poses]
+    assert max(changed) > 0.005 and np.mean(changed) < 0.5
+    np.testing.assert_array_equal(still.view(pose, 0.0, 0), still.view(pose, 2.0, 0))
+    np.testing.assert_array_equal(env.view(pose, 1.5, 0), env.view(pose, 1.5, 0))
+
+
+def test_an_own_image_is_looked_around_in(tmp_path):
+    height, width = 300, 900
+    picture = np.zeros((height, width, 3), np.uint8)
+    picture[:, : width // 2] = (10, 60, 220)  # BGR: the left half is red
+    path = tmp_path / 'own.png'
+    cv2.imwrite(str(path), picture)
+    robot = make('sim', SimulatorSettings(panorama=str(path), noise_sigma=0.0, start_pan=80.0))
+    np.testing.assert_array_equal(np.unique(robot.reset().image.reshape(-1, 3), axis=0), [[220, 60, 10]])
+    right = make('sim', SimulatorSettings(panorama=str(path), noise_sigma=0.0, start_pan=-80.0))
+    assert right.reset().image.max() == 0
+
+
+def test_a_panorama_that_is_no_image_is_refused(tmp_path):
+    (tmp_path / 'text.png').write_text('no picture')
+    for path in (tmp_path / 'text.png', tmp_path / 'missing.png', tmp_path):
+        with pytest.raises(UserError, match='panorama'):
+            make('sim', SimulatorSettings(panorama=str(path)))
+
+
+def test_the_panorama_covers_all_that_can_be_seen():
+    height, width, _ = RoomEnv().panorama.shape
+    assert width >= (180 + VIEW_DEG[0]) * PIXELS_PER_DEGREE and height >= (80 + VIEW_DEG[1]) * PIXELS_PER_DEGREE
+
+
+def test_thirty_images_a_second_cost_less_than_a_fifth_of_a_core():
+    robot = make('sim', SimulatorSettings(moving_things=5))
+    robot.reset()
+    before = time.process_time()
+    for _ in range(60):
+        robot.step([1.0, 0.5])
+    assert (time.process_time() - before) / 2.0 < 0.2
