@@ -21,14 +21,9 @@ from . import weights as weight_files
 # torch.hub opens its connection without one: a firewall that drops packets would hold the start for ever. s
 _DOWNLOAD_TIMEOUT: Final = 20.0
 
-_UNREADABLE: Final = (
-    OSError,
-    RuntimeError,
-    EOFError,
-    SafetensorError,
-    pickle.UnpicklingError,
-    zipfile.BadZipFile,
-)
+# The restricted unpickler meets garbage with whatever its stack machine trips over.
+_GARBAGE: Final = (pickle.UnpicklingError, EOFError, LookupError, AttributeError, TypeError, ValueError)
+_UNREADABLE: Final = (*_GARBAGE, OSError, RuntimeError, SafetensorError, zipfile.BadZipFile)
 
 State = dict[str, torch.Tensor]
 
@@ -63,9 +58,14 @@ def from_source(name: str, published: str, weights: str) -> State:
         UserError: they can't be had or are no weights; there is no falling back.
     """
     state = from_file(name, weights) if weights else from_torchvision(name, published)
-    state = {key: value for key, value in state.items() if not key.startswith('fc.')}
-    weight_files.check_finite({key: value.float().numpy() for key, value in state.items()}, name)
-    return state
+    # The classifier is not ours; files of half precision are read as what the id will say: float32.
+    backbone = {
+        key: value.float() if value.is_floating_point() else value
+        for key, value in state.items()
+        if not key.startswith('fc.')
+    }
+    weight_files.check_finite({key: value.numpy() for key, value in backbone.items()}, name)
+    return backbone
 
 
 def from_file(name: str, path: str) -> State:
@@ -76,14 +76,7 @@ def from_file(name: str, path: str) -> State:
             state = safetensors.torch.load_file(file)
         else:
             state = torch.load(file, map_location='cpu', weights_only=True)
-    except (
-        OSError,
-        SafetensorError,
-        RuntimeError,
-        EOFError,
-        pickle.UnpicklingError,
-        zipfile.BadZipFile,
-    ) as error:
+    except _UNREADABLE as error:
         raise UserError(
             f'weights of {name} from {path}', expected='a .safetensors file or a .pth file of torchvision',
             found=_first_line(error), do="Give another path, or `weights` 'random' for a random backbone.",

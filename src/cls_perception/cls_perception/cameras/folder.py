@@ -25,7 +25,8 @@ class FolderCamera(Camera):
 
     @classmethod
     def accepts(cls, source: str) -> bool:
-        return Path(source).expanduser().is_dir()
+        # An empty path would be the folder that the process happens to run in.
+        return source != '' and Path(source).expanduser().is_dir()
 
     def open(self) -> None:
         try:

@@ -1,0 +1,124 @@
+"""Real processes, and waiting for what they say with a deadline."""
+
+from collections.abc import Callable, Iterator
+import os
+from pathlib import Path
+import signal
+import subprocess
+import sys
+import time
+from typing import Any
+
+import numpy as np
+import pytest
+import rclpy
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.node import Node
+
+LONG = 60.0  # s; torch alone takes up to 10 s to import on a busy machine
+
+
+class Graph:
+    """A node of the test's own and the processes it started."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self.processes: list[subprocess.Popen[bytes]] = []
+        self.context = rclpy.Context()
+        self.context.init()
+        self.node = Node('tester', context=self.context)
+        self.executor = SingleThreadedExecutor(context=self.context)
+        self.executor.add_node(self.node)
+
+    def start(self, module: str, **values: Any) -> subprocess.Popen[bytes]:
+        """Starts a node of this package by module name with parameters."""
+        command = [sys.executable, '-m', f'cls_perception.nodes.{module}', '--ros-args']
+        for name, value in values.items():
+            text = str(value).lower() if isinstance(value, bool) else f"'{value}'" if isinstance(value, str) else value
+            command += ['-p', f'{name}:={text}']
+        log = open(self._folder / f'{len(self.processes)}.log', 'wb')  # noqa: SIM115 - the process's own
+        process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)
+        log.close()
+        self.processes.append(process)
+        return process
+
+    def log(self, number: int = -1) -> str:
+        """Returns what a process has written so far."""
+        number %= len(self.processes)
+        return (self._folder / f'{number}.log').read_text(errors='replace')
+
+    def until(self, claim: Callable[[], Any], timeout: float = LONG, each: Callable[[], None] | None = None) -> Any:
+        """Spins until the claim holds and returns its value; calls `each` every 50 ms; fails at the deadline."""
+        end = time.monotonic() + timeout
+        while time.monotonic() < end:
+            value = claim()
+            if value:
+                return value
+            if each:
+                each()
+            self.executor.spin_once(timeout_sec=0.05)
+        raise AssertionError(
+            'the deadline is over; the processes said:\n' + '\n'.join(map(self.log, range(len(self.processes))))
+        )
+
+    def call(self, kind: Any, name: str, request: Any) -> Any:
+        """Calls a service and returns its answer; asked again, since a young server may miss the first request."""
+        client = self.node.create_client(kind, name)
+        self.until(client.service_is_ready)
+        future = client.call_async(request)
+        return self.until(lambda: future.result() if future.done() else None)
+
+    def end(self, process: subprocess.Popen[bytes]) -> int:
+        """Ends a process in order and returns its exit status."""
+        if process.poll() is None:
+            process.send_signal(signal.SIGINT)
+        try:
+            return process.wait(15.0)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+            raise
+
+    def close(self) -> None:
+        """Ends everything."""
+        for process in self.processes:
+            self.end(process)
+        self.executor.shutdown()
+        self.node.destroy_node()
+        self.context.shutdown()
+
+
+@pytest.fixture
+def graph(tmp_path: Path) -> Iterator[Graph]:
+    graph = Graph(tmp_path)
+    yield graph
+    graph.close()
+
+
+@pytest.fixture
+def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every download fails at once, also on a machine with a network: the proxy's port is closed."""
+    for name in ('http_proxy', 'https_proxy', 'HTTP_PROXY', 'HTTPS_PROXY'):
+        monkeypatch.setenv(name, 'http://127.0.0.1:9')
+    for name in ('no_proxy', 'NO_PROXY'):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture
+def empty_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """torch's cache of downloaded weights, with nothing in it; returns where the files would lie."""
+    monkeypatch.setenv('TORCH_HOME', str(tmp_path / 'torch'))
+    return tmp_path / 'torch' / 'hub' / 'checkpoints'
+
+
+@pytest.fixture(scope='session')
+def scene() -> np.ndarray:
+    """One fixed image with structure: uint8 (60, 80, 3)."""
+    rows, columns = np.mgrid[0:60, 0:80]
+    image = np.stack([rows * 4, columns * 3, (rows // 8 + columns // 8) % 2 * 200], axis=-1)
+    return image.astype(np.uint8)
+
+
+@pytest.fixture(autouse=True)
+def _no_stray_environment() -> None:
+    assert 'ROS_DOMAIN_ID' in os.environ

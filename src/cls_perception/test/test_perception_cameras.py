@@ -1,0 +1,334 @@
+"""Every kind of source under one contract, and the reader over them."""
+
+from pathlib import Path
+import threading
+import time
+
+import cv2
+import numpy as np
+import pytest
+
+from cls_common.errors import UserError
+from cls_perception import cameras
+from cls_perception.camera import Camera, CameraLostError
+from cls_perception.cameras.device import DeviceCamera
+from cls_perception.reader import Reader, Stream
+from cls_perception.settings import CameraSettings
+
+COUNT = 6
+HEIGHT, WIDTH = 48, 64
+
+
+def picture(number: int) -> np.ndarray:
+    """Frame `number` of a film: its red says which."""
+    image = np.zeros((HEIGHT, WIDTH, 3), np.uint8)
+    image[..., 0] = 40 * number + 20
+    return image
+
+
+def number_of(image: np.ndarray) -> int:
+    return round((float(image[..., 0].mean()) - 20) / 40)
+
+
+class Driver:
+    """Stands in for OpenCV's capture of a device: frames without end, properties, and faults on demand."""
+
+    def __init__(self, refuses: tuple[int, ...] = ()) -> None:
+        self.values = {cv2.CAP_PROP_FPS: 30.0, cv2.CAP_PROP_EXPOSURE: 157.0, cv2.CAP_PROP_GAIN: 3.0}
+        self.values[cv2.CAP_PROP_WB_TEMPERATURE] = 4600.0
+        self.refuses = refuses
+        self.set_calls: list[tuple[int, float]] = []
+        self.opened = self.alive = True
+        self.frames = 0
+
+    def isOpened(self):  # noqa: N802 - OpenCV's name
+        return self.opened
+
+    def get(self, key):
+        return self.values.get(key, -1.0)
+
+    def set(self, key, value):
+        self.set_calls.append((key, value))
+        if key in self.refuses:
+            return False
+        self.values[key] = value
+        return True
+
+    def grab(self):
+        self.frames += self.alive
+        return self.alive
+
+    def retrieve(self):
+        return True, picture((self.frames - 1) % COUNT)[..., ::-1]
+
+    def release(self):
+        self.opened = False
+
+
+@pytest.fixture
+def film(tmp_path: Path) -> Path:
+    path = tmp_path / 'film.avi'
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*'MJPG'), 25.0, (WIDTH, HEIGHT))
+    assert writer.isOpened()
+    for number in range(COUNT):
+        writer.write(picture(number)[..., ::-1])
+    writer.release()
+    return path
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    path = tmp_path / 'images'
+    path.mkdir()
+    (path / 'notes.txt').write_text('not an image')
+    for number in range(COUNT):
+        cv2.imwrite(str(path / f'{number:03}.png'), picture(number)[..., ::-1])
+    return path
+
+
+@pytest.fixture(params=cameras.KINDS)
+def camera(request: pytest.FixtureRequest, film: Path, folder: Path) -> Camera:
+    if request.param == 'device':
+        made: Camera = DeviceCamera(CameraSettings(source='0'), lambda source: Driver())
+    else:
+        source = {'video': film, 'folder': folder}[request.param]
+        made = cameras.make(CameraSettings(source=str(source)))
+    made.open()
+    request.addfinalizer(made.close)
+    return made
+
+
+def test_frames_come_in_order_again_and_again(camera):
+    numbers = []
+    for _ in range(2 * COUNT + 1):
+        assert camera.grab()
+        image = camera.retrieve()
+        assert (image.dtype, image.shape) == (np.uint8, (HEIGHT, WIDTH, 3))
+        assert image[..., 1:].max() < 30  # red is red, not blue
+        numbers.append(number_of(image))
+    assert numbers == [n % COUNT for n in range(2 * COUNT + 1)]
+    assert camera.own_rate > 0
+
+
+def test_can_be_closed_twice_and_opened_again(camera):
+    camera.close()
+    camera.close()
+    camera.open()
+    assert camera.grab()
+    assert camera.retrieve() is not None
+
+
+def test_a_file_that_is_not_looped_ends(film, folder):
+    for source in (film, folder):
+        camera = cameras.make(CameraSettings(source=str(source), loop=False))
+        camera.open()
+        assert [camera.grab() for _ in range(COUNT + 2)] == [True] * COUNT + [False, False]
+
+
+def test_files_are_resized_to_what_is_asked_for(film, folder):
+    for source in (film, folder):
+        camera = cameras.make(CameraSettings(source=str(source), width=32, height=20))
+        camera.open()
+        camera.grab()
+        assert camera.retrieve().shape == (20, 32, 3)
+
+
+@pytest.mark.parametrize('source', ['97', '/dev/video97', '/dev/v4l/by-id/none', 'no/such/film.mp4', ''])
+def test_an_absent_camera_is_an_error_that_says_what_is_there(source):
+    with pytest.raises(UserError, match=r'/dev/video|no /dev') as caught:
+        cameras.make(CameraSettings(source=source)).open()
+    assert repr(source) in str(caught.value)
+
+
+def test_a_file_that_is_no_video_and_an_empty_folder_are_errors(tmp_path):
+    (tmp_path / 'film.mp4').write_bytes(b'text')
+    (tmp_path / 'empty').mkdir()
+    for name in ('film.mp4', 'empty'):
+        with pytest.raises(UserError, match=name):
+            cameras.make(CameraSettings(source=str(tmp_path / name))).open()
+
+
+def test_a_damaged_image_is_passed_over(folder):
+    (folder / '001.png').write_bytes(b'torn')
+    camera = cameras.make(CameraSettings(source=str(folder)))
+    camera.open()
+    images = [camera.retrieve() for _ in range(3) if camera.grab()]
+    assert [image is None for image in images] == [False, True, False]
+
+
+def test_lost_files_are_noticed(film, folder):
+    for source in (film, folder):
+        camera = cameras.make(CameraSettings(source=str(source)))
+        camera.open()
+        source.rename(source.with_name(f'gone {source.name}'))
+        with pytest.raises(CameraLostError):
+            for _ in range(COUNT + 1):
+                camera.grab()
+
+
+def device(driver: Driver, **values: object) -> DeviceCamera:
+    camera = DeviceCamera(CameraSettings(**{'source': '0', **values}), lambda source: driver)
+    camera.open()
+    return camera
+
+
+def test_exposure_is_held_where_it_was_with_automatic_off_first():
+    driver = Driver()
+    camera = device(driver, frame_rate=0.0)
+    assert camera.lock()
+    assert camera.notes == []
+    assert driver.set_calls.index((cv2.CAP_PROP_AUTO_EXPOSURE, 1.0)) < driver.set_calls.index(
+        (cv2.CAP_PROP_EXPOSURE, 157.0)
+    )
+    assert (cv2.CAP_PROP_AUTO_WB, 0.0) in driver.set_calls
+    assert {(cv2.CAP_PROP_GAIN, 3.0), (cv2.CAP_PROP_WB_TEMPERATURE, 4600.0)} <= set(driver.set_calls)
+
+
+def test_what_a_driver_refuses_is_said():
+    driver = Driver(refuses=(cv2.CAP_PROP_GAIN, cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_AUTO_WB))
+    camera = device(driver, width=640)
+    camera.lock()
+    assert camera.notes == [
+        'width 640 asked for, -1 given', 'the driver can not hold gain', 'the driver can not hold white balance',
+    ]  # fmt: skip
+
+
+def test_exposure_is_put_back_after_the_device_was_lost():
+    drivers = [Driver(), Driver()]
+    drivers[1].values[cv2.CAP_PROP_EXPOSURE] = 20.0  # what automatic chose in the dark
+    coming = iter(drivers)
+    camera = DeviceCamera(CameraSettings(source='0'), lambda source: next(coming))
+    camera.open()
+    camera.lock()
+    camera.close()
+    camera.open()
+    assert drivers[1].values[cv2.CAP_PROP_EXPOSURE] == 157.0
+
+
+class Reading:
+    """A reader over a camera, with the frames it delivered."""
+
+    def __init__(self, camera: Camera, take: bool = True) -> None:
+        self.frames: list[tuple[int, int]] = []
+        self.changed = threading.Condition()
+        self.taking = take
+        self.reader = Reader(camera, time.monotonic_ns, self.on_frame)
+
+    def on_frame(self) -> None:
+        frame = self.reader.take() if self.taking else None
+        with self.changed:
+            if frame:
+                self.frames.append((number_of(frame.image), frame.stamp))
+            self.changed.notify_all()
+
+    def until(self, claim, timeout=20.0):
+        end = time.monotonic() + timeout
+        with self.changed:
+            while not claim():
+                assert time.monotonic() < end, f'{self.reader.stream}, {len(self.frames)} frames'
+                self.changed.wait(0.02)
+
+
+@pytest.fixture
+def read(request: pytest.FixtureRequest):
+    def begin(camera: Camera, take: bool = True) -> Reading:
+        camera.open()
+        reading = Reading(camera, take)
+        reading.reader.start()
+        request.addfinalizer(lambda: (reading.reader.stop(), camera.close()))
+        return reading
+
+    return begin
+
+
+def test_files_are_read_at_the_rate_asked_for(read, folder):
+    reading = read(cameras.make(CameraSettings(source=str(folder), frame_rate=50.0)))
+    reading.until(lambda: len(reading.frames) >= 26)
+    numbers, stamps = zip(*reading.frames[:26])
+    assert list(numbers) == [n % COUNT for n in range(26)]
+    assert list(stamps) == sorted(stamps)
+    assert 0.4 < (stamps[25] - stamps[0]) / 1e9 < 3.0  # 25 periods of 20 ms, on a machine that may be busy
+    assert reading.reader.stream.health(time.monotonic())[0] == 0
+
+
+def test_a_device_faster_than_asked_for_is_thinned(read):
+    class Fast(Driver):
+        def grab(self):
+            threading.Event().wait(0.002)
+            return super().grab()
+
+    camera = DeviceCamera(CameraSettings(source='0', frame_rate=20.0, lock_exposure=False), lambda source: Fast())
+    reading = read(camera)
+    reading.until(lambda: len(reading.frames) >= 10)
+    seconds = (reading.frames[9][1] - reading.frames[0][1]) / 1e9
+    assert seconds > 0.4  # 9 periods of 50 ms, not of 2 ms
+
+
+def test_the_newest_frame_wins_and_the_rest_is_counted(read, folder):
+    reading = read(cameras.make(CameraSettings(source=str(folder), frame_rate=200.0)), take=False)
+    reading.until(lambda: reading.reader.stream.frames >= 10)
+    assert reading.reader.stop()
+    stream = reading.reader.stream
+    frame = reading.reader.take()
+    assert number_of(frame.image) == (stream.frames - 1) % COUNT
+    assert stream.overwritten == stream.frames - 1
+    assert reading.reader.take() is None
+
+
+def test_a_lost_source_is_said_and_opened_again_when_it_is_back(read, folder):
+    reading = read(cameras.make(CameraSettings(source=str(folder), frame_rate=100.0)))
+    reading.until(lambda: len(reading.frames) > COUNT)
+    away = folder.with_name('away')
+    folder.rename(away)
+    reading.until(lambda: reading.reader.stream.problem)
+    level, text = reading.reader.stream.health(time.monotonic())
+    assert level == 2 and str(folder) in text
+    seen = len(reading.frames)
+    away.rename(folder)
+    reading.until(lambda: len(reading.frames) > seen + COUNT)
+    stream = reading.reader.stream
+    assert (stream.problem, stream.lost) == ('', 1)
+
+
+def test_a_device_that_dies_is_opened_anew_and_held_as_before(read):
+    drivers: list[Driver] = []
+
+    def plug(source: str) -> Driver:
+        drivers.append(Driver())
+        return drivers[-1]
+
+    reading = read(DeviceCamera(CameraSettings(source='0', frame_rate=100.0, warm_up=0.0), plug))
+    reading.until(lambda: reading.reader.stream.is_locked and reading.frames)
+    drivers[0].alive = False
+    reading.until(lambda: len(drivers) == 2 and drivers[1].frames > 2)
+    assert not drivers[0].opened
+    assert (cv2.CAP_PROP_EXPOSURE, 157.0) in drivers[1].set_calls
+    assert reading.reader.stream.lost == 1
+
+
+def test_a_bug_in_a_driver_does_not_end_the_thread_in_silence(read, folder):
+    camera = cameras.make(CameraSettings(source=str(folder), frame_rate=100.0))
+    reading = read(camera)
+    reading.until(lambda: reading.frames)
+    good, camera.retrieve = camera.retrieve, lambda: 1 // 0
+    reading.until(lambda: 'ZeroDivisionError' in reading.reader.stream.problem)
+    camera.retrieve = good
+    seen = len(reading.frames)
+    reading.until(lambda: len(reading.frames) > seen)
+
+
+def test_the_end_of_a_film_is_a_warning(read, film):
+    reading = read(cameras.make(CameraSettings(source=str(film), frame_rate=200.0, loop=False)))
+    reading.until(lambda: reading.reader.stream.ended)
+    assert len(reading.frames) == COUNT
+    level, text = reading.reader.stream.health(time.monotonic())
+    assert level == 1 and '`loop`' in text
+
+
+def test_silence_is_a_fault_after_a_while():
+    stream = Stream(since=100.0, patience=2.0, rate=30.0)
+    assert stream.health(101.9) == (0, '30.0 frames a second.')
+    assert stream.health(102.5)[0] == 2
+    assert Stream(since=100.0, patience=2.0, notes=('the driver can not hold gain',)).health(101.0) == (
+        1, 'the driver can not hold gain.',
+    )  # fmt: skip
