@@ -13,7 +13,8 @@ from .noise import Image
 
 Field = NDArray[np.float32]
 
-SHAPES = 40  # in one panorama (learning-probe, section 1)
+# One shape in each of 8 x 5 cells, 40 in all (learning-probe, section 1): scattered freely, they left whole views bare.
+_CELLS = np.array([8, 5])
 # From small things to furniture, degrees across; log-uniform, since photographs look alike at every scale.
 _SMALLEST_DEG, _LARGEST_DEG = 5.0, 50.0
 # Of amplitude over frequency, for brightness and two colours: photographs have 1.0 to 1.2, and in them colour
@@ -37,9 +38,11 @@ def generate(generator: np.random.Generator, width: int, height: int, pixels_per
     texture = _colour_noise(generator, height, width, 16.0)
     spread = np.log(_LARGEST_DEG / _SMALLEST_DEG)
     # The largest first: small things stand in front of large ones, as in a furnished room, and none is lost.
-    sizes = np.sort(_SMALLEST_DEG * np.exp(generator.uniform(0, spread, SHAPES)))[::-1]
-    for size in sizes * pixels_per_degree:
-        _add_shape(canvas, texture, generator, float(size))
+    sizes = np.sort(_SMALLEST_DEG * np.exp(generator.uniform(0, spread, _CELLS.prod())))[::-1]
+    cells = generator.permutation(np.indices(_CELLS).reshape(2, -1).T)
+    centres = (cells + generator.uniform(0, 1, cells.shape)) / _CELLS * (width, height)
+    for size, centre in zip(sizes * pixels_per_degree, centres):
+        _add_shape(canvas, texture, generator, float(size), centre)
     return np.clip(np.rint(canvas), 0, 255).astype(np.uint8)
 
 
@@ -64,12 +67,14 @@ def load(path: Path, width: int, height: int) -> Image:
 
 
 def _pink(generator: np.random.Generator, height: int, width: int, exponent: float) -> Field:
-    """Returns a field whose amplitude falls as 1/f^exponent: mean 0, deviation 1."""
-    spectrum = np.fft.rfft2(generator.standard_normal((height, width)))
-    down, across = np.fft.fftfreq(height)[:, None], np.fft.rfftfreq(width)[None]
+    """Returns a field whose amplitude falls as 1/f^exponent: mean near 0, deviation 1."""
+    # A little larger and cut: sizes with large prime factors take several times as long.
+    rows, columns = cv2.getOptimalDFTSize(height), cv2.getOptimalDFTSize(width)
+    spectrum = np.fft.rfft2(generator.standard_normal((rows, columns)))
+    down, across = np.fft.fftfreq(rows)[:, None], np.fft.rfftfreq(columns)[None]
     frequency = np.hypot(down, across)
     frequency[0, 0] = np.inf  # no mean
-    field = np.fft.irfft2(spectrum / frequency**exponent, s=(height, width))
+    field = np.fft.irfft2(spectrum / frequency**exponent, s=(rows, columns))[:height, :width]
     return np.asarray(field / field.std(), np.float32)
 
 
@@ -80,9 +85,10 @@ def _colour_noise(generator: np.random.Generator, height: int, width: int, contr
     return np.asarray(contrast * (brightness[..., None] + 0.45 * offsets), np.float32)
 
 
-def _add_shape(canvas: Field, texture: Field, generator: np.random.Generator, size: float) -> None:
+def _add_shape(
+    canvas: Field, texture: Field, generator: np.random.Generator, size: float, centre: NDArray[np.float64]
+) -> None:
     height, width, _ = canvas.shape
-    centre = generator.uniform((0, 0), (width, height))
     outline = _OUTLINES[generator.integers(len(_OUTLINES))](generator, size) + centre
     # Shapes are drawn with 1/16 pixel precision, or edges would sit on the pixel grid.
     mask = np.zeros((height, width), np.uint8)
