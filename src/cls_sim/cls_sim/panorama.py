@@ -14,7 +14,7 @@ from .noise import Image
 Field = NDArray[np.float32]
 
 # One shape in each of 8 x 5 cells, 40 in all (learning-probe, section 1): scattered freely, they left whole views bare.
-_CELLS = np.array([8, 5])
+_CELLS = (8, 5)
 # From small things to furniture, degrees across; log-uniform, since photographs look alike at every scale.
 _SMALLEST_DEG, _LARGEST_DEG = 5.0, 50.0
 # Of amplitude over frequency, for brightness and two colours: photographs have 1.0 to 1.2, and in them colour
@@ -37,9 +37,9 @@ def generate(generator: np.random.Generator, width: int, height: int, pixels_per
     canvas += np.linspace(22, -22, height, dtype=np.float32)[:, None, None]  # light from above
     texture = _colour_noise(generator, height, width, 16.0)
     spread = np.log(_LARGEST_DEG / _SMALLEST_DEG)
-    # The largest first: small things stand in front of large ones, as in a furnished room, and none is lost.
-    sizes = np.sort(_SMALLEST_DEG * np.exp(generator.uniform(0, spread, _CELLS.prod())))[::-1]
     cells = generator.permutation(np.indices(_CELLS).reshape(2, -1).T)
+    # The largest first: small things stand in front of large ones, as in a furnished room, and none is lost.
+    sizes = np.sort(_SMALLEST_DEG * np.exp(generator.uniform(0, spread, len(cells))))[::-1]
     centres = (cells + generator.uniform(0, 1, cells.shape)) / _CELLS * (width, height)
     for size, centre in zip(sizes * pixels_per_degree, centres):
         _add_shape(canvas, texture, generator, float(size), centre)

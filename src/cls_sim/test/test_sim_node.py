@@ -1,135 +1,22 @@
 """The simulator as a real process."""
 
-from collections.abc import Callable
-import signal
-import subprocess
-import sys
 import time
 
 from diagnostic_msgs.msg import DiagnosticArray
 import numpy as np
 import pytest
-import rclpy
 from rclpy.serialization import serialize_message
-from std_srvs.srv import Trigger
 
 from cls_common import comms
 from cls_common.images import from_jpeg
 from cls_common.nodes import qos
-from cls_common.nodes.conversions import from_image, from_robot_info, to_array, to_floats, to_nanoseconds
-from cls_interfaces.msg import AppliedAction, RobotAction, RobotState
+from cls_common.nodes.conversions import from_image, from_robot_info, to_array, to_nanoseconds
+from cls_interfaces.msg import AppliedAction, RobotState
 from cls_sim.nodes.messages import observation_topic
 from cls_sim.pace import Refusal, Status
 from cls_sim.robots import make, SimulatorSettings, Step
 
 pytestmark = pytest.mark.xdist_group('sim_node')
-
-DEADLINE = 20.0
-
-
-class Listener:
-    """Hears all that a simulator says and asks it to act, as a learner would: again until it is answered."""
-
-    def __init__(self, lock_step: bool) -> None:
-        self.context = rclpy.Context()
-        rclpy.init(context=self.context)
-        self.node = rclpy.create_node('listener', context=self.context)
-        self.executor = rclpy.executors.SingleThreadedExecutor(context=self.context)
-        self.executor.add_node(self.node)
-        self.order: list[tuple[str, object]] = []
-        topics = [
-            comms.CAMERA_INFO, comms.JOINT_STATES, comms.ROBOT_INFO, comms.ROBOT_STATE, comms.APPLIED_ACTION,
-            comms.DIAGNOSTICS, comms.CLOCK, observation_topic('state'),
-        ]  # fmt: skip
-        for topic in topics:
-            self._hear(topic)
-        self._hear(comms.IMAGE, comms.SENSOR_RELIABLE if lock_step else comms.SENSOR)
-        self.action = qos.publisher(self.node, comms.ROBOT_ACTION)
-        self.sequence = 0
-
-    def _hear(self, topic: comms.Topic, profile: comms.Profile | None = None) -> None:
-        qos.subscription(
-            self.node, topic, lambda m: self.order.append((topic.name, m)), profile=profile or topic.profile
-        )
-
-    def all(self, topic: comms.Topic) -> list:
-        return [message for name, message in self.order if name == topic.name]
-
-    def until(self, condition: Callable[[], object], what: str):
-        end = time.monotonic() + DEADLINE
-        while not (found := condition()):
-            assert time.monotonic() < end, f'{what} did not happen in {DEADLINE} s'
-            self.executor.spin_once(timeout_sec=0.05)
-        return found
-
-    def first(self, topic: comms.Topic):
-        return self.until(lambda: self.all(topic), f'a message on {topic.name}')[0]
-
-    def answer_to(self, sequence: int) -> AppliedAction | None:
-        found = [a for a in self.all(comms.APPLIED_ACTION) if a.sequence == sequence]
-        return found[-1] if found else None
-
-    def send(self, values, sequence: int) -> None:
-        self.action.publish(RobotAction(source='test', sequence=sequence, values=to_floats(values)))
-
-    def ask(self, *values: float) -> AppliedAction:
-        self.sequence += 1
-        asked = [0.0]
-
-        def answered() -> AppliedAction | None:
-            if time.monotonic() > asked[0] + 1.0:
-                asked[0] = time.monotonic()
-                self.send(values, self.sequence)
-            return self.answer_to(self.sequence)
-
-        return self.until(answered, f'an answer to {values}')
-
-    def call(self, service: comms.Service) -> Trigger.Response:
-        client = self.node.create_client(Trigger, service.name)
-        self.until(client.service_is_ready, service.name)
-        future = client.call_async(Trigger.Request())
-        self.until(future.done, f'an answer of {service.name}')
-        return future.result()
-
-    def images(self) -> dict[int, np.ndarray]:
-        return {to_nanoseconds(m.header.stamp): from_image(m) for m in self.all(comms.IMAGE)}
-
-    def close(self) -> None:
-        self.executor.shutdown()
-        self.node.destroy_node()
-        rclpy.try_shutdown(context=self.context)
-
-
-def start(**parameters) -> subprocess.Popen:
-    arguments = [part for name, value in parameters.items() for part in ('-p', f'{name}:={value}')]
-    command = [sys.executable, '-m', 'cls_sim.nodes.simulator', '--ros-args', *arguments]
-    return subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
-
-
-@pytest.fixture
-def simulate():
-    """Starts a simulator and a listener; at the end the simulator must leave in order, by either signal."""
-    opened: list = []
-    stop_by = signal.SIGINT
-
-    def begin(**parameters) -> Listener:
-        nonlocal stop_by
-        lock_step = parameters.get('lock_step') == 'true'
-        stop_by = signal.SIGTERM if lock_step else signal.SIGINT
-        listener = Listener(lock_step)
-        opened.extend([start(**parameters), listener])
-        listener.first(comms.ROBOT_INFO)
-        return listener
-
-    yield begin
-    process, listener = opened
-    process.send_signal(stop_by)
-    try:
-        assert process.wait(10) == 0, process.stderr.read()
-    finally:
-        process.kill()
-        process.stderr.close()
-        listener.close()
 
 
 def test_refusals_and_states_have_the_numbers_of_the_messages():
@@ -159,7 +46,7 @@ def test_in_real_time_the_robot_acts_and_shows_it(simulate):
     check_compressed(listener)
 
 
-def check_order_and_stamps(listener: Listener) -> None:
+def check_order_and_stamps(listener) -> None:
     stamps = [to_nanoseconds(m.header.stamp) for m in listener.all(comms.IMAGE)]
     assert stamps == sorted(set(stamps)) and abs(stamps[-1] - time.time_ns()) < 60e9
     image, calibration = listener.all(comms.IMAGE)[0], listener.first(comms.CAMERA_INFO)
@@ -173,7 +60,7 @@ def check_order_and_stamps(listener: Listener) -> None:
     assert [s.name for s in diagnostics.status] == ['simulator: camera', 'simulator: joints']
 
 
-def check_refusals(listener: Listener) -> None:
+def check_refusals(listener) -> None:
     assert listener.ask(float('nan'), 0.0).error_code == AppliedAction.NON_FINITE
     refused = listener.ask(1.0)
     assert refused.error_code == AppliedAction.WRONG_LENGTH and list(refused.applied) == [0.0, 0.0]
@@ -186,7 +73,7 @@ def check_refusals(listener: Listener) -> None:
     np.testing.assert_allclose(np.rad2deg(listener.ask(0.0, 0.0).joints_before), [12.0, -5.0])
 
 
-def check_compressed(listener: Listener) -> None:
+def check_compressed(listener) -> None:
     found = []
     listener.until(lambda: listener.all(comms.IMAGE), 'an image')
     qos.subscription(listener.node, comms.COMPRESSED, found.append)
@@ -248,7 +135,7 @@ def test_in_lock_step_the_node_says_exactly_what_step_returns(simulate, robot, s
     check_repetition(listener)
 
 
-def check_senses(listener: Listener, shown: list[Step]) -> None:
+def check_senses(listener, shown: list[Step]) -> None:
     last = shown[-1].stamp_ns
     listener.until(lambda: last in listener.images(), 'the last image')
     images = listener.images()
@@ -267,7 +154,7 @@ def check_senses(listener: Listener, shown: list[Step]) -> None:
     assert times() == sorted(times())
 
 
-def check_repetition(listener: Listener) -> None:
+def check_repetition(listener) -> None:
     """Nothing is asked for a while: the last image comes again, the same."""
     seen = listener.all(comms.IMAGE)
     again = listener.until(lambda: listener.all(comms.IMAGE)[len(seen) :], 'the last image again')[0]
@@ -284,14 +171,14 @@ def check_answer(answer: AppliedAction, step: Step) -> None:
     np.testing.assert_array_equal(answer.reward, np.float32(step.reward))
 
 
-def test_a_wrong_parameter_ends_the_process_with_one_clear_line():
+def test_a_wrong_parameter_ends_the_process_with_one_clear_line(start_process):
     wrong = [
         ({'robot': 'rover'}, 'sim, square, gym:ID'),
         ({'robot': 'gym:CartPol-v1'}, 'CartPole-v1'),
         ({'servo_sped': 3.0}, "unknown parameter 'servo_sped'"),
         ({'faults.black': 3.0}, '0.0 to 1.0'),
     ]
-    started = [(start(**parameters), words) for parameters, words in wrong]  # at once: starting takes longest
+    started = [(start_process(**parameters), words) for parameters, words in wrong]  # at once: starting takes longest
     for process, words in started:
         _, errors = process.communicate(timeout=60)
         lines = [line for line in errors.splitlines() if line.startswith('error:')]
