@@ -175,17 +175,18 @@ def clamp(angle):
     return max(-LIMIT_DEG, min(LIMIT_DEG, angle))
 
 
-def drain(servos, lines):
-    """Takes what came while a command was carried out: the newest `servos` line, and every `stop`."""
-    newest = ''
-    line = lines.next(0)
+def drain(lines):
+    """Returns which of the waiting lines count: a `stop` among them, and the newest if it is a `servos` line."""
+    counts = []
+    newest = line = lines.next(0)
     while line is not None:
-        newest = line
         if line == 'stop':
-            print(servos.answer(line))
+            counts = [line]
+        newest = line
         line = lines.next(0)
-    if newest.startswith('servos '):
-        print(servos.answer(newest))
+    if newest is not None and newest.startswith('servos '):
+        counts.append(newest)
+    return counts
 
 
 def main():
@@ -198,8 +199,12 @@ def main():
         while button.value():
             line = lines.next(IDLE_MS)
             if line is not None:
-                print(servos.answer(line))
-                drain(servos, lines)
+                reply = servos.answer(line)
+                # Before the reply goes out: a host that waits for it has nothing under way, and loses nothing.
+                newer = drain(lines)
+                print(reply)
+                for line in newer:
+                    print(servos.answer(line))
             servos.check_timeout()
     except (EOFError, KeyboardInterrupt):
         pass

@@ -28,6 +28,8 @@ R = TypeVar('R', bound=Reply)
 
 # Two decimals go out, and the board computes in 32 bits.
 _TOLERANCE_DEG = 0.011
+# A stop is said again after so many s: short enough that torque is off within 50 ms even when one is lost.
+_STOP_AGAIN = 0.02
 
 
 class PositionError(LinkError):
@@ -51,6 +53,7 @@ class Board:
         has_timeout: the firmware switches outputs off by itself; False: the original, which never does.
         was_booting: its banner came meanwhile; angles are then 0,0 and nobody has moved it yet.
         garbled: lines since opening that were no reply.
+        repeats: requests that had to be said again.
         latency: s from the last request to its reply.
 
     Raises:
@@ -66,10 +69,11 @@ class Board:
         self._reply_timeout = reply_timeout
         self._clock = clock
         self.garbled = 0
+        self.repeats = 0
         self.latency = 0.0
         try:
             self.was_booting = READY_BANNER in transport.listen(open_wait)
-            self.angles = self._handshake()
+            self.angles = self._ask_again(At, ASK_ANGLES).angles
             self.has_timeout = self._set_timeout(timeout)
         except UserError:
             transport.close()
@@ -83,7 +87,7 @@ class Board:
             LinkError: not acknowledged, or with other angles; what the servos did is unknown.
         """
         request = move_both(angles)
-        reply = self._ask(Moved, lambda: self._latch.send(lambda: self._transport.write(request)))
+        reply = self._ask(Moved, lambda: self._latch.send(lambda: self._transport.write(request)), self._reply_timeout)
         told = [angle for angle in reply.angles if angle is not None]
         if len(told) != 2 or max(abs(a - b) for a, b in zip(told, angles)) > _TOLERANCE_DEG:
             raise self._wrong(f'S1 and S2 at {angles}', f'{reply.angles}')
@@ -92,19 +96,21 @@ class Board:
 
     def check(self) -> None:
         """Asks for the angles: keeps the outputs on, and finds a board that has gone or has started anew."""
-        told = self._ask(At, lambda: self._transport.write(ASK_ANGLES)).angles
+        told = self._ask_again(At, ASK_ANGLES).angles
         if max(abs(a - b) for a, b in zip(told, self.angles)) > _TOLERANCE_DEG:
             raise self._wrong(f'angles {self.angles}', f'{told}; it has probably started anew')
 
-    def stop(self, tries: int = 3) -> None:
-        """Switches the outputs off and waits until the board says so; asked again since it may be done twice."""
-        for left in range(tries - 1, -1, -1):
+    def stop(self) -> None:
+        """Switches the outputs off and waits until the board says so; asked again and again until it does."""
+        deadline = self._clock() + 2 * self._reply_timeout
+        while True:
             try:
-                self._ask(Stopped, self.send_stop)
+                self._ask(Stopped, self.send_stop, _STOP_AGAIN)
                 return
             except LinkError:
-                if not left:
+                if self._clock() >= deadline:
                     raise
+                self.repeats += 1
 
     def send_stop(self) -> None:
         """Sends the stop without waiting for the reply: for an emergency, from any thread."""
@@ -114,27 +120,30 @@ class Board:
         """Gives the port back. Does not switch anything off."""
         self._transport.close()
 
-    def _handshake(self) -> Angles:
-        # The first request may meet half a line of somebody's before us, so it is asked twice.
-        try:
-            return self._ask(At, lambda: self._transport.write(ASK_ANGLES)).angles
-        except LinkError:
-            return self._ask(At, lambda: self._transport.write(ASK_ANGLES)).angles
-
     def _set_timeout(self, seconds: float) -> bool:
-        request = set_timeout(seconds)
         try:
-            reply = self._ask(TimeoutSet, lambda: self._transport.write(request))
+            reply = self._ask_again(TimeoutSet, set_timeout(seconds))
         except _RefusedError:
             return False
         return abs(reply.seconds - seconds) <= 0.01
 
-    def _ask(self, expected: type[R], send: Callable[[], None]) -> R:
+    def _ask_again(self, expected: type[R], request: bytes) -> R:
+        # For requests that may be done twice. The original firmware, once it has replied, drops what came meanwhile:
+        # a request that follows a reply closely may be lost there.
+        try:
+            return self._ask(expected, lambda: self._transport.write(request), self._reply_timeout)
+        except _RefusedError:
+            raise
+        except LinkError:
+            self.repeats += 1
+            return self._ask(expected, lambda: self._transport.write(request), self._reply_timeout)
+
+    def _ask(self, expected: type[R], send: Callable[[], None], wait: float) -> R:
         self._transport.clear()
         start = self._clock()
         send()
         noise = ''
-        while (line := self._transport.read_line(start + self._reply_timeout)) is not None:
+        while (line := self._transport.read_line(start + wait)) is not None:
             reply = parse(line)
             if isinstance(reply, expected):
                 self.latency = self._clock() - start
@@ -146,7 +155,7 @@ class Board:
                 noise = line
         raise LinkError(
             f'servo board on {self._transport.port} does not answer',
-            expected=f'{expected.__name__} within {self._reply_timeout} s',
+            expected=f'{expected.__name__} within {wait} s',
             found=repr(noise) if noise else 'silence',
             do='Check cable and power, that firmware/servo2040/main.py runs on it (press reset), and the port.',
         )

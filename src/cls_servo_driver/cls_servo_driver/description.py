@@ -63,6 +63,7 @@ def _bus(now: Snapshot) -> Health:
         'refused': str(now.refused),
         'lost links': str(now.losses),
         'garbled lines': str(now.garbled),
+        'repeated requests': str(now.repeats),
         'firmware timeout': {True: 'yes', False: 'no', None: 'unknown'}[now.has_timeout],
     }
     level, message = Level.OK, 'the board answers'

@@ -22,8 +22,8 @@ class Snapshot:
         has_timeout: of the firmware; None where no board is linked.
         idle: s since the last move.
         latency: s from the last request to its reply.
-        moves, refused, losses, garbled: counts since start: actions carried out and refused, lost links, lines
-            that were no reply.
+        moves, refused, losses, garbled, repeats: counts since start: actions carried out and refused, lost links,
+            lines that were no reply, requests said again.
     """
 
     state: State
@@ -37,6 +37,7 @@ class Snapshot:
     refused: int
     losses: int
     garbled: int
+    repeats: int
 
 
 class Driver:
@@ -66,7 +67,7 @@ class Driver:
         self._stamp = stamp
         self._clock = clock
         self._moved_at = self._asked_at = clock()
-        self._moves = self._refused = self._losses = self._garbled = 0
+        self._moves = self._refused = self._losses = self._garbled = self._repeats = 0
 
     def connect(self) -> None:
         """Opens the board and learns its angles: only then may anything move (H5). Raises UserError."""
@@ -155,6 +156,7 @@ class Driver:
             return
         self._losses += 1
         self._garbled += board.garbled
+        self._repeats += board.repeats
         try:
             # A board that hears but can't be understood must not go on holding.
             board.send_stop()
@@ -166,8 +168,16 @@ class Driver:
         """Returns how things stand; from any thread."""
         board, guard = self.board, self.guard
         return Snapshot(
-            state=guard.state, reason=guard.reason, angles=board.angles if board else None, torque=guard.torque,
-            has_timeout=board.has_timeout if board else None, idle=self._clock() - self._moved_at,
-            latency=board.latency if board else 0.0, moves=self._moves, refused=self._refused,
-            losses=self._losses, garbled=self._garbled + (board.garbled if board else 0),
-        )  # fmt: skip
+            state=guard.state,
+            reason=guard.reason,
+            angles=board.angles if board else None,
+            torque=guard.torque,
+            has_timeout=board.has_timeout if board else None,
+            idle=self._clock() - self._moved_at,
+            latency=board.latency if board else 0.0,
+            moves=self._moves,
+            refused=self._refused,
+            losses=self._losses,
+            garbled=self._garbled + (board.garbled if board else 0),
+            repeats=self._repeats + (board.repeats if board else 0),
+        )

@@ -1,4 +1,4 @@
-"""Runs the servo board's own program under CPython, as a process: `python -m cls_servo_driver.fake_firmware`.
+"""Runs the servo board's own program under CPython, as a process of its own; imports the standard library alone.
 
 Only the board's modules `servo` and `machine` are stood in for. Each change of an output is written to the journal
 as one JSON line: {"t": s of the monotonic clock, "outputs": [pan, tilt]}, degrees, null where an output is off.

@@ -10,6 +10,8 @@ import re
 Angles = tuple[float, float]
 
 READY_BANNER = 'Stable Servo Control Ready'
+# Of the three lines that our firmware says when it starts.
+LAST_BANNER = 'Outputs off until the first move'
 ASK_ANGLES = b'angles\n'
 STOP = b'stop\n'
 

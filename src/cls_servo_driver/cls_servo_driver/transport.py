@@ -9,8 +9,9 @@ import serial
 
 from cls_common.errors import UserError
 
-# Row 000-098. A read returns as soon as something is there; this only bounds how late a deadline is seen.
-_READ_TIMEOUT = 0.1
+# A read returns as soon as something is there; this only bounds how late a deadline is seen. The reference's 0.1 s
+# (row 000-098) would be too long for saying an emergency stop again in time.
+_READ_TIMEOUT = 0.01
 # A command is a few bytes: a port that can't take them at once has lost its board. Short, for emergency stops.
 _WRITE_TIMEOUT = 0.03
 # A board speaks in short lines; noise without line ends must not pile up.
@@ -68,11 +69,10 @@ class SerialTransport:
         return lines
 
     def clear(self) -> None:
-        """Forgets what waits in both directions: old replies must not answer new requests."""
+        """Forgets what was received: old replies must not answer new requests. What was sent stays sent."""
         self._pending = b''
         try:
             self._serial.reset_input_buffer()
-            self._serial.reset_output_buffer()
         except _GONE as error:
             raise self._lost(error) from error
 

@@ -1,0 +1,196 @@
+"""The board's own program, spoken to in bytes over a pseudo-terminal (rows 000-099 to 000-101)."""
+
+import time
+
+import pytest
+import serial
+
+from cls_servo_driver.fake_servo_board import FakeServoBoard
+
+
+class Terminal:
+    """A host that only knows lines."""
+
+    def __init__(self, port):
+        self.serial = serial.Serial(port, 115200, timeout=2.0, exclusive=True)
+
+    def ask(self, line):
+        self.serial.write(line.encode('latin-1') + b'\n')
+        return self.read()
+
+    def read(self):
+        line = self.serial.readline()
+        assert line.endswith(b'\n'), 'no whole line within 2 s'
+        return line.decode('ascii').strip()
+
+
+@pytest.fixture
+def board():
+    with FakeServoBoard() as fake:
+        yield fake
+
+
+@pytest.fixture
+def host(board):
+    terminal = Terminal(board.port)
+    yield terminal
+    terminal.serial.close()
+
+
+def test_the_banner_has_three_lines_and_nothing_is_on(board, host):
+    board.reset()
+    banner = [host.read() for _ in range(3)]
+    assert banner[0] == 'Stable Servo Control Ready'
+    assert host.ask('angles') == '0.0,0.0'
+    assert board.outputs.are_off
+
+
+def test_a_reset_forgets_angles_and_leaves_nothing_on(board, host):
+    host.ask('servos 5 6')
+    board.reset()
+    assert board.outputs.are_off
+    host.serial.reset_input_buffer()
+    assert host.ask('angles') == '0.0,0.0'
+
+
+@pytest.mark.parametrize(
+    ('line', 'reply', 'pan', 'tilt'),
+    [
+        ('servo1 12.5', 'S1:12.5', 12.5, None),
+        ('servo2 -7', 'S2:-7.0', None, -7.0),
+        ('both 3', 'Both:3.0', 3.0, 3.0),
+        ('servos 5.00 -2.50', 'S1:5.0 S2:-2.5', 5.0, -2.5),
+        ('servos 500 -91', 'S1:90.0 S2:-90.0', 90.0, -90.0),
+        ('  servos   1   2  \r', 'S1:1.0 S2:2.0', 1.0, 2.0),
+    ],
+)
+def test_moves_are_clamped_answered_and_done(board, host, line, reply, pan, tilt):
+    assert host.ask(line) == reply
+    board.wait_for_outputs(pan, tilt)
+    assert host.ask('angles') == f'{pan or 0.0},{tilt or 0.0}'
+
+
+@pytest.mark.parametrize(
+    ('line', 'reply'),
+    [
+        ('servos nan 0', 'Input error: not a finite number'),
+        ('servos 0 inf', 'Input error: not a finite number'),
+        ('servos -inf 0', 'Input error: not a finite number'),
+        ('both nan', 'Input error: not a finite number'),
+        ('servos 1', 'Input error: 2 numbers expected, 1 found'),
+        ('servos 1 2 3', 'Input error: 2 numbers expected, 3 found'),
+        ('timeout 0', 'Input error: timeout must be 0.1 to 60.0 seconds'),
+        ('timeout nan', 'Input error: not a finite number'),
+        ('hello', 'Unknown command'),
+        ('SERVOS 1 2', 'Unknown command'),
+        ('\xff\xfe\x00', 'Unknown command'),
+        ('servos ' + '1' * 500, 'Unknown command'),
+    ],
+)
+def test_nonsense_is_answered_and_moves_nothing(board, host, line, reply):
+    before = len(board.journal)
+    assert host.ask(line) == reply
+    assert host.ask('angles') == '0.0,0.0'
+    assert len(board.journal) == before
+
+
+def test_words_are_no_numbers(host):
+    assert host.ask('servos one two').startswith('Input error: ')
+
+
+def test_stop_switches_both_outputs_off_and_keeps_the_angles(board, host):
+    host.ask('servos 5 6')
+    assert host.ask('stop') == 'Stopped'
+    assert board.outputs.are_off
+    assert host.ask('angles') == '5.0,6.0'
+    host.ask('servo1 7')
+    board.wait_for_outputs(7.0, None)
+
+
+def test_servos_that_refuse_answer_error_and_angles_stay_true(board, host):
+    host.ask('servos 5 6')
+    board.break_servos()
+    assert host.ask('servos 10 10') == 'Error'
+    assert host.ask('angles') == '5.0,6.0'
+
+
+def test_of_queued_commands_only_the_newest_move_is_done(board, host):
+    lines = ['angles'] + [f'servos {i} {-i}' for i in range(1, 9)]
+    host.serial.write('\n'.join(lines).encode() + b'\n')
+    assert host.read() == '0.0,0.0'
+    assert host.read() == 'S1:8.0 S2:-8.0'
+    assert [(o.pan, o.tilt) for o in board.journal if not o.are_off] == [(8.0, -8.0)]
+
+
+def test_a_queue_that_ends_in_no_move_moves_nothing(board, host):
+    host.serial.write(b'angles\nservos 5 5\nhello\n')
+    assert host.read() == '0.0,0.0'
+    assert host.ask('angles') == '0.0,0.0'
+    assert all(outputs.are_off for outputs in board.journal)
+
+
+def test_a_queued_stop_is_never_lost(board, host):
+    host.serial.write(b'servos 5 5\nstop\nangles\n')
+    assert host.read() == 'S1:5.0 S2:5.0'
+    assert host.read() == 'Stopped'
+    board.wait_for_outputs(None, None)
+
+
+def test_silence_switches_off_after_the_timeout_until_the_next_move(board, host):
+    assert host.ask('timeout 0.3') == 'Timeout:0.3'
+    host.ask('servos 5 6')
+    start = time.monotonic()
+    off = board.wait_for_outputs(None, None, timeout=2.0)
+    assert 0.25 < off.time - start < 0.6
+    assert host.ask('angles') == '5.0,6.0'
+    assert board.outputs.are_off
+    host.ask('servos 6 6')
+    assert not board.outputs.are_off
+
+
+def test_valid_lines_keep_the_outputs_on_and_noise_does_not(board, host):
+    host.ask('timeout 0.4')
+    host.ask('servos 5 6')
+    for _ in range(10):
+        host.ask('angles')
+        host.serial.timeout = 0.1
+        host.serial.read()
+    assert not board.outputs.are_off
+    host.serial.timeout = 2.0
+    last_valid = time.monotonic()
+    while not board.outputs.are_off and time.monotonic() - last_valid < 2.0:
+        assert host.ask('hello') == 'Unknown command'
+    assert board.outputs.time - last_valid < 0.7
+
+
+def test_half_a_line_does_not_hold_up_the_timeout(board, host):
+    host.ask('timeout 0.2')
+    host.ask('servos 5 6')
+    host.serial.write(b'servos 80 8')
+    board.wait_for_outputs(None, None, timeout=2.0)
+    host.serial.write(b'0\n')
+    assert host.read() == 'S1:80.0 S2:80.0'
+
+
+def test_the_button_ends_the_program_with_outputs_off(board, host):
+    host.ask('servos 5 6')
+    board.press_button()
+    board.wait_for_outputs(None, None)
+    host.serial.timeout = 0.3
+    host.serial.write(b'angles\n')
+    assert host.serial.readline() == b''
+
+
+def test_the_original_firmware_knows_no_timeout():
+    with FakeServoBoard(original=True) as fake:
+        terminal = Terminal(fake.port)
+        terminal.serial.timeout = 0.2
+        terminal.serial.write(b'servos 5 6\n')
+        assert terminal.read() == 'S1:5.0 S2:6.0'
+        terminal.serial.write(b'angles\n')
+        assert terminal.serial.readline() == b'', 'what follows a reply closely is dropped there'
+        assert terminal.ask('timeout 1.00') == 'Unknown command'
+        terminal.serial.timeout = 1.1
+        assert terminal.serial.read() == b''
+        assert (fake.outputs.pan, fake.outputs.tilt) == (5.0, 6.0)
+        terminal.serial.close()

@@ -1,0 +1,240 @@
+"""The node as a process of its own, over ROS and a pseudo-terminal, and its end in every manner."""
+
+import math
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+import rclpy
+from rclpy.executors import SingleThreadedExecutor
+from std_srvs.srv import Trigger
+
+from cls_common import comms
+from cls_common.nodes import qos
+from cls_common.nodes.conversions import from_robot_info, to_time
+from cls_interfaces.msg import AppliedAction, RobotAction, RobotState
+from cls_servo_driver.fake_servo_board import FakeServoBoard
+
+DEADLINE = 20.0
+FAST = {
+    'open_wait': 0.05, 'reply_timeout': 0.3, 'firmware_timeout': 0.6, 'keepalive': 0.1, 'reconnect.first': 0.1,
+    'reconnect.longest': 0.2,
+}  # fmt: skip
+
+
+class Watcher:
+    """A ROS node that hears all that a driver says."""
+
+    def __init__(self):
+        self.context = rclpy.Context()
+        self.context.init()
+        self.node = rclpy.create_node('watcher', context=self.context)
+        self.executor = SingleThreadedExecutor(context=self.context)
+        self.executor.add_node(self.node)
+        self.heard = {}
+        for topic in (
+            comms.ROBOT_INFO, comms.ROBOT_STATE, comms.APPLIED_ACTION, comms.JOINT_STATES, comms.DIAGNOSTICS,
+        ):  # fmt: skip
+            self.heard[topic.name] = []
+            qos.subscription(self.node, topic, self.heard[topic.name].append)
+        self.actions = qos.publisher(self.node, comms.ROBOT_ACTION)
+        self.sequence = 0
+
+    def wait_for(self, predicate, what='it'):
+        deadline = time.monotonic() + DEADLINE
+        while not (result := predicate()):
+            assert time.monotonic() < deadline, f'{what} did not come'
+            self.executor.spin_once(timeout_sec=0.05)
+        return result
+
+    def wait_for_state(self, state):
+        states = self.heard['robot/state']
+        return self.wait_for(lambda: states and states[-1].state == state and states[-1], f'state {state}')
+
+    def send(self, values, *, sequence=None, age=0.0):
+        self.wait_for(lambda: self.actions.get_subscription_count() == 1, 'the driver')
+        self.sequence += 1
+        message = RobotAction(source='test', sequence=sequence or self.sequence, values=values)
+        message.header.stamp = to_time(self.node.get_clock().now().nanoseconds - int(age * 1e9))
+        self.actions.publish(message)
+        return message
+
+    def ask(self, values, **kwargs):
+        """Sends an action and returns its answer."""
+        answers = self.heard['robot/applied_action']
+        known = len(answers)
+        self.send(values, **kwargs)
+        return self.wait_for(lambda: answers[known:], 'the answer')[0]
+
+    def call(self, service):
+        client = self.node.create_client(Trigger, service.name)
+        self.wait_for(client.service_is_ready, service.name)
+        future = client.call_async(Trigger.Request())
+        self.wait_for(future.done, service.name)
+        return future.result()
+
+    def close(self):
+        self.executor.shutdown()
+        self.node.destroy_node()
+        self.context.try_shutdown()
+
+
+@pytest.fixture
+def board():
+    with FakeServoBoard() as fake:
+        yield fake
+
+
+@pytest.fixture
+def watcher():
+    watcher = Watcher()
+    yield watcher
+    watcher.close()
+
+
+def start(port, **parameters):
+    command = [sys.executable, '-m', 'cls_servo_driver.nodes.servo_driver', '--ros-args']
+    for name, value in ({'port': port} | FAST | parameters).items():
+        command += ['-p', f'{name}:={value}']
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+
+@pytest.fixture
+def run_driver():
+    processes = []
+
+    def run(port, **parameters):
+        processes.append(start(port, **parameters))
+        return processes[-1]
+
+    yield run
+    for process in processes:
+        process.kill()
+        process.communicate()
+
+
+def test_the_contract_of_a_robot(board, watcher, run_driver):
+    run_driver(board.port)
+    assert watcher.wait_for_state(RobotState.READY).error_code == RobotState.NONE
+    (message,) = watcher.wait_for(lambda: watcher.heard['robot/info'])
+    info = from_robot_info(message)
+    assert (info.name, info.modalities, info.joint_names) == ('pan_tilt', ('camera',), ('pan', 'tilt'))
+    assert info.to_units([1.0, -0.5]).tolist() == [10.0, -5.0]
+
+    answer = watcher.ask([5.0, -25.0])
+    assert (answer.source, answer.sequence, answer.error_code) == ('test', 1, AppliedAction.NONE)
+    assert (list(answer.commanded), list(answer.applied)) == ([5.0, -25.0], [5.0, -10.0])
+    assert list(answer.joints_before) == [0.0, 0.0]
+    assert list(answer.joints_after) == pytest.approx([math.radians(5), math.radians(-10)])
+    span = (answer.end.sec - answer.start.sec) + (answer.end.nanosec - answer.start.nanosec) * 1e-9
+    assert 0 <= span < 1.0
+    assert math.isnan(answer.reward)
+    assert not (answer.terminal or answer.truncated)
+    board.wait_for_outputs(5.0, -10.0)
+    joints = watcher.heard['joint_states']
+    watcher.wait_for(lambda: joints and joints[-1].position[1] == pytest.approx(math.radians(-10)), 'joint state')
+    assert list(joints[-1].name) == ['pan', 'tilt']
+
+    moves = len(board.journal)
+    again = watcher.ask([5.0, -25.0], sequence=1)
+    assert (again.start, list(again.joints_after)) == (answer.start, list(answer.joints_after))
+    assert len(board.journal) == moves, 'a repeated action is answered again, not done again'
+
+    for values, age, code in (
+        ([math.nan, 0.0], 0.0, AppliedAction.NON_FINITE),
+        ([1.0], 0.0, AppliedAction.WRONG_LENGTH),
+        ([1.0, 1.0], 3.0, AppliedAction.TOO_OLD),
+    ):
+        refused = watcher.ask(values, age=age)
+        assert (refused.error_code, list(refused.applied)) == (code, [0.0, 0.0])
+        assert refused.error_msg
+    assert len(board.journal) == moves
+
+    diagnostics = watcher.wait_for(lambda: watcher.heard['/diagnostics'], 'diagnostics')[-1]
+    assert [line.name for line in diagnostics.status] == [
+        'servo_driver: bus', 'servo_driver: servo pan', 'servo_driver: servo tilt',
+    ]  # fmt: skip
+    assert {line.level for line in diagnostics.status} == {b'\x00'}
+
+
+def test_emergency_stop_and_rearm(board, watcher, run_driver):
+    run_driver(board.port)
+    watcher.ask([5.0, 5.0])
+    stopped = watcher.call(comms.EMERGENCY_STOP)
+    assert stopped.success
+    assert board.outputs.are_off
+    assert watcher.wait_for_state(RobotState.STOPPED).error_code == RobotState.EMERGENCY_STOP
+    assert watcher.ask([1.0, 1.0]).error_code == AppliedAction.NOT_READY
+    assert board.outputs.are_off
+    assert watcher.call(comms.REARM).success
+    watcher.wait_for_state(RobotState.READY)
+    assert board.outputs.are_off, 'rearm alone moves nothing'
+    assert list(watcher.ask([1.0, 1.0]).applied) == [1.0, 1.0]
+
+
+def test_a_lost_board_is_told_and_found_again(board, watcher, run_driver):
+    run_driver(board.port)
+    watcher.ask([5.0, 5.0])
+    board.unplug()
+    fault = watcher.wait_for_state(RobotState.FAULT)
+    assert (fault.error_code, 'Check cable' in fault.error_msg) == (RobotState.LINK_LOST, True)
+    assert watcher.ask([1.0, 1.0]).error_code == AppliedAction.NOT_READY
+    reports = watcher.heard['/diagnostics']
+    watcher.wait_for(lambda: reports and reports[-1].status[0].level == b'\x02', 'an error')
+    board.plug()
+    watcher.wait_for_state(RobotState.READY)
+    assert list(watcher.ask([1.0, 1.0]).joints_after) == pytest.approx([math.radians(1)] * 2)
+
+
+@pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
+def test_torque_is_off_after_an_orderly_end(board, watcher, run_driver, number):
+    # The board's own timeout is far away: it is the driver that switches off.
+    process = run_driver(board.port, firmware_timeout=60.0)
+    watcher.ask([5.0, 5.0])
+    process.send_signal(number)
+    board.wait_for_outputs(None, None, timeout=5.0)
+    output, _ = process.communicate(timeout=DEADLINE)
+    assert process.returncode == 0, output
+    assert watcher.wait_for_state(RobotState.FAULT).error_msg
+
+
+@pytest.mark.parametrize('number', [signal.SIGKILL, signal.SIGSTOP])
+def test_the_board_switches_off_when_the_driver_dies_or_hangs(board, watcher, run_driver, number):
+    process = run_driver(board.port)
+    watcher.ask([5.0, 5.0])
+    ended = time.monotonic()
+    os.kill(process.pid, number)
+    off = board.wait_for_outputs(None, None, timeout=5.0)
+    assert off.time - ended < FAST['firmware_timeout'] + 0.3
+    assert 'stop' not in board.heard
+
+
+@pytest.mark.parametrize(
+    ('parameters', 'told'),
+    [
+        ({'port': '/dev/ttyNONE7'}, 'is not there'),
+        ({'keepalive': 9.0}, 'keepalive'),
+        ({'limits.pan': 9.0}, 'limits.pan'),
+        ({'limits.tilt_deg': 120.0}, 'limits.tilt_deg'),
+    ],
+)
+def test_what_a_person_got_wrong_is_one_line_and_exit_status_2(run_driver, parameters, told):
+    process = run_driver(parameters.pop('port', '/dev/null'), **parameters)
+    output, _ = process.communicate(timeout=DEADLINE)
+    assert process.returncode == 2, output
+    errors = [line for line in output.splitlines() if line.startswith('error: ')]
+    assert len(errors) == 1
+    assert told in errors[0]
+
+
+def test_a_busy_port_is_said(board, watcher, run_driver):
+    run_driver(board.port)
+    watcher.wait_for_state(RobotState.READY)
+    second = start(board.port)
+    output, _ = second.communicate(timeout=DEADLINE)
+    assert second.returncode == 2
+    assert 'in use by another program' in output
+    assert list(watcher.ask([1.0, 1.0]).applied) == [1.0, 1.0], 'the first is not disturbed'
