@@ -15,9 +15,7 @@ class NetworkSettings(Settings):
     fast_hidden: int = setting(256, 'Units of the hidden layer of Fast (row 000-015).', low=1)
     slow_hidden: int = setting(1024, 'Units of each of the two hidden layers of Slow (row 000-016).', low=1)
     residual: bool = setting(True, 'Networks predict the change of z, starting at no change.')
-    gradient_norm: float = setting(
-        1.0, 'Gradients are clipped to this norm; 0: never (row 000-049).', low=0.0
-    )
+    gradient_norm: float = setting(1.0, 'Gradients are clipped to this norm; 0: never (row 000-049).', low=0.0)
     action_scaling: str = setting(
         'unit', 'Actions enter the networks in [-1, 1], or raw in robot units.', choices=('unit', 'raw')
     )
@@ -49,9 +47,7 @@ class FastSettings(Settings):
 class SlowSettings(Settings):
     wake_learning_rate: float = setting(1e-4, 'Adam, awake (row 000-018).', low=0.0)
     wake_distill_weight: float = setting(0.1, 'Weight of the error against Fast (row 000-025).', low=0.0)
-    wake_raw_weight: float = setting(
-        1.0, 'Weight of the error against the real embedding (row 000-026).', low=0.0
-    )
+    wake_raw_weight: float = setting(1.0, 'Weight of the error against the real embedding (row 000-026).', low=0.0)
     wake_interval: int = setting(1, 'Wake steps from one update to the next (row 000-027).', low=1)
     average: float = setting(
         0.99,
@@ -74,9 +70,7 @@ class MemorySettings(Settings):
 
 @dataclass(frozen=True, kw_only=True)
 class SleepSettings(Settings):
-    wake_steps_per_cycle: int = setting(
-        500, 'Wake steps after which sleep starts by itself (row 000-028).', low=1
-    )
+    wake_steps_per_cycle: int = setting(500, 'Wake steps after which sleep starts by itself (row 000-028).', low=1)
     phases: str = setting('sws rem tether', 'Phases in order, by the names of their files in consolidation/.')
     learning_rate: float = setting(3e-4, 'Adam of Slow, asleep (row 000-019).', low=0.0)
     batch_size: int = setting(32, 'Samples of each step, without replacement (row 000-045).', low=1)
@@ -91,9 +85,7 @@ class SleepSettings(Settings):
     rem_steps: int = setting(200, 'Optimiser steps of REM (row 000-037).', low=1)
     rem_k: int = setting(3, 'Steps of each dream (row 000-038).', low=1)
     rem_gamma: float = setting(0.5, 'Weight of the dream loss (row 000-039).', low=0.0)
-    rem_reduction: str = setting(
-        'mean', 'Over the K steps of a dream (row 000-040).', choices=('mean', 'sum')
-    )
+    rem_reduction: str = setting('mean', 'Over the K steps of a dream (row 000-040).', choices=('mean', 'sum'))
     rem_anchor: float = setting(1.0, 'Weight of the one-step error on real transitions in REM.', low=0.0)
     tether_steps: int = setting(10, 'Optimiser steps in which Fast follows Slow (row 000-043).', low=1)
     tether_learning_rate: float = setting(1e-3, 'Adam of Fast in Tether (row 000-044).', low=0.0)
@@ -109,12 +101,8 @@ class PolicySettings(Settings):
     interval: int = setting(4, 'Wake steps from one update of the actor to the next (row 000-063).', low=1)
     batch_size: int = setting(16, 'Samples of each update of the actor (row 000-063).', low=1)
     warmup: int = setting(50, 'First steps, in which the actor acts at random (row 000-061).', low=0)
-    noise: float = setting(
-        0.3, 'Standard deviation of exploration, share of the action scale (row 000-062).', low=0.0
-    )
-    clip_penalty: float = setting(
-        0.1, "Weight of the actor's distance to the applied action (row 000-064).", low=0.0
-    )
+    noise: float = setting(0.3, 'Standard deviation of exploration, share of the action scale (row 000-062).', low=0.0)
+    clip_penalty: float = setting(0.1, "Weight of the actor's distance to the applied action (row 000-064).", low=0.0)
     candidates: int = setting(32, 'Actions that visit_count compares.', low=1)
     horizon: int = setting(4, 'Imagined steps for which visit_count holds each of them.', low=1)
     cell_deg: float = setting(10.0, 'Width of a cell of joint angles.', unit='deg', low=0.1)
@@ -124,12 +112,8 @@ class PolicySettings(Settings):
 class LearningSettings(Settings):
     """The whole recipe of a model: frozen in its config.json when the model is created."""
 
-    act_before_learning: bool = setting(
-        True, 'The next action goes out before the last step is learned from.'
-    )
-    save_interval: int = setting(
-        1, 'Sleeps from one save to the next; 0: only when asked (row 000-048).', low=0
-    )
+    act_before_learning: bool = setting(True, 'The next action goes out before the last step is learned from.')
+    save_interval: int = setting(1, 'Sleeps from one save to the next; 0: only when asked (row 000-048).', low=0)
     network: NetworkSettings = group(NetworkSettings)
     normalizer: NormalizerSettings = group(NormalizerSettings)
     fast: FastSettings = group(FastSettings)

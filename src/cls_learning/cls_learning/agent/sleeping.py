@@ -58,8 +58,7 @@ class SleepingHalf:
         self.sequence = experience.sequence
         t = experience.transition
         z, action, z_next, prediction = (
-            torch.from_numpy(part)[None]
-            for part in (t.z, t.action_applied, t.z_next, experience.prediction_after)
+            torch.from_numpy(part)[None] for part in (t.z, t.action_applied, t.z_next, experience.prediction_after)
         )
         metrics = {'slow_error': float(squared_error(self.slow.predict(z, action), z_next))}
         self._follow_normalizer(experience)
@@ -87,10 +86,7 @@ class SleepingHalf:
             'counters.gaps': torch.tensor(self.gaps),
         }
         return (
-            counters
-            | self.normalizer.state()
-            | self.slow.state()
-            | optimizer_state('tether.optimizer', self._tether)
+            counters | self.normalizer.state() | self.slow.state() | optimizer_state('tether.optimizer', self._tether)
         )
 
     def load(self, state: dict[str, Tensor]) -> None:

@@ -10,8 +10,8 @@ from typing import Any
 
 import torch
 
-from cls_common.resources import config_dir
 from cls_common.errors import UserError
+from cls_common.resources import config_dir
 from cls_perception import encoders
 from cls_perception.settings import EncoderSettings
 from cls_sim.robots import make as make_robot
@@ -217,7 +217,7 @@ def _encoder(options: TrainOptions, folder: ModelFolder, seed: int, robot: Simul
     settings = EncoderSettings(name=name, seed=seed, threads=threads)
     if not encoders.find(name).vectors:
         return encoders.make(settings)
-    vectors = {m: v for m, v in robot.reset().observations.items()}
+    vectors = robot.reset().observations
     if not vectors:
         raise UserError(f'encoder {name!r}', expected='a robot with a vector observation', found=options.robot)
     modality, vector = next(iter(vectors.items()))

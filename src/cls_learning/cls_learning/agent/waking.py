@@ -75,8 +75,7 @@ class WakingHalf:
         """
         self._check(transition)
         z, action, z_next = (
-            torch.from_numpy(part)[None]
-            for part in (transition.z, transition.action_applied, transition.z_next)
+            torch.from_numpy(part)[None] for part in (transition.z, transition.action_applied, transition.z_next)
         )
         error_before = float(squared_error(self.fast.predict(z, action), z_next))
         copy_error = float(squared_error(z, z_next))
@@ -128,9 +127,7 @@ class WakingHalf:
     def state(self) -> dict[str, Tensor]:
         """Returns the whole half by name."""
         counters = {f'counters.{name}': torch.tensor(int(getattr(self, name))) for name in _COUNTERS}
-        return (
-            counters | self.normalizer.state() | self.fast.state() | self.policy.state() | self.memory.state()
-        )
+        return counters | self.normalizer.state() | self.fast.state() | self.policy.state() | self.memory.state()
 
     def load(self, state: dict[str, Tensor]) -> None:
         """Takes the whole half back.

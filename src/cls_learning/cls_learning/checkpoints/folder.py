@@ -36,9 +36,7 @@ class ModelFolder:
         try:
             self.path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise UserError(
-                f'model folder {self.path}', expected='a folder to write in', found=str(error)
-            ) from error
+            raise UserError(f'model folder {self.path}', expected='a folder to write in', found=str(error)) from error
         self._lock = FileLock(self.path / 'lock')
         try:
             self._lock.acquire(timeout=0)
@@ -47,9 +45,7 @@ class ModelFolder:
                 f'model {name!r}', expected='nobody else using it', found=f'it is in use by {self._owner()}',
                 do='Stop that process or choose another model name.',
             ) from error  # fmt: skip
-        write_whole(
-            self.path / 'owner.json', json.dumps({'pid': os.getpid(), 'host': os.uname().nodename}).encode()
-        )
+        write_whole(self.path / 'owner.json', json.dumps({'pid': os.getpid(), 'host': os.uname().nodename}).encode())
         try:
             self.config = self._read_config()
         except UserError:

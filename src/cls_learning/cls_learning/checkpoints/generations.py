@@ -60,9 +60,7 @@ def read_manifest(folder: Path, number: int) -> Manifest:
         raise UserError(f'{path}', expected='a whole manifest', found=repr(error)) from error
 
 
-def write(
-    folder: Path, parts: dict[str, bytes], *, run_id: str, sequence: int, cycles: int, created_at: str
-) -> int:
+def write(folder: Path, parts: dict[str, bytes], *, run_id: str, sequence: int, cycles: int, created_at: str) -> int:
     """Writes the next generation and removes those no longer kept; returns its number."""
     folder.mkdir(parents=True, exist_ok=True)
     number = (numbers(folder) or [0])[-1] + 1

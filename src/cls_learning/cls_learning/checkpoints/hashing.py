@@ -18,11 +18,7 @@ def weights_sha256(waking_half: bytes, sleeping_half: bytes) -> str:
     for name in sorted(tensors):
         own = name.split('/', 1)[1]
         # Slow's copy of the normaliser follows the waking half's; only the original counts.
-        if (
-            not own.startswith(_HASHED)
-            or own.startswith(_LEFT_OUT)
-            or name.startswith('sleeping/normalizer.')
-        ):
+        if not own.startswith(_HASHED) or own.startswith(_LEFT_OUT) or name.startswith('sleeping/normalizer.'):
             continue
         value = tensors[name]
         digest.update(f'{own} {value.dtype} {value.shape}\n'.encode())

@@ -50,9 +50,7 @@ class JournalWriter:
     def night(self, steps: dict[str, int]) -> None:
         """Appends that a night was kept, with the steps that its goal asked for, by phase."""
         names = sorted(steps)
-        self._append(
-            {f'night.{name}': np.array([steps[name]], np.int64) for name in names} | {'night': np.zeros(1)}
-        )
+        self._append({f'night.{name}': np.array([steps[name]], np.int64) for name in names} | {'night': np.zeros(1)})
 
     def _append(self, arrays: dict[str, np.ndarray]) -> None:
         payload = save(arrays)
@@ -83,9 +81,7 @@ def read(path: Path) -> Iterator[Experience | dict[str, int]]:
 
 
 def _experience(arrays: dict[str, np.ndarray]) -> Experience:
-    sequence, episode, version, boundary, stamp_z, stamp_next, terminal, truncated = (
-        int(v) for v in arrays['counts']
-    )
+    sequence, episode, version, boundary, stamp_z, stamp_next, terminal, truncated = (int(v) for v in arrays['counts'])
     error_before, copy_error, reward = (float(v) for v in arrays['numbers'])
     transition = Transition(
         **{name: arrays[name].copy() for name in _ARRAYS}, boundary=bool(boundary), stamp_z=stamp_z,

@@ -42,9 +42,7 @@ def _summary(folder: Path) -> ModelSummary:
             manifest = generations.read_manifest(folder / 'generations', found[-1])
             steps, cycles, number = manifest.sequence, manifest.cycles, manifest.number
         created = str(config['created_at'])
-        return ModelSummary(
-            folder.name, created, steps, cycles, number, encoder, config['robot']['name'], size, ''
-        )
+        return ModelSummary(folder.name, created, steps, cycles, number, encoder, config['robot']['name'], size, '')
     except (UserError, KeyError, TypeError) as error:
         return ModelSummary(folder.name, '', 0, 0, 0, '', '', size, str(error))
 

@@ -31,9 +31,7 @@ class Rem:
         true = slow.normalizer.normalize(windows.z)  # (B, K + 1, D)
         dream = slow.raw.rollout(true[:, 0], slow.code.to_input(windows.action))  # (B, K + 1, D)
 
-        errors = torch.stack(
-            [squared_error(dream[:, k], true[:, k]).mean() for k in range(1, true.shape[1])]
-        )  # (K,)
+        errors = torch.stack([squared_error(dream[:, k], true[:, k]).mean() for k in range(1, true.shape[1])])  # (K,)
         multi_step = errors.mean() if settings.rem_reduction == 'mean' else errors.sum()
         # The first step of a dream starts from the truth: its error is the one-step error.
         loss = slow.update_asleep(settings.rem_gamma * multi_step + settings.rem_anchor * errors[0])

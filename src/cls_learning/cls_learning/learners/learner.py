@@ -19,9 +19,7 @@ class Learner:
         acting: the averaged weights that predict, are scored and teach; the raw ones where decay is 0.
     """
 
-    def __init__(
-        self, name: str, model: WorldModel, decay: float, normalizer: Normalizer, code: ActionCode
-    ) -> None:
+    def __init__(self, name: str, model: WorldModel, decay: float, normalizer: Normalizer, code: ActionCode) -> None:
         self.name = name
         self.raw = model
         self.acting: WorldModel = copy.deepcopy(model).requires_grad_(False) if decay > 0 else model

@@ -13,6 +13,14 @@ def make_adam(module: nn.Module, learning_rate: float) -> torch.optim.Adam:
     return torch.optim.Adam(module.parameters(), lr=learning_rate, fused=True)
 
 
+def warm_up() -> None:
+    """Makes and steps an optimiser once: the first one of a process imports for seconds on a busy machine."""
+    weight = torch.zeros(1, requires_grad=True)
+    optimizer = torch.optim.Adam([weight], fused=True)
+    weight.grad = torch.zeros(1)
+    optimizer.step()
+
+
 def step(optimizer: torch.optim.Adam, module: nn.Module, loss: Tensor, gradient_norm: float) -> float:
     """Takes one step on `loss` (0-d) and returns its value; a non-finite loss or gradient changes nothing.
 
@@ -67,6 +75,4 @@ def load_optimizer(prefix: str, optimizer: torch.optim.Adam, state: Mapping[str,
 
 def select(prefix: str, state: Mapping[str, Tensor]) -> State:
     """Returns the entries below a prefix, without it."""
-    return {
-        key.removeprefix(f'{prefix}.'): value for key, value in state.items() if key.startswith(f'{prefix}.')
-    }
+    return {key.removeprefix(f'{prefix}.'): value for key, value in state.items() if key.startswith(f'{prefix}.')}

@@ -31,9 +31,7 @@ class SlowLearner(Learner):
         self._wake_optimizer = make_adam(self.raw, settings.slow.wake_learning_rate)
         self._sleep_optimizer = make_adam(self.raw, settings.sleep.learning_rate)
 
-    def update_awake(
-        self, z: Tensor, action: Tensor, z_next: Tensor, fast_prediction: Tensor
-    ) -> dict[str, float]:
+    def update_awake(self, z: Tensor, action: Tensor, z_next: Tensor, fast_prediction: Tensor) -> dict[str, float]:
         """Takes one step on a single transition (rows 000-022 to 000-024).
 
         Args:

@@ -117,9 +117,7 @@ def unpack(state: Mapping[str, Tensor], prefix: str) -> list[Record]:
     if int(state[f'{prefix}.count']) == 0:
         return []
     names = ('starts', 'first_z', 'z_next', 'action', 'commanded', 'joints', 'keys')
-    starts, first_z, z_next, action, commanded, joints, keys = (
-        state[f'{prefix}.{n}'].numpy().copy() for n in names
-    )
+    starts, first_z, z_next, action, commanded, joints, keys = (state[f'{prefix}.{n}'].numpy().copy() for n in names)
     records: list[Record] = []
     firsts = iter(first_z)
     for i, start in enumerate(starts):

@@ -73,7 +73,5 @@ class PieceMemory(ReplayMemory):
     def load(self, state: Mapping[str, Tensor]) -> None:
         records = unpack(state, 'memory')
         ends = np.cumsum(state['memory.lengths'].numpy())
-        self._pieces = [
-            records[end - length : end] for end, length in zip(ends, state['memory.lengths'].tolist())
-        ]
+        self._pieces = [records[end - length : end] for end, length in zip(ends, state['memory.lengths'].tolist())]
         self._count = len(records)

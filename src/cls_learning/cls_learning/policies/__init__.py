@@ -22,7 +22,5 @@ def make(settings: LearningSettings, robot: RobotInfo, z_size: int, fast: FastLe
     kind = settings.policy.kind
     if kind not in kinds:
         raise UserError(f'unknown policy {kind!r}', expected='one of ' + ', '.join(kinds))
-    policy: Policy = importlib.import_module(f'.{kind}', __package__).make(
-        settings, robot, z_size, fast, seed
-    )
+    policy: Policy = importlib.import_module(f'.{kind}', __package__).make(settings, robot, z_size, fast, seed)
     return policy

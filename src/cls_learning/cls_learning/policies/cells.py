@@ -39,9 +39,7 @@ class JointCells:
         self._low, self._high = np.array(robot.joint_low), np.array(robot.joint_high)
         self._robot = robot
         self._to_rad = np.array([np.pi / 180 if c.unit == 'deg' else 1.0 for c in robot.channels])
-        self._shape = np.maximum(np.ceil(np.degrees(self._high - self._low) / cell_deg - 1e-9), 1).astype(
-            np.int64
-        )
+        self._shape = np.maximum(np.ceil(np.degrees(self._high - self._low) / cell_deg - 1e-9), 1).astype(np.int64)
         self.count = int(self._shape.prod())
 
     @staticmethod

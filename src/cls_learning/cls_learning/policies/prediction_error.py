@@ -32,9 +32,7 @@ from .contract import Policy, uniform
 class PredictionErrorPolicy(Policy):
     """Three linear layers and tanh over embedding and joint angles, plus Gaussian noise."""
 
-    def __init__(
-        self, settings: LearningSettings, robot: RobotInfo, z_size: int, fast: FastLearner, seed: int
-    ) -> None:
+    def __init__(self, settings: LearningSettings, robot: RobotInfo, z_size: int, fast: FastLearner, seed: int) -> None:
         own = settings.policy
         self._own = own
         self._robot = robot

@@ -57,12 +57,8 @@ class VisitCountPolicy(Policy):
         self._visits = state['policy.visits'].numpy().copy()
 
 
-def make(
-    settings: LearningSettings, robot: RobotInfo, z_size: int, fast: FastLearner, seed: int
-) -> VisitCountPolicy:
+def make(settings: LearningSettings, robot: RobotInfo, z_size: int, fast: FastLearner, seed: int) -> VisitCountPolicy:
     """Counts cells of joint angles where the robot has joints that its actions move, else of what it sees."""
     own = settings.policy
-    cells: Cells = (
-        JointCells(robot, own.cell_deg) if JointCells.fits(robot) else SeenCells(fast, z_size, seed)
-    )
+    cells: Cells = JointCells(robot, own.cell_deg) if JointCells.fits(robot) else SeenCells(fast, z_size, seed)
     return VisitCountPolicy(cells, len(robot.channels), own.candidates, own.horizon)

@@ -8,21 +8,15 @@ from cls_common.errors import UserError
 from .contract import WorldModel
 
 
-def make(
-    kind: str, *, z_size: int, action_size: int, hidden: tuple[int, ...], residual: bool, seed: int
-) -> WorldModel:
+def make(kind: str, *, z_size: int, action_size: int, hidden: tuple[int, ...], residual: bool, seed: int) -> WorldModel:
     """Makes an untrained world model; equal arguments give equal weights.
 
     Raises:
         UserError: no such kind.
     """
-    kinds = sorted(
-        p.stem for p in Path(__file__).parent.glob('*.py') if p.stem not in ('__init__', 'contract')
-    )
+    kinds = sorted(p.stem for p in Path(__file__).parent.glob('*.py') if p.stem not in ('__init__', 'contract'))
     if kind not in kinds:
         raise UserError(f'unknown world model {kind!r}', expected='one of ' + ', '.join(kinds))
     module = importlib.import_module(f'.{kind}', __package__)
-    model: WorldModel = module.make(
-        z_size=z_size, action_size=action_size, hidden=hidden, residual=residual, seed=seed
-    )
+    model: WorldModel = module.make(z_size=z_size, action_size=action_size, hidden=hidden, residual=residual, seed=seed)
     return model

@@ -1,5 +1,6 @@
 """The multi-layer perceptron of the reference system: [z, a] -> z_next (rows 000-013 to 000-016)."""
 
+import itertools
 import math
 from typing import Any
 
@@ -19,7 +20,7 @@ class MlpWorldModel(WorldModel):
         super().__init__()
         sizes = (z_size + action_size, *hidden)
         layers: list[nn.Module] = []
-        for inputs, outputs in zip(sizes, sizes[1:]):
+        for inputs, outputs in itertools.pairwise(sizes):
             layers += [nn.Linear(inputs, outputs), nn.ReLU()]
         self.layers = nn.Sequential(*layers, nn.Linear(sizes[-1], z_size))
         self.residual = residual
@@ -43,9 +44,7 @@ def initialise(module: nn.Module, seed: int) -> None:
                 layer.bias.uniform_(-bound, bound, generator=generator)
 
 
-def make(
-    *, z_size: int, action_size: int, hidden: tuple[int, ...], residual: bool, seed: int
-) -> MlpWorldModel:
+def make(*, z_size: int, action_size: int, hidden: tuple[int, ...], residual: bool, seed: int) -> MlpWorldModel:
     """Makes an untrained network."""
     model = MlpWorldModel(z_size, action_size, hidden, residual)
     initialise(model, seed)

@@ -1,0 +1,158 @@
+"""What fast_learner knows between messages: the open step, the newest embedding, whether the chain is unbroken.
+
+Pure: nodes feed it what they hear, with steady time in s, and ask it what to do.
+"""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from ..types import Doubles, Floats, Transition
+
+
+@dataclass(frozen=True)
+class Seen:
+    """An embedding: raw z, ns stamp of its image, and who made it."""
+
+    z: Floats
+    stamp: int
+    encoder_id: str = ''
+    encoder_version: int = 0
+
+
+@dataclass(frozen=True)
+class Applied:
+    """What the body did: robot units, rad, ns; as cls_interfaces/AppliedAction."""
+
+    commanded: Floats
+    applied: Floats
+    joints_before: Doubles
+    joints_after: Doubles
+    start: int
+    end: int
+    reward: float
+    terminal: bool
+    truncated: bool
+
+
+@dataclass
+class OpenStep:
+    """A step whose outcome is awaited: (source, sequence) names its action."""
+
+    key: tuple[str, int]
+    z: Seen
+    boundary: bool
+    since: float
+    applied: Applied | None = None
+
+
+@dataclass
+class WakeState:
+    """Pairs embeddings and applied actions to transitions.
+
+    Attributes:
+        settle_time: s from an action's end to an undisturbed image.
+        max_still: s for which z_next still stands for what a resting robot sees.
+    """
+
+    settle_time: float = 0.0
+    max_still: float = 1.0
+    newest: Seen | None = None
+    joints: Doubles = field(default_factory=lambda: np.zeros(0))
+    _closed: Seen | None = None
+    _step: OpenStep | None = None
+    _ended_at: int = -1
+    _last_key: tuple[str, int] | None = None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether an outcome is awaited."""
+        return self._step is not None
+
+    @property
+    def can_start(self) -> bool:
+        """Whether there is something to act from; after the end of an episode that is the next one's first image."""
+        return self._step is None and self.newest is not None and self.newest.stamp > self._ended_at
+
+    def start(self) -> tuple[Seen, bool]:
+        """Returns the z from which the next action acts, and whether it breaks the chain.
+
+        While the robot rests, the last z_next goes on standing for what it sees, so that steps of a paced robot form
+        unbroken windows; after a while, or when something else moved it, the newest embedding begins a new chain.
+        """
+        assert self.newest is not None
+        closed = self._closed
+        if closed is not None and self.newest.stamp - closed.stamp <= self.max_still * 1e9:
+            return closed, False
+        return self.newest, True
+
+    def open(self, key: tuple[str, int], now: float) -> None:
+        """Opens a step for an action that is about to go out, or that somebody else sent."""
+        z, boundary = self.start()
+        self._step = OpenStep(key, z, boundary, now)
+
+    @property
+    def is_unanswered(self) -> bool:
+        """Whether the body has not yet said what it did."""
+        return self._step is not None and self._step.applied is None
+
+    def see(self, seen: Seen) -> Transition | None:
+        """Takes an embedding; returns the transition that it closes. One that came before is ignored."""
+        if self.newest is not None and seen.stamp <= self.newest.stamp:
+            return None
+        self.newest = seen
+        return self._close()
+
+    def hear(self, key: tuple[str, int], applied: Applied, now: float) -> Transition | None:
+        """Takes what the body did; returns the transition that it closes.
+
+        An action that nobody here sent is lived through as well, if there was something to see before it. A second
+        answer to the same action (it may have been asked twice) says nothing new.
+        """
+        if key == self._last_key:
+            return None
+        if self._step is None or self._step.key != key:
+            self.break_chain()
+            if self.newest is None or self.newest.stamp > applied.start:
+                return None
+            self.open(key, now)
+        assert self._step is not None
+        self._last_key = key
+        self._step.applied = applied
+        return self._close()
+
+    def _close(self) -> Transition | None:
+        step, seen = self._step, self.newest
+        if step is None or step.applied is None or seen is None:
+            return None
+        done = step.applied
+        if seen.stamp <= done.end + self.settle_time * 1e9:
+            return None
+        self._step = None
+        ended = done.terminal or done.truncated
+        self._closed = None if ended else seen
+        self._ended_at = seen.stamp if ended else -1
+        self.joints = done.joints_after
+        return Transition(
+            z=step.z.z, z_next=seen.z, action_commanded=done.commanded, action_applied=done.applied,
+            joints=done.joints_before, joints_next=done.joints_after, boundary=step.boundary, stamp_z=step.z.stamp,
+            stamp_next=seen.stamp, reward=done.reward, terminal=done.terminal, truncated=done.truncated,
+        )  # fmt: skip
+
+    def expire(self, now: float, timeout: float) -> bool:
+        """Gives up a step that got no answer in time; returns whether there was one."""
+        if self._step is None or now - self._step.since <= timeout:
+            return False
+        self.break_chain()
+        return True
+
+    def restart(self) -> None:
+        """Forgets what was seen: another robot, or the same one anew, with another clock."""
+        self.break_chain()
+        self.newest = None
+        self._ended_at = -1
+
+    def break_chain(self) -> None:
+        """Forgets the open step and what came before it: the next step begins a new chain (H2)."""
+        self._step = None
+        self._closed = None

@@ -1,0 +1,268 @@
+"""The node of the waking half: acts, closes wake steps, learns from each, sleeps when told."""
+
+from collections.abc import Sequence
+import sys
+import time
+from typing import Any
+
+import numpy as np
+from rclpy.action import ActionClient
+from rclpy.node import Node
+import torch
+
+from cls_common import comms
+from cls_common.errors import UserError
+from cls_common.nodes import qos
+from cls_common.nodes.conversions import from_robot_info, to_array, to_floats, to_nanoseconds
+from cls_common.nodes.parameters import declare
+from cls_common.nodes.runner import run
+from cls_common.robot import check_action, RobotInfo
+from cls_interfaces.action import Sleep
+from cls_interfaces.msg import AppliedAction, Embedding, LearnerStatus, RobotAction
+from cls_interfaces.srv import SetMode
+
+from ..agent import wake_step
+from ..agent.rate import Rate
+from ..agent.skill import SkillWindow
+from ..agent.wake_state import Applied, Seen, WakeState
+from ..agent.waking import WakingHalf
+from ..checkpoints.config_file import ModelConfig
+from ..learners.optimisation import warm_up
+from ..node_settings import FastNodeSettings
+from ..types import Floats, Transition
+from .fast_services import FastServices
+from .messages import set_metrics, to_experience_message
+
+TICK = 0.01
+# An action or its answer may be lost while processes are still finding each other.
+ASK_AGAIN = 0.5
+# Asked for by itself, sleep is waited for this long; then waking goes on and sleep is asked for a cycle later.
+SLEEP_PATIENCE = 5.0
+
+
+class FastLearnerNode(Node):
+    """Fast, the curiosity policy and the recent ring.
+
+    Parameters: `cls_learning.node_settings.FastNodeSettings`. The recipe comes with the weights, by `load_state`.
+
+    Publishers: robot/action, experience, fast_learner/status.
+    Subscribers: embedding, robot/applied_action, robot/info, joint_states, manual_action.
+    Services: set_mode, fast_learner/{begin_sleep, end_sleep, get_state, load_state}.
+    Action clients: sleep, after the last wake step of a cycle.
+    Timers (steady): 10 ms for pace, timeouts and the lease; 0.5 s for the status.
+    """
+
+    def __init__(self) -> None:
+        super().__init__('fast_learner')
+        self._settings = declare(self, FastNodeSettings)
+        torch.set_num_threads(self._settings.threads)
+        warm_up()
+        self.mode = self._settings.mode
+        self.robot: RobotInfo | None = None
+        self.waking: WakingHalf | None = None
+        self.config: ModelConfig | None = None
+        self.run_id = ''
+        self.model = ''
+        self.wake = WakeState(max_still=self._settings.max_still)
+        self._skill, self._step_rate, self._frame_rate = SkillWindow(), Rate(), Rate()
+        self._metrics: dict[str, float] = {}
+        self._steps = self._faults = self._dropped = 0
+        self._fault = ''
+        # Sequences go on rising over a restart of this node, so that no driver takes a new action for an old one.
+        self._sequence = time.time_ns() // 1000
+        self._last_sent = self._last_asked = self._falling_asleep_until = 0.0
+        self._last_action = RobotAction()
+        self._action_out = qos.publisher(self, comms.ROBOT_ACTION)
+        self._experience_out = qos.publisher(self, comms.EXPERIENCE)
+        self._status_out = qos.publisher(self, comms.FAST_STATUS)
+        qos.subscription(self, comms.EMBEDDING, self._on_embedding)
+        qos.subscription(self, comms.APPLIED_ACTION, self._on_applied)
+        qos.subscription(self, comms.ROBOT_INFO, self._on_robot_info)
+        qos.subscription(self, comms.JOINT_STATES, self._on_joints)
+        qos.subscription(self, comms.MANUAL_ACTION, self._on_manual)
+        self.services_of_sleep = FastServices(self)
+        self.create_service(SetMode, comms.SET_MODE.name, self._on_set_mode)
+        self._sleep_client = ActionClient(self, Sleep, comms.SLEEP.name)
+        qos.steady_timer(self, TICK, self._on_tick)
+        qos.steady_timer(self, 0.5, self.publish_status)
+        self.publish_status()
+
+    @property
+    def phase(self) -> str:
+        """What the status says."""
+        if self.waking is None:
+            return 'waiting'
+        if self.services_of_sleep.lease.id:
+            return 'asleep'
+        if self.services_of_sleep.is_wanted or time.monotonic() < self._falling_asleep_until:
+            return 'falling_asleep'
+        return 'done' if self._is_done else 'wake'
+
+    @property
+    def _is_done(self) -> bool:
+        return 0 < self._settings.max_steps <= self._steps
+
+    def _on_robot_info(self, message: Any) -> None:
+        self.robot = from_robot_info(message)
+        self.wake.restart()
+        self.wake.settle_time = self.robot.settle_time
+        self.wake.joints = np.zeros(0)
+
+    def _on_joints(self, message: Any) -> None:
+        if not self.wake.is_open:
+            self.wake.joints = to_array(message.position, np.float64)
+
+    def _on_embedding(self, message: Embedding) -> None:
+        z = np.array(message.data, np.float32)
+        self._frame_rate.tick(time.monotonic())
+        if self.config is not None:
+            problem = self._embedding_problem(message, z)
+            if problem:
+                self.report_fault(problem)
+                return
+        seen = Seen(z, to_nanoseconds(message.header.stamp), message.encoder_id, message.version)
+        self._close(self.wake.see(seen))
+
+    def _embedding_problem(self, message: Embedding, z: Floats) -> str:
+        assert self.config is not None
+        if message.encoder_id != self.config.encoder['id']:
+            return f'embedding: expected encoder {self.config.encoder["id"]}, found {message.encoder_id}'
+        if z.shape != (self.config.z_size,) or not np.isfinite(z).all():
+            return f'embedding: expected {self.config.z_size} finite numbers'
+        return ''
+
+    def _on_applied(self, message: AppliedAction) -> None:
+        if message.error_code != AppliedAction.NONE:
+            self.report_fault(f'action refused ({message.error_code}): {message.error_msg}')
+            self.wake.break_chain()
+            # Not at once again: a robot that refuses would be asked a thousand times a second.
+            self._last_sent = time.monotonic() + 0.5
+            return
+        applied = Applied(
+            to_array(message.commanded), to_array(message.applied), to_array(message.joints_before, np.float64),
+            to_array(message.joints_after, np.float64), to_nanoseconds(message.start), to_nanoseconds(message.end),
+            message.reward, message.terminal, message.truncated,
+        )  # fmt: skip
+        self._close(self.wake.hear((message.source, message.sequence), applied, time.monotonic()))
+
+    def _close(self, transition: Transition | None) -> None:
+        if transition is None or self.waking is None or self.services_of_sleep.lease.id:
+            return
+        assert self.config is not None
+        ends_cycle = wake_step.ends_cycle(self.waking)
+        last = self._steps + 1 == self._settings.max_steps
+        goes_on = not (ends_cycle or last or self.services_of_sleep.is_wanted) and self._settings.action_rate == 0
+        try:
+            experience = wake_step.close(self.waking, transition, self.mode, goes_on, self._send)
+        except UserError as error:
+            self.report_fault(str(error))
+            return
+        assert self.wake.newest is not None
+        seen = self.wake.newest
+        message = to_experience_message(experience, self.run_id, seen.encoder_id, seen.encoder_version)
+        message.header.stamp = self.get_clock().now().to_msg()
+        self._experience_out.publish(message)
+        self._steps += 1
+        self._fault = ''
+        self._metrics = experience.metrics
+        self._skill.add(experience.error_before, experience.copy_error)
+        self._step_rate.tick(time.monotonic())
+        if ends_cycle:
+            self._fall_asleep()
+
+    def _fall_asleep(self) -> None:
+        self._falling_asleep_until = time.monotonic() + SLEEP_PATIENCE
+        self._sleep_client.send_goal_async(Sleep.Goal())
+        self.publish_status()
+
+    def _on_tick(self) -> None:
+        now = time.monotonic()
+        self.services_of_sleep.tick(now)
+        self._ask_again(now)
+        if self.wake.expire(now, self._settings.step_timeout):
+            self.report_fault(f'no answer to an action within {self._settings.step_timeout:g} s')
+        if self.phase == 'wake' and self.mode in wake_step.ACTING_MODES and self._may_act(now):
+            assert self.waking is not None
+            seen, _ = self.wake.start()
+            self._send(self.waking.act(seen.z, self.wake.joints, self.mode, self.waking.total_steps))
+
+    def _ask_again(self, now: float) -> None:
+        """Sends an unanswered action once more: a driver answers a sequence twice but acts on it once."""
+        if self.wake.is_unanswered and now - self._last_asked > ASK_AGAIN and self._last_action.source:
+            self._last_asked = now
+            self._action_out.publish(self._last_action)
+
+    def _may_act(self, now: float) -> bool:
+        rate = self._settings.action_rate
+        rested = now - self._last_sent >= (1.0 / rate if rate > 0 else 0.0)
+        knows_joints = self.robot is not None and len(self.wake.joints) == len(self.robot.joint_names)
+        return self.wake.can_start and rested and knows_joints
+
+    def _send(self, values: Floats) -> None:
+        self._sequence += 1
+        self._last_sent = time.monotonic()
+        self.wake.open((self.get_name(), self._sequence), self._last_sent)
+        message = RobotAction(source=self.get_name(), sequence=self._sequence, values=to_floats(values))
+        message.header.stamp = self.get_clock().now().to_msg()
+        self._last_action, self._last_asked = message, self._last_sent
+        self._action_out.publish(message)
+
+    def _on_manual(self, message: RobotAction) -> None:
+        if self.mode != 'manual' or self.phase != 'wake' or self.robot is None:
+            self.report_fault(f'manual action refused: mode is {self.mode}, phase is {self.phase}')
+        elif self.wake.can_start:
+            try:
+                self._send(check_action(self.robot, to_array(message.values)))
+            except UserError as error:
+                self.report_fault(str(error))
+
+    def _on_set_mode(self, request: SetMode.Request, response: SetMode.Response) -> SetMode.Response:
+        response.success = request.mode in comms.MODES
+        if response.success:
+            self.mode = request.mode
+            response.message = f'mode {self.mode}'
+            self.publish_status()
+        else:
+            response.message = f'unknown mode {request.mode!r}; expected one of {", ".join(comms.MODES)}'
+        response.mode = self.mode
+        return response
+
+    def woke_up(self) -> None:
+        """Begins a new day: rates are counted anew, the next step decides whether the chain holds."""
+        self._falling_asleep_until = 0.0
+        self._step_rate.pause()
+        self.publish_status()
+
+    def report_fault(self, text: str) -> None:
+        """Counts and shows a fault; said in the log at most once a second."""
+        self._faults += 1
+        self._fault = text
+        self.get_logger().warning(text, throttle_duration_sec=1.0)
+
+    def publish_status(self) -> None:
+        """Says how it goes."""
+        now = time.monotonic()
+        status = LearnerStatus(
+            node=self.get_name(), phase=self.phase, mode=self.mode, model=self.model, run_id=self.run_id,
+            loaded=self.waking is not None, steps=self._steps, dropped=self._dropped, faults=self._faults,
+            fault=self._fault, rate_hz=self._step_rate.value(now), frame_rate=self._frame_rate.value(now),
+            skill=self._skill.value(), joints=to_floats(self.wake.joints, 'd'),
+        )  # fmt: skip
+        status.header.stamp = self.get_clock().now().to_msg()
+        if self.waking is not None:
+            status.total_steps = self.waking.total_steps
+            status.wake_steps_in_cycle = self.waking.wake_steps_in_cycle
+            status.wake_steps_per_cycle = self.waking.settings.sleep.wake_steps_per_cycle
+            status.cycles = self.waking.cycles
+            status.memory_size = len(self.waking.memory)
+        set_metrics(status, self._metrics)
+        self._status_out.publish(status)
+
+
+def main(args: Sequence[str] | None = None) -> int:
+    """Runs the node."""
+    return run(FastLearnerNode, args)
+
+
+if __name__ == '__main__':
+    sys.exit(main())

@@ -1,0 +1,116 @@
+"""slow_learner's side of the calls between the learners: each has a timeout, is asked again, and is idempotent."""
+
+from collections.abc import Callable
+import threading
+import time
+from typing import Any, TypeVar
+
+from rclpy.client import Client
+from rclpy.node import Node
+
+from cls_common import comms
+from cls_common.errors import UserError
+from cls_common.nodes.conversions import to_bytes
+from cls_common.nodes.qos import interface
+from cls_interfaces.srv import BeginSleep, EndSleep, GetEncoder, GetState, LoadState
+
+from ..checkpoints import blob
+
+R = TypeVar('R')
+# A request to a server that has just died is never answered, even after it is back: so each try is short.
+TRY_TIMEOUT = 2.0
+
+
+class NoAnswerError(UserError):
+    """A node did not answer in time."""
+
+
+class FastLink:
+    """Blocking calls for a worker thread; the node's executor must spin in another one."""
+
+    def __init__(self, node: Node, stopping: Callable[[], bool], callback_group: Any) -> None:
+        self._node = node
+        self._stopping = stopping
+        services = (comms.BEGIN_SLEEP, comms.END_SLEEP, comms.GET_STATE, comms.LOAD_STATE, comms.GET_ENCODER)
+        self._clients: dict[str, Client] = {
+            service.name: node.create_client(interface(service.type), service.name, callback_group=callback_group)
+            for service in services
+        }
+
+    def call(self, service: comms.Service, request: Any, patience: float) -> Any:
+        """Asks until answered; raises NoAnswerError after `patience` s or when this node ends."""
+        client = self._clients[service.name]
+        until = time.monotonic() + patience
+        while time.monotonic() < until and not self._stopping():
+            # A short wait: the loop looks at `stopping` in between.
+            if not client.wait_for_service(timeout_sec=0.2):
+                continue
+            answered = threading.Event()
+            future = client.call_async(request)
+            future.add_done_callback(lambda _: answered.set())  # noqa: B023 - waited for before the next round
+            if answered.wait(min(TRY_TIMEOUT, max(until - time.monotonic(), 0.1))):
+                return future.result()
+            client.remove_pending_request(future)
+        raise NoAnswerError(
+            f'service {service.name}', expected=f'an answer within {patience:g} s', found='none',
+            do=f'Is {service.servers[0]} running?',
+        )  # fmt: skip
+
+    @staticmethod
+    def ended() -> NoAnswerError:
+        """Returns the error of a wait that the end of this node cut short."""
+        return NoAnswerError('slow_learner', found='its own end')
+
+    def begin_sleep(self, sleep_id: str, lease: float, patience: float = 10.0) -> BeginSleep.Response:
+        """Puts Fast to sleep and returns its whole state; raises NoAnswerError or UserError."""
+        request = BeginSleep.Request(id=sleep_id, lease=lease)
+        until = time.monotonic() + patience
+        while True:
+            answer: BeginSleep.Response = self.call(comms.BEGIN_SLEEP, request, until - time.monotonic())
+            if answer.error_code == BeginSleep.Request.NONE:
+                _check(answer)
+                return answer
+            if answer.error_code != BeginSleep.Request.STEP_UNDER_WAY:
+                raise UserError('fast_learner can not sleep', found=f'{answer.error_code}: {answer.error_msg}')
+            # Its open step closes with the next image, or runs into its own timeout.
+            threading.Event().wait(0.01)
+
+    def renew(self, sleep_id: str, lease: float, lost: Callable[[], None]) -> None:
+        """Prolongs the lease without waiting; calls `lost` when the answer says that it is over."""
+        client = self._clients[comms.BEGIN_SLEEP.name]
+        future = client.call_async(BeginSleep.Request(id=sleep_id, lease=lease, renew=True))
+        future.add_done_callback(lambda f: lost() if f.result() and f.result().error_code else None)
+
+    def end_sleep(self, sleep_id: str, state: bytes | None, patience: float = 5.0) -> EndSleep.Response:
+        """Wakes Fast with a new state, or with its old one where `state` is None."""
+        request = EndSleep.Request(id=sleep_id, keep_old=state is None)
+        if state is not None:
+            request.state, request.sha256 = to_bytes(state), blob.sha256(state)
+        answer: EndSleep.Response = self.call(comms.END_SLEEP, request, patience)
+        return answer
+
+    def get_state(self, patience: float = 5.0) -> GetState.Response:
+        """Returns Fast's whole state, or that it has none."""
+        answer: GetState.Response = self.call(comms.GET_STATE, GetState.Request(), patience)
+        if answer.loaded:
+            _check(answer)
+        return answer
+
+    def load_state(self, request: LoadState.Request, patience: float = 10.0) -> LoadState.Response:
+        """Gives Fast its half of the model."""
+        answer: LoadState.Response = self.call(comms.LOAD_STATE, request, patience)
+        return answer
+
+    def get_encoder(self, with_weights: bool, patience: float) -> GetEncoder.Response:
+        """Returns what the encoder is, with its weights on request."""
+        request = GetEncoder.Request(with_weights=with_weights)
+        answer: GetEncoder.Response = self.call(comms.GET_ENCODER, request, patience)
+        if with_weights and blob.sha256(bytes(answer.weights)) != answer.sha256:
+            raise UserError('weights of the encoder', expected=f'sha256 {answer.sha256}', found='other bytes')
+        return answer
+
+
+def _check(answer: Any) -> None:
+    found = blob.sha256(bytes(answer.state))
+    if found != answer.sha256:
+        raise UserError('state of fast_learner', expected=f'sha256 {answer.sha256}', found=found)

@@ -1,0 +1,225 @@
+"""The node of the sleeping half: learns from every experience, sleeps on request, owns the model folder."""
+
+from collections.abc import Sequence
+from datetime import datetime
+import json
+from pathlib import Path
+import secrets
+import sys
+import threading
+from typing import Any
+
+from rclpy.action import ActionServer, CancelResponse, GoalResponse
+from rclpy.callback_groups import MutuallyExclusiveCallbackGroup, ReentrantCallbackGroup
+from rclpy.executors import MultiThreadedExecutor
+from rclpy.node import Node
+from std_srvs.srv import Trigger
+import torch
+
+from cls_common import comms
+from cls_common.nodes import qos
+from cls_common.nodes.conversions import from_robot_info
+from cls_common.nodes.parameters import declare, overrides
+from cls_common.nodes.runner import run
+from cls_common.resources import config_dir
+from cls_common.robot import RobotInfo
+from cls_interfaces.action import Sleep
+from cls_interfaces.msg import LearnerStatus
+
+from ..agent.cortex import Cortex
+from ..agent.recipe import check_against, resolve
+from ..checkpoints.config_file import ModelConfig
+from ..checkpoints.folder import ModelFolder
+from ..config import LearningSettings
+from ..consolidation.night import Goal, Progress
+from ..node_settings import SlowNodeSettings
+from .fast_link import FastLink
+from .frame_keeper import FrameKeeper
+from .messages import from_experience_message, set_metrics
+from .slow_worker import SaveJob, SleepJob, SlowWorker
+
+# Two for callbacks that wait (a night, a save), two for those that must never.
+THREADS = 4
+FEEDBACK_EVERY = 10
+
+
+class SlowLearnerNode(Node):
+    """Slow, replay memory, consolidation and the model folder.
+
+    Parameters: `cls_learning.node_settings.SlowNodeSettings`; the recipe counts for a new model only.
+
+    Publishers: slow_learner/status.
+    Subscribers: experience, robot/info, fast_learner/status; camera/image_raw with save_frames.
+    Services: save_model. Action servers: sleep.
+    Clients: fast_learner/{begin_sleep, end_sleep, get_state, load_state}, encoder/get_encoder.
+    Timers (steady): 0.5 s for the status.
+    """
+
+    def __init__(self) -> None:
+        super().__init__('slow_learner')
+        self._asked = {k: v for k, v in overrides(self).items() if k in dict(LearningSettings.leaves())}
+        preset = overrides(self).get('preset', '')
+        recipe, self._origins, self._asked = resolve(config_dir() / 'presets', preset, self._asked)
+        self._settings = declare(self, SlowNodeSettings, recipe.to_flat())
+        self._recipe = recipe
+        if self._settings.threads:
+            torch.set_num_threads(self._settings.threads)
+        self._robot: RobotInfo | None = None
+        self._robot_known = threading.Event()
+        self._is_asleep = threading.Lock()
+        parallel, in_order = ReentrantCallbackGroup(), MutuallyExclusiveCallbackGroup()
+        self._folder = ModelFolder(Path(self._settings.models_dir), self._settings.model)
+        self._frames = FrameKeeper(self, self._folder.path) if self._settings.save_frames else None
+        self._status_out = qos.publisher(self, comms.SLOW_STATUS)
+        self._worker: SlowWorker | None = None
+        self._link = FastLink(self, lambda: self._worker is not None and self._worker.is_stopping, parallel)
+        self._worker = SlowWorker(self, self._link, self._settings.lease, self._open_cortex)
+        qos.subscription(self, comms.ROBOT_INFO, self._on_robot_info, callback_group=parallel)
+        qos.subscription(self, comms.EXPERIENCE, self._on_experience, callback_group=in_order)
+        qos.subscription(self, comms.FAST_STATUS, self._on_fast_status, callback_group=parallel)
+        self.create_service(Trigger, comms.SAVE_MODEL.name, self._on_save, callback_group=parallel)
+        self._server = ActionServer(
+            self, Sleep, comms.SLEEP.name, self._on_sleep, callback_group=parallel, goal_callback=self._on_goal,
+            cancel_callback=lambda _: CancelResponse.ACCEPT, result_timeout=900,
+        )  # fmt: skip
+        qos.steady_timer(self, 0.5, self._on_status_timer, callback_group=MutuallyExclusiveCallbackGroup())
+
+    @property
+    def finished(self) -> bool:
+        """Whether the worker ended; its error ends the process."""
+        worker = self._worker
+        if worker is not None and worker.error is not None:
+            raise worker.error
+        return False
+
+    def close(self) -> None:
+        """Ends the worker; whatever was not saved is in the journal."""
+        if self._worker is not None:
+            self._worker.stop()
+        if self._frames is not None:
+            self._frames.close()
+
+    def _open_cortex(self) -> Cortex:
+        """Creates the model as soon as robot and encoder are known, or resumes it; runs in the worker."""
+        folder = self._folder
+        if folder.config is None:
+            self.get_logger().info(f'new model {self._settings.model!r}: waiting for robot and encoder')
+            folder.create(*self._describe_new_model())
+        else:
+            check_against(folder.config.settings, self._asked, self._settings.model)
+        cortex = Cortex(folder)
+        self.get_logger().info(f'model {self._settings.model!r} at step {cortex.sequence}, cycle {cortex.cycles}')
+        return cortex
+
+    def _describe_new_model(self) -> tuple[ModelConfig, bytes]:
+        answer = self._link.get_encoder(with_weights=True, patience=float('inf'))
+        while not self._robot_known.wait(0.2):
+            if self._worker is not None and self._worker.is_stopping:
+                raise self._link.ended()
+        assert self._robot is not None
+        encoder = {**json.loads(answer.config), 'id': answer.encoder_id, 'size': answer.size, 'version': answer.version}
+        seed = self._settings.seed if self._settings.seed >= 0 else secrets.randbelow(2**31)
+        now = datetime.now().isoformat(timespec='seconds')
+        return ModelConfig(self._robot, encoder, seed, self._recipe, self._origins, now), bytes(answer.weights)
+
+    def _on_robot_info(self, message: Any) -> None:
+        self._robot = from_robot_info(message)
+        self._robot_known.set()
+
+    def _on_experience(self, message: Any) -> None:
+        assert self._worker is not None
+        experience = from_experience_message(message)
+        self._worker.put(experience)
+        if self._frames is not None:
+            self._frames.keep(experience)
+
+    def _on_fast_status(self, message: LearnerStatus) -> None:
+        assert self._worker is not None
+        if not message.loaded and self._worker.is_ready:
+            self._worker.reload_fast()
+
+    def _on_goal(self, _goal: Any) -> GoalResponse:
+        assert self._worker is not None
+        if not self._worker.is_ready or not self._is_asleep.acquire(blocking=False):
+            return GoalResponse.REJECT
+        return GoalResponse.ACCEPT
+
+    def _on_sleep(self, handle: Any) -> Sleep.Result:
+        assert self._worker is not None
+        try:
+            goal = handle.request
+            steps = {'sws': goal.sws_steps, 'rem': goal.rem_steps, 'tether': goal.tether_steps}
+
+            def feedback(progress: Progress) -> None:
+                if progress.step % FEEDBACK_EVERY == 1 or progress.step == progress.steps:
+                    handle.publish_feedback(Sleep.Feedback(**vars(progress)))
+
+            job = SleepJob(Goal(steps), feedback, lambda: handle.is_cancel_requested)
+            self._worker.put(job)
+            while not job.done.wait(0.5):
+                if self._worker.error is not None:
+                    job.message = str(self._worker.error)
+                    break
+            if job.code == Sleep.Result.NONE:
+                handle.succeed()
+            elif job.code == Sleep.Result.CANCELLED and handle.is_cancel_requested:
+                handle.canceled()
+            else:
+                handle.abort()
+            return _to_result(job)
+        finally:
+            self._is_asleep.release()
+
+    def _on_save(self, _request: Any, response: Trigger.Response) -> Trigger.Response:
+        assert self._worker is not None
+        if not self._worker.is_ready or self._is_asleep.locked():
+            response.message = 'not now: ' + ('asleep' if self._worker.is_ready else 'not ready yet')
+            return response
+        job = SaveJob()
+        self._worker.put(job)
+        job.done.wait(15.0)
+        response.success, response.message = job.success, job.message
+        return response
+
+    def _on_status_timer(self) -> None:
+        worker = self._worker
+        assert worker is not None
+        status = LearnerStatus(
+            node=self.get_name(), phase=worker.phase, model=self._settings.model, dropped=worker.dropped
+        )
+        status.header.stamp = self.get_clock().now().to_msg()
+        status.skill = float('nan')
+        cortex = worker.cortex
+        if cortex is not None:
+            status.loaded = worker.is_ready
+            status.run_id = cortex.run_id
+            status.steps = worker.steps
+            status.total_steps = cortex.sequence
+            status.cycles = cortex.cycles
+            status.generation = cortex.folder.generation
+            status.memory_size = len(cortex.sleeping.memory)
+            status.dropped += cortex.sleeping.gaps
+            status.skill = cortex.skill.value()
+            set_metrics(status, dict(cortex.metrics))
+        if self._frames is not None:
+            status.dropped += self._frames.missing
+        self._status_out.publish(status)
+
+
+def _to_result(job: SleepJob) -> Sleep.Result:
+    steps, means = job.statistics.steps, job.statistics.means
+    return Sleep.Result(
+        error_code=job.code, error_msg=job.message, status=job.statistics.text(), sws_steps=steps.get('sws', 0),
+        rem_steps=steps.get('rem', 0), tether_steps=steps.get('tether', 0), avg_l_dyn=means['avg_l_dyn'],
+        avg_l_sws=means['avg_l_sws'], avg_l_ms=means['avg_l_ms'], avg_l_rem=means['avg_l_rem'],
+        avg_tether_loss=means['avg_tether_loss'], duration=job.duration,
+    )  # fmt: skip
+
+
+def main(args: Sequence[str] | None = None) -> int:
+    """Runs the node."""
+    return run(SlowLearnerNode, args, lambda: MultiThreadedExecutor(num_threads=THREADS))
+
+
+if __name__ == '__main__':
+    sys.exit(main())

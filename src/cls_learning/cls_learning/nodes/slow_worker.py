@@ -1,0 +1,300 @@
+"""The thread in which slow_learner thinks: every change of the sleeping half and its folder happens here, in order."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+import queue
+import threading
+import time
+import traceback
+from typing import Any
+import uuid
+
+from rclpy.node import Node
+
+from cls_common.errors import UserError
+from cls_common.nodes.conversions import to_bytes
+from cls_interfaces.action import Sleep
+from cls_interfaces.srv import LoadState
+
+from ..agent.cortex import Cortex
+from ..checkpoints import blob
+from ..consolidation.night import Goal, Progress, Statistics
+from ..types import Experience
+from .fast_link import FastLink, NoAnswerError
+
+QUEUE = 10_000
+RENEW_PERIOD = 0.5
+SYNC_PERIOD = 0.5
+
+
+@dataclass
+class SleepJob:
+    """A night that somebody asked for."""
+
+    goal: Goal
+    feedback: Callable[[Progress], None]
+    is_cancelled: Callable[[], bool]
+    done: threading.Event = field(default_factory=threading.Event)
+    code: int = Sleep.Result.UNKNOWN
+    message: str = ''
+    statistics: Statistics = field(default_factory=Statistics)
+    duration: float = 0.0
+
+
+@dataclass
+class SaveJob:
+    """A save that somebody asked for."""
+
+    done: threading.Event = field(default_factory=threading.Event)
+    success: bool = False
+    message: str = 'no answer'
+
+
+class _NightEndedError(Exception):
+    """A night ends here: with which code and why."""
+
+    def __init__(self, code: int, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class SlowWorker:
+    """Owns the Cortex; everybody else only puts jobs into its queue.
+
+    Attributes:
+        phase: as in the status. error: what ended it, None while it lives.
+        dropped: experiences that found the queue full.
+    """
+
+    def __init__(self, node: Node, link: FastLink, lease: float, open_cortex: Callable[[], Cortex]) -> None:
+        self._log = node.get_logger()
+        self._link = link
+        self._lease = lease
+        self._open_cortex = open_cortex
+        self._jobs: queue.Queue[Experience | SleepJob | SaveJob | None] = queue.Queue(QUEUE)
+        self._reload = threading.Event()
+        self._stop = threading.Event()
+        self._synced = 0.0
+        self.cortex: Cortex | None = None
+        self.is_ready = False
+        self.phase = 'waiting'
+        self.dropped = 0
+        self.steps = 0
+        self.error: UserError | None = None
+        self._thread = threading.Thread(target=self._run, name='slow_worker')
+        self._thread.start()
+
+    @property
+    def is_stopping(self) -> bool:
+        """Whether the end was asked for."""
+        return self._stop.is_set()
+
+    def put(self, job: Experience | SleepJob | SaveJob) -> None:
+        """Hands over a job; a full queue drops it and counts."""
+        try:
+            self._jobs.put_nowait(job)
+        except queue.Full:
+            self.dropped += 1
+
+    def reload_fast(self) -> None:
+        """Says that fast_learner has no weights."""
+        self._reload.set()
+
+    def stop(self) -> None:
+        """Ends the thread after the job in hand; the journal keeps what was not saved."""
+        self._stop.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        try:
+            self.cortex = self._open_cortex()
+            for problem in self.cortex.problems:
+                self._log.error(f'went back one generation: {problem}')
+            while not self._stop.is_set():
+                self._turn()
+            self._write_down_rest()
+        except UserError as error:
+            if not self._stop.is_set():
+                self.error = error
+        except Exception:
+            self._log.fatal(traceback.format_exc())
+            self.error = UserError('slow_learner stopped', found='the error above')
+        finally:
+            if self.cortex is not None:
+                self.cortex.folder.close()
+
+    def _turn(self) -> None:
+        assert self.cortex is not None
+        if not self.is_ready or self._reload.is_set():
+            self._connect()
+        try:
+            job = self._jobs.get(timeout=0.05)
+        except queue.Empty:
+            job = None
+        if isinstance(job, Experience):
+            self._learn(job)
+        elif isinstance(job, SleepJob):
+            self._sleep(job)
+        elif isinstance(job, SaveJob):
+            self._save(job)
+        if time.monotonic() - self._synced > SYNC_PERIOD:
+            self._synced = time.monotonic()
+            self.cortex.folder.sync()
+
+    def _write_down_rest(self) -> None:
+        """Puts what still waits into the journal, from which the next start learns it."""
+        assert self.cortex is not None
+        while not self._jobs.empty():
+            job = self._jobs.get_nowait()
+            if isinstance(job, Experience) and job.sequence > self.cortex.sequence:
+                self.cortex.folder.journal.experience(job)
+
+    def _connect(self) -> None:
+        """Gives Fast its half, or takes over a Fast that lived on without us."""
+        assert self.cortex is not None
+        self._reload.clear()
+        try:
+            state = self._link.get_state(patience=2.0)
+            if state.loaded and state.sequence >= self.cortex.sequence and state.sequence > 0:
+                self.cortex.adopt(bytes(state.state), state.sequence, state.run_id, datetime.now())
+                self._log.info(f'took over fast_learner at step {state.sequence}')
+            elif not state.loaded:
+                self._load_fast()
+            self.is_ready = True
+            self.phase = 'wake'
+        except NoAnswerError:
+            self.phase = 'waiting'
+            self.is_ready = False
+
+    def _load_fast(self) -> None:
+        assert self.cortex is not None
+        data = self.cortex.rebuild_waking()
+        request = LoadState.Request(
+            run_id=self.cortex.run_id, model=self.cortex.folder.path.name, config=self.cortex.config.to_json(),
+            state=to_bytes(data), sha256=blob.sha256(data),
+        )  # fmt: skip
+        answer = self._link.load_state(request)
+        if not answer.success:
+            raise UserError('fast_learner refuses the model', found=answer.message)
+
+    def _learn(self, experience: Experience) -> None:
+        assert self.cortex is not None
+        before = self.cortex.sequence
+        self.cortex.learn(experience, datetime.now())
+        self.steps += self.cortex.sequence > before
+
+    def _learn_up_to(self, sequence: int, patience: float = 5.0) -> None:
+        """Finishes every experience up to `sequence`: they come by another way than the answer that names it."""
+        assert self.cortex is not None
+        until = time.monotonic() + patience
+        later: list[SleepJob | SaveJob] = []
+        while self.cortex.sequence < sequence and time.monotonic() < until:
+            try:
+                job = self._jobs.get(timeout=0.05)
+            except queue.Empty:
+                continue
+            if isinstance(job, Experience):
+                self._learn(job)
+            elif job is not None:
+                later.append(job)
+        for job in later:
+            self.put(job)
+
+    def _save(self, job: SaveJob) -> None:
+        try:
+            job.message = f'generation {self._save_cut()}'
+            job.success = True
+        except (UserError, OSError) as error:
+            job.message = str(error)
+            self._log.error(f'not saved: {error}')
+        finally:
+            job.done.set()
+
+    def _save_cut(self) -> int:
+        assert self.cortex is not None
+        state = self._link.get_state()
+        if not state.loaded:
+            raise UserError('fast_learner', expected='weights to save', found='none yet')
+        self._learn_up_to(state.sequence)
+        if self.cortex.sequence != state.sequence:
+            raise UserError('a consistent cut', expected=f'step {state.sequence}', found=f'step {self.cortex.sequence}')
+        return self.cortex.save(bytes(state.state), datetime.now())
+
+    def _sleep(self, job: SleepJob) -> None:
+        assert self.cortex is not None
+        started = time.monotonic()
+        sleep_id = uuid.uuid4().hex
+        try:
+            state = self._link.begin_sleep(sleep_id, self._lease)
+            self._learn_up_to(state.sequence)
+            self._run_night(job, sleep_id, bytes(state.state), started)
+            job.code, job.message = Sleep.Result.NONE, job.statistics.text()
+        except _NightEndedError as stopped:
+            job.code, job.message = stopped.code, str(stopped)
+            self._wake_with_old(sleep_id)
+        except UserError as error:
+            job.code, job.message = Sleep.Result.NO_FAST_LEARNER, str(error)
+        finally:
+            self.phase = 'wake'
+            job.duration = time.monotonic() - started
+            job.done.set()
+
+    def _wake_with_old(self, sleep_id: str) -> None:
+        try:
+            self._link.end_sleep(sleep_id, None)
+        except NoAnswerError as error:
+            # Its lease runs out by itself.
+            self._log.warning(str(error))
+
+    def _run_night(self, job: SleepJob, sleep_id: str, waking: bytes, started: float) -> None:
+        assert self.cortex is not None
+        night = self.cortex.begin_night(waking, job.goal)
+        job.statistics = night.statistics
+        lost = threading.Event()
+        renewed = time.monotonic()
+        try:
+            for progress in night.run():
+                self.phase = progress.phase
+                job.feedback(progress)
+                now = time.monotonic()
+                if now - renewed > RENEW_PERIOD:
+                    renewed = now
+                    self._link.renew(sleep_id, self._lease, lost.set)
+                self._check_night(job, lost, now - started)
+            if night.diverged:
+                raise _NightEndedError(Sleep.Result.DIVERGED, 'loss or gradient was not finite; everything is as before')
+            if not any(night.statistics.steps.values()):
+                raise _NightEndedError(Sleep.Result.EMPTY_MEMORY, night.statistics.text())
+            self._keep(night, job.goal, sleep_id)
+        except _NightEndedError:
+            night.roll_back()
+            raise
+
+    def _check_night(self, job: SleepJob, lost: threading.Event, duration: float) -> None:
+        assert self.cortex is not None
+        if job.is_cancelled() or self._stop.is_set():
+            raise _NightEndedError(Sleep.Result.CANCELLED, 'cancelled; everything is as before')
+        if lost.is_set():
+            raise _NightEndedError(Sleep.Result.LEASE_LOST, 'fast_learner woke by itself; everything is as before')
+        limit = self.cortex.config.settings.sleep.max_duration
+        if duration > limit:
+            raise _NightEndedError(Sleep.Result.TIME_LIMIT, f'longer than {limit:g} s; everything is as before')
+
+    def _keep(self, night: Any, goal: Goal, sleep_id: str) -> None:
+        assert self.cortex is not None
+        data = night.finish()
+        try:
+            answer = self._link.end_sleep(sleep_id, data)
+        except NoAnswerError as error:
+            raise _NightEndedError(Sleep.Result.LEASE_LOST, f'{error}; everything is as before') from error
+        if answer.error_code:
+            raise _NightEndedError(Sleep.Result.LEASE_LOST, f'{answer.error_msg}; everything is as before')
+        self.cortex.keep(night, goal, data, datetime.now())
+        if self.cortex.save_is_due:
+            try:
+                self.phase = 'saving'
+                self.cortex.save(data, datetime.now())
+            except OSError as error:
+                # The night is kept in the journal all the same.
+                self._log.error(f'not saved: {error}')
