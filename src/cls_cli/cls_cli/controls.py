@@ -1,4 +1,4 @@
-"""What the keys of the live view do to the running graph (rows 000-086 to 000-092)."""
+"""What the keys of the live view do to the running graph (rows 000-086 to 000-092, and the emergency stop)."""
 
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class Controls:
-    """Does what keys ask; calls to the graph run beside the view, one after the other.
+    """Does what keys ask; calls to the graph run beside the view, one at a time but for the emergency stop.
 
     Attributes:
         message: answer to the last key, for people.
@@ -22,7 +22,8 @@ class Controls:
 
     def __init__(self, remote: 'Remote') -> None:
         self._remote = remote
-        self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix='controls')
+        # Two, so that an emergency stop never waits behind a save.
+        self._workers = ThreadPoolExecutor(max_workers=2, thread_name_prefix='controls')
         self._pending: Future[str] | None = None
         self.message = ''
         self.has_quit = False
@@ -35,6 +36,10 @@ class Controls:
             self.message = self._move(key)
         elif key in keys.MODES:
             self._call(f'mode {keys.MODES[key]} …', lambda: self._remote.set_mode(keys.MODES[key]))
+        elif key == keys.STOP:
+            self._submit('stopping …', self._remote.emergency_stop)
+        elif key == keys.REARM:
+            self._call('rearming …', self._remote.rearm)
         elif key == keys.SAVE:
             self._call('saving …', self._remote.save_model)
         elif key == keys.SLEEP:
@@ -44,7 +49,7 @@ class Controls:
         fast = self._remote.pair().fast
         if fast is None or fast.mode != 'manual':
             return 'keys move the robot in mode manual only: press 1'
-        return self._remote.manual.send(key)
+        return str(self._remote.manual.send(key))
 
     def _fall_asleep(self) -> str:
         self._remote.sleep()
@@ -54,9 +59,13 @@ class Controls:
         if self._pending is not None and not self._pending.done():
             self.message = 'still busy with the last key'
             return
+        self._pending = self._submit(message, work)
+
+    def _submit(self, message: str, work: Callable[[], str]) -> 'Future[str]':
         self.message = message
-        self._pending = self._worker.submit(work)
-        self._pending.add_done_callback(self._answered)
+        future = self._workers.submit(work)
+        future.add_done_callback(self._answered)
+        return future
 
     def _answered(self, future: 'Future[str]') -> None:
         error = future.exception()
@@ -67,4 +76,4 @@ class Controls:
 
     def close(self) -> None:
         """Waits for nothing that is under way."""
-        self._worker.shutdown(wait=False, cancel_futures=True)
+        self._workers.shutdown(wait=False, cancel_futures=True)

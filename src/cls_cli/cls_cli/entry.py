@@ -3,14 +3,10 @@
 from collections.abc import Callable, Sequence
 import importlib
 import sys
-import time
 
 import click
 
 from cls_common.errors import UserError
-
-# When the command was given, s on the steady clock.
-BEGUN = time.monotonic()
 
 # Name -> (module in commands/, what it does). The texts stand here so that `--help` imports no command.
 COMMANDS = {

@@ -15,6 +15,7 @@ PAN, TILT = 0, 1
 DIRECTIONS = {'w': (TILT, 1), 's': (TILT, -1), 'a': (PAN, 1), 'd': (PAN, -1)}
 MODES = {'1': 'manual', '2': 'random', '3': 'curiosity'}
 SLEEP, SAVE, QUIT = 'x', 'c', 'q'
+STOP, REARM = 'e', 'r'
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,8 @@ HINTS = (
     Hint('1/2/3', 'manual, random, curiosity'),
     Hint(SLEEP, 'sleep'),
     Hint(SAVE, 'save'),
+    Hint(STOP, 'emergency stop'),
+    Hint(REARM, 'rearm'),
     Hint(QUIT, 'quit'),
 )
 

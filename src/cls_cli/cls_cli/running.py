@@ -147,7 +147,7 @@ def _conclude(session: Session) -> int:
     if session.mistake:
         raise UserError(session.mistake)
     if session.ended == CLEAN:
-        print('ended cleanly')
+        print(f'saved ({session.saved}), ended cleanly' if session.saved else 'ended cleanly, nothing to save')
         return 0
     print(f'error: {session.ended}', file=sys.stderr)
     print(f'logs: {session.directory.path}', file=sys.stderr)

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from .nodes.remote import Remote
 
 _WATCH_PERIOD = 0.5
+# Nodes import for up to ten seconds on a busy machine.
+_START_TIME = 10.0
 # supervisord does not answer any more.
 _GONE = (OSError, http.client.HTTPException, xmlrpc.client.Error)
 
@@ -46,6 +48,7 @@ class Session:
         ended: why it is to end; empty while it runs.
         mistake: the line of a node that says the user has to mend something.
         startup_seconds: from `begun` to ready; None before.
+        saved: what the learner said when the model was saved at the end; empty where it was not.
     """
 
     robot: str
@@ -58,6 +61,7 @@ class Session:
     ended: str = ''
     mistake: str = ''
     startup_seconds: float | None = None
+    saved: str = ''
     processes: dict[str, str] = field(default_factory=dict)
     _watched: float = -1e9
     _crash: bool = False
@@ -134,22 +138,28 @@ class Session:
         if pair.loaded and pair.total_steps > 0 and self.processes.get('slow_learner') == 'RUNNING':
             say('saving …')
             try:
-                say(self.remote.save_model(give_up))
+                self.saved = self.remote.save_model(give_up)
             except UserError as error:
                 problems.append(f'not saved: {error}')
         say('ending …')
-        was_ready = self.startup_seconds is not None
         try:
+            asked = time.monotonic()
             self.supervisor.ask_to_end()
             problems += [
                 f'{state.name} ended with exit status {state.status}'
                 for state in self.supervisor.await_end()
-                if state.is_up or (state.status != 0 and was_ready and not self._crash)
+                if state.is_up or (state.status != 0 and not self._is_excused(state.name, asked))
             ]
         except _GONE as error:
             problems.append(f'supervisord is gone ({error})')
         self.ended = problems[0] if problems else CLEAN
         return self.ended
+
+    def _is_excused(self, name: str, asked: float) -> bool:
+        # A node that still starts can't end in order yet, and one reason to end is enough.
+        record = self.supervisor.policy.records.get(name)
+        is_starting = record is not None and asked - record.started < _START_TIME
+        return self._crash or self.startup_seconds is None or is_starting
 
     def close(self) -> None:
         """Ends what is left; keeps the logs unless all was clean."""

@@ -79,7 +79,7 @@ def _figures(scene: Scene) -> Table:
 
 def _table() -> Table:
     table = Table.grid(padding=(0, 2))
-    table.add_column(style='dim', width=8)
+    table.add_column(style='dim', width=12)
     table.add_column(ratio=1)
     return table
 

@@ -14,4 +14,5 @@ def command(step: float, namespace: str) -> int:
     from ..nodes import teleop
 
     remap = ['-r', f'__ns:=/{namespace.strip("/")}'] if namespace else []
-    return teleop.main(['--ros-args', '-p', f'step:={step}', *remap])
+    status: int = teleop.main(['--ros-args', '-p', f'step:={step}', *remap])
+    return status

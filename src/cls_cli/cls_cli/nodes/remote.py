@@ -27,7 +27,8 @@ from ..snapshot import Pair
 from .manual import ManualControl
 from .snapshots import to_snapshot
 
-_DISCOVERY = 3.0
+# A quarter of a second on a machine at rest; on a busy one two and more, seen.
+_DISCOVERY, _LOOK_AGAIN = 4.0, 0.02
 # A request to a server that died meanwhile is never answered, also not by its successor: ask again.
 _ASK_AGAIN = 2.0
 _TURN = 0.1
@@ -54,6 +55,8 @@ class Remote(Node):
         self._statuses: dict[str, tuple[LearnerStatus, float]] = {}
         self._heard = threading.Condition()
         self._clients_by_name: dict[str, Client] = {}
+        # Opened at once, so that an emergency stop needs no discovery.
+        self._client(comms.EMERGENCY_STOP)
         subscription(self, comms.FAST_STATUS, partial(self._on_status, 'fast'))
         subscription(self, comms.SLOW_STATUS, partial(self._on_status, 'slow'))
         subscription(self, comms.ROBOT_STATE, self._on_state)
@@ -69,6 +72,10 @@ class Remote(Node):
         with self._heard:
             self._heard.wait_for(lambda: len(self._statuses) == 2, max(0.0, deadline - time.monotonic()))
         return self.pair()
+
+    def count_learners(self) -> int:
+        """Returns how many learners are there, whether or not they have been heard."""
+        return sum(self.count_publishers(topic.name) > 0 for topic in (comms.FAST_STATUS, comms.SLOW_STATUS))
 
     def set_mode(self, mode: str) -> str:
         """Chooses who decides; returns what the learner says about it."""
@@ -113,7 +120,7 @@ class Remote(Node):
             UserError: nobody serves it, or no answer came in time.
         """
         client = self._client(service)
-        if not client.wait_for_service(min(timeout, _DISCOVERY)):
+        if not _comes_true(client.service_is_ready, _DISCOVERY):
             raise missing(service)
         deadline = time.monotonic() + timeout
         while time.monotonic() < deadline:
@@ -145,7 +152,7 @@ class Remote(Node):
             UserError: nobody takes it, or it is rejected.
         """
         client = ActionClient(self, Sleep, comms.SLEEP.name)
-        if not client.wait_for_server(_DISCOVERY):
+        if not _comes_true(client.server_is_ready, _DISCOVERY):
             raise missing(comms.SLEEP)
         goal = Sleep.Goal(sws_steps=sws_steps, rem_steps=rem_steps, tether_steps=tether_steps)
         sent = client.send_goal_async(goal, feedback_callback=lambda message: on_feedback(message.feedback))
@@ -190,6 +197,16 @@ def missing(service: comms.Service) -> UserError:
 
 def _who(service: comms.Service) -> str:
     return ' or '.join(service.servers)
+
+
+def _comes_true(condition: Callable[[], bool], timeout: float) -> bool:
+    deadline = time.monotonic() + timeout
+    never = threading.Event()
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        never.wait(_LOOK_AGAIN)
+    return True
 
 
 def _finished(future: Any, timeout: float) -> bool:

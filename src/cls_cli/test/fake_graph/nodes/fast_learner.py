@@ -1,5 +1,6 @@
 """Counts steps, obeys set_mode and manual_action."""
 
+import os
 import sys
 
 from rclpy.node import Node
@@ -22,11 +23,14 @@ class FakeFastLearner(Node):
             loaded=True, wake_steps_per_cycle=500, rate_hz=50.0, frame_rate=30.0, skill=float('nan'),
             metric_names=['fast_loss'], metric_values=[0.25], joints=[0.1, -0.2],
         )  # fmt: skip
+        if self.declare_parameter('tells_pid', False).value:
+            self._status.metric_names, self._status.metric_values = ['pid'], [float(os.getpid())]
         self._publisher = publisher(self, comms.FAST_STATUS)
         self.create_service(interface(comms.SET_MODE.type), comms.SET_MODE.name, self._set_mode)
         subscription(self, comms.MANUAL_ACTION, self._on_manual)
         steady_timer(self, 0.02, self._tick)
-        steady_timer(self, 0.1, lambda: self._publisher.publish(self._status))
+        if not self.declare_parameter('silent', False).value:
+            steady_timer(self, 0.1, lambda: self._publisher.publish(self._status))
 
     def _tick(self) -> None:
         if self._status.mode != 'manual' and self._status.phase != 'done':

@@ -47,12 +47,15 @@ class FakeSlowLearner(Node):
 
     def _sleep(self, goal) -> Sleep.Result:
         result = Sleep.Result(status='ok', sws_steps=goal.request.sws_steps, avg_l_ms=float('nan'))
+        self._status.phase = 'sws'
         for step in range(goal.request.sws_steps):
             time.sleep(0.01)
             goal.publish_feedback(Sleep.Feedback(phase='sws', step=step + 1, steps=goal.request.sws_steps, loss=0.5))
             if goal.is_cancel_requested:
+                self._status.phase = 'wake'
                 goal.canceled()
                 return Sleep.Result(error_code=Sleep.Result.CANCELLED, error_msg='woken', sws_steps=step + 1)
+        self._status.phase = 'wake'
         goal.succeed()
         return result
 

@@ -1,0 +1,50 @@
+"""Waiting with a deadline, and who is whose process."""
+
+from collections.abc import Callable
+from pathlib import Path
+import time
+from typing import Any
+
+
+def wait_until(condition: Callable[[], Any], timeout: float, what: str) -> Any:
+    """Returns the first true value of `condition()`; fails after `timeout` s."""
+    deadline = time.monotonic() + timeout
+    while time.monotonic() < deadline:
+        if value := condition():
+            return value
+        time.sleep(0.05)
+    raise AssertionError(f'{what}: not within {timeout} s')
+
+
+def is_running(pid: int) -> bool:
+    """Whether a process is there and no zombie."""
+    try:
+        return Path(f'/proc/{pid}/stat').read_text().rsplit(')', 1)[1].split()[0] != 'Z'
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+def descendants(pid: int) -> list[int]:
+    """Returns the processes below `pid`."""
+    parents = _parents()
+    found: list[int] = []
+    level = [pid]
+    while level:
+        level = [child for child, parent in parents.items() if parent in level]
+        found += level
+    return found
+
+
+def parent(pid: int) -> int:
+    """Returns the parent of a process."""
+    return _parents()[pid]
+
+
+def _parents() -> dict[int, int]:
+    found = {}
+    for stat in Path('/proc').glob('[0-9]*/stat'):
+        try:
+            found[int(stat.parent.name)] = int(stat.read_text().rsplit(')', 1)[1].split()[1])
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+    return found

@@ -1,0 +1,159 @@
+"""Every command against the fake graph, and what a user's mistakes look like."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+from fake_graph.watching import wait_until
+import pytest
+
+from cls_cli import entry, ports
+from cls_cli.commands.models import size
+from cls_cli.commands.status import as_text
+from cls_common.errors import UserError
+from conftest import FAKE_ENVIRONMENT
+
+
+@pytest.fixture(scope='module')
+def graph(runtime, tmp_path_factory):
+    """The fake graph, started without `up`."""
+    log = tmp_path_factory.mktemp('graph') / 'log'
+    names = ('simulator', 'fast_learner', 'slow_learner')
+    with log.open('w') as output:
+        nodes = [
+            subprocess.Popen(
+                [sys.executable, '-m', f'fake_graph.nodes.{name}', '--ros-args', '-r', '__ns:=/cli'],
+                env={**os.environ, **FAKE_ENVIRONMENT}, stdout=output, stderr=subprocess.STDOUT,
+            )
+            for name in names
+        ]  # fmt: skip
+    wait_until(lambda: run_quietly('status', '--namespace', 'cli') == 0, 30.0, 'graph')
+    yield
+    for node in nodes:
+        node.send_signal(signal.SIGINT)
+    assert [node.wait(10) for node in nodes] == [0, 0, 0], log.read_text()
+
+
+def run_quietly(*args):
+    return subprocess.run([sys.executable, '-m', 'cls_cli', *args], capture_output=True).returncode
+
+
+def run(capsys, *args):
+    status = entry.main(args)
+    captured = capsys.readouterr()
+    return status, captured.out, captured.err
+
+
+def test_help_and_models_answer_fast_and_import_nothing_heavy(tmp_path):
+    for args in (['--help'], ['models', '--models-dir', str(tmp_path)], ['up', '--help']):
+        begun = time.monotonic()
+        command = [sys.executable, '-X', 'importtime', '-m', 'cls_cli', *args]
+        done = subprocess.run(command, capture_output=True, text=True)
+        assert time.monotonic() - begun < 3.0
+        assert done.returncode == 0
+        imported = {line.rsplit('|', 1)[1].strip() for line in done.stderr.splitlines() if '|' in line}
+        assert not imported & {'torch', 'rclpy', 'cv2'}
+
+
+def test_every_command_has_help(capsys):
+    for name in entry.COMMANDS:
+        if name == 'train':
+            continue
+        status, out, _ = run(capsys, name, '--help')
+        assert status == 0 and 'Usage: cls' in out
+
+
+@pytest.mark.parametrize(
+    'args, text',
+    [
+        (['nonsense'], "No such command 'nonsense'"),
+        (['up', '--robot', 'submarine'], "unknown robot 'submarine'; expected sim, square, pan_tilt or gym:ID"),
+        (['up', '--steps', 'many'], "'many' is not a valid integer"),
+        (['up', '--report', '/nowhere/report.json'], 'expected an existing folder'),
+        (['up', '--params-file', '/nowhere/x.yaml'], 'expected a readable YAML file'),
+        (['mode', 'sulk'], "'sulk' is not one of"),
+        (['hash', 'nobody', '--models-dir', '/nowhere'], "no model 'nobody' in /nowhere"),
+        (['config', 'show', '../secrets', '--models-dir', '/tmp'], "no model '../secrets'"),
+        (['run-visual-learning'], 'no serial port was given'),
+    ],
+)
+def test_mistakes_are_one_line_and_status_2(capsys, args, text):
+    status, _, err = run(capsys, *args)
+    assert status == 2
+    assert err.startswith('error: ') and text in err and err.count('\n') == 1
+
+
+def test_no_models_are_said_so(capsys, tmp_path):
+    for args in (['models'], ['run-visual-learning', '--list-models']):
+        assert run(capsys, *args, '--models-dir', str(tmp_path)) == (0, 'No models found.\n', '')
+
+
+def test_no_graph_is_said_so(capsys, runtime):
+    status, out, _ = run(capsys, 'status', '--namespace', 'nobody')
+    assert status == 1 and out.startswith('not running')
+    status, _, err = run(capsys, 'mode', 'random', '--namespace', 'nobody')
+    assert status == 2 and "nobody answers 'set_mode'" in err and 'expected fast_learner to run' in err
+
+
+def test_status_asks_the_graph_where_up_runs_nowhere(capsys, graph):
+    def ask():
+        status, out, _ = run(capsys, 'status', '--json', '--namespace', 'cli')
+        found = json.loads(out)
+        # On a busy machine one of the two may come too late for the answer.
+        return found if status == 0 and found['steps'] and found['skill']['slow'] else None
+
+    found = wait_until(ask, 20.0, 'both learners')
+    assert found['running'] and found['model'] == 'fake' and found['phase'] == 'wake'
+    assert found['skill'] == {'fast': None, 'slow': 0.5}
+
+
+def test_status_reads_well():
+    text = as_text({'steps': 3, 'rate_hz': 12.3456, 'skill': {'fast': None, 'slow': 0.5}, 'losses': {}})
+    assert text.splitlines() == ['steps                 3', 'rate_hz               12.35', 'skill.slow            0.5']
+
+
+def test_services_are_called_and_answer(capsys, graph):
+    assert run(capsys, 'mode', 'manual', '--namespace', 'cli') == (0, 'mode manual\n', '')
+    assert run(capsys, 'save', '--namespace', 'cli')[1].startswith('generation ')
+    assert run(capsys, 'stop', '--namespace', 'cli') == (0, 'stopped\n', '')
+    assert run(capsys, 'rearm', '--namespace', 'cli') == (0, 'ready\n', '')
+
+
+def test_sleep_shows_its_result(capsys, graph):
+    status, out, _ = run(capsys, 'sleep', '--sws', '20', '--namespace', 'cli')
+    assert status == 0 and 'slept (error code 0)' in out and 'steps: sws 20' in out
+    assert 'avg_l_ms' not in out
+
+
+def test_ctrl_c_wakes_the_learner(graph):
+    command = [sys.executable, '-m', 'cls_cli', 'sleep', '--sws', '5000', '--namespace', 'cli']
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    wait_until(lambda: _status().get('phase') == 'sws', 20.0, 'asleep')
+    process.send_signal(signal.SIGINT)
+    out, _ = process.communicate(timeout=20)
+    assert process.returncode == 1
+    assert 'cancelled (error code 106): woken' in out
+
+
+def _status():
+    command = [sys.executable, '-m', 'cls_cli', 'status', '--json', '--namespace', 'cli']
+    return json.loads(subprocess.run(command, capture_output=True, text=True).stdout)
+
+
+def test_a_port_is_chosen_by_number_or_path():
+    found = [ports.Port('/dev/ttyACM0', 'board'), ports.Port('/dev/ttyUSB0', 'other')]
+    assert ports.choose(' 2 ', found) == '/dev/ttyUSB0'
+    assert ports.choose('/dev/pts/3', found) == '/dev/pts/3'
+    # Never run as code (H13).
+    assert ports.choose('__import__("os").getpid()', found) == '__import__("os").getpid()'
+    for answer in ('0', '3', ''):
+        with pytest.raises(UserError):
+            ports.choose(answer, found)
+
+
+@pytest.mark.parametrize('count, text', [(0, '0 B'), (999, '999 B'), (1500, '1.5 kB'), (2**40, '1099.5 GB')])
+def test_sizes_are_for_people(count, text):
+    assert size(count) == text

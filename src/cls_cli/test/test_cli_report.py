@@ -1,0 +1,105 @@
+"""What a run leaves, from statuses to JSON."""
+
+import json
+import math
+
+import pytest
+from rich.console import Console
+
+from cls_cli.report import build_report, write_report
+from cls_cli.snapshot import Pair, Snapshot
+from cls_cli.view import clock, line, render, Scene
+
+FAST = Snapshot(
+    node='fast_learner', phase='wake', mode='curiosity', model='m', loaded=True, steps=12, total_steps=112,
+    wake_steps_in_cycle=12, wake_steps_per_cycle=500, cycles=1, dropped=1, faults=2, fault='no answer', rate_hz=10.0,
+    frame_rate=30.0, skill=0.5, joints=(0.1, -0.2), metrics={'fast_loss': 0.25, 'policy_loss': math.nan},
+)  # fmt: skip
+SLOW = Snapshot(
+    node='slow_learner', phase='wake', model='m', loaded=True, total_steps=111, cycles=1, dropped=3, memory_size=110,
+    metrics={'slow_raw': 0.125},
+)  # fmt: skip
+
+
+def test_report_joins_both_learners_and_has_no_nan(tmp_path):
+    report = build_report(
+        Pair(FAST, SLOW), startup_seconds=1.23456, ended='clean', weights_sha256='ab', restarts={'encoder': 1}
+    )
+    assert report == {
+        'startup_seconds': 1.235, 'steps': 12, 'total_steps': 112, 'cycles': 1, 'rate_hz': 10.0, 'frame_rate': 30.0,
+        'skill': {'fast': 0.5, 'slow': None}, 'losses': {'fast_loss': 0.25, 'policy_loss': None, 'slow_raw': 0.125},
+        'dropped': 4, 'faults': 2, 'model': 'm', 'exit': 'clean', 'weights_sha256': 'ab', 'restarts': {'encoder': 1},
+    }  # fmt: skip
+    write_report(tmp_path / 'report.json', report)
+    assert json.loads((tmp_path / 'report.json').read_text()) == report
+    assert [path.name for path in tmp_path.iterdir()] == ['report.json']
+
+
+def test_a_run_that_heard_nothing_still_reports():
+    report = build_report(Pair(), startup_seconds=None, ended='not ready', weights_sha256=None, restarts={})
+    assert report['steps'] is None and report['skill'] == {'fast': None, 'slow': None} and report['losses'] == {}
+
+
+def change(snapshot: Snapshot, **values) -> Snapshot:
+    return Snapshot(**{**vars(snapshot), **values})
+
+
+@pytest.mark.parametrize(
+    'fast, slow, ready',
+    [
+        (FAST, SLOW, True),
+        (change(FAST, steps=0), SLOW, False),
+        (change(FAST, steps=0, mode='manual'), SLOW, True),
+        (change(FAST, loaded=False), SLOW, False),
+        (FAST, change(SLOW, loaded=False), False),
+        (None, SLOW, False),
+        (FAST, None, False),
+    ],
+)
+def test_ready_means_loaded_and_acting_or_waiting_for_a_person(fast, slow, ready):
+    pair = Pair(fast, slow)
+    assert pair.ready is ready
+    assert bool(pair.missing()) is not ready
+
+
+def test_phase_is_the_sleeping_halfs_while_it_sleeps():
+    assert Pair(change(FAST, phase='asleep'), change(SLOW, phase='rem')).phase == 'rem'
+    assert Pair(FAST, SLOW).phase == 'wake'
+
+
+@pytest.mark.parametrize('width', [60, 80, 140])
+def test_the_view_shows_what_matters_at_any_width(width):
+    console = Console(width=width, record=True, file=open('/dev/null', 'w'))  # noqa: SIM115
+    scene = Scene(
+        robot='sim', elapsed=75.0, pair=Pair(FAST, SLOW), processes={'encoder': 'EXITED'}, joint_names=('pan', 'tilt'),
+        message='generation 3',
+    )  # fmt: skip
+    console.print(render(scene))
+    text = console.export_text()
+    for part in (
+        '12/500',
+        'curiosity',
+        '112',
+        'pan +5.7°',
+        'tilt -11.5°',
+        'not yet',
+        '110',
+        'encoder is down',
+        '0:01:15',
+    ):
+        assert part in ' '.join(text.replace('│', '').split()), f'{part} at width {width}:\n{text}'
+    assert all(len(row) <= width for row in text.splitlines())
+
+
+def test_before_the_learners_speak_the_view_says_what_is_awaited():
+    console = Console(width=100, record=True, file=open('/dev/null', 'w'))  # noqa: SIM115
+    console.print(render(Scene(robot='sim', elapsed=1.0, pair=Pair(), processes={'fast_learner': 'RUNNING'})))
+    text = console.export_text()
+    assert 'fast_learner' in text and 'slow_learner has said nothing yet' in text
+
+
+def test_one_line_stands_in_for_the_view():
+    text = line(Scene(robot='sim', elapsed=3725.0, pair=Pair(FAST, SLOW)))
+    assert text.startswith('1:02:05  wake 12/500  curiosity  step 12 (112 in its life)') and '\n' not in text
+    assert 'waiting: slow_learner' in line(Scene(robot='sim', elapsed=1.0, pair=Pair(FAST, None)))
+    assert clock(59.9) == '0:00:59'

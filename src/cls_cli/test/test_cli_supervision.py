@@ -1,0 +1,213 @@
+"""Command lines, the configuration, the restart policy, and supervisord itself over small real processes."""
+
+import configparser
+import os
+from pathlib import Path
+import shlex
+import signal
+import sys
+import time
+
+from fake_graph.watching import is_running, parent, wait_until
+from hypothesis import given
+from hypothesis import strategies as st
+import pytest
+import yaml
+
+from cls_cli.run_directory import find_status, RunDirectory
+from cls_cli.supervision.commands import (
+    configuration,
+    dies_with_parent,
+    escape,
+    find_config,
+    node_command,
+    parameter_text,
+)
+from cls_cli.supervision.restarts import Ended, MOST_CRASHES, RestartPolicy
+from cls_cli.supervision.supervisor import Supervisor
+from cls_common.errors import UserError
+from cls_common.graph import Process
+
+PRINTABLE = st.text(st.characters(exclude_categories=['C', 'Zl', 'Zp']), max_size=20)
+
+
+def test_a_node_gets_files_then_parameters_and_dies_by_sigint(tmp_path):
+    file = tmp_path / 'mine.param.yaml'
+    file.write_text('{}')
+    process = Process('encoder', 'cls_perception', {'model': '123', 'threads': 1, 'deep': True}, (str(file),), nice=19)
+    command = node_command(process, 'robot_1', 'debug')
+    assert command[1:6] == ['--pdeathsig', 'INT', '--', 'nice', '-n']
+    assert command[command.index('-m') + 1] == 'cls_perception.nodes.encoder'
+    ros = command[command.index('--ros-args') :]
+    assert ros == [
+        '--ros-args', '-r', '__node:=encoder', '-r', '__ns:=/robot_1', '--params-file', str(file),
+        '-p', 'model:="123"', '-p', 'threads:=1', '-p', 'deep:=true', '--log-level', 'debug',
+    ]  # fmt: skip
+
+
+@given(st.one_of(PRINTABLE, st.integers(-(2**31), 2**31), st.booleans(), st.floats(-1e9, 1e9)))
+def test_parameters_read_back_as_they_were(value):
+    again = yaml.safe_load(parameter_text(value))
+    assert again == value and type(again) is type(value)
+
+
+@given(st.lists(PRINTABLE, min_size=1))
+def test_commands_survive_the_configuration(arguments):
+    try:
+        text = configuration(Path('/run'), {'node': ['python', *arguments]})
+    except UserError:
+        return
+    parser = configparser.RawConfigParser(inline_comment_prefixes=(' ;',), delimiters=('=',))
+    parser.read_string(text)
+    command = parser['program:node']['command'].replace('%%', '%')
+    assert shlex.split(command) == ['python', *arguments]
+
+
+def test_what_the_configuration_cannot_hold_is_refused():
+    for text in ('a\nb', 'a ;b'):
+        with pytest.raises(UserError, match='parameter file'):
+            escape(text)
+
+
+def test_parameter_files_are_found_by_name_in_the_workspace(tmp_path, monkeypatch):
+    (tmp_path / 'config').mkdir()
+    (tmp_path / 'config' / 'sim.param.yaml').write_text('{}')
+    monkeypatch.setenv('CLS_ROOT', str(tmp_path))
+    assert find_config('sim.param.yaml') == tmp_path / 'config' / 'sim.param.yaml'
+    with pytest.raises(UserError, match=r'nothing\.yaml'):
+        find_config('nothing.yaml')
+
+
+def test_crashes_are_answered_with_growing_delays_until_the_fifth():
+    policy, now, delays = RestartPolicy(), 0.0, []
+    policy.saw_running('node', now)
+    while (ended := policy.saw_end('node', -1, now)) is None:
+        crash = now
+        while not policy.due(now):
+            now += 0.5
+        delays.append(now - crash)
+        policy.saw_running('node', now)
+    assert delays == [1.0, 2.0, 4.0, 8.0] and len(delays) == MOST_CRASHES - 1
+    assert ended == Ended('node', -1, MOST_CRASHES) and policy.restarts == {'node': 4}
+
+
+def test_a_node_that_was_well_for_long_starts_counting_anew():
+    policy = RestartPolicy()
+    now = 0.0
+    for _ in range(20):
+        policy.saw_running('node', now)
+        now += 60.0
+        assert policy.saw_end('node', 1, now) is None
+        now += 1.0
+        assert policy.due(now) == ['node']
+
+
+@pytest.mark.parametrize('status, is_mistake', [(2, True), (0, False)])
+def test_an_orderly_end_ends_everything(status, is_mistake):
+    ended = RestartPolicy().saw_end('node', status, 1.0)
+    assert ended is not None and ended.is_user_error is is_mistake
+
+
+# Ends with 0 on SIGINT and says so.
+PATIENT = """
+import signal, sys
+signal.signal(signal.SIGINT, lambda *_: sys.exit(print('bye') or 0))
+print('up', flush=True)
+while True: signal.pause()
+"""
+RUDE = PATIENT.replace("print('bye') or 0", '3')
+MISTAKEN = 'import sys; print("error: no board at /dev/x. Plug it in", file=sys.stderr); sys.exit(2)'
+
+
+@pytest.fixture
+def supervise(runtime, tmp_path):
+    opened = []
+
+    def start(**programs):
+        commands = {}
+        for name, program in programs.items():
+            file = tmp_path / f'{name}.py'
+            file.write_text(program)
+            # As nodes are started: each asks for a signal when its parent dies.
+            commands[name] = [*dies_with_parent('INT'), sys.executable, str(file)]
+        directory = RunDirectory.create()
+        opened.append((directory, Supervisor(directory.path, commands)))
+        return opened[-1][1]
+
+    yield start
+    for directory, supervisor in opened:
+        supervisor.close()
+        directory.close(keep=False)
+
+
+def watch_until(supervisor, condition, what):
+    def turn():
+        return supervisor.watch(time.monotonic()) or condition()
+
+    return wait_until(turn, 15.0, what)
+
+
+def wait_for_log(supervisor, name, text):
+    wait_until(lambda: supervisor.log(name).exists() and text in supervisor.log(name).read_text(), 10.0, text)
+
+
+def test_all_are_asked_to_end_by_sigint_and_their_statuses_seen(supervise):
+    supervisor = supervise(polite=PATIENT, rude=RUDE)
+    for name in ('polite', 'rude'):
+        wait_for_log(supervisor, name, 'up')
+    supervisor.ask_to_end()
+    assert {state.name: state.status for state in supervisor.await_end()} == {'polite': 0, 'rude': 3}
+    assert 'bye' in supervisor.log('polite').read_text()
+
+
+def test_a_killed_process_comes_back(supervise):
+    supervisor = supervise(node=PATIENT)
+    wait_for_log(supervisor, 'node', 'up')
+    [state] = supervisor.states()
+    assert supervisor.watch(time.monotonic()) is None
+    os.kill(state.pid, signal.SIGKILL)
+    is_back = watch_until(
+        supervisor, lambda: any(s.is_up and s.pid not in (0, state.pid) for s in supervisor.states()), 'back'
+    )
+    assert is_back is True and supervisor.policy.restarts == {'node': 1}
+
+
+def test_a_mistake_of_the_users_is_told_from_a_crash(supervise):
+    supervisor = supervise(node=MISTAKEN, other=PATIENT)
+    ended = watch_until(supervisor, lambda: None, 'end')
+    assert ended.is_user_error and ended.name == 'node'
+    assert supervisor.last_error('node') == 'no board at /dev/x. Plug it in'
+
+
+def test_a_broken_supervisord_is_one_line(runtime):
+    directory = RunDirectory.create()
+    (directory.path / 'supervisord.log').mkdir()
+    with pytest.raises(UserError, match='supervisord did not start') as caught:
+        Supervisor(directory.path, {'node': ['true']})
+    assert '\n' not in str(caught.value) and 'supervisord.log' in str(caught.value)
+    directory.close(keep=False)
+
+
+def test_status_is_found_only_while_its_process_lives_and_is_fresh(runtime):
+    directory = RunDirectory.create()
+    directory.write_status({'namespace': '', 'steps': 3})
+    found = find_status('')
+    assert found is not None and found['steps'] == 3 and found['pid'] == os.getpid()
+    assert find_status('other') is None
+    directory.close(keep=True)
+    assert find_status('') is None
+    assert directory.path.is_dir()
+
+
+def test_old_logs_do_not_pile_up(runtime):
+    for _ in range(9):
+        RunDirectory.create().close(keep=True)
+    assert len(list((runtime / 'cls').glob('run-*'))) <= 6
+
+
+def test_children_end_when_supervisord_is_killed(supervise):
+    supervisor = supervise(node=PATIENT)
+    wait_for_log(supervisor, 'node', 'up')
+    [state] = supervisor.states()
+    os.kill(parent(state.pid), signal.SIGKILL)
+    wait_until(lambda: not is_running(state.pid), 2.0, 'child gone')

@@ -1,0 +1,130 @@
+"""`up` as real processes over the fake graph: ready, keys, crashes, mistakes, every way to end."""
+
+import json
+import os
+import pty
+import re
+import signal
+import threading
+
+from fake_graph.watching import descendants, is_running, wait_until
+
+ALL = {'simulator', 'fast_learner', 'slow_learner'}
+
+
+def assert_all_gone(pids, timeout=2.0):
+    wait_until(lambda: not any(map(is_running, pids)), timeout, 'every process gone')
+
+
+def test_steps_end_the_run_saved_and_reported(up, tmp_path):
+    report, saves = tmp_path / 'report.json', tmp_path / 'saves'
+    run = up(fast_learner={'max_steps': 30}, slow_learner={'saves': str(saves)}, choices={'report': str(report)})
+    assert run.process.wait(40) == 0, run.output.read_text()
+    text = run.output.read_text()
+    assert f'export ROS_DOMAIN_ID={os.environ["ROS_DOMAIN_ID"]}' in text
+    assert 'export ROS_AUTOMATIC_DISCOVERY_RANGE=LOCALHOST' in text
+    result = json.loads(report.read_text())
+    assert result['exit'] == 'clean' and result['steps'] == 30 and result['restarts'] == {}
+    assert result['losses'] == {'fast_loss': 0.25, 'slow_raw': 0.5} and result['skill'] == {'fast': None, 'slow': 0.5}
+    assert 0 < result['startup_seconds'] < 30
+    assert saves.read_text() == 'generation 1\n'
+
+
+def test_keys_of_the_live_view_reach_the_graph(up, runtime, tmp_path):
+    saves = tmp_path / 'saves'
+    master, slave = pty.openpty()
+    run = up(popen={'stdin': slave, 'stdout': slave}, slow_learner={'saves': str(saves)}, simulator={})
+    os.close(slave)
+    shown = Screen(master)
+    run.await_ready()
+    shown.wait_for('phase')
+    os.write(master, b'w')
+    shown.wait_for('press 1')
+    os.write(master, b'1')
+    run.await_status(lambda status: status['mode'] == 'manual', 'manual mode')
+    steps = run.status()['steps']
+    os.write(master, b'd')
+    shown.wait_for('teleop [-5.0, 0.0]')
+    os.write(master, b'w')
+    shown.wait_for('teleop [0.0, 5.0]')
+    run.await_status(lambda status: status['steps'] == steps + 2, 'one step a key')
+    os.write(master, b'c')
+    wait_until(lambda: saves.exists(), 10.0, 'saved')
+    os.write(master, b'e')
+    shown.wait_for('stopped by emergency_stop')
+    os.write(master, b'3')
+    run.await_status(lambda status: status['mode'] == 'curiosity', 'curiosity')
+    os.write(master, b'q')
+    shown.wait_for('ended cleanly')
+    assert run.process.wait(10) == 0
+    assert saves.read_text() == 'generation 1\ngeneration 2\n'
+
+
+class Screen:
+    """Reads what a terminal is shown, all the time: a program stops when nobody reads."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor, self._text = descriptor, ''
+        threading.Thread(target=self._read, daemon=True).start()
+
+    def _read(self) -> None:
+        try:
+            while data := os.read(self._descriptor, 65536):
+                self._text += data.decode(errors='replace')
+        except OSError:
+            return
+
+    def wait_for(self, text: str) -> None:
+        wait_until(lambda: text in self._text, 20.0, f'{text!r} on the screen')
+
+
+def test_a_killed_node_comes_back_and_ctrl_c_saves(up, tmp_path):
+    saves, report = tmp_path / 'saves', tmp_path / 'report.json'
+    run = up(fast_learner={'tells_pid': True}, slow_learner={'saves': str(saves)}, choices={'report': str(report)})
+    run.await_ready()
+    before = run.node_pids()
+    assert set(before) == ALL
+    os.kill(before['fast_learner'], signal.SIGKILL)
+    run.await_status(lambda status: status['restarts'] == {'fast_learner': 1}, 'restart')
+    run.await_status(lambda status: status['losses']['pid'] != before['fast_learner'], 'the new one speaks')
+    pids = descendants(run.process.pid)
+    run.process.send_signal(signal.SIGINT)
+    assert run.process.wait(20) == 0, run.output.read_text()
+    assert saves.read_text() == 'generation 1\n'
+    assert json.loads(report.read_text())['restarts'] == {'fast_learner': 1}
+    assert_all_gone(pids)
+
+
+def test_a_mistake_is_one_line_and_ends_everything(up):
+    run = up(slow_learner={'refusal': 'model x is in use by process 7. End that'})
+    assert run.process.wait(40) == 2
+    text = run.output.read_text()
+    assert text.rstrip().endswith('error: slow_learner: model x is in use by process 7. End that')
+    assert 'Traceback' not in text
+
+
+def test_no_child_outlives_a_killed_up(up):
+    run = up()
+    run.await_ready()
+    pids = descendants(run.process.pid)
+    assert len(pids) >= 4
+    run.process.kill()
+    run.process.wait(5)
+    assert_all_gone(pids, 2.0)
+
+
+def test_a_graph_that_never_gets_ready_says_who_is_awaited(up):
+    run = up(fast_learner={'mode': 'random', 'silent': True}, choices={'startup_timeout': 4.0})
+    assert run.process.wait(40) == 1
+    text = run.output.read_text()
+    # On a busy machine the other one may not have been heard either.
+    assert re.search(r'error: not ready after 4 s: (fast|slow)_learner has said nothing yet', text)
+    [folder] = [line.removeprefix('logs: ') for line in text.splitlines() if line.startswith('logs: ')]
+    assert os.path.exists(f'{folder}/fast_learner.log')
+
+
+def test_a_closed_terminal_ends_it_in_order(up):
+    run = up()
+    run.await_status(lambda status: len(status['processes']) == 3, 'processes')
+    run.process.send_signal(signal.SIGHUP)
+    assert run.process.wait(20) == 0, run.output.read_text()
