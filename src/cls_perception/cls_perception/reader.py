@@ -15,8 +15,6 @@ from .camera import Camera, CameraLostError
 # A stream is at fault after this many periods without a frame, but not before this many s.
 _PATIENCE, _LEAST_PATIENCE = 5.0, 2.0
 _FIRST_WAIT, _LONGEST_WAIT = 0.5, 5.0  # s between attempts to open a lost camera, doubling
-
-
 _LOGGER = logging.getLogger(__name__)
 
 

@@ -84,7 +84,8 @@ class TorchEncoder(Encoder):
         arrays = weight_files.from_bytes(weights, config)
         with torch.device('meta'):
             network = cls.build()
-        _assign(network, {name: torch.from_numpy(array) for name, array in arrays.items()}, cls.name)
+        # Copied into torch's own aligned memory: arithmetic on unaligned weights may round differently.
+        _assign(network, {name: torch.from_numpy(array).clone() for name, array in arrays.items()}, cls.name)
         return cls(network, config, threads, device)
 
     def __init__(self, network: Network, config: dict[str, Any], threads: int, device: str) -> None:
@@ -98,7 +99,6 @@ class TorchEncoder(Encoder):
         short = digest[: weight_files.ID_DIGITS]
         self.id = f'{self.name}-{short}-torch-{_PRECISION[config["backend"]]}'
         self.network.to(device=self._device)
-        # Only the backbone: weights of other than 4 or 5 dimensions keep their layout.
         self.network.backbone.to(memory_format=self.memory_format)
         shape = (1, 3, 1, 1, 1) if self.frames > 1 else (1, 3, 1, 1)
         self._mean = torch.tensor(self.mean, device=self._device).reshape(shape)
@@ -116,7 +116,7 @@ class TorchEncoder(Encoder):
     @torch.inference_mode()
     def embed(self, x: Array) -> NDArray[np.float32]:
         with self._arithmetic():
-            batch = self.preprocess(torch.from_numpy(np.ascontiguousarray(x)))
+            batch = self.preprocess(torch.from_numpy(np.require(x, requirements='CW')))
             with torch.autocast(self._device.type, torch.bfloat16, enabled=self._half):
                 features = self.network.backbone(batch)
             z = self.network.projection(self.network.norm(features.float()))  # (B, size)

@@ -1,7 +1,7 @@
 """Video files, by OpenCV."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import cv2
 
@@ -10,6 +10,10 @@ from cls_common.images import Image
 
 from ..camera import Camera, CameraLostError
 from ..settings import CameraSettings
+
+# Hz: some files name no rate, or a nonsense one such as 90000.
+_UNKNOWN_RATE: Final = 25.0
+_FASTEST: Final = 1000.0
 
 
 class VideoCamera(Camera):
@@ -32,7 +36,8 @@ class VideoCamera(Camera):
         if not capture.isOpened():
             raise UserError(f'video {self._path}', expected='a format that OpenCV reads', do='Convert it to MP4.')
         self._capture = capture
-        self.own_rate = max(0.0, float(capture.get(cv2.CAP_PROP_FPS)))
+        rate = float(capture.get(cv2.CAP_PROP_FPS))
+        self.own_rate = rate if 0.0 < rate <= _FASTEST else _UNKNOWN_RATE
 
     def grab(self) -> bool:
         if self._capture is not None and self._capture.grab():
