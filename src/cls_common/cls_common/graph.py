@@ -127,17 +127,19 @@ def describe_brain(options: GraphOptions) -> list[Process]:
     threads = {'threads': 1} if options.seed >= 0 else {}
     seed = {'seed': options.seed} if options.seed >= 0 else {}
     model = {'model': options.model, 'models_dir': options.models_dir}
-    encoder: dict[str, Any] = {**model, **threads, **seed}
+    # In lock-step the simulator owns /clock.
+    clock = {'use_sim_time': True} if options.lock_step else {}
+    encoder: dict[str, Any] = {**model, **threads, **seed, **clock}
     if options.lock_step:
         encoder['reliable_images'] = True
     if options.encoder:
         encoder['encoder'] = options.encoder
-    fast: dict[str, Any] = {**threads}
+    fast: dict[str, Any] = {**threads, **clock}
     if options.steps:
         fast['max_steps'] = options.steps
     if options.mode:
         fast['mode'] = options.mode
-    slow: dict[str, Any] = {**model, **threads, **seed}
+    slow: dict[str, Any] = {**model, **threads, **seed, **clock}
     if options.save_frames:
         slow['save_frames'] = True
     if options.preset:
@@ -152,6 +154,48 @@ def describe_brain(options: GraphOptions) -> list[Process]:
 def describe(options: GraphOptions) -> list[Process]:
     """Everything: body and brain."""
     return describe_body(options) + describe_brain(options)
+
+
+# What a user may choose, as launch argument and as option of `./cls up`: name -> (default, meaning).
+ARGUMENTS: dict[str, tuple[str, str]] = {
+    'brain': ('cls', 'Which composition of learner nodes.'),
+    'model': ('default', 'Name of the model folder; created where it is missing, gone on with where it exists.'),
+    'models_dir': ('models', 'Folder that holds the models.'),
+    'mode': ('', 'manual, random, curiosity or follow; empty: manual on hardware, curiosity in simulation.'),
+    'encoder': ('', "By name; empty: the model's own, or the robot's default for a new one."),
+    'preset': ('', 'Recipe in config/presets/ for a new model.'),
+    'port': ('', 'Serial port of the servo board; empty: the only one there is.'),
+    'camera': ('', 'Index, path, video file or folder of images; empty: as the parameter file says.'),
+    'scene': ('-1', 'Which simulated scene; -1: as the parameter file says.'),
+    'lock_step': ('false', 'The simulator gives one image for each action, as fast as possible.'),
+    'seed': ('-1', 'Of simulation, networks and exploration; -1: drawn. Implies one thread.'),
+    'steps': ('0', 'Wake steps after which acting ends; 0: never.'),
+    'save_frames': ('false', 'Keep a picture before and after each action.'),
+    'params_file': ('', 'Parameter file that wins over ours.'),
+}
+
+
+def parse_options(robot: str, arguments: dict[str, str]) -> GraphOptions:
+    """Returns the options from texts by the names of ARGUMENTS.
+
+    Raises:
+        UserError: a text that is not of its kind, or a choice that there is not.
+    """
+    values: dict[str, Any] = {}
+    for name, text in arguments.items():
+        kind = type(getattr(GraphOptions(), name))
+        if kind is bool:
+            if text.lower() not in ('true', 'false'):
+                raise UserError(f'argument {name}', expected='true or false', found=repr(text))
+            values[name] = text.lower() == 'true'
+        elif kind is int:
+            try:
+                values[name] = int(text)
+            except ValueError as error:
+                raise UserError(f'argument {name}', expected='a whole number', found=repr(text)) from error
+        else:
+            values[name] = text
+    return GraphOptions(robot=robot, **values)
 
 
 def _files(options: GraphOptions) -> tuple[str, ...]:

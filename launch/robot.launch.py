@@ -1,0 +1,8 @@
+"""The pan-tilt robot: camera, servo_driver and the brain."""
+
+from cls_common.nodes.launching import launch_graph
+
+
+def generate_launch_description():
+    """Returns all processes; `--show-args` lists the arguments."""
+    return launch_graph('pan_tilt')

@@ -1,0 +1,78 @@
+"""The graph as launch actions, for the launch files in `launch/`."""
+
+import os
+
+from launch import LaunchContext, LaunchDescription
+from launch.action import Action
+from launch.actions import DeclareLaunchArgument, LogInfo, OpaqueFunction, SetEnvironmentVariable
+from launch.substitutions import LaunchConfiguration
+from launch_ros.actions import Node
+
+from ..graph import ARGUMENTS, DDS_PROFILE, describe, describe_brain, parse_options, Process
+from ..resources import config_dir
+
+# Nav2's words, and `network`: they are about how processes run and not about the robot.
+RUN_ARGUMENTS = {
+    'namespace': ('', 'Pushed before every name.'),
+    'log_level': ('info', 'debug, info, warn, error or fatal.'),
+    'use_respawn': ('true', 'Start a process again that died.'),
+    'network': ('false', 'true: discovery beyond this machine.'),
+}
+
+
+def launch_graph(robot: str, *, brain_only: bool = False) -> LaunchDescription:
+    """Returns a launch description of `cls_common.graph.describe`.
+
+    Args:
+        robot: default of the argument `robot`; see `cls_common.graph.GraphOptions`.
+        brain_only: the robot runs elsewhere.
+    """
+    arguments = {'robot': (robot, 'sim, square, pan_tilt or gym:ID.'), **ARGUMENTS, **RUN_ARGUMENTS}
+    declared = [
+        DeclareLaunchArgument(name, default_value=default, description=text)
+        for name, (default, text) in arguments.items()
+    ]
+    return LaunchDescription([*declared, OpaqueFunction(function=_start, args=[brain_only])])
+
+
+def _start(context: LaunchContext, brain_only: bool) -> list[Action]:
+    def chosen(name: str) -> str:
+        return LaunchConfiguration(name).perform(context)
+
+    options = parse_options(chosen('robot'), {name: chosen(name) for name in ARGUMENTS})
+    processes = describe_brain(options) if brain_only else describe(options)
+    how = {name: chosen(name) for name in RUN_ARGUMENTS}
+    return [*_network(how['network'] == 'true'), *(_node(process, how) for process in processes)]
+
+
+def _network(is_open: bool) -> list[Action]:
+    """Keeps discovery on this machine unless asked for more or already decided by the environment."""
+    if is_open:
+        return []
+    wanted = {
+        'ROS_AUTOMATIC_DISCOVERY_RANGE': 'LOCALHOST',
+        'FASTRTPS_DEFAULT_PROFILES_FILE': str(config_dir() / DDS_PROFILE),
+    }
+    values = {name: os.environ.get(name, value) for name, value in wanted.items()}
+    exports = ' '.join(f'{name}={values[name]}' for name in ('ROS_AUTOMATIC_DISCOVERY_RANGE',))
+    domain = os.environ.get('ROS_DOMAIN_ID', '0')
+    return [
+        *(SetEnvironmentVariable(name, value) for name, value in values.items()),
+        LogInfo(msg=f'to see this graph: export {exports} ROS_DOMAIN_ID={domain}'),
+    ]
+
+
+def _node(process: Process, how: dict[str, str]) -> Node:
+    files = [name if os.path.isabs(name) else str(config_dir() / name) for name in process.parameter_files]
+    return Node(
+        package=process.package,
+        executable=process.name,
+        name=process.name,
+        namespace=how['namespace'],
+        parameters=[*files, process.parameters] if process.parameters else files,
+        arguments=['--ros-args', '--log-level', how['log_level']],
+        prefix=f'nice -n {process.nice}' if process.nice else None,
+        respawn=how['use_respawn'] == 'true',
+        respawn_delay=2.0,
+        output='screen',
+    )

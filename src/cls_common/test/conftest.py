@@ -1,0 +1,6 @@
+"""Properties are about what holds, not how fast: a busy machine must not fail them."""
+
+from hypothesis import settings
+
+settings.register_profile('patient', deadline=None)
+settings.load_profile('patient')
