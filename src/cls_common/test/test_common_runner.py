@@ -16,7 +16,7 @@ import pytest
 SCRIPT = Path(__file__).with_name('ending_nodes.py')
 LIMIT = 2.0  # s from the signal to the end, as a rule
 HANGING = 10.0  # s after which no busy machine excuses it: a supervisor would kill, without torque-off
-BATCH = 3  # nodes at once: enough to use waiting time, few enough for two cores
+BATCH = 6  # nodes at once: enough to use waiting time, few enough for two cores
 
 
 class Nodes:
