@@ -1,13 +1,24 @@
 """The description of the graph: every robot and option gives processes that exist, nothing unknown passes."""
 
+import dataclasses
 from itertools import product
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from cls_common.comms import MODES
 from cls_common.errors import UserError
-from cls_common.graph import describe, describe_body, describe_brain, GraphOptions, Process
+from cls_common.graph import (
+    ARGUMENTS,
+    describe,
+    describe_body,
+    describe_brain,
+    GraphOptions,
+    parse_options,
+    Process,
+)  # fmt: skip
+from cls_common.resources import config_dir
 
 ROBOTS = ('sim', 'square', 'pan_tilt', 'gym:CartPole-v1')
 BRAIN = ['encoder', 'fast_learner', 'slow_learner']
@@ -92,3 +103,43 @@ def test_a_users_parameter_file_wins_over_ours() -> None:
 def test_unknown_choices_are_refused_with_the_known_ones(options: dict[str, Any], said: str) -> None:
     with pytest.raises(UserError, match=said):
         GraphOptions(**options)
+
+
+def test_every_option_is_an_argument_with_the_same_default() -> None:
+    assert {'robot', *ARGUMENTS} == {field.name for field in dataclasses.fields(GraphOptions)}
+    defaults = {name: default for name, (default, _) in ARGUMENTS.items()}
+    assert parse_options('sim', defaults) == GraphOptions()
+    assert all(meaning.endswith('.') for _, meaning in ARGUMENTS.values())
+
+
+def test_arguments_are_read_as_their_kind() -> None:
+    options = parse_options(
+        'square', {'lock_step': 'True', 'seed': '7', 'model': '12', 'mode': 'random', 'camera': '0'}
+    )
+    assert options == GraphOptions(robot='square', lock_step=True, seed=7, model='12', mode='random', camera='0')
+
+
+@pytest.mark.parametrize(
+    'arguments', [{'lock_step': 'yes'}, {'lock_step': ''}, {'seed': 'some'}, {'steps': '1.5'}, {'mode': 'asleep'}]
+)
+def test_arguments_of_another_kind_are_refused_by_name(arguments: dict[str, str]) -> None:
+    (name,) = arguments
+    with pytest.raises(UserError, match=name):
+        parse_options('sim', arguments)
+
+
+def test_lock_step_takes_its_time_from_the_simulator() -> None:
+    processes = describe(GraphOptions(lock_step=True))
+    assert {p.name for p in processes if p.parameters.get('use_sim_time')} == set(BRAIN)
+
+
+def test_parameter_files_are_found_in_the_workspace_that_was_entered(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / 'install' / 'share' / 'cls_learning' / 'config'
+    folder.mkdir(parents=True)
+    monkeypatch.setenv('AMENT_PREFIX_PATH', f'{tmp_path / "other"}:{tmp_path / "install"}')
+    assert config_dir() == folder
+    monkeypatch.delenv('AMENT_PREFIX_PATH')
+    with pytest.raises(UserError, match='not entered'):
+        config_dir()

@@ -1,12 +1,14 @@
 """The graph as launch actions, for the launch files in `launch/`."""
 
 import os
+from typing import Any
 
 from launch import LaunchContext, LaunchDescription
 from launch.action import Action
 from launch.actions import DeclareLaunchArgument, LogInfo, OpaqueFunction, SetEnvironmentVariable
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
+from launch_ros.parameter_descriptions import ParameterValue
 
 from ..graph import ARGUMENTS, DDS_PROFILE, describe, describe_brain, parse_options, Process
 from ..resources import config_dir
@@ -69,10 +71,18 @@ def _node(process: Process, how: dict[str, str]) -> Node:
         executable=process.name,
         name=process.name,
         namespace=how['namespace'],
-        parameters=[*files, process.parameters] if process.parameters else files,
+        parameters=[*files, _typed(process.parameters)] if process.parameters else files,
         arguments=['--ros-args', '--log-level', how['log_level']],
         prefix=f'nice -n {process.nice}' if process.nice else None,
         respawn=how['use_respawn'] == 'true',
         respawn_delay=2.0,
         output='screen',
     )
+
+
+def _typed(parameters: dict[str, Any]) -> dict[str, Any]:
+    # launch reads texts as YAML unless told: camera '0' would reach the node as a number and be refused.
+    return {
+        name: ParameterValue(value, value_type=str) if isinstance(value, str) else value
+        for name, value in parameters.items()
+    }
