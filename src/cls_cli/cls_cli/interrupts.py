@@ -24,6 +24,11 @@ class Interrupts:
         for number, handler in self._before.items():
             signal.signal(number, handler)
 
+    def reset(self) -> None:
+        """Forgets the signals so far."""
+        self.count = 0
+        self._event.clear()
+
     def wait(self, timeout: float) -> None:
         """Returns after `timeout` s, or at once when there was a signal."""
         self._event.wait(timeout)

@@ -26,17 +26,14 @@ class Hint:
     meaning: str
 
 
+# One line of the view each.
 HINTS = (
-    Hint('w/s', 'tilt'),
-    Hint('a/d', 'pan'),
-    Hint('space', 'hold still'),
-    Hint('1/2/3', 'manual, random, curiosity'),
-    Hint(SLEEP, 'sleep'),
-    Hint(SAVE, 'save'),
-    Hint(STOP, 'emergency stop'),
-    Hint(REARM, 'rearm'),
-    Hint(QUIT, 'quit'),
-)
+    (Hint('w/s', 'tilt'), Hint('a/d', 'pan'), Hint('space', 'hold still'), Hint('1/2/3', ' | '.join(MODES.values()))),
+    (
+        Hint(SLEEP, 'sleep'), Hint(SAVE, 'save'), Hint(STOP, 'emergency stop'), Hint(REARM, 'rearm'),
+        Hint(QUIT, 'save and quit'),
+    ),
+)  # fmt: skip
 
 
 def moves(key: str) -> bool:

@@ -122,8 +122,8 @@ def _run_with_view(session: Session, interrupts: Interrupts) -> None:
                 session.stop()
             show(controls.message)
         controls.close()
-        interrupts.count = 0
-        session.finish(show, lambda: interrupts.count > 0)
+        interrupts.reset()
+        session.finish(show, interrupts)
 
 
 def _run_with_lines(session: Session, interrupts: Interrupts) -> None:
@@ -138,9 +138,9 @@ def _run_with_lines(session: Session, interrupts: Interrupts) -> None:
         if time.monotonic() - said >= _LINE_PERIOD:
             said = time.monotonic()
             print(line(session.scene('')), flush=True)
-    interrupts.count = 0
+    interrupts.reset()
     print(line(session.scene('')), flush=True)
-    session.finish(lambda text: print(text, flush=True), lambda: interrupts.count > 0)
+    session.finish(lambda text: print(text, flush=True), interrupts)
 
 
 def _conclude(session: Session) -> int:

@@ -9,6 +9,7 @@ import xmlrpc.client
 
 from cls_common.errors import UserError
 
+from .interrupts import Interrupts
 from .report import CLEAN
 from .run_directory import RunDirectory
 from .snapshot import doings, measures, Pair
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 _WATCH_PERIOD = 0.5
 # Nodes import for up to ten seconds on a busy machine.
 _START_TIME = 10.0
+_SAVE_PATIENCE, _SAVE_AGAIN = 45.0, 1.0
 # supervisord does not answer any more.
 _GONE = (OSError, http.client.HTTPException, xmlrpc.client.Error)
 
@@ -126,21 +128,17 @@ class Session:
         """Asks for an orderly end, as a person does."""
         self.ended = self.ended or CLEAN
 
-    def finish(self, say: Callable[[str], None], give_up: Callable[[], bool] = lambda: False) -> str:
+    def finish(self, say: Callable[[str], None], interrupts: Interrupts) -> str:
         """Saves, ends every process, and returns 'clean' or what went wrong first.
 
         Args:
             say: shows one line.
-            give_up: asked while saving whether the person wants to wait no longer.
+            interrupts: a further one while saving means that the person wants to wait no longer.
         """
         problems = [] if self.ended == CLEAN else [self.ended]
         pair = self.remote.pair()
         if pair.loaded and pair.total_steps > 0 and self.processes.get('slow_learner') == 'RUNNING':
-            say('saving …')
-            try:
-                self.saved = self.remote.save_model(give_up)
-            except UserError as error:
-                problems.append(f'not saved: {error}')
+            problems += self._save(say, interrupts)
         say('ending …')
         try:
             asked = time.monotonic()
@@ -154,6 +152,20 @@ class Session:
             problems.append(f'supervisord is gone ({error})')
         self.ended = problems[0] if problems else CLEAN
         return self.ended
+
+    def _save(self, say: Callable[[str], None], interrupts: Interrupts) -> list[str]:
+        say('saving …')
+        deadline = time.monotonic() + _SAVE_PATIENCE
+        while True:
+            try:
+                self.saved = self.remote.save_model(lambda: interrupts.count > 0)
+                return []
+            except UserError as error:
+                if interrupts.count or time.monotonic() > deadline:
+                    return [f'not saved: {error}']
+                # Asleep it can't save; a night ends.
+                say(f'saving …  {error}  (Ctrl-C: end without)')
+            interrupts.wait(_SAVE_AGAIN)
 
     def _is_excused(self, name: str, asked: float) -> bool:
         # A node that still starts can't end in order yet, and one reason to end is enough.

@@ -44,12 +44,16 @@ def render(scene: Scene) -> RenderableType:
     pair = scene.pair
     title = f'[b]{pair.model or "…"}[/] on {scene.robot}'
     body = _startup(scene) if pair.fast is None or not pair.loaded else _figures(scene)
-    hints = Text('  ').join(Text.assemble((hint.keys, 'bold'), f' {hint.meaning}') for hint in keys.HINTS)
+    hints = [_hints(line) for line in keys.HINTS]
     message = Text(scene.message, style='yellow', overflow='ellipsis', no_wrap=True)
     return Panel(
-        Group(body, Text(), message, hints), title=title, subtitle=clock(scene.elapsed), title_align='left',
+        Group(body, Text(), message, *hints), title=title, subtitle=clock(scene.elapsed), title_align='left',
         subtitle_align='right', padding=(0, 1), width=100,
     )  # fmt: skip
+
+
+def _hints(hints: Sequence[keys.Hint]) -> Text:
+    return Text('  ').join(Text.assemble((hint.keys, 'bold'), f' {hint.meaning}') for hint in hints)
 
 
 def _startup(scene: Scene) -> Table:
@@ -116,7 +120,8 @@ def _faults(scene: Scene) -> Text:
 
 def losses(values: Mapping[str, float]) -> str:
     """Returns the losses as text, undefined ones left out."""
-    return '   '.join(f'{name} {value:.4g}' for name, value in values.items() if math.isfinite(value))
+    # Of one width, so that the row does not jump about.
+    return '  '.join(f'{name} {value:<9.4g}' for name, value in values.items() if math.isfinite(value)).rstrip()
 
 
 def pose(names: Sequence[str], joints: tuple[float, ...]) -> str:

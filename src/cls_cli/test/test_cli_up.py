@@ -5,6 +5,8 @@ import os
 import pty
 import re
 import signal
+import subprocess
+import sys
 import threading
 
 from fake_graph.watching import descendants, is_running, wait_until
@@ -121,6 +123,19 @@ def test_a_graph_that_never_gets_ready_says_who_is_awaited(up):
     assert re.search(r'error: not ready after 4 s: (fast|slow)_learner has said nothing yet', text)
     [folder] = [line.removeprefix('logs: ') for line in text.splitlines() if line.startswith('logs: ')]
     assert os.path.exists(f'{folder}/fast_learner.log')
+
+
+def test_an_end_during_sleep_waits_for_the_morning_to_save(up, tmp_path):
+    saves = tmp_path / 'saves'
+    run = up(slow_learner={'saves': str(saves)})
+    run.await_ready()
+    command = [sys.executable, '-m', 'cls_cli', 'sleep', '--sws', '300']
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as sleeper:
+        run.await_status(lambda status: status['phase'] == 'sws', 'asleep')
+        run.process.send_signal(signal.SIGINT)
+        assert run.process.wait(40) == 0, run.output.read_text()
+        assert sleeper.wait(20) == 0
+    assert 'not now: asleep' in run.output.read_text() and saves.read_text() == 'generation 1\n'
 
 
 def test_a_closed_terminal_ends_it_in_order(up):

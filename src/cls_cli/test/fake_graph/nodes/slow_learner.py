@@ -38,6 +38,9 @@ class FakeSlowLearner(Node):
         )  # fmt: skip
 
     def _save(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        if self._status.phase != 'wake':
+            response.message = 'not now: asleep'
+            return response
         self._status.generation += 1
         if self._saves:
             with Path(self._saves).open('a') as file:
