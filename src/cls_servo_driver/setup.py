@@ -9,6 +9,8 @@ setup(
     data_files=[
         ('share/ament_index/resource_index/packages', [f'resource/{NAME}']),
         (f'share/{NAME}', ['package.xml']),
+        # The board's own program, which the fake board runs.
+        (f'share/{NAME}/firmware', ['../../firmware/servo2040/main.py']),
     ],
     install_requires=['setuptools'],
     zip_safe=True,

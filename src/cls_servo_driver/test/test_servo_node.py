@@ -7,6 +7,8 @@ import subprocess
 import sys
 import time
 
+from lifecycle_msgs.msg import Transition
+from lifecycle_msgs.srv import ChangeState
 import pytest
 import rclpy
 from rclpy.executors import SingleThreadedExecutor
@@ -69,12 +71,16 @@ class Watcher:
         self.send(values, **kwargs)
         return self.wait_for(lambda: answers[known:], 'the answer')[0]
 
-    def call(self, service):
-        client = self.node.create_client(Trigger, service.name)
-        self.wait_for(client.service_is_ready, service.name)
-        future = client.call_async(Trigger.Request())
-        self.wait_for(future.done, service.name)
+    def call(self, name, kind=Trigger, **fields):
+        client = self.node.create_client(kind, name)
+        self.wait_for(client.service_is_ready, name)
+        future = client.call_async(kind.Request(**fields))
+        self.wait_for(future.done, name)
         return future.result()
+
+    def change_state(self, transition):
+        change = Transition(id=getattr(Transition, f'TRANSITION_{transition}'))
+        return self.call('servo_driver/change_state', ChangeState, transition=change).success
 
     def close(self):
         self.executor.shutdown()
@@ -163,13 +169,13 @@ def test_the_contract_of_a_robot(board, watcher, run_driver):
 def test_emergency_stop_and_rearm(board, watcher, run_driver):
     run_driver(board.port)
     watcher.ask([5.0, 5.0])
-    stopped = watcher.call(comms.EMERGENCY_STOP)
+    stopped = watcher.call(comms.EMERGENCY_STOP.name)
     assert stopped.success
     assert board.outputs.are_off
     assert watcher.wait_for_state(RobotState.STOPPED).error_code == RobotState.EMERGENCY_STOP
     assert watcher.ask([1.0, 1.0]).error_code == AppliedAction.NOT_READY
     assert board.outputs.are_off
-    assert watcher.call(comms.REARM).success
+    assert watcher.call(comms.REARM.name).success
     watcher.wait_for_state(RobotState.READY)
     assert board.outputs.are_off, 'rearm alone moves nothing'
     assert list(watcher.ask([1.0, 1.0]).applied) == [1.0, 1.0]
@@ -216,9 +222,7 @@ def test_the_board_switches_off_when_the_driver_dies_or_hangs(board, watcher, ru
     ('parameters', 'told'),
     [
         ({'port': '/dev/ttyNONE7'}, 'is not there'),
-        ({'keepalive': 9.0}, 'keepalive'),
         ({'limits.pan': 9.0}, 'limits.pan'),
-        ({'limits.tilt_deg': 120.0}, 'limits.tilt_deg'),
     ],
 )
 def test_what_a_person_got_wrong_is_one_line_and_exit_status_2(run_driver, parameters, told):
@@ -238,3 +242,28 @@ def test_a_busy_port_is_said(board, watcher, run_driver):
     assert second.returncode == 2
     assert 'in use by another program' in output
     assert list(watcher.ask([1.0, 1.0]).applied) == [1.0, 1.0], 'the first is not disturbed'
+
+
+def test_a_manager_may_start_and_stop_it(board, watcher, run_driver):
+    run_driver(board.port, autostart='false', firmware_timeout=30.0)
+    watcher.wait_for(lambda: 'servo_driver' in watcher.node.get_node_names(), 'the node')
+    assert board.heard == []
+    assert watcher.change_state('CONFIGURE')
+    assert board.heard[0] == 'angles'
+    assert watcher.change_state('ACTIVATE')
+    watcher.ask([5.0, 5.0])
+    assert watcher.change_state('DEACTIVATE')
+    assert board.outputs.are_off
+    assert 'not active' in watcher.wait_for_state(RobotState.FAULT).error_msg
+    assert watcher.change_state('ACTIVATE')
+    watcher.wait_for_state(RobotState.READY)
+    assert list(watcher.ask([1.0, 1.0]).joints_after) == pytest.approx([math.radians(6)] * 2)
+    assert watcher.change_state('DEACTIVATE')
+    assert watcher.change_state('CLEANUP')
+    assert watcher.change_state('CONFIGURE')
+
+
+def test_a_manager_is_told_when_the_port_is_missing(watcher, run_driver):
+    process = run_driver('/dev/ttyNONE7', autostart='false')
+    assert not watcher.change_state('CONFIGURE')
+    assert process.poll() is None

@@ -59,6 +59,7 @@ class ServoDriver(SelfStartingNode):
         self._settings = declare(self, ServoDriverSettings)
         self._port = Port(self._settings.port)
         self._link: Link | None = None
+        self._is_active = False
         self._told: tuple[State, Refusal] | None = None
         self._clockwork: list[Timer] = []
         self._endpoints: list[tuple[str, object]] = []
@@ -86,6 +87,7 @@ class ServoDriver(SelfStartingNode):
         """Takes actions and keeps the board alive; torque comes with the first action."""
         assert self._link is not None
         self._link.start()
+        self._is_active = True
         self._info_publisher.publish(to_robot_info(describe(self._settings), self.get_clock().now().to_msg()))
         self._endpoints = [
             ('subscription', qos.subscription(self, comms.ROBOT_ACTION, self._take_action)),
@@ -108,6 +110,8 @@ class ServoDriver(SelfStartingNode):
         if self._link is not None:
             self._link.stop()
             self._tell()
+            # The link's last trigger may still come, and must not say ready after this.
+            self._is_active = False
             self._tell_state(State.FAULT, Refusal(Code.POSITION_UNKNOWN, 'the servo driver is not active'))
 
     def cleanup(self) -> None:
@@ -154,7 +158,7 @@ class ServoDriver(SelfStartingNode):
         return response
 
     def _tell(self) -> None:
-        if self._link is None:
+        if self._link is None or not self._is_active:
             return
         for answer in self._link.take_answers():
             self._applied_publisher.publish(messages.to_applied(answer))
