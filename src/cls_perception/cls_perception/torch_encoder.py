@@ -116,7 +116,7 @@ class TorchEncoder(Encoder):
     @torch.inference_mode()
     def embed(self, x: Array) -> NDArray[np.float32]:
         with self._arithmetic():
-            batch = self.preprocess(torch.from_numpy(np.require(x, requirements='CW')))
+            batch = self.preprocess(torch.from_numpy(np.require(x, requirements=['C', 'W'])))
             with torch.autocast(self._device.type, torch.bfloat16, enabled=self._half):
                 features = self.network.backbone(batch)
             z = self.network.projection(self.network.norm(features.float()))  # (B, size)

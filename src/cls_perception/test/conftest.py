@@ -1,7 +1,6 @@
 """Real processes, and waiting for what they say with a deadline."""
 
 from collections.abc import Callable, Iterator
-import os
 from pathlib import Path
 import signal
 import subprocess
@@ -117,8 +116,3 @@ def scene() -> np.ndarray:
     rows, columns = np.mgrid[0:60, 0:80]
     image = np.stack([rows * 4, columns * 3, (rows // 8 + columns // 8) % 2 * 200], axis=-1)
     return image.astype(np.uint8)
-
-
-@pytest.fixture(autouse=True)
-def _no_stray_environment() -> None:
-    assert 'ROS_DOMAIN_ID' in os.environ
