@@ -65,9 +65,11 @@ def end(kind: str, number: signal.Signals, count: int) -> tuple[list[int], list[
     """Starts `count` nodes, signals each, returns exit statuses, seconds to the end, and how many closed in order."""
     with running(kind, count) as nodes:
         sent = {}
-        for (pid,) in nodes.wait('ready', count):
+        for ended, (pid,) in enumerate(nodes.wait('ready', count), 1):
             sent[pid] = time.monotonic()
             os.kill(int(pid), number)
+            if kind != 'starting':  # one after the other: ends that share two cores would measure each other
+                nodes.wait('ended', ended)
         if kind == 'starting':
             assert nodes.process.stdin
             nodes.process.stdin.write('x' * count)
