@@ -59,6 +59,7 @@ def run_processes(processes: Sequence[Process], choices: Choices, *, robot: str,
     begun = time.monotonic()
     _check(choices)
     commands = {p.name: node_command(p, choices.namespace, choices.log_level) for p in processes}
+    nice = {p.name: p.nice for p in processes if p.nice}
     # Importing ROS takes a third of a second: after the checks that need none.
     from .nodes.remote import connect
 
@@ -67,7 +68,7 @@ def run_processes(processes: Sequence[Process], choices: Choices, *, robot: str,
     with_view = is_interactive() and (choices.view if choices.view is not None else not (limits.duration or steps))
     directory = RunDirectory.create()
     with Interrupts() as interrupts, connect(choices.namespace) as remote:
-        session = Session.start(commands, directory, remote, robot, choices.namespace, limits, begun)
+        session = Session.start(commands, nice, directory, remote, robot, choices.namespace, limits, begun)
         try:
             (_run_with_view if with_view else _run_with_lines)(session, interrupts)
         finally:

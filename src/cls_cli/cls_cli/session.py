@@ -1,6 +1,6 @@
 """One run of `up`: starts the graph, waits until it works, watches it, ends it in order."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 import http.client
 import time
@@ -60,6 +60,7 @@ class Session:
     supervisor: Supervisor
     remote: 'Remote'
     begun: float
+    nice: Mapping[str, int] = field(default_factory=dict)
     ended: str = ''
     mistake: str = ''
     startup_seconds: float | None = None
@@ -70,16 +71,16 @@ class Session:
 
     @classmethod
     def start(
-        cls, commands: dict[str, list[str]], directory: RunDirectory, remote: 'Remote', robot: str,
-        namespace: str, limits: Limits, begun: float,
+        cls, commands: dict[str, list[str]], nice: Mapping[str, int], directory: RunDirectory, remote: 'Remote',
+        robot: str, namespace: str, limits: Limits, begun: float,
     ) -> 'Session':  # fmt: skip
-        """Starts every process, given its command line by name."""
+        """Starts every process, given its command line and niceness by name."""
         try:
             supervisor = Supervisor(directory.path, commands)
         except BaseException:
             directory.close(keep=False)
             raise
-        return cls(robot, namespace, limits, directory, supervisor, remote, begun)
+        return cls(robot, namespace, limits, directory, supervisor, remote, begun, nice)
 
     def tick(self) -> None:
         """Looks at processes and learners; sets `ended` where it is over. Ten times a second is enough."""
@@ -97,6 +98,8 @@ class Session:
     def _watch(self, now: float) -> None:
         try:
             reason = self.supervisor.watch(now)
+            if self.startup_seconds is not None:
+                self.supervisor.yield_time(self.nice)
             self.processes = {state.name: state.state for state in self.supervisor.states()}
         except _GONE as error:
             self.ended, self._crash = f'supervisord is gone ({error})', True

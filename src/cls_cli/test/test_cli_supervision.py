@@ -34,9 +34,9 @@ PRINTABLE = st.text(st.characters(exclude_categories=['C', 'Zl', 'Zp']), max_siz
 def test_a_node_gets_files_then_parameters_and_dies_by_sigint(tmp_path):
     file = tmp_path / 'mine.param.yaml'
     file.write_text('{}')
-    process = Process('encoder', 'cls_perception', {'model': '123', 'threads': 1, 'deep': True}, (str(file),), nice=19)
+    process = Process('encoder', 'cls_perception', {'model': '123', 'threads': 1, 'deep': True}, (str(file),))
     command = node_command(process, 'robot_1', 'debug')
-    assert command[1:6] == ['--pdeathsig', 'INT', '--', 'nice', '-n']
+    assert command[1:5] == ['--pdeathsig', 'INT', '--', sys.executable]
     assert command[command.index('-m') + 1] == 'cls_perception.nodes.encoder'
     ros = command[command.index('--ros-args') :]
     assert ros == [

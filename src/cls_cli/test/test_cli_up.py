@@ -7,8 +7,8 @@ import re
 import signal
 import subprocess
 import sys
-import threading
 
+from fake_graph.screen import Screen
 from fake_graph.watching import descendants, is_running, wait_until
 
 ALL = {'simulator', 'fast_learner', 'slow_learner'}
@@ -16,6 +16,10 @@ ALL = {'simulator', 'fast_learner', 'slow_learner'}
 
 def assert_all_gone(pids, timeout=2.0):
     wait_until(lambda: not any(map(is_running, pids)), timeout, 'every process gone')
+
+
+def niceness(pid):
+    return {os.getpriority(os.PRIO_PROCESS, int(task)) for task in os.listdir(f'/proc/{pid}/task')}
 
 
 def test_steps_end_the_run_saved_and_reported(up, tmp_path):
@@ -62,30 +66,14 @@ def test_keys_of_the_live_view_reach_the_graph(up, runtime, tmp_path):
     assert saves.read_text() == 'generation 1\ngeneration 2\n'
 
 
-class Screen:
-    """Reads what a terminal is shown, all the time: a program stops when nobody reads."""
-
-    def __init__(self, descriptor: int) -> None:
-        self._descriptor, self._text = descriptor, ''
-        threading.Thread(target=self._read, daemon=True).start()
-
-    def _read(self) -> None:
-        try:
-            while data := os.read(self._descriptor, 65536):
-                self._text += data.decode(errors='replace')
-        except OSError:
-            return
-
-    def wait_for(self, text: str) -> None:
-        wait_until(lambda: text in self._text, 20.0, f'{text!r} on the screen')
-
-
 def test_a_killed_node_comes_back_and_ctrl_c_saves(up, tmp_path):
     saves, report = tmp_path / 'saves', tmp_path / 'report.json'
     run = up(fast_learner={'tells_pid': True}, slow_learner={'saves': str(saves)}, choices={'report': str(report)})
     run.await_ready()
     before = run.node_pids()
     assert set(before) == ALL
+    wait_until(lambda: niceness(before['slow_learner']) == {19}, 5.0, 'every thread of it gives way')
+    assert niceness(before['fast_learner']) == {os.getpriority(os.PRIO_PROCESS, 0)}
     os.kill(before['fast_learner'], signal.SIGKILL)
     run.await_status(lambda status: status['restarts'] == {'fast_learner': 1}, 'restart')
     run.await_status(lambda status: status['losses']['pid'] != before['fast_learner'], 'the new one speaks')

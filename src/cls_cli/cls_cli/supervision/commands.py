@@ -37,11 +37,9 @@ def node_command(process: Process, namespace: str = '', log_level: str = '') -> 
     """Returns the command line of one node.
 
     It ends with its parent, whatever that dies of: by SIGINT, since a node that is killed outright leaves the
-    torque on.
+    torque on. Its niceness is set once it works (see Supervisor.yield_time).
     """
     command = [*dies_with_parent('INT')]
-    if process.nice:
-        command += ['nice', '-n', str(process.nice)]
     command += [sys.executable, '-m', process.module, '--ros-args', '-r', f'__node:={process.name}']
     if namespace:
         command += ['-r', f'__ns:=/{namespace.strip("/")}']

@@ -14,7 +14,8 @@ def main() -> int:
     """Takes one JSON argument: {"choices": {...}, "simulator": {...}, "fast_learner": {...}, "slow_learner": {...}}."""
     given = json.loads(sys.argv[1]) if len(sys.argv) > 1 else {}
     names = ('simulator', 'fast_learner', 'slow_learner')
-    processes = [Process(name, 'fake_graph', given.get(name, {})) for name in names]
+    nice = {'slow_learner': 19}
+    processes = [Process(name, 'fake_graph', given.get(name, {}), nice=nice.get(name, 0)) for name in names]
     choices = given.get('choices', {})
     if 'report' in choices:
         choices['report'] = Path(choices['report'])

@@ -32,6 +32,7 @@ class FakeSimulator(Node):
         self.create_service(Trigger, comms.REARM.name, self._rearm)
 
     def _apply(self, action: RobotAction) -> None:
+        print('applied', action.source, list(action.values), flush=True)
         message = AppliedAction(source=action.source, sequence=action.sequence)
         message.commanded = message.applied = action.values
         self._applied.publish(message)

@@ -1,0 +1,73 @@
+"""Keys move the robot: through the learner where there is one, else directly."""
+
+from contextlib import contextmanager
+import os
+import pty
+import signal
+import subprocess
+import sys
+
+from fake_graph.screen import Screen
+from fake_graph.watching import wait_until
+
+from conftest import FAKE_ENVIRONMENT
+
+
+@contextmanager
+def node(name, log, *parameters):
+    command = [sys.executable, '-m', f'fake_graph.nodes.{name}', '--ros-args', '-r', '__ns:=/tele', *parameters]
+    with log.open('w') as output:
+        process = subprocess.Popen(
+            command, env={**os.environ, **FAKE_ENVIRONMENT}, stdout=output, stderr=subprocess.STDOUT
+        )
+    yield process
+    process.send_signal(signal.SIGINT)
+    assert process.wait(20) == 0
+
+
+@contextmanager
+def teleop(*options):
+    master, slave = pty.openpty()
+    command = [sys.executable, '-m', 'cls_cli', 'teleop', '--namespace', 'tele', *options]
+    process = subprocess.Popen(command, stdin=slave, stdout=slave, stderr=subprocess.STDOUT)
+    os.close(slave)
+    yield Screen(master), lambda key: os.write(master, key)
+    os.write(master, b'q')
+    assert process.wait(20) == 0
+
+
+def press_until(press, key, condition, what):
+    # Until the robot and the teleop have found each other a key is answered, not obeyed.
+    def turn():
+        press(key)
+        return condition()
+
+    wait_until(turn, 20.0, what)
+
+
+def test_keys_move_the_robot_where_no_learner_runs(tmp_path):
+    log = tmp_path / 'simulator'
+    with node('simulator', log), teleop('--step', '2.5') as (screen, press):
+        screen.wait_for('w/s')
+        press_until(press, b'w', lambda: 'applied teleop [0.0, 2.5]' in log.read_text(), 'moved')
+        press_until(press, b'a', lambda: 'applied teleop [2.5, 0.0]' in log.read_text(), 'moved')
+
+
+def test_keys_go_to_the_learner_where_one_runs(tmp_path):
+    simulator, learner = tmp_path / 'simulator', tmp_path / 'learner'
+    with (
+        node('simulator', simulator),
+        node('fast_learner', learner, '-p', 'mode:=manual'),
+        teleop() as (screen, press),
+    ):
+        press_until(press, b'z', lambda: 'w/s' in screen.text, 'started')
+        wait_until(lambda: 'fast_learner:' in (press(b's') and screen.text), 20.0, 'learner found')
+    assert 'tilt -5 deg' in screen.text
+
+
+def test_without_a_terminal_it_says_so():
+    done = subprocess.run(
+        [sys.executable, '-m', 'cls_cli', 'teleop'], stdin=subprocess.DEVNULL, capture_output=True, text=True
+    )
+    assert done.returncode == 2
+    assert 'error: teleop reads keys; expected a terminal; found none' in done.stderr
