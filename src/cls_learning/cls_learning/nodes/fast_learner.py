@@ -36,8 +36,8 @@ from .messages import set_metrics, to_experience_message
 TICK = 0.01
 # An action or its answer may be lost while processes are still finding each other.
 ASK_AGAIN = 0.5
-# Asked for by itself, sleep is waited for this long; then waking goes on and sleep is asked for a cycle later.
-SLEEP_PATIENCE = 5.0
+# A sleep that was granted is waited for this long; then waking goes on and sleep is asked for a cycle later.
+SLEEP_PATIENCE = 60.0
 
 
 class FastLearnerNode(Node):
@@ -171,9 +171,24 @@ class FastLearnerNode(Node):
             self._fall_asleep()
 
     def _fall_asleep(self) -> None:
+        """Asks for sleep as a person would; acting stops until it has come and gone, or was not granted."""
+        if not self._sleep_client.server_is_ready():
+            self.report_fault('nobody to sleep with: slow_learner is not there; asked again a cycle later')
+            return
         self._falling_asleep_until = time.monotonic() + SLEEP_PATIENCE
-        self._sleep_client.send_goal_async(Sleep.Goal())
+        self._sleep_client.send_goal_async(Sleep.Goal()).add_done_callback(self._on_goal_answer)
         self.publish_status()
+
+    def _on_goal_answer(self, answer: Any) -> None:
+        handle = answer.result()
+        if handle is None or not handle.accepted:
+            self.report_fault('sleep was not granted: another one is under way, or slow_learner is not ready')
+            self._stay_awake()
+        else:
+            handle.get_result_async().add_done_callback(lambda _: self._stay_awake())
+
+    def _stay_awake(self) -> None:
+        self._falling_asleep_until = 0.0
 
     def _on_tick(self) -> None:
         now = time.monotonic()
@@ -229,7 +244,7 @@ class FastLearnerNode(Node):
 
     def woke_up(self) -> None:
         """Begins a new day: rates are counted anew, the next step decides whether the chain holds."""
-        self._falling_asleep_until = 0.0
+        self._stay_awake()
         self._step_rate.pause()
         self.publish_status()
 

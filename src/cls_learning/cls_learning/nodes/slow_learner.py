@@ -41,6 +41,7 @@ from .slow_worker import SaveJob, SleepJob, SlowWorker
 # Two for callbacks that wait (a night, a save), two for those that must never.
 THREADS = 4
 FEEDBACK_EVERY = 10
+SAVE_PATIENCE = 20.0
 
 
 class SlowLearnerNode(Node):
@@ -172,12 +173,14 @@ class SlowLearnerNode(Node):
 
     def _on_save(self, _request: Any, response: Trigger.Response) -> Trigger.Response:
         assert self._worker is not None
-        if not self._worker.is_ready or self._is_asleep.locked():
-            response.message = 'not now: ' + ('asleep' if self._worker.is_ready else 'not ready yet')
+        if not self._worker.is_ready:
+            response.message = 'not now: no weights yet'
             return response
         job = SaveJob()
         self._worker.put(job)
-        job.done.wait(15.0)
+        # In sleep its turn comes when the night is over.
+        if not job.done.wait(SAVE_PATIENCE):
+            job.message = f'not now: {self._worker.phase}; it is saved as soon as that is over'
         response.success, response.message = job.success, job.message
         return response
 

@@ -1,0 +1,227 @@
+"""One life of the whole graph as processes: wake, sleep, orders, deaths, and the same weights as in one process."""
+
+from collections.abc import Callable, Iterator
+import json
+from pathlib import Path
+import signal
+import subprocess
+import sys
+import time
+from typing import Any
+
+import pytest
+import rclpy
+from rclpy.action import ActionClient
+from rclpy.context import Context
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.node import Node
+from std_srvs.srv import Trigger
+import yaml
+
+from cls_common import comms
+from cls_common.graph import describe, GraphOptions, Process
+from cls_common.nodes import qos
+from cls_interfaces.action import Sleep
+from cls_interfaces.msg import Experience, LearnerStatus
+from cls_interfaces.srv import SetMode
+
+ROOT = Path(__file__).resolve().parents[1]
+SEED, STEPS, CYCLE = 3, 70, 40
+RECIPE = {
+    'sleep.wake_steps_per_cycle': CYCLE, 'sleep.sws_steps': 12, 'sleep.rem_steps': 8, 'sleep.tether_steps': 3,
+    'network.slow_hidden': 64,
+}  # fmt: skip
+# Starting PyTorch takes its time where everything else does too.
+PATIENCE = 120.0
+
+pytestmark = pytest.mark.timeout(400)
+
+
+class Graph:
+    """The processes of one robot in lock-step, and a node that listens to them."""
+
+    def __init__(self, folder: Path, context: Context) -> None:
+        self.folder = folder
+        self.node = Node('listener', context=context)
+        self.status: dict[str, LearnerStatus] = {}
+        self.experiences: list[Experience] = []
+        self._executor = SingleThreadedExecutor(context=context)
+        self._executor.add_node(self.node)
+        for topic in (comms.FAST_STATUS, comms.SLOW_STATUS):
+            qos.subscription(self.node, topic, lambda message: self.status.update({message.node: message}))
+        qos.subscription(self.node, comms.EXPERIENCE, self.experiences.append)
+        parameters = folder / 'recipe.param.yaml'
+        parameters.write_text(yaml.safe_dump({'/**/slow_learner': {'ros__parameters': RECIPE}}))
+        options = GraphOptions(
+            robot='square', model='life', models_dir=str(folder), lock_step=True, seed=SEED, steps=STEPS,
+            params_file=str(parameters),
+        )  # fmt: skip
+        self._described = {process.name: process for process in describe(options)}
+        self.running: dict[str, subprocess.Popen[bytes]] = {}
+
+    def start(self, *names: str) -> None:
+        for name in names or self._described:
+            self.status.pop(name, None)
+            self.running[name] = self._spawn(self._described[name])
+
+    def _spawn(self, process: Process) -> 'subprocess.Popen[bytes]':
+        arguments: list[str] = []
+        for file in process.parameter_files:
+            arguments += ['--params-file', file if file.startswith('/') else str(ROOT / 'config' / file)]
+        for name, value in process.parameters.items():
+            arguments += ['-p', f'{name}:={value if isinstance(value, str) else json.dumps(value)}']
+        with open(self.folder / f'{process.name}.log', 'ab') as log:
+            return subprocess.Popen(
+                [sys.executable, '-m', process.module, '--ros-args', *arguments], stdout=log, stderr=log
+            )
+
+    def kill(self, *names: str) -> None:
+        for name in names:
+            self.running[name].kill()
+            self.running.pop(name).wait()
+            self.status.pop(name, None)
+
+    def wait(self, what: str, condition: Callable[[], Any], patience: float = PATIENCE) -> Any:
+        """Spins until the condition holds and returns it; fails with what every process last said."""
+        deadline = time.monotonic() + patience
+        while not (value := condition()):
+            dead = [name for name, process in self.running.items() if process.poll() is not None]
+            if dead or time.monotonic() > deadline:
+                logs = '\n'.join(f'{p.name}: {p.read_text()[-600:]}' for p in self.folder.glob('*.log'))
+                pytest.fail(f'waited for: {what}; ended: {dead}; status: {self.status}\n{logs}')
+            self._executor.spin_once(timeout_sec=0.1)
+        return value
+
+    def fast(self, **wanted: Any) -> Callable[[], bool]:
+        return self._says('fast_learner', wanted)
+
+    def slow(self, **wanted: Any) -> Callable[[], bool]:
+        return self._says('slow_learner', wanted)
+
+    def _says(self, node: str, wanted: dict[str, Any]) -> Callable[[], bool]:
+        def holds() -> bool:
+            status = self.status.get(node)
+            return status is not None and all(getattr(status, name) == value for name, value in wanted.items())
+
+        return holds
+
+    def call(self, service: comms.Service, request: Any) -> Any:
+        client = self.node.create_client(qos.interface(service.type), service.name)
+        self.wait(f'{service.name} to appear', client.service_is_ready)
+        future = client.call_async(request)
+        self.wait(f'an answer of {service.name}', future.done)
+        self.node.destroy_client(client)
+        return future.result()
+
+    def send_goal(self, feedback: Callable[[Any], None] = lambda _: None, **goal: int) -> Any:
+        client = ActionClient(self.node, Sleep, comms.SLEEP.name)
+        self.wait('the sleep server', client.server_is_ready)
+        future = client.send_goal_async(Sleep.Goal(**goal), feedback_callback=lambda m: feedback(m.feedback))
+        self.wait('an answer to the goal', future.done)
+        return future.result()
+
+    def result(self, handle: Any) -> Any:
+        future = handle.get_result_async()
+        self.wait('the result of sleep', future.done)
+        return future.result().result
+
+    def saved_hash(self) -> str:
+        answer = self.call(comms.SAVE_MODEL, Trigger.Request())
+        assert answer.success, answer.message
+        number = int(answer.message.split()[-1])
+        manifest = json.loads((self.folder / 'life' / 'generations' / f'{number:06d}' / 'manifest.json').read_text())
+        return str(manifest['weights_sha256'])
+
+    def close(self) -> None:
+        for process in self.running.values():
+            process.send_signal(signal.SIGINT)
+        codes = {name: process.wait(30) for name, process in self.running.items()}
+        self._executor.shutdown()
+        self.node.destroy_node()
+        assert set(codes.values()) <= {0}, codes
+
+
+@pytest.fixture(scope='module')
+def graph(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Graph]:
+    context = Context()
+    rclpy.init(context=context)
+    life = Graph(tmp_path_factory.mktemp('life'), context)
+    try:
+        life.start()
+        yield life
+        life.close()
+    finally:
+        for process in life.running.values():
+            process.kill()
+        rclpy.try_shutdown(context=context)
+
+
+def test_lives_and_sleeps_by_itself_and_ends_where_one_process_ends(graph: Graph, tmp_path: Path) -> None:
+    graph.wait('the end of its steps', graph.fast(phase='done', total_steps=STEPS, cycles=STEPS // CYCLE))
+    graph.wait('slow_learner to hear all of it', graph.slow(total_steps=STEPS))
+    assert [e.sequence for e in graph.experiences] == list(range(1, STEPS + 1))
+    assert sum(e.boundary for e in graph.experiences) == 1, 'one chain from first to last step, over the night'
+    assert graph.status['fast_learner'].faults == 0
+
+    overrides = [text for name, value in RECIPE.items() for text in ('--set', f'{name}={value}')]
+    train = subprocess.run(
+        [sys.executable, '-m', 'cls_cli', 'train', '--robot', 'square', '--model', 'life', '--models-dir', str(tmp_path),
+         '--steps', str(STEPS), '--seed', str(SEED), *overrides],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert train.stdout.splitlines()[-1] == f'weights sha256 {graph.saved_hash()}'
+
+
+def test_a_goal_is_slept_through_with_feedback(graph: Graph) -> None:
+    heard: list[tuple[str, int]] = []
+    handle = graph.send_goal(lambda f: heard.append((f.phase, f.step)), sws_steps=5, rem_steps=4, tether_steps=-1)
+    assert handle.accepted
+    result = graph.result(handle)
+    assert (result.error_code, result.sws_steps, result.rem_steps, result.tether_steps) == (0, 5, 4, 0)
+    assert 'tether skipped: not asked for' in result.status
+    assert result.avg_l_sws > 0 and result.avg_l_rem > 0 and result.avg_tether_loss != result.avg_tether_loss
+    assert {('sws', 5), ('rem', 4)} <= set(heard)
+    graph.wait('another cycle', graph.fast(cycles=2))
+
+
+def test_a_second_goal_is_rejected_and_a_cancelled_night_changes_nothing(graph: Graph) -> None:
+    before = graph.saved_hash()
+    phases: list[str] = []
+    handle = graph.send_goal(lambda f: phases.append(f.phase), sws_steps=1_000_000)
+    graph.wait('the night to run', lambda: phases)
+    assert not graph.send_goal().accepted
+    refused = graph.call(comms.SET_MODE, SetMode.Request(mode='dream'))
+    assert not refused.success and 'curiosity' in refused.message
+    graph.wait('the answer to the cancel', handle.cancel_goal_async().done)
+    result = graph.result(handle)
+    assert result.error_code == Sleep.Result.CANCELLED
+    graph.wait('Fast awake', graph.fast(phase='done', cycles=2))
+    assert graph.saved_hash() == before
+
+
+def test_fast_wakes_by_itself_when_slow_dies_in_sleep_and_slow_goes_on_where_it_was(graph: Graph) -> None:
+    before = graph.saved_hash()
+    phases: list[str] = []
+    graph.send_goal(lambda f: phases.append(f.phase), sws_steps=1_000_000)
+    graph.wait('the night to run', lambda: phases)
+    graph.kill('slow_learner')
+    graph.wait('Fast awake by itself', graph.fast(phase='done', cycles=2), patience=15.0)
+    graph.start('slow_learner')
+    graph.wait('slow_learner to be back', graph.slow(loaded=True, total_steps=STEPS))
+    assert graph.saved_hash() == before
+
+
+def test_a_fast_that_died_gets_its_half_back(graph: Graph) -> None:
+    graph.kill('fast_learner')
+    graph.start('fast_learner')
+    # Its count of this run's steps begins anew, so it lives STEPS more.
+    graph.wait('Fast to live on', graph.fast(phase='done', total_steps=2 * STEPS))
+    graph.wait('slow_learner to hear all of it', graph.slow(total_steps=2 * STEPS))
+
+
+def test_after_the_death_of_all_the_model_goes_on(graph: Graph) -> None:
+    cycles = graph.status['fast_learner'].cycles
+    graph.kill(*graph.running)
+    graph.start()
+    graph.wait('more life', graph.fast(phase='done', total_steps=3 * STEPS))
+    assert graph.status['fast_learner'].cycles > cycles
