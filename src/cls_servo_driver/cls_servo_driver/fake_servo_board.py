@@ -20,8 +20,6 @@ from .protocol import LAST_BANNER
 
 _DEADLINE = 10.0
 _POLL = 0.002
-# The original firmware drains its input after a reply; so long after one, s, it may still be at it.
-_DRAIN = 0.005
 
 
 def firmware_path() -> Path:
@@ -51,8 +49,7 @@ class FakeServoBoard:
     """A board that is plugged in from entering to leaving the context.
 
     Args:
-        original: behaves as the firmware before ours: no timeout, and what comes just after its reply is dropped
-            unless it is a move.
+        original: behaves as the firmware before ours: no timeout, and what follows a reply closely is dropped.
 
     Attributes:
         port: path to open; stays the same when the board is unplugged and plugged in again.
@@ -60,6 +57,7 @@ class FakeServoBoard:
         is_deaf: what the host says is lost on the way.
         says_garbage: each reply arrives as noise.
         mute_after: falls silent after so many more lines; None: never.
+        drains_for: s after each reply in which all but moves is dropped, as the original firmware does.
         heard: every line that reached the board's side, faults or not.
     """
 
@@ -68,6 +66,7 @@ class FakeServoBoard:
         self.is_deaf = False
         self.says_garbage = False
         self.mute_after: int | None = None
+        self.drains_for = 0.005 if original else 0.0
         self.heard: list[str] = []
         self._original = original
         self._said_at = 0.0
@@ -184,7 +183,7 @@ class FakeServoBoard:
 
     def _to_board(self, data: bytes, stdin: int) -> None:
         self.heard += data.decode('ascii', 'replace').splitlines()
-        is_drained = self._original and time.monotonic() - self._said_at < _DRAIN
+        is_drained = time.monotonic() - self._said_at < self.drains_for
         if not self.is_deaf and not (is_drained and not data.startswith(b'servos ')):
             os.write(stdin, data)
 

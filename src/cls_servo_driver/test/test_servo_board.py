@@ -51,6 +51,7 @@ def test_moves_are_acknowledged_and_done(fake):
 def test_our_firmware_and_the_original_are_told_apart(fake):
     assert open_board(fake).has_timeout
     with FakeServoBoard(original=True) as original:
+        original.drains_for = 0.15
         board = open_board(original)
         assert not board.has_timeout
         assert board.repeats > 0, 'the original drops what follows its reply closely, so this was asked again'

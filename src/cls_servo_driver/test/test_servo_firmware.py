@@ -183,6 +183,7 @@ def test_the_button_ends_the_program_with_outputs_off(board, host):
 
 def test_the_original_firmware_knows_no_timeout():
     with FakeServoBoard(original=True) as fake:
+        fake.drains_for = 0.15
         terminal = Terminal(fake.port)
         terminal.serial.timeout = 0.2
         terminal.serial.write(b'servos 5 6\n')
