@@ -30,11 +30,15 @@ def graph(runtime, tmp_path_factory):
             )
             for name in names
         ]  # fmt: skip
-    wait_until(lambda: run_quietly('status', '--namespace', 'cli') == 0, 30.0, 'graph')
-    yield
-    for node in nodes:
-        node.send_signal(signal.SIGINT)
-    assert [node.wait(10) for node in nodes] == [0, 0, 0], log.read_text()
+    try:
+        wait_until(lambda: run_quietly('status', '--namespace', 'cli') == 0, 30.0, 'graph')
+        yield nodes
+        for node in nodes:
+            node.send_signal(signal.SIGINT)
+        assert [node.wait(20) for node in nodes] == [0, 0, 0], log.read_text()
+    finally:
+        for node in nodes:
+            node.kill()
 
 
 def run_quietly(*args):
@@ -131,9 +135,12 @@ def test_sleep_shows_its_result(capsys, graph):
 def test_ctrl_c_wakes_the_learner(graph):
     command = [sys.executable, '-m', 'cls_cli', 'sleep', '--sws', '5000', '--namespace', 'cli']
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    wait_until(lambda: _status().get('phase') == 'sws', 20.0, 'asleep')
-    process.send_signal(signal.SIGINT)
-    out, _ = process.communicate(timeout=20)
+    try:
+        wait_until(lambda: _status().get('phase') == 'sws', 20.0, 'asleep')
+        process.send_signal(signal.SIGINT)
+        out, _ = process.communicate(timeout=20)
+    finally:
+        process.kill()
     assert process.returncode == 1
     assert 'cancelled (error code 106): woken' in out
 

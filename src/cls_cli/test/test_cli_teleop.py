@@ -20,9 +20,12 @@ def node(name, log, *parameters):
         process = subprocess.Popen(
             command, env={**os.environ, **FAKE_ENVIRONMENT}, stdout=output, stderr=subprocess.STDOUT
         )
-    yield process
-    process.send_signal(signal.SIGINT)
-    assert process.wait(20) == 0
+    try:
+        yield process
+        process.send_signal(signal.SIGINT)
+        assert process.wait(20) == 0
+    finally:
+        process.kill()
 
 
 @contextmanager
@@ -31,9 +34,12 @@ def teleop(*options):
     command = [sys.executable, '-m', 'cls_cli', 'teleop', '--namespace', 'tele', *options]
     process = subprocess.Popen(command, stdin=slave, stdout=slave, stderr=subprocess.STDOUT)
     os.close(slave)
-    yield Screen(master), lambda key: os.write(master, key)
-    os.write(master, b'q')
-    assert process.wait(20) == 0
+    try:
+        yield Screen(master), lambda key: os.write(master, key)
+        os.write(master, b'q')
+        assert process.wait(20) == 0
+    finally:
+        process.kill()
 
 
 def press_until(press, key, condition, what):

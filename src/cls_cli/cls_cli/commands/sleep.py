@@ -6,12 +6,16 @@ from typing import Any, TypeVar
 
 import click
 
+from cls_common.errors import UserError
+
 from .. import options
 from ..interrupts import Interrupts
 
 _TURN = 0.2
 # After a cancel the learner still has to roll back.
 _CANCEL_TIMEOUT = 30.0
+# Discovery may lose sight of a server for a moment.
+_GONE_TIMEOUT = 3.0
 F = TypeVar('F', bound=Callable[..., Any])
 _MEASURES = ('avg_l_dyn', 'avg_l_sws', 'avg_l_ms', 'avg_l_rem', 'avg_tether_loss')
 
@@ -48,10 +52,13 @@ def command(sws: int, rem: int, tether: int, namespace: str) -> int:
 
 
 def _await(goal: Any, interrupts: Interrupts) -> Any | None:
-    cancelled = 0.0
+    cancelled = unserved = 0.0
     while cancelled < _CANCEL_TIMEOUT:
         if result := goal.wait(_TURN):
             return result
+        unserved = 0.0 if goal.is_served else unserved + _TURN
+        if unserved > _GONE_TIMEOUT:
+            raise UserError('slow_learner is gone', do='The model is as before this night; `./cls up` resumes it.')
         if interrupts.count and not cancelled:
             print('waking up …')
             goal.cancel()

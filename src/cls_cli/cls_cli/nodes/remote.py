@@ -160,7 +160,7 @@ class Remote(Node):
             raise UserError('the sleep goal was not answered', do='See the log of slow_learner.')
         if not sent.result().accepted:
             raise UserError('the sleep goal was rejected', do='It sleeps already, or has no weights yet.')
-        return SleepGoal(sent.result())
+        return SleepGoal(client, sent.result())
 
     def _on_status(self, name: str, message: LearnerStatus) -> None:
         with self._heard:
@@ -174,13 +174,18 @@ class Remote(Node):
 class SleepGoal:
     """An accepted Sleep goal."""
 
-    def __init__(self, handle: Any) -> None:
-        self._handle = handle
+    def __init__(self, client: ActionClient, handle: Any) -> None:
+        self._client, self._handle = client, handle
         self._result = handle.get_result_async()
 
     def wait(self, timeout: float) -> Any | None:
         """Returns the Sleep result, or None while there is none within `timeout` s."""
         return self._result.result().result if _finished(self._result, timeout) else None
+
+    @property
+    def is_served(self) -> bool:
+        """Whether there is still somebody to answer; a server that died seems alive for 20 s."""
+        return bool(self._client.server_is_ready())
 
     def cancel(self) -> None:
         """Asks to wake up and undo; the result still comes."""
