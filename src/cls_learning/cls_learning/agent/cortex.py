@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import datetime
+import logging
 import uuid
 
 from cls_common.errors import UserError
@@ -12,7 +13,7 @@ from ..consolidation.night import Goal
 from ..types import Experience
 from .skill import SkillWindow
 from .sleeping import Night, SleepingHalf
-from .waking import WakingHalf
+from .waking import check, WakingHalf
 
 
 def make_waking_half(config: ModelConfig) -> WakingHalf:
@@ -65,9 +66,7 @@ class Cortex:
                 continue
             if entry.sequence <= self.sleeping.sequence:
                 continue
-            # Steps that slow_learner never heard are lost to the journal; counting goes on from what it heard.
-            waking.total_steps = entry.sequence - 1
-            waking.learn(entry.transition)
+            _relearn(waking, entry)
             self.sleeping.learn(entry)
 
     def _anchor(self, waking_bytes: bytes) -> None:
@@ -81,7 +80,7 @@ class Cortex:
 
     def learn(self, experience: Experience, now: datetime) -> None:
         """Writes an experience to the journal, then learns it and adds its row to the log (row 000-075)."""
-        if experience.sequence <= self.sequence:
+        if experience.sequence <= self.sequence or not self._is_sound(experience):
             return
         self.folder.journal.experience(experience)
         self.metrics = self.sleeping.learn(experience)
@@ -94,6 +93,15 @@ class Cortex:
             curiosity_reward=experience.metrics.get('curiosity_reward', float('nan')),
             replay_size=len(self.sleeping.memory),
         )  # fmt: skip
+
+    def _is_sound(self, experience: Experience) -> bool:
+        """Whether it can be learned from: else it counts as never heard, and one NaN does not spoil the memory."""
+        try:
+            check(experience.transition, self.config.robot, self.config.z_size)
+        except UserError as error:
+            logging.getLogger(__name__).warning('experience %d refused: %s', experience.sequence, error)
+            return False
+        return experience.prediction_after.shape == (self.config.z_size,)
 
     def begin_night(self, waking_bytes: bytes, goal: Goal) -> Night:
         """Prepares a night; run it, then `keep` it or roll it back."""
@@ -139,15 +147,30 @@ class Cortex:
         waking.load_bytes(self.waking_bytes)
         for entry in self.folder.lived_since(self.folder.generation):
             if not isinstance(entry, dict) and entry.sequence > self._anchor_sequence:
-                waking.total_steps = entry.sequence - 1
-                waking.learn(entry.transition)
+                _relearn(waking, entry)
         return waking.to_bytes()
 
     def adopt(self, waking_bytes: bytes, sequence: int, run_id: str, now: datetime) -> None:
         """Takes over a Fast that went on while nobody listened, and saves: its steps are counted as a gap."""
         if sequence < self.sequence:
             raise UserError('fast_learner', expected=f'step {self.sequence} or later', found=f'step {sequence}')
+        waking = make_waking_half(self.config)
+        waking.load_bytes(waking_bytes)
+        # What it saw meanwhile, and a night that it woke from while we died before writing it down.
+        self.sleeping.normalizer.load(waking.normalizer.state())
+        self.cycles = waking.cycles
         self.sleeping.gaps += sequence - self.sequence
         self.sleeping.sequence = sequence
         self.run_id = run_id
         self.save(waking_bytes, now)
+
+
+def _relearn(waking: WakingHalf, entry: Experience) -> None:
+    """Lets Fast learn a step again.
+
+    Steps that slow_learner never heard are lost to the journal; counting goes on from what it heard, episodes too, or
+    a later one could take the number of one that memory holds (H2).
+    """
+    waking.total_steps = entry.sequence - 1
+    waking.episode = entry.episode - entry.transition.boundary
+    waking.learn(entry.transition)

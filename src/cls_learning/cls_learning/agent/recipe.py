@@ -7,6 +7,7 @@ from typing import Any
 from cls_common.errors import UserError
 from cls_common.settings import read_parameter_file
 
+from .. import consolidation, policies, world_models
 from ..config import LearningSettings
 
 
@@ -38,7 +39,17 @@ def resolve(
     origins |= dict.fromkeys(chosen, f'preset {preset}')
     origins |= dict.fromkeys(overrides, 'parameter')
     asked = {**chosen, **overrides}
-    return LearningSettings.from_flat(asked), origins, asked
+    settings = LearningSettings.from_flat(asked)
+    _check_rooms(settings)
+    return settings, origins, asked
+
+
+def _check_rooms(settings: LearningSettings) -> None:
+    """Refuses names of no file now: in a model's frozen config they could never be mended."""
+    world_models.find(settings.network.world_model)
+    policies.find(settings.policy.kind)
+    for name in settings.sleep.phases.split():
+        consolidation.make(name)
 
 
 def check_against(settings: LearningSettings, asked: Mapping[str, Any], model: str) -> None:
@@ -47,6 +58,7 @@ def check_against(settings: LearningSettings, asked: Mapping[str, Any], model: s
     for name, value in asked.items():
         if frozen[name] != value:
             raise UserError(
-                f'parameter {name!r} for the existing model {model!r}', expected=f'{frozen[name]!r}, as in its config.json',
+                f'parameter {name!r} for the existing model {model!r}',
+                expected=f'{frozen[name]!r}, as in its config.json',
                 found=repr(value), do='Leave it out, or choose another model name.',
             )  # fmt: skip

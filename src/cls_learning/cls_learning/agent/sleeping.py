@@ -115,7 +115,12 @@ class SleepingHalf:
     def load_bytes(self, data: bytes, memory_data: bytes) -> None:
         """Takes everything back; raises UserError where it can't."""
         self.load(blob.unpack(data, 'sleeping half'))
-        self.memory.load(blob.unpack(memory_data, 'replay memory'))
+        try:
+            self.memory.load(blob.unpack(memory_data, 'replay memory'))
+        except KeyError as error:
+            raise UserError(
+                'replay memory', expected=f'one of kind {self.settings.memory.kind!r}', found=str(error)
+            ) from error
 
 
 class Night:

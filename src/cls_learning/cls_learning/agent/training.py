@@ -162,7 +162,8 @@ class Life:
         for progress in night.run():
             if progress.step % 50 == 0 or progress.step == progress.steps:
                 self._report(TrainProgress(done, progress.phase, {'loss': progress.loss}))
-        if night.diverged:
+        # As slow_learner does: a night that diverged, or in which nothing could be done, never was.
+        if night.diverged or not any(night.statistics.steps.values()):
             night.roll_back()
             return
         waking_bytes = night.finish()
@@ -174,10 +175,9 @@ class Life:
     def _embed(self, step: Step) -> Floats:
         if self._encoder.modality == 'camera':
             assert step.image is not None
-            sensed = step.image[None]
+            z: Floats = self._encoder.encode(step.image[None])[0]
         else:
-            sensed = step.observations[self._encoder.modality][None]
-        z: Floats = self._encoder.encode(sensed)[0]
+            z = self._encoder.encode(step.observations[self._encoder.modality][None])[0]
         return z
 
     @staticmethod

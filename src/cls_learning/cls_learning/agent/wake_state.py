@@ -113,7 +113,8 @@ class WakeState:
             return None
         if self._step is None or self._step.key != key:
             self.break_chain()
-            if self.newest is None or self.newest.stamp > applied.start:
+            # The last image of an episode is not what the first action of the next one starts from.
+            if self.newest is None or not self._ended_at < self.newest.stamp <= applied.start:
                 return None
             self.open(key, now)
         assert self._step is not None

@@ -73,7 +73,7 @@ class WakingHalf:
         Raises:
             UserError: a number is not finite or a size is wrong; nothing was learned.
         """
-        self._check(transition)
+        check(transition, self.robot, self.z_size)
         z, action, z_next = (
             torch.from_numpy(part)[None] for part in (transition.z, transition.action_applied, transition.z_next)
         )
@@ -108,15 +108,6 @@ class WakingHalf:
         self.normalizer.observe(torch.from_numpy(transition.z_next))
         if self.normalizer.is_due(self.total_steps):
             self.normalizer.apply()
-
-    def _check(self, transition: Transition) -> None:
-        if transition.z.shape != (self.z_size,) or transition.z_next.shape != (self.z_size,):
-            raise UserError(
-                'transition', expected=f'embeddings of {self.z_size} numbers',
-                found=f'{transition.z.shape} and {transition.z_next.shape}',
-            )  # fmt: skip
-        if not transition.is_finite():
-            raise UserError('transition', expected='finite numbers only', found='NaN or infinity')
 
     def wake_up(self) -> None:
         """Begins a new day after a finished night: counters and the normaliser's snapshot (row 000-047)."""
@@ -156,3 +147,18 @@ class WakingHalf:
     def load_bytes(self, data: bytes) -> None:
         """Takes the whole half back from safetensors; raises UserError where it can't."""
         self.load(blob.unpack(data, 'waking half'))
+
+
+def check(transition: Transition, robot: RobotInfo, z_size: int) -> None:
+    """Refuses what can't be learned from.
+
+    Raises:
+        UserError: a number is not finite, or a size is not that of the robot or the encoder.
+    """
+    t, actions, joints = transition, len(robot.channels), len(robot.joint_names)
+    sizes = [len(part) for part in (t.z, t.z_next, t.action_commanded, t.action_applied, t.joints, t.joints_next)]
+    expected = [z_size, z_size, actions, actions, joints, joints]
+    if sizes != expected:
+        raise UserError('sizes of z, action and joints before and after', expected=str(expected), found=str(sizes))
+    if not transition.is_finite():
+        raise UserError('transition', expected='finite numbers only', found='NaN or infinity')

@@ -63,12 +63,14 @@ class ModelConfig:
                 )  # fmt: skip
             robot = content['robot']
             channels = tuple(Channel(**{**c, 'kind': Kind[c['kind']]}) for c in robot.pop('channels'))
-            lists = {k: tuple(v) if isinstance(v, list) else v for k, v in robot.items()}
+            lists: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in robot.items()}
             return cls(
                 RobotInfo(channels=channels, **lists), content['encoder'], int(content['seed']),
                 LearningSettings.from_flat(content['values']), content['origins'], content['created_at'],
             )  # fmt: skip
-        except (KeyError, TypeError, json.JSONDecodeError) as error:
+        except UserError:
+            raise
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise UserError(where, expected='a whole config.json', found=repr(error)) from error
 
     def check_robot(self, robot: RobotInfo) -> None:
@@ -76,8 +78,9 @@ class ModelConfig:
         own, other = self.robot, robot
         if (own.channels, own.joint_names) != (other.channels, other.joint_names):
             raise UserError(
-                f'robot {other.name!r}', expected=f'the action channels and joints of {own.name!r}: {own.channels}',
-                found=str(other.channels), do='Choose another model name for another robot.',
+                f'robot {other.name!r}', expected=f'as {own.name!r} {own.channels}, joints {own.joint_names}',
+                found=f'{other.channels}, joints {other.joint_names}',
+                do='Choose another model name for another robot.',
             )  # fmt: skip
 
     def check_encoder(self, encoder_id: str) -> None:

@@ -1,4 +1,4 @@
-"""models/<name>/: one owner, a frozen config, generations, a journal between them, the log beside them (row 000-069)."""
+"""models/<name>/: one owner, a frozen config, generations, a journal between them, the log beside (row 000-069)."""
 
 from collections.abc import Iterator
 from datetime import datetime
@@ -52,6 +52,7 @@ class ModelFolder:
             self._lock.release()
             raise
         self.generation = (generations.numbers(self._generations) or [0])[-1]
+        self._damaged: list[int] = []
         self._journal: journal.JournalWriter | None = None
         self.log = TrainingLog(self.path / 'training.log')
 
@@ -68,7 +69,9 @@ class ModelFolder:
 
     def _read_config(self) -> ModelConfig | None:
         path = self.path / 'config.json'
-        return ModelConfig.from_json(path.read_text(encoding='utf-8'), str(path)) if path.exists() else None
+        if not path.exists():
+            return None
+        return ModelConfig.from_json(path.read_text(encoding='utf-8', errors='replace'), str(path))
 
     def create(self, config: ModelConfig, encoder_weights: bytes) -> None:
         """Creates the model: its encoder first, config.json last, never to be written again."""
@@ -97,6 +100,7 @@ class ModelFolder:
                 if 'newer version' in str(error):
                     raise
                 problems.append(str(error))
+                self._damaged.append(number)
         if problems:
             raise UserError(
                 f'model {self.path.name!r}', expected='one whole generation', found='; '.join(problems),
@@ -121,7 +125,7 @@ class ModelFolder:
         """Writes the next generation and starts its journal; journals no generation needs are removed."""
         self.generation = generations.write(
             self._generations, parts, run_id=run_id, sequence=sequence, cycles=cycles,
-            created_at=now.isoformat(timespec='seconds'),
+            created_at=now.isoformat(timespec='seconds'), damaged=self._damaged,
         )  # fmt: skip
         if self._journal is not None:
             self._journal.close()

@@ -4,6 +4,7 @@ A generation is written under a temporary name, flushed, its manifest last, and 
 at all. One generation is kept behind the newest, in case that one turns out to be damaged.
 """
 
+from collections.abc import Collection
 from dataclasses import asdict, dataclass
 import json
 from pathlib import Path
@@ -55,13 +56,21 @@ def read_manifest(folder: Path, number: int) -> Manifest:
                 f'{path}', expected=f'schema {SCHEMA} or older', found=f'schema {schema}',
                 do='This model was saved by a newer version: update this software.',
             )  # fmt: skip
-        return Manifest(**content)
-    except (OSError, KeyError, TypeError, json.JSONDecodeError) as error:
+        manifest = Manifest(**content)
+        if manifest.number != number or not isinstance(manifest.files, dict):
+            raise ValueError(f'number {manifest.number}, files {manifest.files}')
+        return manifest
+    except UserError:
+        raise
+    except (OSError, KeyError, TypeError, ValueError) as error:
         raise UserError(f'{path}', expected='a whole manifest', found=repr(error)) from error
 
 
-def write(folder: Path, parts: dict[str, bytes], *, run_id: str, sequence: int, cycles: int, created_at: str) -> int:
-    """Writes the next generation and removes those no longer kept; returns its number."""
+def write(
+    folder: Path, parts: dict[str, bytes], *, run_id: str, sequence: int, cycles: int, created_at: str,
+    damaged: Collection[int] = (),
+) -> int:  # fmt: skip
+    """Writes the next generation and removes those no longer kept, `damaged` ones first; returns its number."""
     folder.mkdir(parents=True, exist_ok=True)
     number = (numbers(folder) or [0])[-1] + 1
     temporary = folder / f'.{number:06d}.new'
@@ -75,8 +84,10 @@ def write(folder: Path, parts: dict[str, bytes], *, run_id: str, sequence: int, 
     write_whole(temporary / 'manifest.json', json.dumps(asdict(manifest), indent=2).encode())
     temporary.rename(folder / f'{number:06d}')
     sync_folder(folder)
-    for old in numbers(folder)[:-KEPT]:
-        shutil.rmtree(folder / f'{old:06d}')
+    kept = [n for n in numbers(folder) if n not in damaged][-KEPT:]
+    for old in numbers(folder):
+        if old not in kept:
+            shutil.rmtree(folder / f'{old:06d}')
     return number
 
 

@@ -5,6 +5,7 @@ second, so that whatever dies loses at most the last second; a torn end is where
 """
 
 from collections.abc import Iterator
+import errno
 import os
 from pathlib import Path
 import struct
@@ -54,8 +55,14 @@ class JournalWriter:
 
     def _append(self, arrays: dict[str, np.ndarray]) -> None:
         payload = save(arrays)
-        self._file.write(_HEAD.pack(len(payload), zlib.crc32(payload)) + payload)
+        record = _HEAD.pack(len(payload), zlib.crc32(payload)) + payload
+        start = self._file.tell()
         self._is_dirty = True
+        if self._file.write(record) < len(record):
+            # A full disk takes a part; what came after a torn record would never be read.
+            self._file.truncate(start)
+            self._file.seek(start)
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), self._file.name)
 
     def sync(self) -> None:
         """Makes everything so far survive a loss of power."""
@@ -95,15 +102,16 @@ def _experience(arrays: dict[str, np.ndarray]) -> Experience:
 
 def _payloads(path: Path) -> Iterator[bytes]:
     data = path.read_bytes()
-    if not data:
-        return
-    if data[: len(_MARK)] != _MARK:
+    if _MARK.startswith(data):
+        return  # torn before its first record
+    if not data.startswith(_MARK):
         raise UserError(f'{path}', expected='a journal of this software', found=repr(data[: len(_MARK)]))
     offset = len(_MARK)
     while offset + _HEAD.size <= len(data):
         length, checksum = _HEAD.unpack_from(data, offset)
         payload = data[offset + _HEAD.size : offset + _HEAD.size + length]
-        if len(payload) < length or zlib.crc32(payload) != checksum:
+        # A loss of power may leave zeros at the end, which would pass for an empty record.
+        if not 0 < length == len(payload) or zlib.crc32(payload) != checksum:
             return
         yield payload
         offset += _HEAD.size + length

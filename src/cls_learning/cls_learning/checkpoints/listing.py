@@ -1,7 +1,9 @@
 """What models there are, read without opening them and without PyTorch (row 000-081)."""
 
+import contextlib
 from dataclasses import dataclass
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +34,7 @@ def list_models(models_dir: Path) -> list[ModelSummary]:
 
 
 def _summary(folder: Path) -> ModelSummary:
-    size = sum(p.stat().st_size for p in folder.rglob('*') if p.is_file())
+    size = _size(folder)
     try:
         config = read_config(folder)
         encoder = str(config['encoder'].get('name', '?'))
@@ -43,8 +45,18 @@ def _summary(folder: Path) -> ModelSummary:
             steps, cycles, number = manifest.sequence, manifest.cycles, manifest.number
         created = str(config['created_at'])
         return ModelSummary(folder.name, created, steps, cycles, number, encoder, config['robot']['name'], size, '')
-    except (UserError, KeyError, TypeError) as error:
+    except (UserError, KeyError, TypeError, AttributeError) as error:
         return ModelSummary(folder.name, '', 0, 0, 0, '', '', size, str(error))
+
+
+def _size(folder: Path) -> int:
+    """Returns the bytes of all files; a model in use may lose some while they are counted."""
+    total = 0
+    for place, _, names in os.walk(folder):
+        for name in names:
+            with contextlib.suppress(FileNotFoundError):
+                total += os.stat(os.path.join(place, name)).st_size
+    return total
 
 
 def read_config(folder: Path) -> dict[str, Any]:
@@ -57,7 +69,7 @@ def read_config(folder: Path) -> dict[str, Any]:
             f'model {folder.name!r}', expected=f'a folder with config.json in {folder.parent}', found='none',
             do='./cls models lists what there is.',
         ) from error  # fmt: skip
-    except (OSError, json.JSONDecodeError) as error:
+    except (OSError, ValueError) as error:
         raise UserError(f'{path}', expected='a readable JSON file', found=str(error)) from error
     return content
 

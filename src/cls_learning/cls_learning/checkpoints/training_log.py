@@ -2,6 +2,7 @@
 
 import csv
 from datetime import datetime
+import os
 from pathlib import Path
 
 COLUMNS = (
@@ -19,6 +20,9 @@ class TrainingLog:
         self._writer = csv.DictWriter(self._file, COLUMNS)
         if is_new:
             self._writer.writeheader()
+        elif not _ends_whole(path):
+            # Whoever was killed left half a row, to which the next one must not be joined.
+            self._file.write('\r\n')
 
     def row(self, event: str, now: datetime, **values: float | int) -> None:
         """Appends one row; values by column name, NaN is left empty."""
@@ -32,3 +36,9 @@ class TrainingLog:
     def close(self) -> None:
         """Flushes and closes."""
         self._file.close()
+
+
+def _ends_whole(path: Path) -> bool:
+    with open(path, 'rb') as file:
+        file.seek(-1, os.SEEK_END)
+        return file.read(1) == b'\n'

@@ -59,7 +59,7 @@ def run(sleeper: Sleeper, goal: Goal, seed: int, cycle: int, statistics: Statist
         seed, cycle: every draw is a function of them, the phase and the step.
         statistics: filled in as the night goes on.
     """
-    for phase in (make(name) for name in sleeper.settings.phases.split()):
+    for phase in [make(name) for name in sleeper.settings.phases.split()]:
         steps = goal.steps.get(phase.name, 0) or phase.steps(sleeper.settings)
         reason = 'not asked for' if steps < 0 else phase.skip_reason(sleeper)
         if reason:

@@ -12,7 +12,7 @@ from ..types import Batch
 from .actions import ActionCode
 from .learner import Learner, squared_error
 from .normalizer import Normalizer
-from .optimisation import load_optimizer, make_adam, optimizer_state, State, step
+from .optimisation import load_optimizer, make_adam, optimizer_state, State
 
 
 class FastLearner(Learner):
@@ -27,9 +27,8 @@ class FastLearner(Learner):
             network.world_model, z_size=z_size, action_size=code.size, hidden=(network.fast_hidden,),
             residual=network.residual, seed=derive(seed, 'fast'),
         )  # fmt: skip
-        super().__init__('fast', model, settings.fast.average, normalizer, code)
+        super().__init__('fast', model, settings.fast.average, normalizer, code, network.gradient_norm)
         self.robot = robot
-        self._gradient_norm = network.gradient_norm
         self._optimizer = make_adam(self.raw, settings.fast.learning_rate)
 
     def update(self, batch: Batch) -> dict[str, float]:
@@ -40,17 +39,13 @@ class FastLearner(Learner):
         """
         x, x_next = self.normalizer.normalize(batch.z), self.normalizer.normalize(batch.z_next)
         loss = squared_error(self.forward(x, batch.action), x_next).mean()
-        value = step(self._optimizer, self.raw, loss, self._gradient_norm)
-        self.average()
-        return {'fast_loss': value}
+        return {'fast_loss': self.take_step(self._optimizer, loss)}
 
     def follow(self, target: Tensor, batch: Batch, optimizer: torch.optim.Adam) -> float:
         """Takes one Tether step towards Slow's outputs (row 000-042); target (B, D) normalised."""
         x = self.normalizer.normalize(batch.z)
         loss = squared_error(self.forward(x, batch.action), target).mean()
-        value = step(optimizer, self.raw, loss, self._gradient_norm)
-        self.average()
-        return value
+        return self.take_step(optimizer, loss)
 
     def state(self) -> State:
         return super().state() | optimizer_state('fast.optimizer', self._optimizer)

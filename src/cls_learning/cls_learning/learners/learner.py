@@ -8,7 +8,7 @@ from torch import Tensor
 from ..world_models.contract import WorldModel
 from .actions import ActionCode
 from .normalizer import Normalizer
-from .optimisation import average_into, load_module, module_state, State
+from .optimisation import average_into, load_module, module_state, State, step
 
 
 class Learner:
@@ -19,13 +19,16 @@ class Learner:
         acting: the averaged weights that predict, are scored and teach; the raw ones where decay is 0.
     """
 
-    def __init__(self, name: str, model: WorldModel, decay: float, normalizer: Normalizer, code: ActionCode) -> None:
+    def __init__(
+        self, name: str, model: WorldModel, decay: float, normalizer: Normalizer, code: ActionCode, gradient_norm: float
+    ) -> None:
         self.name = name
         self.raw = model
         self.acting: WorldModel = copy.deepcopy(model).requires_grad_(False) if decay > 0 else model
         self.normalizer = normalizer
         self.code = code
         self._decay = decay
+        self._gradient_norm = gradient_norm
 
     @torch.no_grad()
     def predict(self, z: Tensor, action: Tensor) -> Tensor:
@@ -49,10 +52,12 @@ class Learner:
         _, out, _ = self.raw.predict(self.raw.initial(len(x)), x, self.code.to_input(action))
         return out
 
-    def average(self) -> None:
-        """Lets the acting weights follow, after each optimiser step."""
-        if self.acting is not self.raw:
+    def take_step(self, optimizer: torch.optim.Adam, loss: Tensor) -> float:
+        """Takes one step and lets the acting weights follow; returns the loss, NaN where it was refused."""
+        value = step(optimizer, self.raw, loss, self._gradient_norm)
+        if value == value and self.acting is not self.raw:
             average_into(self.acting, self.raw, self._decay)
+        return value
 
     def parameter_count(self) -> int:
         """Numbers in the raw weights (row 000-055)."""

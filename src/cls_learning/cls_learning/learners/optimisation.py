@@ -1,6 +1,7 @@
 """Optimiser steps, averaged weights, and both as named tensors."""
 
 from collections.abc import Mapping
+import math
 
 import torch
 from torch import nn, Tensor
@@ -32,7 +33,7 @@ def step(optimizer: torch.optim.Adam, module: nn.Module, loss: Tensor, gradient_
     loss.backward()  # type: ignore[no-untyped-call]
     limit = gradient_norm if gradient_norm > 0 else float('inf')
     norm = nn.utils.clip_grad_norm_(module.parameters(), limit)
-    if not bool(torch.isfinite(norm)) or value != value:
+    if not (math.isfinite(value) and bool(torch.isfinite(norm))):
         optimizer.zero_grad(set_to_none=True)
         return float('nan')
     optimizer.step()

@@ -10,7 +10,7 @@ from ..randomness import derive
 from .actions import ActionCode
 from .learner import Learner, squared_error
 from .normalizer import Normalizer
-from .optimisation import load_optimizer, make_adam, optimizer_state, State, step
+from .optimisation import load_optimizer, make_adam, optimizer_state, State
 
 
 class SlowLearner(Learner):
@@ -25,9 +25,8 @@ class SlowLearner(Learner):
             network.world_model, z_size=z_size, action_size=code.size,
             hidden=(network.slow_hidden, network.slow_hidden), residual=network.residual, seed=derive(seed, 'slow'),
         )  # fmt: skip
-        super().__init__('slow', model, settings.slow.average, normalizer, code)
+        super().__init__('slow', model, settings.slow.average, normalizer, code, network.gradient_norm)
         self._wake = settings.slow
-        self._gradient_norm = network.gradient_norm
         self._wake_optimizer = make_adam(self.raw, settings.slow.wake_learning_rate)
         self._sleep_optimizer = make_adam(self.raw, settings.sleep.learning_rate)
 
@@ -46,15 +45,12 @@ class SlowLearner(Learner):
         distill = squared_error(out, self.normalizer.normalize(fast_prediction)).mean()
         raw = squared_error(out, self.normalizer.normalize(z_next)).mean()
         loss = self._wake.wake_distill_weight * distill + self._wake.wake_raw_weight * raw
-        step(self._wake_optimizer, self.raw, loss, self._gradient_norm)
-        self.average()
+        self.take_step(self._wake_optimizer, loss)
         return {'slow_distill': float(distill.detach()), 'slow_raw': float(raw.detach())}
 
     def update_asleep(self, loss: Tensor) -> float:
         """Takes one step of the sleep optimiser; returns the loss, NaN where it was refused."""
-        value = step(self._sleep_optimizer, self.raw, loss, self._gradient_norm)
-        self.average()
-        return value
+        return self.take_step(self._sleep_optimizer, loss)
 
     def state(self) -> State:
         return (

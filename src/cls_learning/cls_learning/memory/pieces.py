@@ -20,7 +20,8 @@ class PieceMemory(ReplayMemory):
 
     def __init__(self, capacity: int, piece_length: int, seed: int) -> None:
         self._capacity = capacity
-        self._piece_length = piece_length
+        # A piece that outgrew the memory could not make room for itself.
+        self._piece_length = min(piece_length, capacity)
         self._seed = seed
         self._pieces: list[list[Record]] = []
         self._count = 0

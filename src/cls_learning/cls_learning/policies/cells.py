@@ -53,15 +53,18 @@ class JointCells:
         values = self._robot.low + (actions + 1.0) * 0.5 * (self._robot.high - self._robot.low)  # (C, A)
         steps = np.arange(1, horizon + 1)[None, :, None]
         path = joints + values[:, None, :] * self._to_rad * steps  # (C, H, J)
-        return self._index(np.clip(path, self._low, self._high))
+        return self._index(path)
 
     def here(self, z: Floats, joints: Doubles) -> int:
-        return int(self._index(np.clip(joints, self._low, self._high)))
+        return int(self._index(joints))
 
     def _index(self, joints: Doubles) -> NDArray[np.int64]:
-        share = (joints - self._low) / (self._high - self._low)
+        # What is no number counts as the lower limit; a joint that can't move has one cell.
+        inside = np.clip(np.where(np.isnan(joints), self._low, joints), self._low, self._high)
+        share = (inside - self._low) / np.where(self._high > self._low, self._high - self._low, 1.0)
         cell = np.minimum((share * self._shape).astype(np.int64), self._shape - 1)
-        return np.ravel_multi_index(np.moveaxis(cell, -1, 0), tuple(self._shape))
+        index: NDArray[np.int64] = np.asarray(np.ravel_multi_index(np.moveaxis(cell, -1, 0), tuple(self._shape)))
+        return index
 
 
 class SeenCells:

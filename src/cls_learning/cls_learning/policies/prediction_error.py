@@ -55,7 +55,7 @@ class PredictionErrorPolicy(Policy):
             return uniform(self._size, generator)
         with torch.no_grad():
             x = self._fast.normalizer.normalize(torch.from_numpy(z))[None]
-            unit = self._choose(x, torch.from_numpy(joints).float()[None])[0].numpy()
+            unit = self._choose(x, torch.from_numpy(joints).float()[None])[0].nan_to_num(0.0).numpy()
         noisy = unit + generator.normal(0.0, self._own.noise, self._size)
         return np.clip(noisy, -1.0, 1.0).astype(np.float32)
 
@@ -80,8 +80,9 @@ class PredictionErrorPolicy(Policy):
 
     def _choose(self, x: Tensor, joints: Tensor) -> Tensor:
         if len(self._joint_low):
-            unit = 2.0 * (joints - self._joint_low) / (self._joint_high - self._joint_low) - 1.0
-            x = torch.cat([x, unit], dim=-1)
+            width = self._joint_high - self._joint_low
+            unit = 2.0 * (joints - self._joint_low) / torch.where(width > 0, width, 1.0) - 1.0
+            x = torch.cat([x, torch.where(width > 0, unit, 0.0)], dim=-1)
         out: Tensor = self.actor(x)
         return out
 

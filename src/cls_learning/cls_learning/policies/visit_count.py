@@ -54,7 +54,10 @@ class VisitCountPolicy(Policy):
         return {'policy.visits': torch.from_numpy(self._visits.copy())}
 
     def load(self, state: Mapping[str, Tensor]) -> None:
-        self._visits = state['policy.visits'].numpy().copy()
+        visits = state['policy.visits'].numpy()
+        if visits.shape != self._visits.shape:
+            raise ValueError(f'{visits.size} cells instead of {self._visits.size}')
+        self._visits = visits.copy()
 
 
 def make(settings: LearningSettings, robot: RobotInfo, z_size: int, fast: FastLearner, seed: int) -> VisitCountPolicy:
