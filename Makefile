@@ -1,5 +1,5 @@
 # Thin on purpose: each target is one line, the tools live behind ./cls.
-.PHONY: demo test bench lint
+.PHONY: demo test lint
 
 demo:
 	@./cls up --robot sim
@@ -9,6 +9,3 @@ test:
 
 lint:
 	@./cls exec setup/lint.sh
-
-bench:
-	@./cls bench

@@ -17,7 +17,7 @@ from ..resources import config_dir
 RUN_ARGUMENTS = {
     'namespace': ('', 'Pushed before every name.'),
     'log_level': ('info', 'debug, info, warn, error or fatal.'),
-    'use_respawn': ('true', 'Start a process again that died.'),
+    'use_respawn': ('false', 'Start a process again whenever it ends.'),
     'network': ('false', 'true: discovery beyond this machine.'),
 }
 

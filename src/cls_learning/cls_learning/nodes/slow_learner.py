@@ -158,8 +158,8 @@ class SlowLearnerNode(Node):
             job = SleepJob(Goal(steps), feedback, lambda: handle.is_cancel_requested)
             self._worker.put(job)
             while not job.done.wait(0.5):
-                if self._worker.error is not None:
-                    job.message = str(self._worker.error)
+                if self._worker.is_over:
+                    job.message = str(self._worker.error or 'slow_learner ends')
                     break
             if job.code == Sleep.Result.NONE:
                 handle.succeed()

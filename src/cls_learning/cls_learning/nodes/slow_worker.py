@@ -86,6 +86,11 @@ class SlowWorker:
         self._thread.start()
 
     @property
+    def is_over(self) -> bool:
+        """Whether no job is done any more."""
+        return not self._thread.is_alive()
+
+    @property
     def is_stopping(self) -> bool:
         """Whether the end was asked for."""
         return self._stop.is_set()
@@ -143,11 +148,13 @@ class SlowWorker:
             self.cortex.folder.sync()
 
     def _write_down_rest(self) -> None:
-        """Puts what still waits into the journal, from which the next start learns it."""
+        """Puts what still waits into the journal, from which the next start learns it; whoever waits is let go."""
         assert self.cortex is not None
         while not self._jobs.empty():
             job = self._jobs.get_nowait()
-            if isinstance(job, Experience) and job.sequence > self.cortex.sequence:
+            if isinstance(job, SleepJob | SaveJob):
+                job.done.set()
+            elif job is not None and job.sequence > self.cortex.sequence:
                 self.cortex.folder.journal.experience(job)
 
     def _connect(self) -> None:
