@@ -1,0 +1,170 @@
+"""A small robot in a small world, so that a whole life with nights fits into a test; one thread, as exact runs use."""
+
+from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+from hypothesis import settings as hypothesis_settings
+import numpy as np
+from numpy.typing import NDArray
+import pytest
+import torch
+
+from cls_common.robot import Channel, Kind, RobotInfo
+from cls_learning.agent.cortex import Cortex, make_waking_half
+from cls_learning.agent.waking import WakingHalf
+from cls_learning.checkpoints.config_file import ModelConfig
+from cls_learning.checkpoints.folder import ModelFolder
+from cls_learning.checkpoints.hashing import weights_sha256
+from cls_learning.config import LearningSettings
+from cls_learning.consolidation.night import Goal
+from cls_learning.types import Transition
+
+# Properties are about what holds, not how fast: a busy machine must not fail them.
+hypothesis_settings.register_profile('patient', deadline=None)
+hypothesis_settings.load_profile('patient')
+
+Z_SIZE = 16
+NOW = datetime(2025, 1, 2, 3, 4, 5)
+# Everything that a day and a night do, in little.
+SMALL: Mapping[str, Any] = {
+    'network.fast_hidden': 24, 'network.slow_hidden': 32, 'fast.recent': 3, 'fast.older': 4, 'fast.ring': 20,
+    'fast.reservoir': 10, 'memory.capacity': 60, 'sleep.batch_size': 8, 'sleep.wake_steps_per_cycle': 30,
+    'sleep.sws_steps': 4, 'sleep.rem_steps': 4, 'sleep.tether_steps': 3, 'policy.warmup': 5, 'policy.hidden': 16,
+    'policy.batch_size': 4,
+}  # fmt: skip
+
+
+def _pan_tilt(**changes: Any) -> RobotInfo:
+    channels = tuple(Channel(name, Kind.RELATIVE, 'deg', -10.0, 10.0) for name in ('pan', 'tilt'))
+    values = dict(
+        name='pan_tilt', modalities=('camera',), channels=channels, joint_names=('pan', 'tilt'),
+        joint_low=(-np.pi / 2, -np.radians(40)), joint_high=(np.pi / 2, np.radians(40)),
+    )  # fmt: skip
+    return RobotInfo(**{**values, **changes})
+
+
+class Body:
+    """An ideal pan-tilt whose embedding is linear in its joint angles: what it sees, any scene can be learned.
+
+    Attributes:
+        joints: rad.
+    """
+
+    def __init__(self, scene: int = 0, z_size: int = Z_SIZE, robot: RobotInfo | None = None) -> None:
+        self.robot = robot or _pan_tilt()
+        generator = np.random.default_rng(scene)
+        self._map = generator.normal(0.0, 1.0, (z_size, 2))
+        self._offset = generator.normal(0.0, 0.5, z_size)
+        self.joints = np.zeros(2)
+        self._is_new = True
+        self.now = 0
+
+    def see(self) -> NDArray[np.float32]:
+        return (self._map @ self.joints + self._offset).astype(np.float32)
+
+    def step(self, action: NDArray[np.float32], boundary: bool | None = None) -> Transition:
+        """Moves by degrees; what was applied is what the limits left of it."""
+        z, before = self.see(), self.joints
+        low, high = np.array(self.robot.joint_low), np.array(self.robot.joint_high)
+        self.joints = np.clip(before + np.radians(action.astype(np.float64)), low, high)
+        applied = np.degrees(self.joints - before).astype(np.float32)
+        boundary, self._is_new = self._is_new if boundary is None else boundary, False
+        self.now += 1
+        return Transition(
+            z=z, z_next=self.see(), action_commanded=np.asarray(action, np.float32), action_applied=applied,
+            joints=before, joints_next=self.joints, boundary=boundary, stamp_z=self.now - 1, stamp_next=self.now,
+        )  # fmt: skip
+
+    def walk(self, steps: int, seed: int = 0) -> Iterator[Transition]:
+        """A random walk."""
+        generator = np.random.default_rng(seed)
+        for _ in range(steps):
+            yield self.step(generator.uniform(-10.0, 10.0, 2).astype(np.float32))
+
+
+class Life:
+    """Both halves and a folder, lived step by step as training and the graph do, with a night after each cycle."""
+
+    def __init__(self, folder: ModelFolder, body: Body) -> None:
+        self.folder = folder
+        self.body = body
+        self.cortex = Cortex(folder)
+        self.waking = make_waking_half(self.cortex.config)
+        self.waking.load_bytes(self.cortex.waking_bytes)
+
+    def live(self, steps: int) -> 'Life':
+        for _ in range(steps):
+            self.step()
+        return self
+
+    def step(self) -> None:
+        body, waking = self.body, self.waking
+        action = waking.act(body.see(), body.joints, 'curiosity', waking.total_steps)
+        self.cortex.learn(waking.learn(body.step(action)), NOW)
+        if waking.should_sleep:
+            self.sleep()
+
+    def sleep(self) -> None:
+        goal = Goal()
+        night = self.cortex.begin_night(self.waking.to_bytes(), goal)
+        for _ in night.run():
+            pass
+        data = night.finish()
+        self.waking.load_bytes(data)
+        self.cortex.keep(night, goal, data, NOW)
+        if self.cortex.save_is_due:
+            self.save()
+
+    def save(self) -> int:
+        return self.cortex.save(self.waking.to_bytes(), NOW)
+
+    def hash(self) -> str:
+        return weights_sha256(self.waking.to_bytes(), self.cortex.sleeping.to_bytes())
+
+
+@pytest.fixture(autouse=True, scope='session')
+def _one_thread() -> None:
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(scope='session')
+def tools() -> SimpleNamespace:
+    """Body, Life and makers by name; test modules can't import each other."""
+
+    def recipe(changes: Mapping[str, Any] | None = None, base: Mapping[str, Any] = SMALL) -> LearningSettings:
+        return LearningSettings.from_flat({**base, **(changes or {})})
+
+    def waking(settings: LearningSettings | None = None, seed: int = 0, **changes: Any) -> WakingHalf:
+        return WakingHalf(settings or recipe(), _pan_tilt(**changes), Z_SIZE, seed)
+
+    def config(settings: LearningSettings | None = None, **changes: Any) -> ModelConfig:
+        values = dict(
+            robot=_pan_tilt(), encoder={'name': 'test', 'id': 'test-1', 'size': Z_SIZE, 'version': 1}, seed=7,
+            settings=settings or recipe(), origins={}, created_at='2025-01-02T03:04:05',
+        )  # fmt: skip
+        return ModelConfig(**{**values, **changes})
+
+    return SimpleNamespace(
+        Body=Body, Life=Life, pan_tilt=_pan_tilt, recipe=recipe, waking=waking, config=config, Z_SIZE=Z_SIZE,
+        NOW=NOW, SMALL=SMALL,
+    )  # fmt: skip
+
+
+@pytest.fixture
+def open_life(tmp_path: Path, tools: SimpleNamespace) -> Iterator[Callable[..., Life]]:
+    """Opens the model `name` (created where it is missing) and lives on in `body`; every folder is closed at the end."""
+    opened: list[ModelFolder] = []
+
+    def open_(name: str = 'm', body: Body | None = None, settings: LearningSettings | None = None) -> Life:
+        folder = ModelFolder(tmp_path, name)
+        opened.append(folder)
+        if folder.config is None:
+            folder.create(tools.config(settings), b'eyes')
+        return Life(folder, body or Body())
+
+    yield open_
+    for folder in opened:
+        folder.close()
