@@ -1,6 +1,7 @@
 """Keeps camera images until the experience that names them comes, then writes both to the model folder."""
 
 from collections import OrderedDict
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -32,7 +33,9 @@ class FrameKeeper:
         self._images: OrderedDict[int, Image] = OrderedDict()
         self.missing = 0
         group = MutuallyExclusiveCallbackGroup()
-        qos.subscription(node, comms.IMAGE, self._on_image, callback_group=group)
+        # Each image may be the one: none is skipped for a newer one, as who looks for the newest would.
+        every = replace(comms.IMAGE.profile, depth=WAITING)
+        qos.subscription(node, comms.IMAGE, self._on_image, profile=every, callback_group=group)
 
     def _on_image(self, message: Any) -> None:
         self._images[to_nanoseconds(message.header.stamp)] = from_image(message)
