@@ -39,10 +39,10 @@ SMALL: Mapping[str, Any] = {
 
 def _pan_tilt(**changes: Any) -> RobotInfo:
     channels = tuple(Channel(name, Kind.RELATIVE, 'deg', -10.0, 10.0) for name in ('pan', 'tilt'))
-    values = dict(
-        name='pan_tilt', modalities=('camera',), channels=channels, joint_names=('pan', 'tilt'),
-        joint_low=(-np.pi / 2, -np.radians(40)), joint_high=(np.pi / 2, np.radians(40)),
-    )  # fmt: skip
+    values: dict[str, Any] = {
+        'name': 'pan_tilt', 'modalities': ('camera',), 'channels': channels, 'joint_names': ('pan', 'tilt'),
+        'joint_low': (-np.pi / 2, -np.radians(40)), 'joint_high': (np.pi / 2, np.radians(40)),
+    }  # fmt: skip
     return RobotInfo(**{**values, **changes})
 
 
@@ -141,10 +141,11 @@ def tools() -> SimpleNamespace:
         return WakingHalf(settings or recipe(), _pan_tilt(**changes), Z_SIZE, seed)
 
     def config(settings: LearningSettings | None = None, **changes: Any) -> ModelConfig:
-        values = dict(
-            robot=_pan_tilt(), encoder={'name': 'test', 'id': 'test-1', 'size': Z_SIZE, 'version': 1}, seed=7,
-            settings=settings or recipe(), origins={}, created_at='2025-01-02T03:04:05',
-        )  # fmt: skip
+        encoder = {'name': 'test', 'id': 'test-1', 'size': Z_SIZE, 'version': 1}
+        values: dict[str, Any] = {
+            'robot': _pan_tilt(), 'encoder': encoder, 'seed': 7, 'settings': settings or recipe(), 'origins': {},
+            'created_at': '2025-01-02T03:04:05',
+        }  # fmt: skip
         return ModelConfig(**{**values, **changes})
 
     return SimpleNamespace(
@@ -155,7 +156,7 @@ def tools() -> SimpleNamespace:
 
 @pytest.fixture
 def open_life(tmp_path: Path, tools: SimpleNamespace) -> Iterator[Callable[..., Life]]:
-    """Opens the model `name` (created where it is missing) and lives on in `body`; every folder is closed at the end."""
+    """Opens the model `name` (created where it is missing) and lives on in `body`; closes every folder at the end."""
     opened: list[ModelFolder] = []
 
     def open_(name: str = 'm', body: Body | None = None, settings: LearningSettings | None = None) -> Life:

@@ -214,9 +214,7 @@ def actor_loss(half: Any, batch: Batch, scale: float) -> Tensor:
 @pytest.mark.parametrize('scaling', ['raw', 'unit'])
 def test_the_actor_seeks_error_and_keeps_to_what_was_done(tools: SimpleNamespace, scaling: str) -> None:
     """Rows 000-058, 000-059, 000-064: angles scaled by their limits, distance in the networks' own action units."""
-    half = tools.waking(
-        tools.recipe({**BARE, 'network.action_scaling': scaling, 'policy.kind': 'prediction_error'})
-    )
+    half = tools.waking(tools.recipe({**BARE, 'network.action_scaling': scaling, 'policy.kind': 'prediction_error'}))
     for transition in tools.Body().walk(12):
         half.learn(transition)
     batch, scale = half.memory.sample(4, np.random.default_rng(3)), 10.0 if scaling == 'raw' else 1.0

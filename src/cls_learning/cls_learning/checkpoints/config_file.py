@@ -64,8 +64,10 @@ class ModelConfig:
             robot = content['robot']
             channels = tuple(Channel(**{**c, 'kind': Kind[c['kind']]}) for c in robot.pop('channels'))
             lists: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in robot.items()}
+            encoder = {**content['encoder'], 'id': str(content['encoder']['id'])}
+            encoder['size'] = int(encoder['size'])
             return cls(
-                RobotInfo(channels=channels, **lists), content['encoder'], int(content['seed']),
+                RobotInfo(channels=channels, **lists), encoder, int(content['seed']),
                 LearningSettings.from_flat(content['values']), content['origins'], content['created_at'],
             )  # fmt: skip
         except UserError:

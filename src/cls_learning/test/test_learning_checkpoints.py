@@ -1,0 +1,492 @@
+"""The model folder: whole or not at all, one owner, nothing foreign, one generation behind (rows 000-069 on)."""
+
+from collections.abc import Callable, Iterator
+import csv
+import dataclasses
+from datetime import datetime
+import json
+import os
+from pathlib import Path
+import pickle
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from types import SimpleNamespace
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from safetensors.numpy import load, save
+import torch
+
+from cls_common.errors import UserError
+from cls_common.robot import Channel, Kind
+from cls_learning.agent.cortex import Cortex
+from cls_learning.agent.recipe import check_against
+from cls_learning.checkpoints import blob, generations
+from cls_learning.checkpoints.config_file import ModelConfig
+from cls_learning.checkpoints.files import sha256_file
+from cls_learning.checkpoints.folder import ModelFolder
+from cls_learning.checkpoints.frames import FrameStore
+from cls_learning.checkpoints.hashing import weights_sha256
+from cls_learning.checkpoints.listing import list_models, weights_hash
+from cls_learning.checkpoints.training_log import COLUMNS, TrainingLog
+from cls_learning.types import Experience
+
+NOW = datetime(2025, 1, 2, 3, 4, 5)
+
+
+def parts_of(number: int, size: int = 30_000) -> dict[str, bytes]:
+    """Three parts that say which save they belong to."""
+    return {name: save({'fast.raw.x': np.full(size, number, np.float32)}) for name in generations.PARTS}
+
+
+def number_of(parts: dict[str, bytes]) -> int:
+    found = {float(value) for data in parts.values() for value in np.unique(load(data)['fast.raw.x'])}
+    assert len(found) == 1, 'parts of different saves'
+    return int(found.pop())
+
+
+@pytest.fixture
+def lived(open_life: Callable[..., Any]) -> Any:
+    """A model of two generations, with ten steps since the last one."""
+    return open_life().live(70)
+
+
+@dataclasses.dataclass(frozen=True)
+class Old:
+    """The same, closed, as every test of this file may have a copy of it."""
+
+    path: Path
+    hash: str
+    body: Any
+
+
+@pytest.fixture(scope='module')
+def old(tmp_path_factory: pytest.TempPathFactory, tools: SimpleNamespace) -> Old:
+    models, body = tmp_path_factory.mktemp('models'), tools.Body()
+    folder = ModelFolder(models, 'm')
+    folder.create(tools.config(), b'eyes')
+    life = tools.Life(folder, body).live(70)
+    folder.close()
+    return Old(models / 'm', life.hash(), body)
+
+
+@pytest.fixture
+def path(old: Old, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(old.path, tmp_path / 'm'))
+
+
+# --- Whole or not at all
+
+
+def save_for_ever(models: Path, experience: Experience, told: int) -> None:
+    """Lives and saves in a loop; tells the number of each step after it was written."""
+    folder = ModelFolder(models, 'm')
+    found = folder.load()
+    start = 0 if found is None else found[0].number
+    sequence = max([0 if found is None else found[0].sequence, *(e.sequence for e in folder.lived_since(start))])
+    while True:
+        sequence += 1
+        folder.journal.experience(dataclasses.replace(experience, sequence=sequence))
+        if sequence % 3 == 0:
+            folder.save(parts_of(sequence), run_id='r', sequence=sequence, cycles=0, now=NOW)
+        os.write(told, sequence.to_bytes(4, 'little'))
+
+
+def test_killed_at_any_moment_it_opens_again(tmp_path: Path, tools: SimpleNamespace) -> None:
+    """20 SIGKILLs into a loop of saves: what was said to be written is there, and the parts belong together."""
+    experience = tools.waking().learn(next(tools.Body().walk(1)))
+    moments = random.Random(1)
+    for trial in range(20):
+        heard, told = os.pipe()
+        child = os.fork()
+        if child == 0:
+            try:
+                save_for_ever(tmp_path, experience, told)
+            finally:
+                os._exit(1)
+        os.close(told)
+        with open(heard, 'rb') as pipe:
+            first = pipe.read(4)
+            assert first, 'the child died by itself'
+            time.sleep(moments.uniform(0.0, 0.06))  # the moment is what is tried out
+            os.kill(child, signal.SIGKILL)
+            os.waitpid(child, 0)
+            promised = int.from_bytes((first + pipe.read())[-4:], 'little')
+        folder = ModelFolder(tmp_path, 'm')  # a dead owner's lock holds nothing
+        found = folder.load()
+        begun = 0
+        if found is not None:
+            manifest, parts, problems = found
+            assert problems == [] and manifest.sequence == number_of(parts), f'trial {trial}'
+            begun = manifest.sequence
+        journal = [e.sequence for e in folder.lived_since(0 if found is None else found[0].number)]
+        rest = [s for s in journal if s > begun]
+        assert rest == list(range(begun + 1, begun + 1 + len(rest)))
+        assert begun + len(rest) >= promised, f'trial {trial}: {promised} was promised'
+        folder.close()
+    assert len(list((tmp_path / 'm' / 'generations').glob('[0-9]*'))) <= 3
+
+
+def test_a_save_that_fails_leaves_everything_as_it_was(lived: Any) -> None:
+    before = (lived.folder.generation, lived.folder.load()[0])
+    with pytest.raises(KeyError):
+        lived.folder.save({'waking.safetensors': b''}, run_id='', sequence=1, cycles=1, now=NOW)
+    assert (lived.folder.generation, lived.folder.load()[0]) == before
+    assert lived.save() == 3
+    assert not list((lived.folder.path / 'generations').glob('.*'))
+
+
+def test_two_generations_are_kept_and_the_journals_they_need(lived: Any) -> None:
+    """Row 000-071, 000-072."""
+    folder = lived.folder.path
+    for number in (3, 4, 5):
+        assert lived.live(1) and lived.save() == number
+        assert sorted(p.name for p in (folder / 'generations').iterdir()) == [f'{number - 1:06d}', f'{number:06d}']
+    assert sorted(p.name for p in (folder / 'journal').iterdir()) == ['000004.journal']
+    lived.live(1)
+    assert sorted(p.name for p in (folder / 'journal').iterdir()) == ['000004.journal', '000005.journal']
+
+
+# --- Damage
+
+
+def flip(file: Path, place: float = 0.5) -> None:
+    data = bytearray(file.read_bytes())
+    data[int(place * (len(data) - 1))] ^= 0x20
+    file.write_bytes(data)
+
+
+DAMAGES: dict[str, Callable[[Path], Any]] = {
+    'waking half changed': lambda g: flip(g / 'waking.safetensors'),
+    'sleeping half changed': lambda g: flip(g / 'sleeping.safetensors', 1.0),
+    'replay changed': lambda g: flip(g / 'replay.safetensors', 0.0),
+    'a part cut off': lambda g: os.truncate(g / 'replay.safetensors', 1000),
+    'a part gone': lambda g: (g / 'sleeping.safetensors').unlink(),
+    'no manifest': lambda g: (g / 'manifest.json').unlink(),
+    'empty manifest': lambda g: (g / 'manifest.json').write_bytes(b''),
+    'half a manifest': lambda g: os.truncate(g / 'manifest.json', 100),
+    'manifest of bytes that are no text': lambda g: (g / 'manifest.json').write_bytes(b'{"schema": 1, "x": "\xff"}'),
+    'manifest of another shape': lambda g: (g / 'manifest.json').write_bytes(b'[1, 2]'),
+    'schema that is no number': lambda g: (g / 'manifest.json').write_bytes(b'{"schema": "one"}'),
+    'manifest of another generation': lambda g: edit(g / 'manifest.json', number=1),
+    'files that are none': lambda g: edit(g / 'manifest.json', files='none'),
+}
+
+
+def edit(file: Path, **values: Any) -> None:
+    file.write_text(json.dumps({**json.loads(file.read_text()), **values}))
+
+
+@pytest.mark.parametrize('damage', DAMAGES)
+def test_behind_a_damaged_generation_life_is_relived(
+    damage: str, old: Old, path: Path, open_life: Callable[..., Any]
+) -> None:
+    """The generation before and two journals, with a night between them, give the same weights."""
+    DAMAGES[damage](path / 'generations' / '000002')
+    again = open_life()
+    assert len(again.cortex.problems) == 1 and '000002' in again.cortex.problems[0]
+    assert again.hash() == old.hash
+    assert (again.cortex.cycles, again.waking.total_steps) == (2, 70)
+
+
+def test_after_damage_the_whole_one_is_kept_behind(path: Path, open_life: Callable[..., Any]) -> None:
+    """Not the damaged one: a second misfortune finds a generation to go back to as well."""
+    flip(path / 'generations' / '000002' / 'waking.safetensors')
+    again = open_life()
+    assert again.save() == 3
+    again.live(5).folder.close()
+    assert sorted(p.name for p in (path / 'generations').iterdir()) == ['000001', '000003']
+    flip(path / 'generations' / '000003' / 'waking.safetensors')
+    third = open_life()
+    assert third.hash() == again.hash() and third.waking.total_steps == 75
+
+
+def test_where_nothing_is_whole_it_says_so(path: Path, open_life: Callable[..., Any]) -> None:
+    for number in (1, 2):
+        flip(path / 'generations' / f'{number:06d}' / 'replay.safetensors')
+    with pytest.raises(UserError, match=r'one whole generation.*Restore'):
+        open_life()
+
+
+def test_a_newer_generation_is_refused_and_not_passed_over(path: Path, open_life: Callable[..., Any]) -> None:
+    edit(path / 'generations' / '000002' / 'manifest.json', schema=2)
+    with pytest.raises(UserError, match=r'schema 1 or older; found schema 2\. .*newer version'):
+        open_life()
+
+
+def put(generation: Path, name: str, data: bytes) -> None:
+    """Replaces a part, and the manifest agrees."""
+    (generation / name).write_bytes(data)
+    files = json.loads((generation / 'manifest.json').read_text())['files']
+    edit(generation / 'manifest.json', files={**files, name: sha256_file(generation / name)})
+
+
+@pytest.mark.parametrize('name', generations.PARTS)
+@pytest.mark.parametrize('content', [pickle.dumps({'weights': [1.0]}), b'PK\x03\x04' + bytes(100), b'', bytes(8)])
+def test_pickles_and_other_files_are_refused(
+    name: str, content: bytes, path: Path, open_life: Callable[..., Any]
+) -> None:
+    """H14: even where the checksum says that they belong here."""
+    put(path / 'generations' / '000002', name, content)
+    with pytest.raises(UserError, match='safetensors data'):
+        open_life()
+
+
+@pytest.mark.parametrize('value', [float('nan'), float('inf')])
+@pytest.mark.parametrize(
+    'name, tensor',
+    [
+        ('waking.safetensors', 'fast.raw.layers.0.weight'),
+        ('sleeping.safetensors', 'slow.acting.layers.2.bias'),
+        ('replay.safetensors', 'memory.z_next'),
+    ],
+)
+def test_weights_that_are_no_numbers_are_refused(
+    name: str, tensor: str, value: float, path: Path, open_life: Callable[..., Any]
+) -> None:
+    generation = path / 'generations' / '000002'
+    state = load((generation / name).read_bytes())
+    state[tensor].flat[3] = value
+    put(generation, name, save(state))
+    with pytest.raises(UserError, match=rf"finite numbers only; found NaN or infinity in '{tensor}'"):
+        open_life()
+
+
+@pytest.mark.parametrize('is_there', [True, False])
+@pytest.mark.parametrize('half, tensor', [('waking', 'fast.raw.layers.0.bias'), ('sleeping', 'slow.raw.layers.0.bias')])
+def test_weights_of_another_shape_are_refused(
+    half: str, tensor: str, is_there: bool, path: Path, open_life: Callable[..., Any]
+) -> None:
+    generation, name = path / 'generations' / '000002', f'{half}.safetensors'
+    state = load((generation / name).read_bytes())
+    del state[tensor]
+    put(generation, name, save(state | ({tensor: np.zeros(3, np.float32)} if is_there else {})))
+    with pytest.raises(UserError, match=rf"{half} half; expected weights of this model's config\.json"):
+        open_life()
+
+
+# --- One owner
+
+
+def test_in_use_it_is_refused_naming_the_owner(lived: Any, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=rf"'m'; expected nobody else using it; found .*process {os.getpid()} on "):
+        ModelFolder(tmp_path, 'm')
+    lived.folder.close()
+    ModelFolder(tmp_path, 'm').close()
+
+
+def test_a_folder_that_can_not_be_opened_is_not_kept_locked(path: Path, tmp_path: Path) -> None:
+    config = (path / 'config.json').read_bytes()
+    (path / 'config.json').write_bytes(b'{')
+    with pytest.raises(UserError, match=r'a whole config\.json'):
+        ModelFolder(tmp_path, 'm')
+    (path / 'config.json').write_bytes(config)
+    ModelFolder(tmp_path, 'm').close()
+
+
+@pytest.mark.parametrize('name', ['', '.', '..', '../m', 'a/b', '.hidden', 'a b', 'ü', 'a\n'])
+def test_names_that_lead_elsewhere_are_refused(name: str, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match='model name'):
+        ModelFolder(tmp_path / 'models', name)
+    assert not list(tmp_path.iterdir())
+
+
+# --- config.json
+
+
+def test_config_is_written_once(tools: SimpleNamespace, path: Path, open_life: Callable[..., Any]) -> None:
+    """Row 000-070."""
+    before = ((path / 'config.json').read_bytes(), (path / 'config.json').stat().st_mtime_ns)
+    again = open_life().live(31)
+    with pytest.raises(UserError, match='existing model'):
+        again.folder.create(again.cortex.config, b'')
+    assert ((path / 'config.json').read_bytes(), (path / 'config.json').stat().st_mtime_ns) == before
+    assert again.cortex.config == tools.config()
+    assert (path / 'encoder' / 'weights.safetensors').read_bytes() == b'eyes'
+
+
+@pytest.mark.parametrize(
+    'text',
+    [
+        '',
+        '[]',
+        '{}',
+        '{"schema": 1}',
+        '{"schema": null}',
+        '{"schema": 1, "robot": null}',
+        '\ufffd',
+        '{"schema": 1, "robot": []}',
+    ],
+)
+def test_other_texts_are_no_config(text: str) -> None:
+    with pytest.raises(UserError, match=r'a whole config\.json'):
+        ModelConfig.from_json(text, 'here')
+
+
+def test_values_out_of_place_are_refused(tools: SimpleNamespace) -> None:
+    good = json.loads(tools.config().to_json())
+    assert ModelConfig.from_json(json.dumps(good), 'here') == tools.config()
+    for change in (
+        {'seed': 'x'}, {'encoder': 3}, {'encoder': {'id': 'a'}}, {'values': 3}, {'values': {'fast.speed': 1}},
+        {'robot': {**good['robot'], 'arms': 2}},
+    ):  # fmt: skip
+        with pytest.raises(UserError):
+            ModelConfig.from_json(json.dumps({**good, **change}), 'here')
+    with pytest.raises(UserError, match='schema 1 or older; found schema 2'):
+        ModelConfig.from_json(json.dumps({**good, 'schema': 2}), 'here')
+
+
+def test_another_encoder_robot_or_recipe_is_refused(tools: SimpleNamespace) -> None:
+    """H1, rows 000-070, 000-079."""
+    config = tools.config()
+    config.check_encoder('test-1')
+    with pytest.raises(UserError, match='expected test-1, with which this model was made; found test-2'):
+        config.check_encoder('test-2')
+    config.check_robot(tools.pan_tilt(name='twin', settle_time=0.1, modalities=('camera', 'state')))
+    channels = tools.pan_tilt().channels
+    for other in (
+        tools.pan_tilt(channels=channels[::-1]),
+        tools.pan_tilt(channels=(channels[0], Channel('tilt', Kind.RELATIVE, 'deg', -5.0, 5.0))),
+        tools.pan_tilt(joint_names=('tilt', 'pan')),
+    ):
+        with pytest.raises(UserError, match='another robot'):
+            config.check_robot(other)
+    check_against(config.settings, {'fast.ring': 20, 'fast.learning_rate': 3e-4}, 'm')
+    with pytest.raises(UserError, match=r"'fast.ring' for the existing model 'm'; expected 20.*found 21"):
+        check_against(config.settings, {'fast.ring': 21}, 'm')
+
+
+@pytest.mark.parametrize('change', [{'network.fast_hidden': 25}, {'policy.kind': 'prediction_error'}])
+def test_a_waking_half_of_another_recipe_is_refused(tools: SimpleNamespace, change: dict[str, Any]) -> None:
+    with pytest.raises(UserError, match=r"weights of this model's config.json"):
+        tools.waking(tools.recipe(change)).load_bytes(tools.waking().to_bytes())
+
+
+def test_a_memory_of_another_kind_is_refused(tools: SimpleNamespace, lived: Any, open_life: Callable[..., Any]) -> None:
+    other = open_life('other', settings=tools.recipe({'memory.kind': 'fifo'})).live(20).cortex.sleeping
+    with pytest.raises(UserError, match='replay memory'):
+        lived.cortex.sleeping.load_bytes(lived.cortex.sleeping.to_bytes(), other.memory_to_bytes())
+
+
+# --- Hash, list, log, frames
+
+
+def test_the_hash_is_of_weights_alone(lived: Any) -> None:
+    waking, sleeping = lived.waking.state(), lived.cortex.sleeping.state()
+    original = weights_sha256(blob.pack(waking), blob.pack(sleeping))
+    assert original == lived.hash() and len(original) == 64
+
+    def hash_with(state: dict[str, torch.Tensor], name: str) -> str:
+        changed = {k: v.clone() for k, v in state.items()}
+        changed[name].view(-1)[0] += 1
+        halves = (changed, sleeping) if state is waking else (waking, changed)
+        return weights_sha256(*map(blob.pack, halves))
+
+    for name in ('fast.raw.layers.0.weight', 'fast.acting.layers.2.bias', 'policy.visits', 'normalizer.mean'):
+        assert hash_with(waking, name) != original, name
+    for name in ('slow.raw.layers.0.weight', 'slow.acting.layers.4.bias'):
+        assert hash_with(sleeping, name) != original, name
+    for state, name in (
+        (waking, 'fast.optimizer.0.exp_avg'), (waking, 'ring.recent.z_next'), (waking, 'counters.cycles'),
+        (sleeping, 'slow.wake_optimizer.0.step'), (sleeping, 'normalizer.mean'), (sleeping, 'counters.gaps'),
+    ):  # fmt: skip
+        assert hash_with(state, name) == original, name
+
+
+def test_models_are_listed_also_when_damaged(path: Path, tmp_path: Path, open_life: Callable[..., Any]) -> None:
+    """Row 000-081; the list opens nothing, so a model in use is listed too."""
+    open_life('young')
+    for name, content in (('torn', b'{"encoder"'), ('odd', b'[]'), ('bytes', b'\xff\xfe')):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / 'config.json').write_bytes(content)
+    (tmp_path / 'no_model').mkdir()
+    models = {model.name: model for model in list_models(tmp_path)}
+    assert list(models) == ['bytes', 'm', 'odd', 'torn', 'young']
+    old, young = models['m'], models['young']
+    assert (old.total_steps, old.cycles, old.generation, old.problem) == (60, 2, 2, '')
+    assert (old.encoder, old.robot, old.created_at) == ('test', 'pan_tilt', '2025-01-02T03:04:05')
+    assert old.size_bytes == sum(p.stat().st_size for p in path.rglob('*') if p.is_file())
+    assert (young.total_steps, young.generation, young.problem) == (0, 0, '')
+    assert all(models[name].problem for name in ('torn', 'odd', 'bytes'))
+    assert len(weights_hash(path)) == 64 and weights_hash(tmp_path / 'young') == ''
+
+
+def test_listing_needs_no_torch() -> None:
+    code = 'import sys, cls_learning.checkpoints.listing; sys.exit("torch" in sys.modules)'
+    assert subprocess.run([sys.executable, '-c', code], timeout=60, check=False).returncode == 0
+
+
+def rows_of(path: Path) -> Iterator[dict[str, str]]:
+    with open(path, newline='', encoding='utf-8') as file:
+        yield from csv.DictReader(file)
+
+
+def test_training_log(path: Path, open_life: Callable[..., Any]) -> None:
+    """Rows 000-073 to 000-075: the reference's twelve columns; a row for each step, sleep and save; appended."""
+    header = (path / 'training.log').read_text().splitlines()[0]
+    assert header == (
+        'timestamp,event,step,cycle,fast_loss,slow_distill,slow_raw,curiosity_reward,sws_L_dyn,rem_L_ms,tether_loss,'
+        'replay_size'
+    )
+    rows = list(rows_of(path / 'training.log'))
+    events = ['wake'] * 30 + ['sleep', 'save'] + ['wake'] * 30 + ['sleep', 'save'] + ['wake'] * 10
+    assert [row['event'] for row in rows] == events
+    assert [int(row['step']) for row in rows if row['event'] == 'wake'] == list(range(1, 71))
+    wake, sleep, saved = rows[20], rows[30], rows[31]
+    assert all(wake[name] for name in COLUMNS if name not in ('sws_L_dyn', 'rem_L_ms', 'tether_loss'))
+    assert wake['timestamp'] == '2025-01-02 03:04:05' and wake['cycle'] == '0'
+    assert all(float(sleep[name]) > 0 for name in ('sws_L_dyn', 'rem_L_ms', 'tether_loss')) and sleep['cycle'] == '1'
+    assert sleep['fast_loss'] == '' and int(saved['replay_size']) == 30
+    open_life().live(1).folder.close()
+    assert len(list(rows_of(path / 'training.log'))) == len(rows) + 1
+
+
+def test_half_a_row_stays_alone(tmp_path: Path) -> None:
+    """Who is killed may leave one; the next row must not be joined to it."""
+    log = TrainingLog(tmp_path / 'training.log')
+    log.row('wake', NOW, step=1, fast_loss=float('nan'))
+    log.close()
+    with open(tmp_path / 'training.log', 'ab') as file:
+        file.write(b'2025-01-02 03:04:06,wa')
+    log = TrainingLog(tmp_path / 'training.log')
+    log.row('wake', NOW, step=3, fast_loss=0.125)
+    log.close()
+    rows = list(rows_of(tmp_path / 'training.log'))
+    assert [(row['event'], row['step'], row['fast_loss']) for row in (rows[0], rows[2])] == [
+        ('wake', '1', ''), ('wake', '3', '0.125'),
+    ]  # fmt: skip
+
+
+def test_frames(tmp_path: Path) -> None:
+    """Rows 000-076, 000-077, H8."""
+    image = np.zeros((60, 80, 3), np.uint8)
+    image[:, 40:] = (200, 80, 80)
+    for step in (0, 123):  # the second time over a folder that is there
+        store = FrameStore(tmp_path / 'frames')
+        store.write(step, [1.23456, -10.0], image, image[:, ::-1], NOW)
+        store.close()
+    names = sorted(p.name for p in (tmp_path / 'frames').iterdir())
+    assert names == [
+        'index.csv', 'step_000000_after.jpg', 'step_000000_before.jpg', 'step_000123_after.jpg',
+        'step_000123_before.jpg',
+    ]  # fmt: skip
+    assert (tmp_path / 'frames' / 'index.csv').read_text().splitlines() == [
+        'step,action_d1,action_d2,timestamp', '0,1.2346,-10.0000,2025-01-02 03:04:05',
+        '123,1.2346,-10.0000,2025-01-02 03:04:05',
+    ]  # fmt: skip
+    before = cv2.imread(str(tmp_path / 'frames' / 'step_000000_before.jpg'))[..., ::-1]
+    assert before.shape == image.shape and np.abs(before.astype(int) - image)[:, [5, 75]].max() < 12
+
+
+def test_opening_without_a_config_is_not_for_cortex(tmp_path: Path) -> None:
+    folder = ModelFolder(tmp_path, 'empty')
+    assert folder.config is None and folder.load() is None and folder.generation == 0
+    with pytest.raises(AssertionError):
+        Cortex(folder)
+    folder.close()

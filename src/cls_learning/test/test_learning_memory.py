@@ -1,0 +1,266 @@
+"""One contract for every replay memory; what the waking half remembers.
+
+Embeddings count: z says its episode and step, so a window that leaps over anything shows it (H2).
+"""
+
+from collections import Counter
+from collections.abc import Iterable
+from typing import Any
+
+from hypothesis import example, given, settings, strategies
+import numpy as np
+import pytest
+import torch
+
+from cls_common.errors import UserError
+from cls_learning import memory
+from cls_learning.config import MemorySettings
+from cls_learning.memory.contract import Record, ReplayMemory
+from cls_learning.memory.pieces import PieceMemory
+from cls_learning.memory.recent import RecentMemory
+
+KINDS = ('fifo', 'pieces')
+
+
+def record(episode: int, sequence: int) -> Record:
+    return Record(
+        z=np.array([episode, sequence], np.float32), z_next=np.array([episode, sequence + 1], np.float32),
+        action=np.array([sequence], np.float32), commanded=np.array([sequence + 0.5], np.float32),
+        joints=np.array([sequence * 0.1]), time=sequence * 10, episode=episode, sequence=sequence,
+    )  # fmt: skip
+
+
+def life(events: Iterable[str]) -> list[Record]:
+    """Steps of a life: 'n' the next one, 'e' the first of a new episode, 'g' one after steps nobody heard of."""
+    records, episode, sequence = [], 0, 0
+    for event in events:
+        sequence += 3 if event == 'g' else 1
+        episode += event == 'e'
+        records.append(record(episode, sequence))
+    return records
+
+
+def make(kind: str, capacity: int, piece_length: int = 4) -> ReplayMemory:
+    settings = MemorySettings(kind=kind, piece_length=piece_length)
+    object.__setattr__(settings, 'capacity', capacity)  # below what a recipe may ask for
+    return memory.make(settings, seed=3)
+
+
+def filled(kind: str, records: Iterable[Record], capacity: int, piece_length: int = 4) -> ReplayMemory:
+    own = make(kind, capacity, piece_length)
+    for item in records:
+        own.add(item)
+    return own
+
+
+def held(own: ReplayMemory) -> list[int]:
+    """Sequences of all that is held, drawn by drawing everything."""
+    if not len(own):
+        return []
+    return own.transitions(len(own), np.random.default_rng(0)).action[:, 0].int().tolist()
+
+
+lives = strategies.text('nnnnneg', min_size=1, max_size=120)
+
+
+@pytest.mark.parametrize('kind', KINDS)
+@settings(max_examples=60)
+@given(
+    events=lives, capacity=strategies.integers(1, 40), piece=strategies.integers(1, 12), steps=strategies.integers(1, 5)
+)
+@example(events='n' * 30, capacity=5, piece=12, steps=3)
+def test_windows_never_leap(kind: str, events: str, capacity: int, piece: int, steps: int) -> None:
+    """H2, over every window held and not a sample of them."""
+    own = filled(kind, life(events), capacity, piece)
+    count = own.window_count(steps)
+    if count == 0:
+        return
+    windows = own.windows(count, steps, np.random.default_rng(0))
+    assert windows.z.shape == (count, steps + 1, 2) and windows.action.shape == (count, steps, 1)
+    assert (windows.z[:, :, 0] == windows.z[:, :1, 0]).all(), 'an episode was crossed'
+    assert (windows.z[:, 1:, 1] - windows.z[:, :-1, 1] == 1).all(), 'a gap was crossed'
+    assert (windows.action[:, :, 0] == windows.z[:, :-1, 1]).all()
+    assert len(set(windows.z[:, 0, 1].tolist())) == count, 'drawn twice'
+
+
+@pytest.mark.parametrize('kind', KINDS)
+@settings(max_examples=60)
+@given(events=lives, capacity=strategies.integers(1, 40), piece=strategies.integers(1, 12))
+def test_never_more_than_its_capacity(kind: str, events: str, capacity: int, piece: int) -> None:
+    own = make(kind, capacity, piece)
+    for number, item in enumerate(life(events), 1):
+        own.add(item)
+        assert min(number, 1) <= len(own) <= min(number, capacity)
+        assert item.sequence in held(own), 'the newest is kept'
+    assert len(set(held(own))) == len(own), 'nothing is held twice'
+    assert own.window_count(1) == len(own)
+
+
+@pytest.mark.parametrize('kind', KINDS)
+@settings(max_examples=40)
+@given(
+    events=lives, capacity=strategies.integers(1, 40), piece=strategies.integers(1, 12), cut=strategies.integers(0, 60)
+)
+def test_a_memory_that_was_stored_goes_on_as_if_it_never_was(
+    kind: str, events: str, capacity: int, piece: int, cut: int
+) -> None:
+    records = life(events)
+    whole, stored = make(kind, capacity, piece), make(kind, capacity, piece)
+    for number, item in enumerate(records):
+        if number == cut:
+            state = {name: tensor.clone() for name, tensor in stored.state().items()}
+            stored = make(kind, capacity, piece)
+            stored.load(state)
+        whole.add(item)
+        stored.add(item)
+    assert len(stored) == len(whole)
+    for steps in (1, 3):
+        count = whole.window_count(steps)
+        assert stored.window_count(steps) == count
+        if count:
+            a, b = (m.windows(count, steps, np.random.default_rng(5)) for m in (whole, stored))
+            assert torch.equal(a.z, b.z) and torch.equal(a.action, b.action)
+    a_state, b_state = whole.state(), stored.state()
+    assert a_state.keys() == b_state.keys()
+    assert all(torch.equal(a_state[name], b_state[name]) for name in a_state)
+
+
+@pytest.mark.parametrize('kind', KINDS)
+def test_a_record_keeps_everything(kind: str) -> None:
+    """Row 000-053, over a round trip: z shared with a neighbour is stored once and comes back for both."""
+    records = life('nnnenngn')
+    own = filled(kind, records, 100)
+    state = own.state()
+    assert len(state['memory.first_z']) == 3, 'one for each unbroken stretch'
+    own.load(state)
+    batch = own.transitions(len(records), np.random.default_rng(0))
+    by_sequence = {int(a): i for i, a in enumerate(batch.action[:, 0])}
+    for item in records:
+        i = by_sequence[item.sequence]
+        assert np.array_equal(batch.z[i], item.z) and np.array_equal(batch.z_next[i], item.z_next)
+        assert np.array_equal(batch.joints[i], item.joints.astype(np.float32))
+    assert all(t.dtype == torch.float32 for t in (batch.z, batch.action, batch.z_next, batch.joints))
+    keys = sorted(state['memory.keys'].tolist(), key=lambda key: key[2])
+    assert keys == [[r.time, r.episode, r.sequence] for r in records]
+    assert sorted(state['memory.commanded'][:, 0].tolist()) == [r.sequence + 0.5 for r in records]
+
+
+@pytest.mark.parametrize('kind', KINDS)
+def test_an_empty_memory_can_be_stored(kind: str) -> None:
+    own = make(kind, 10)
+    other = make(kind, 10)
+    other.load(own.state())
+    assert len(other) == 0 and other.window_count(3) == 0
+
+
+@pytest.mark.parametrize('kind', KINDS)
+def test_robots_without_joints(kind: str) -> None:
+    own = make(kind, 10)
+    for item in life('nnn'):
+        own.add(Record(**{**vars(item), 'joints': np.zeros(0)}))
+    own.load(own.state())
+    assert own.transitions(3, np.random.default_rng(0)).joints.shape == (3, 0)
+
+
+@pytest.mark.parametrize('kind', KINDS)
+def test_draws_are_uniform(kind: str) -> None:
+    own = filled(kind, life('nnnnnnnennngnn'), 100)
+    counts: Counter[int] = Counter()
+    generator = np.random.default_rng(0)
+    for _ in range(600):
+        counts.update(own.transitions(7, generator).action[:, 0].int().tolist())
+    assert len(counts) == 14
+    assert max(counts.values()) < 1.25 * min(counts.values())  # 300 +- 17 each
+
+
+def test_fifo_drops_the_oldest() -> None:
+    """Row 000-051."""
+    own = filled('fifo', life('n' * 30), 12)
+    assert sorted(held(own)) == list(range(19, 31))
+
+
+def test_pieces_are_balanced_over_episodes() -> None:
+    """A long episode does not push out a short one: pieces are shared out, in whole pieces."""
+    events = 'n' * 200 + ('e' + 'n' * 19) + ('e' + 'n' * 199)
+    own = filled('pieces', life(events), 60)
+    records = {r.sequence: r for r in life(events)}
+    episodes = Counter(records[s].episode for s in held(own))
+    assert len(own) == 60
+    assert episodes[1] == 20, 'the short one is whole'
+    assert abs(episodes[0] - episodes[2]) <= 8  # two pieces: the one still growing is never dropped
+    # All windows of 3 that pieces of 4 can hold: no piece was broken.
+    assert own.window_count(3) == 60 // 4 * 2
+
+
+def test_pieces_longer_than_the_memory() -> None:
+    own = filled('pieces', life('n' * 100), 8, piece_length=50)
+    assert 1 <= len(own) <= 8
+
+
+def test_what_is_dropped_depends_on_the_seed_alone() -> None:
+    kept = []
+    for seed in (1, 1, 2):
+        own = PieceMemory(40, 4, seed)
+        for item in life('n' * 300):
+            own.add(item)
+        kept.append(held(own))
+    assert kept[0] == kept[1] != kept[2]
+
+
+def test_an_unknown_kind_is_refused() -> None:
+    with pytest.raises(UserError, match='lifo'):
+        MemorySettings(kind='lifo')
+
+
+def recent(ring: int, reservoir: int, steps: int, seed: int = 0) -> RecentMemory:
+    own = RecentMemory(ring, reservoir, seed)
+    for item in life('n' * steps):
+        own.add(item)
+    return own
+
+
+@settings(max_examples=60)
+@given(
+    ring=strategies.integers(1, 20), reservoir=strategies.integers(0, 20), steps=strategies.integers(1, 80),
+    asked=strategies.tuples(strategies.integers(0, 20), strategies.integers(0, 20)),
+)  # fmt: skip
+def test_a_minibatch_has_the_newest_first(ring: int, reservoir: int, steps: int, asked: tuple[int, int]) -> None:
+    own = recent(ring, reservoir, steps)
+    sequences = own.minibatch(*asked, np.random.default_rng(0)).action[:, 0].int().tolist()
+    assert sequences[0] == steps
+    assert len(set(sequences)) == len(sequences), 'without replacement'
+    in_ring = min(ring, steps)
+    left = steps - in_ring
+    older = [s for s in sequences if s <= left]
+    wanted = asked if left and reservoir else (sum(asked), 0)
+    assert len(sequences) - 1 - len(older) == min(wanted[0], in_ring - 1)
+    assert len(older) == min(wanted[1], left, reservoir)
+    assert len(own) == in_ring + min(left, reservoir)
+
+
+def test_the_reservoir_gives_equal_chances() -> None:
+    """Of 100 steps that left the ring, 10 are kept, whichever (Vitter 1985)."""
+    counts = np.zeros(101)
+    for seed in range(400):
+        own = recent(5, 10, 105, seed)
+        kept = own.sample(15, np.random.default_rng(0)).action[:, 0].int().tolist()
+        assert sorted(kept)[-5:] == [101, 102, 103, 104, 105]
+        counts[sorted(kept)[:10]] += 1
+    thirds = [counts[1:34].mean(), counts[34:67].mean(), counts[67:].mean()]
+    assert thirds == pytest.approx([40, 40, 40], abs=6)
+
+
+def test_recent_memory_goes_on_where_it_was_stored() -> None:
+    whole, stored = recent(7, 5, 30), recent(7, 5, 30)
+    copy = RecentMemory(7, 5, 0)
+    copy.load({name: tensor.clone() for name, tensor in stored.state().items()})
+    for item in life('n' * 90)[30:]:
+        whole.add(item)
+        copy.add(item)
+    a, b = whole.state(), copy.state()
+    assert all(torch.equal(a[name], b[name]) for name in a)
+
+
+def test_a_sample_is_never_larger_than_what_there_is() -> None:
+    own: Any = recent(4, 4, 3)
+    assert own.sample(16, np.random.default_rng(0)).z.shape == (3, 2)

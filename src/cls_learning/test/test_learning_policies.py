@@ -1,0 +1,202 @@
+"""One contract for every policy in the folder; what counting visits is for (rows 000-056 to 000-062, 000-106)."""
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+from hypothesis import given, settings, strategies
+import numpy as np
+from numpy.typing import NDArray
+import pytest
+import torch
+
+from cls_common.errors import UserError
+from cls_common.robot import Channel, Kind
+from cls_learning import policies
+from cls_learning.randomness import stream
+
+KINDS = sorted(
+    p.stem for p in Path(policies.__file__).parent.glob('*.py') if p.stem not in ('__init__', 'contract', 'cells')
+)
+# The same kinds on a robot that has no joints: visits are counted in what it sees.
+BODIES = {
+    'pan_tilt': {},
+    'no_joints': {'joint_names': (), 'joint_low': (), 'joint_high': ()},
+    'fixed_joint': {'joint_low': (0.3, -0.7), 'joint_high': (0.3, 0.7)},
+    'other_kinds': {
+        'channels': (Channel('turn', Kind.VELOCITY, 'rad/s', 0.0, 2.0), Channel('grip', Kind.DISCRETE, '', 0, 3)),
+    },
+}  # fmt: skip
+NASTY = [0.0, -0.0, 1.0, -1e9, 1e30, -3e38, float('inf'), float('-inf'), float('nan'), 1e-40]
+
+
+def half_of(tools: SimpleNamespace, kind: str, body: str = 'pan_tilt', steps: int = 0, **changes: Any) -> Any:
+    half = tools.waking(tools.recipe({'policy.kind': kind, **changes}), **BODIES[body])
+    world = tools.Body()
+    for transition in world.walk(steps):
+        joints = len(half.robot.joint_names)
+        object.__setattr__(transition, 'joints', transition.joints[:joints])
+        object.__setattr__(transition, 'joints_next', transition.joints_next[:joints])
+        half.learn(transition)
+    return half
+
+
+def act(half: Any, z: NDArray[np.float32], joints: NDArray[np.float64], step: int) -> NDArray[np.float32]:
+    action: NDArray[np.float32] = half.policy.act(z, joints, step, stream(1, 'test', step))
+    return action
+
+
+def test_there_are_kinds_to_test() -> None:
+    assert {'visit_count', 'prediction_error'} <= set(KINDS)
+
+
+@pytest.mark.parametrize('body', BODIES)
+@pytest.mark.parametrize('kind', KINDS)
+def test_actions_are_units_of_the_right_size(tools: SimpleNamespace, kind: str, body: str) -> None:
+    half = half_of(tools, kind, body, steps=20)
+    joints = np.zeros(len(half.robot.joint_names))
+    actions = np.array([act(half, np.ones(tools.Z_SIZE, np.float32), joints, step) for step in range(40)])
+    assert actions.shape == (40, 2) and actions.dtype == np.float32
+    assert np.abs(actions).max() <= 1.0
+    assert len(np.unique(actions, axis=0)) > 30, 'it explores'
+
+
+@pytest.mark.parametrize('normalizer', ['running', 'identity'])
+@pytest.mark.parametrize('body', BODIES)
+@pytest.mark.parametrize('kind', KINDS)
+@settings(max_examples=25)
+@given(data=strategies.data())
+def test_nothing_seen_makes_it_act_outside(
+    tools: SimpleNamespace, kind: str, body: str, normalizer: str, data: strategies.DataObject
+) -> None:
+    key = (kind, body, normalizer)
+    if key not in _STEADY:
+        _STEADY[key] = half_of(tools, kind, body, steps=12, **{'normalizer.kind': normalizer})
+    half = _STEADY[key]
+    values = strategies.sampled_from(NASTY) | strategies.floats(-1e3, 1e3, width=32)
+    z = data.draw(strategies.lists(values, min_size=tools.Z_SIZE, max_size=tools.Z_SIZE))
+    count = len(half.robot.joint_names)
+    joints = data.draw(strategies.lists(values, min_size=count, max_size=count))
+    step = data.draw(strategies.integers(0, 10**9))
+    with np.errstate(all='ignore'):
+        action = act(half, np.array(z, np.float32), np.array(joints, np.float64), step)
+    assert np.isfinite(action).all() and np.abs(action).max() <= 1.0
+
+
+_STEADY: dict[tuple[str, str, str], Any] = {}
+
+
+@pytest.mark.parametrize('kind', KINDS)
+def test_the_same_state_and_step_act_the_same(tools: SimpleNamespace, kind: str) -> None:
+    z, joints = np.linspace(-1, 1, tools.Z_SIZE, dtype=np.float32), np.array([0.2, -0.1])
+    halves = [half_of(tools, kind, steps=40) for _ in range(2)]
+    for step in (0, 3, 40, 41):
+        a, b = (act(half, z, joints, step) for half in halves)
+        assert np.array_equal(a, b)
+    assert not np.array_equal(act(halves[0], z, joints, 40), act(halves[0], z, joints, 41))
+
+
+@pytest.mark.parametrize('body', ['pan_tilt', 'no_joints'])
+@pytest.mark.parametrize('kind', KINDS)
+def test_state_round_trip(tools: SimpleNamespace, kind: str, body: str) -> None:
+    half, fresh = half_of(tools, kind, body, steps=30), half_of(tools, kind, body)
+    fresh.load_bytes(half.to_bytes())
+    a, b = half.policy.state(), fresh.policy.state()
+    assert a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
+    joints = np.zeros(len(half.robot.joint_names))
+    z = np.ones(tools.Z_SIZE, np.float32)
+    assert np.array_equal(act(half, z, joints, 30), act(fresh, z, joints, 30))
+    for name, tensor in a.items():
+        tensor.zero_()
+        assert name in b
+    assert all(torch.equal(half.policy.state()[name], b[name]) for name in b), 'what is returned is a copy'
+
+
+@pytest.mark.parametrize('kind', KINDS)
+def test_rewards_are_numbers(tools: SimpleNamespace, kind: str) -> None:
+    half = half_of(tools, kind)
+    rewards = [half.policy.reward(transition, 0.25) for transition in tools.Body().walk(50)]
+    assert np.isfinite(rewards).all() and min(rewards) >= 0.0
+
+
+def test_the_reference_rewards_the_error_before(tools: SimpleNamespace) -> None:
+    """Row 000-060."""
+    half = half_of(tools, 'prediction_error', steps=10)
+    transition = next(tools.Body().walk(1))
+    experience = half.learn(transition)
+    assert experience.metrics['curiosity_reward'] == experience.error_before
+
+
+def test_the_reference_acts_at_random_first_and_then_noisily(tools: SimpleNamespace) -> None:
+    """Rows 000-061, 000-062: uniform for `warmup` steps, then the actor with noise of 0.3, clamped after the noise."""
+    half = half_of(tools, 'prediction_error')
+    z, joints = np.zeros(tools.Z_SIZE, np.float32), np.zeros(2)
+    early = np.array([half.policy.act(z, joints, 4, np.random.default_rng(i)) for i in range(2000)])
+    assert early.std() == pytest.approx(1 / np.sqrt(3), abs=0.02) and abs(early.mean()) < 0.03
+    late = np.array([half.policy.act(z, joints, 5, np.random.default_rng(i)) for i in range(2000)])
+    assert late.std(axis=0) == pytest.approx(0.3, abs=0.02)
+    with torch.no_grad():
+        half.policy.actor[-2].bias.fill_(10.0)
+    clamped = np.array([half.policy.act(z, joints, 5, np.random.default_rng(i)) for i in range(200)])
+    assert clamped.max() == 1.0 and 0.3 < (clamped == 1.0).mean() < 0.7
+
+
+def test_the_reward_of_visit_count_is_bounded_and_falls(tools: SimpleNamespace) -> None:
+    """H3: 1 / sqrt(1 + visits), whatever the model's error is."""
+    half = half_of(tools, 'visit_count')
+    transition = next(tools.Body().walk(1))
+    rewards = [half.policy.reward(transition, 1e30) for _ in range(100)]
+    assert rewards == pytest.approx([1 / np.sqrt(1 + n) for n in range(100)])
+
+
+def explore(
+    tools: SimpleNamespace, mode: str, seed: int, steps: int, start_deg: tuple[float, float]
+) -> NDArray[np.float64]:
+    """Poses in degrees, (steps + 1, 2), of a life that only counts: an ideal pan-tilt, default cells and horizon."""
+    robot = tools.pan_tilt()
+    half = tools.waking(tools.recipe({'policy.kind': 'visit_count'}), seed=seed)
+    body = tools.Body()
+    body.joints = np.radians(start_deg)
+    poses = [body.joints]
+    for step in range(steps):
+        transition = body.step(half.act(body.see(), body.joints, mode, step))
+        half.policy.reward(transition, 0.0)
+        poses.append(body.joints)
+    assert (np.abs(np.degrees(poses)) <= np.degrees(robot.joint_high) + 1e-9).all()
+    return np.degrees(poses)
+
+
+def cells(poses: NDArray[np.float64]) -> int:
+    """10 x 10 degree cells visited, of 144; counted here and not by the policy."""
+    index = np.floor((poses + [90, 40]) / 10 - 1e-9).astype(int)
+    return len({(int(a), int(b)) for a, b in index})
+
+
+def test_visit_count_covers_more_than_random(tools: SimpleNamespace) -> None:
+    """At least twice as many 10-degree cells in 200 steps from the centre (learning probe, sections 6 and 11.4)."""
+    counted = [cells(explore(tools, 'curiosity', seed, 200, (0, 0))) for seed in range(4)]
+    random = [cells(explore(tools, 'random', seed, 200, (0, 0))) for seed in range(4)]
+    assert np.mean(counted) >= 2.0 * np.mean(random)
+    assert min(counted) >= 0.7 * 144
+
+
+def test_it_leaves_the_corner(tools: SimpleNamespace) -> None:
+    """Row 000-106: from (90, 40), away from both limits within 120 steps; median within 40 (learning probe, 9)."""
+    steps = []
+    for seed in range(10):
+        poses = explore(tools, 'curiosity', seed, 120, (90, 40))
+        away = (np.abs(poses[:, 0]) < 80) & (np.abs(poses[:, 1]) < 30)
+        assert away.any(), f'seed {seed} is stuck'
+        steps.append(int(away.argmax()))
+    assert np.median(steps) <= 40
+
+
+def test_an_unknown_kind_is_refused_with_the_list() -> None:
+    with pytest.raises(UserError, match=r"'psychic'.*prediction_error, visit_count"):
+        policies.find('psychic')
+
+
+def test_visits_of_another_robot_are_refused(tools: SimpleNamespace) -> None:
+    other = half_of(tools, 'visit_count', 'fixed_joint')
+    with pytest.raises(UserError, match='cells'):
+        half_of(tools, 'visit_count').load_bytes(other.to_bytes())
