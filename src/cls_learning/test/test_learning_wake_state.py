@@ -1,0 +1,349 @@
+"""What fast_learner knows between messages: which embedding closes which action, and when the chain is broken (H2)."""
+
+from types import SimpleNamespace
+
+from hypothesis import given, strategies
+import numpy as np
+import pytest
+
+from cls_learning.agent import wake_step
+from cls_learning.agent.lease import Lease
+from cls_learning.agent.rate import Rate
+from cls_learning.agent.skill import SkillWindow
+from cls_learning.agent.wake_state import Applied, Seen, WakeState
+from cls_learning.types import Transition
+
+MS = 1_000_000
+
+
+def seen(ms: float) -> Seen:
+    """An embedding that says when its image was taken."""
+    return Seen(np.array([ms], np.float32), round(ms * MS))
+
+
+def applied(start_ms: float, end_ms: float, terminal: bool = False, truncated: bool = False) -> Applied:
+    return Applied(
+        commanded=np.array([10.0], np.float32), applied=np.array([8.0], np.float32), joints_before=np.array([start_ms]),
+        joints_after=np.array([end_ms]), start=round(start_ms * MS), end=round(end_ms * MS), reward=1.0,
+        terminal=terminal, truncated=truncated,
+    )  # fmt: skip
+
+
+def own(number: int) -> tuple[str, int]:
+    return ('fast_learner', number)
+
+
+def span(transition: Transition | None) -> tuple[float, float, bool]:
+    assert transition is not None
+    return float(transition.z[0]), float(transition.z_next[0]), transition.boundary
+
+
+def begun(settle_time: float = 0.0, max_still: float = 1.0) -> WakeState:
+    """Saw an image at 100 ms and sent action 1."""
+    state = WakeState(settle_time=settle_time, max_still=max_still)
+    assert not state.can_start
+    state.see(seen(100))
+    assert state.can_start
+    state.open(own(1), now=0.0)
+    return state
+
+
+def test_a_step_is_closed_by_the_first_image_after_it() -> None:
+    state = begun()
+    assert state.is_open and state.is_unanswered and not state.can_start
+    assert state.hear(own(1), applied(110, 150), now=0.1) is None
+    assert state.is_open and not state.is_unanswered
+    assert state.see(seen(150)) is None, 'taken at the very end'
+    transition = state.see(seen(151))
+    assert span(transition) == (100, 151, True)
+    assert transition is not None and not state.is_open
+    assert (transition.action_commanded[0], transition.action_applied[0], transition.reward) == (10, 8, 1)
+    assert (transition.joints[0], transition.joints_next[0], state.joints[0]) == (110, 150, 150)
+    assert (transition.stamp_z, transition.stamp_next) == (100 * MS, 151 * MS)
+
+
+def test_an_image_may_come_before_the_answer() -> None:
+    state = begun()
+    assert state.see(seen(160)) is None
+    assert span(state.hear(own(1), applied(110, 150), now=0.1)) == (100, 160, True)
+
+
+def test_the_robot_settles_first() -> None:
+    """Row 000-068: 0.1 s on pan_tilt."""
+    state = begun(settle_time=0.1)
+    state.hear(own(1), applied(110, 150), now=0.1)
+    assert state.see(seen(200)) is None and state.see(seen(250)) is None
+    assert span(state.see(seen(251))) == (100, 251, True)
+
+
+def test_old_embeddings_are_ignored() -> None:
+    state = begun()
+    state.hear(own(1), applied(110, 150), now=0.1)
+    for ms in (100, 99, 1):
+        assert state.see(seen(ms)) is None
+        assert state.newest is not None and state.newest.stamp == 100 * MS
+    assert span(state.see(seen(200))) == (100, 200, True)
+    assert state.see(seen(180)) is None and state.newest.stamp == 200 * MS
+
+
+def closed() -> WakeState:
+    """One step lived: from 100 to 200 ms."""
+    state = begun()
+    state.hear(own(1), applied(110, 150), now=0.1)
+    assert state.see(seen(200)) is not None
+    return state
+
+
+def test_the_next_step_continues_the_chain() -> None:
+    state = closed()
+    state.open(own(2), now=0.2)
+    state.hear(own(2), applied(210, 250), now=0.3)
+    assert span(state.see(seen(300))) == (200, 300, False)
+
+
+def test_a_paced_robot_keeps_the_chain() -> None:
+    """At rest, z next stands for what came after it: 2 Hz and 30 images a second are unbroken windows."""
+    state = closed()
+    for ms in range(233, 700, 33):
+        assert state.see(seen(ms)) is None
+    state.open(own(2), now=0.7)
+    state.hear(own(2), applied(710, 750), now=0.8)
+    assert span(state.see(seen(800))) == (200, 800, False)
+
+
+@pytest.mark.parametrize('rest_ms, boundary', [(1000, False), (1001, True), (60_000, True)])
+def test_who_rested_too_long_begins_anew(rest_ms: int, boundary: bool) -> None:
+    state = closed()
+    state.see(seen(200 + rest_ms))
+    seen_first, breaks = state.start()
+    assert breaks is boundary and seen_first.stamp == (200 + (rest_ms if boundary else 0)) * MS
+
+
+def test_a_second_answer_says_nothing_new() -> None:
+    """The action was asked for twice; also when the next one is under way already."""
+    state = begun()
+    state.hear(own(1), applied(110, 150), now=0.1)
+    assert state.hear(own(1), applied(110, 150), now=0.2) is None and state.is_open
+    assert span(state.see(seen(200))) == (100, 200, True)
+    state.open(own(2), now=0.2)
+    assert state.hear(own(1), applied(110, 150), now=0.3) is None and state.is_unanswered
+    state.hear(own(2), applied(210, 250), now=0.4)
+    assert span(state.see(seen(300))) == (200, 300, False)
+
+
+def test_actions_of_others_are_lived_through() -> None:
+    """They begin a chain of their own, from what was seen before they started; the next own step continues it."""
+    state = closed()
+    state.see(seen(230))
+    assert state.hear(('teleop', 1), applied(240, 280), now=0.3) is None and state.is_open
+    assert span(state.see(seen(300))) == (230, 300, True)
+    state.open(own(2), now=0.4)
+    state.hear(own(2), applied(310, 350), now=0.5)
+    assert span(state.see(seen(400))) == (300, 400, False)
+
+
+def test_another_action_on_top_of_an_open_step_gives_it_up() -> None:
+    state = begun()
+    assert state.hear(('teleop', 1), applied(105, 150), now=0.1) is None
+    assert span(state.see(seen(200))) == (100, 200, True)
+    state.open(own(2), now=0.2)
+    assert state.hear(own(1), applied(110, 160), now=0.3) is None, 'its image before is long gone'
+    assert not state.is_open and state.can_start
+
+
+def test_an_action_without_an_image_before_it_is_none() -> None:
+    state = WakeState()
+    assert state.hear(('teleop', 1), applied(10, 50), now=0.0) is None and not state.is_open
+    state.see(seen(100))
+    assert state.hear(('teleop', 2), applied(90, 120), now=0.0) is None and not state.is_open
+    assert state.see(seen(200)) is None
+
+
+def test_no_answer_in_time_breaks_the_chain() -> None:
+    state = closed()
+    state.open(own(2), now=1.0)
+    assert not state.expire(now=6.0, timeout=5.0)
+    assert state.expire(now=6.1, timeout=5.0) and not state.expire(now=20.0, timeout=5.0)
+    assert not state.is_open and state.can_start
+    assert state.start()[1], 'a boundary, since nobody knows what the robot did'
+    assert state.see(seen(300)) is None, 'never a transition'
+    assert state.hear(own(2), applied(210, 250), now=7.0) is None, 'an answer that came too late'
+    assert not state.is_open
+
+
+@pytest.mark.parametrize('flags', [{'terminal': True}, {'truncated': True}])
+def test_an_episode_ends(flags: dict[str, bool]) -> None:
+    """The last image starts nothing, whoever acts; the next episode's first one begins a chain."""
+    state = begun()
+    state.hear(own(1), applied(110, 150, **flags), now=0.1)
+    transition = state.see(seen(200))
+    assert transition is not None and (transition.terminal, transition.truncated) == (
+        flags.get('terminal', False), flags.get('truncated', False),
+    )  # fmt: skip
+    assert not state.can_start
+    assert state.hear(('teleop', 1), applied(210, 250), now=0.2) is None and not state.is_open
+    assert state.see(seen(300)) is None and state.can_start
+    assert state.start()[0].stamp == 300 * MS and state.start()[1]
+
+
+def test_another_robot_another_clock() -> None:
+    state = closed()
+    state.restart()
+    assert not state.can_start
+    assert state.see(seen(5)) is None and state.can_start, 'its time began anew'
+    assert state.start()[1]
+
+
+@given(strategies.lists(strategies.sampled_from('saehxo'), max_size=60), strategies.integers(0, 200))
+def test_whatever_happens_chains_are_true(events: list[str], settle_ms: int) -> None:
+    """A transition that is no boundary begins where the one before ended; each closes after its action settled."""
+    state = WakeState(settle_time=settle_ms / 1000, max_still=0.15)
+    now_ms, number, sent, last = 100.0, 0, 0, None
+    for event in events:
+        now_ms += 10
+        transition = None
+        if event == 's':
+            transition = state.see(seen(now_ms))
+        elif event == 'o':
+            transition = state.see(seen(now_ms - 35))
+        elif event == 'a' and state.can_start:
+            number += 1
+            sent = number
+            state.open(own(sent), now_ms / 1000)
+        elif event == 'h' and sent:
+            transition = state.hear(own(sent), applied(now_ms - 4, now_ms - 2), now_ms / 1000)
+        elif event == 'e':
+            transition = state.hear(('teleop', round(now_ms)), applied(now_ms - 4, now_ms - 2, terminal=True), 0.0)
+        elif event == 'x':
+            state.expire(now_ms / 1000, 0.02)
+        if transition is None:
+            continue
+        assert transition.stamp_next > transition.joints_next[0] * MS + settle_ms * MS
+        assert transition.stamp_z <= transition.joints[0] * MS, 'seen before the action began'
+        if not transition.boundary:
+            assert last is not None and transition.stamp_z == last.stamp_next and not last.terminal
+        last = transition
+
+
+# --- The order of a wake step
+
+
+class Diary:
+    """A waking half that writes down what is asked of it."""
+
+    def __init__(self, tools: SimpleNamespace, early: bool) -> None:
+        self.entries: list[str] = []
+        half = tools.waking(tools.recipe({'act_before_learning': early, 'policy.kind': 'prediction_error'}))
+        for transition in tools.Body().walk(10):
+            half.learn(transition)
+        self.half, learn = half, half.learn
+
+        def noted(transition: Transition) -> object:
+            self.entries.append('learn')
+            return learn(transition)
+
+        half.learn = noted
+
+    def send(self, action: np.ndarray) -> None:
+        self.entries.append('act')
+        self.action = action
+
+
+@pytest.mark.parametrize('early, order', [(True, ['act', 'learn']), (False, ['learn', 'act'])])
+def test_the_next_action_goes_out_before_or_after_learning(
+    early: bool, order: list[str], tools: SimpleNamespace
+) -> None:
+    """Row 000-029 is the reference's order; before learning, the body moves while we learn."""
+    diary = Diary(tools, early)
+    transition = next(tools.Body().walk(1))
+    experience = wake_step.close(diary.half, transition, 'curiosity', True, diary.send)
+    assert diary.entries == order and experience.sequence == 11
+    if not early:
+        expected = diary.half.act(transition.z_next, transition.joints_next, 'curiosity', 11)
+        assert np.array_equal(diary.action, expected)
+
+
+@pytest.mark.parametrize('early', [True, False])
+@pytest.mark.parametrize(
+    'mode, goes_on, terminal',
+    [('manual', True, False), ('follow', True, False), ('curiosity', False, False), ('random', True, True)],
+)
+def test_some_steps_send_nothing(mode: str, goes_on: bool, terminal: bool, early: bool, tools: SimpleNamespace) -> None:
+    """Not ours to act, sleep is next or acting is paced, or the episode is over: learned from all the same."""
+    diary = Diary(tools, early)
+    transition = next(tools.Body().walk(1))
+    object.__setattr__(transition, 'terminal', terminal)
+    wake_step.close(diary.half, transition, mode, goes_on, diary.send)
+    assert diary.entries == ['learn']
+
+
+def test_random_actions_do_not_depend_on_when_they_are_chosen(tools: SimpleNamespace) -> None:
+    actions = []
+    for early in (True, False):
+        diary = Diary(tools, early)
+        wake_step.close(diary.half, next(tools.Body().walk(1)), 'random', True, diary.send)
+        actions.append(diary.action)
+    assert np.array_equal(actions[0], actions[1])
+
+
+def test_the_last_step_of_a_cycle_is_known_before_it_closes(tools: SimpleNamespace) -> None:
+    """Row 000-028."""
+    half, ends = tools.waking(), []
+    for number, transition in enumerate(tools.Body().walk(61), 1):
+        if wake_step.ends_cycle(half):
+            ends.append(number)
+        half.learn(transition)
+    assert ends == [30, 60]
+
+
+# --- Lease, skill, rate
+
+
+def test_a_lease_holds_while_it_is_renewed() -> None:
+    lease = Lease()
+    assert lease.id == '' and not lease.renew('a', 0.0, 3.0) and not lease.runs_out(1e9)
+    lease.begin('a', 10.0, 3.0)
+    assert lease.id == 'a' and not lease.runs_out(13.0)
+    assert lease.renew('a', 13.0, 3.0) and not lease.renew('b', 13.0, 3.0)
+    assert not lease.runs_out(16.0) and lease.runs_out(16.1)
+    assert lease.id == '' and not lease.runs_out(17.0), 'says so once'
+    assert not lease.renew('a', 17.0, 3.0) and not lease.has_ended('a'), 'too late: it woke by itself'
+
+
+def test_a_lease_that_was_ended_answers_the_same_again() -> None:
+    lease = Lease()
+    for sleep_id in ('a', 'b'):
+        lease.begin(sleep_id, 0.0, 3.0)
+        assert not lease.has_ended(sleep_id)
+        lease.end()
+        assert lease.id == '' and lease.has_ended(sleep_id) and not lease.runs_out(100.0)
+    assert lease.has_ended('a') and not lease.has_ended('c')
+
+
+def test_skill_is_what_is_better_than_no_change() -> None:
+    skill = SkillWindow(length=3)
+    assert np.isnan(skill.value())
+    skill.add(0.0, 0.0)
+    assert np.isnan(skill.value()), 'nothing changed'
+    skill.add(1.0, 4.0)
+    assert skill.value() == 0.75
+    skill.add(11.0, 4.0)
+    assert skill.value() == -0.5
+    skill.add(0.0, 4.0)
+    skill.add(0.0, 4.0)
+    assert skill.value() == pytest.approx(1 - 11 / 12), 'the last three'
+
+
+def test_rate_is_events_a_second() -> None:
+    rate = Rate(window=5.0)
+    assert rate.value(0.0) == 0.0
+    for number in range(100):
+        rate.tick(100.0 + number * 0.1)
+    assert rate.value(109.9) == pytest.approx(10.0)
+    assert rate.value(112.0) == pytest.approx(10.0 * 29 / 50, rel=0.1), 'slower while nothing comes'
+    assert rate.value(200.0) == 0.0
+    rate.tick(200.0)
+    rate.pause()
+    rate.tick(260.0)
+    rate.tick(260.5)
+    assert rate.value(260.5) == pytest.approx(2.0)
