@@ -48,7 +48,9 @@ class Watcher:
         """Returns node names by full topic name, ROS's own topics and those of actions left out."""
         found: dict[str, set[str]] = {}
         for topic, _ in self.node.get_topic_names_and_types():
-            names = {info.node_name for info in self.node.get_publishers_info_by_topic(topic)} - {'watcher'}
+            # Who ended moments ago in another test may still be remembered: only our namespace counts.
+            offers = self.node.get_publishers_info_by_topic(topic)
+            names = {info.node_name for info in offers if info.node_namespace == NAMESPACE}
             if names and topic not in ROS_TOPICS and '/_action/' not in topic:
                 found[topic] = names
         return found

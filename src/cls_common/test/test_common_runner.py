@@ -50,7 +50,8 @@ class Nodes:
 @contextlib.contextmanager
 def running(kind: str, count: int = 1, *arguments: str) -> Iterator[Nodes]:
     process = subprocess.Popen(
-        [sys.executable, str(SCRIPT), kind, str(count), *arguments],
+        # Python 3.12 warns of forks beside threads; these have none that hold a lock yet.
+        [sys.executable, '-W', 'ignore::DeprecationWarning', str(SCRIPT), kind, str(count), *arguments],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
     )  # fmt: skip
     try:

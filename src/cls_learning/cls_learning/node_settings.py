@@ -26,7 +26,10 @@ class SlowNodeSettings(LearningSettings):
     models_dir: str = setting('models', 'Folder that holds the models.')
     preset: str = setting('', 'Recipe in config/presets/ for a new model; what is set by name wins over it.')
     seed: int = setting(-1, 'Of networks and exploration of a new model; -1: drawn.', low=-1, high=2**31)
-    threads: int = setting(0, 'Threads of one optimiser step; 0: half of the cores, the body needs the rest.', low=0, high=64)
+    threads: int = setting(
+        0, 'Threads of one optimiser step; 0: half of the cores, the body needs the rest.', low=0, high=64
+    )
+    device: str = setting('', 'torch device of Slow, such as cpu or cuda:0; empty: cuda, else mps, else cpu.')
     save_frames: bool = setting(False, 'Keep a picture before and after each action (row 000-083).')
     lease: float = setting(
         3.0, 'Fast wakes by itself when this node is silent for so long in sleep.', unit='s', low=0.5

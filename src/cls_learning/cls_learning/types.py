@@ -86,6 +86,10 @@ class Batch:
     z_next: Tensor
     joints: Tensor
 
+    def to(self, device: str) -> 'Batch':
+        """Returns it on another device."""
+        return Batch(self.z.to(device), self.action.to(device), self.z_next.to(device), self.joints.to(device))
+
 
 @dataclass(frozen=True)
 class Windows:
@@ -93,3 +97,7 @@ class Windows:
 
     z: Tensor
     action: Tensor
+
+    def to(self, device: str) -> 'Windows':
+        """Returns it on another device."""
+        return Windows(self.z.to(device), self.action.to(device))

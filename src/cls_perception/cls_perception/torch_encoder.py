@@ -14,6 +14,7 @@ from cls_common.errors import UserError
 
 from . import backbones
 from . import weights as weight_files
+from .devices import choose_device
 from .encoder import Array, CAMERA, EMBEDDING_SIZE, Encoder
 from .settings import BACKENDS, EncoderSettings, RANDOM
 
@@ -185,23 +186,6 @@ def seeded_projection(projection: nn.Module, seed: int) -> nn.Module:
     nn.init.kaiming_uniform_(linear.weight, a=5**0.5, generator=generator)
     nn.init.uniform_(linear.bias, -bound, bound, generator=generator)
     return linear
-
-
-def choose_device(name: str) -> torch.device:
-    """Returns the device named, else cuda, mps or cpu (row 000-104); UserError where it is absent."""
-    if not name:
-        name = 'cuda' if torch.cuda.is_available() else 'mps' if torch.backends.mps.is_available() else 'cpu'
-    try:
-        device = torch.device(name)
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
-        raise UserError(
-            f'device {name!r}', expected='cpu, or an accelerator that torch finds here',
-            found=str(error).splitlines()[0], do='Leave `device` empty to have it chosen.',
-        ) from error  # fmt: skip
-    if device.type == 'meta':
-        raise UserError("device 'meta'", expected='cpu, cuda or mps', do='Leave `device` empty to have it chosen.')
-    return device
 
 
 def _with_backbone(encoder: type[TorchEncoder], state: backbones.State) -> Network:

@@ -54,7 +54,9 @@ def node_command(process: Process, namespace: str = '', log_level: str = '') -> 
 
 def parameter_text(value: Any) -> str:
     """Returns a value as the YAML that ROS reads it back from: text is quoted, so that '123' stays text."""
-    return json.dumps(value, ensure_ascii=False)
+    text = json.dumps(value, ensure_ascii=False)
+    # YAML takes 5e-324 for text: a float needs its dot.
+    return text.replace('e', '.0e', 1) if isinstance(value, float) and '.' not in text else text
 
 
 def dies_with_parent(signal_name: str) -> list[str]:

@@ -30,11 +30,12 @@ class Cortex:
         skill: of Slow's acting weights, scored before learning.
     """
 
-    def __init__(self, folder: ModelFolder) -> None:
+    def __init__(self, folder: ModelFolder, device: str = 'cpu') -> None:
         assert folder.config is not None, 'create the model first'
         self.folder = folder
         self.config = folder.config
-        self.sleeping = SleepingHalf(self.config.settings, self.config.robot, self.config.z_size, self.config.seed)
+        config = folder.config
+        self.sleeping = SleepingHalf(config.settings, config.robot, config.z_size, config.seed, device)
         self.skill = SkillWindow()
         self.cycles = 0
         self.metrics: dict[str, float] = {}
@@ -117,6 +118,14 @@ class Cortex:
             'sleep', now, step=self.sequence, cycle=self.cycles, sws_L_dyn=means['avg_l_dyn'],
             rem_L_ms=means['avg_l_ms'], tether_loss=means['avg_tether_loss'], replay_size=len(self.sleeping.memory),
         )  # fmt: skip
+
+    def network_statistics(self) -> dict[str, float]:
+        """Returns sizes and ages (row 000-055); the ratio is Slow's parameters over Fast's."""
+        fast, slow = self.sleeping.parameter_counts()
+        return {
+            'fast_learner_params': fast, 'slow_learner_params': slow, 'param_ratio': slow / fast,
+            'interaction_steps': self.sequence, 'consolidation_count': self.cycles,
+        }  # fmt: skip
 
     @property
     def save_is_due(self) -> bool:

@@ -31,17 +31,19 @@ class SleepingHalf:
         gaps: experiences that never arrived.
     """
 
-    def __init__(self, settings: LearningSettings, robot: RobotInfo, z_size: int, seed: int) -> None:
+    def __init__(
+        self, settings: LearningSettings, robot: RobotInfo, z_size: int, seed: int, device: str = 'cpu'
+    ) -> None:
         self.settings = settings
         self.robot = robot
         self.z_size = z_size
         self.seed = seed
         # Follows the waking half's normaliser step by step; every night hands over the original.
-        self.normalizer = Normalizer(settings.normalizer, z_size)
+        self.normalizer = Normalizer(settings.normalizer, z_size, device)
         self.slow = SlowLearner(settings, robot, z_size, self.normalizer, seed)
         self.memory = memory.make(settings.memory, seed)
         # Tether trains Fast, but only ever here: a Fast of the same shape holds the place of its parameters.
-        self._tether_fast = WakingHalf(settings, robot, z_size, seed)
+        self._tether_fast = WakingHalf(settings, robot, z_size, seed, device)
         self._tether = make_adam(self._tether_fast.fast.raw, settings.sleep.tether_learning_rate)
         self.sequence = 0
         self.gaps = 0
@@ -58,7 +60,8 @@ class SleepingHalf:
         self.sequence = experience.sequence
         t = experience.transition
         z, action, z_next, prediction = (
-            torch.from_numpy(part)[None] for part in (t.z, t.action_applied, t.z_next, experience.prediction_after)
+            torch.from_numpy(part)[None].to(self.normalizer.device)
+            for part in (t.z, t.action_applied, t.z_next, experience.prediction_after)
         )
         metrics = {'slow_error': float(squared_error(self.slow.predict(z, action), z_next))}
         self._follow_normalizer(experience)
@@ -74,6 +77,10 @@ class SleepingHalf:
         if experience.normalizer_version > self.normalizer.version:
             self.normalizer.apply()
             self.normalizer.version = experience.normalizer_version
+
+    def parameter_counts(self) -> tuple[int, int]:
+        """Returns the numbers in Fast's and in Slow's weights."""
+        return self._tether_fast.fast.parameter_count(), self.slow.parameter_count()
 
     def begin_night(self, waking_half: bytes, goal: Goal) -> 'Night':
         """Prepares a night with the waking half as Fast handed it over; nothing has changed yet."""

@@ -106,13 +106,15 @@ class WakeState:
     def hear(self, key: tuple[str, int], applied: Applied, now: float) -> Transition | None:
         """Takes what the body did; returns the transition that it closes.
 
-        An action that nobody here sent is lived through as well, if there was something to see before it. A second
-        answer to the same action (it may have been asked twice) says nothing new.
+        An action that nobody here sent (teleop's, a replayed one) is lived through as well, if there was something to
+        see before it; it goes on with the chain, unless it came on top of an open step. A second answer to the same
+        action (it may have been asked twice) says nothing new.
         """
         if key == self._last_key:
             return None
         if self._step is None or self._step.key != key:
-            self.break_chain()
+            if self._step is not None:
+                self.break_chain()
             # The last image of an episode is not what the first action of the next one starts from.
             if self.newest is None or not self._ended_at < self.newest.stamp <= applied.start:
                 return None

@@ -34,12 +34,14 @@ class WakingHalf:
         episode: rises at every boundary.
     """
 
-    def __init__(self, settings: LearningSettings, robot: RobotInfo, z_size: int, seed: int) -> None:
+    def __init__(
+        self, settings: LearningSettings, robot: RobotInfo, z_size: int, seed: int, device: str = 'cpu'
+    ) -> None:
         self.settings = settings
         self.robot = robot
         self.z_size = z_size
         self._seed = seed
-        self.normalizer = Normalizer(settings.normalizer, z_size)
+        self.normalizer = Normalizer(settings.normalizer, z_size, device)
         self.fast = FastLearner(settings, robot, z_size, self.normalizer, seed)
         self.policy = policies.make(settings, robot, z_size, self.fast, seed)
         self.memory = RecentMemory(settings.fast.ring, settings.fast.reservoir, seed)

@@ -27,7 +27,7 @@ class Rem:
 
     def step(self, sleeper: Sleeper, generator: np.random.Generator) -> StepResult:
         settings, slow = sleeper.settings, sleeper.slow
-        windows = sleeper.memory.windows(settings.batch_size, settings.rem_k, generator)
+        windows = sleeper.memory.windows(settings.batch_size, settings.rem_k, generator).to(slow.normalizer.device)
         true = slow.normalizer.normalize(windows.z)  # (B, K + 1, D)
         dream = slow.raw.rollout(true[:, 0], slow.code.to_input(windows.action))  # (B, K + 1, D)
 

@@ -21,7 +21,7 @@ class SlowWaveSleep:
 
     def step(self, sleeper: Sleeper, generator: np.random.Generator) -> StepResult:
         settings = sleeper.settings
-        batch = sleeper.memory.transitions(settings.batch_size, generator)
+        batch = sleeper.memory.transitions(settings.batch_size, generator).to(sleeper.slow.normalizer.device)
         normalizer = sleeper.slow.normalizer
         x, x_next = normalizer.normalize(batch.z), normalizer.normalize(batch.z_next)
 

@@ -19,7 +19,7 @@ class Tether:
         return '' if have >= need else f'{have} transitions of {need} needed'
 
     def step(self, sleeper: Sleeper, generator: np.random.Generator) -> StepResult:
-        batch = sleeper.memory.transitions(sleeper.settings.batch_size, generator)
+        batch = sleeper.memory.transitions(sleeper.settings.batch_size, generator).to(sleeper.slow.normalizer.device)
         x = sleeper.slow.normalizer.normalize(batch.z)
         target = sleeper.slow.predict_normalized(x, batch.action)
         return StepResult(sleeper.fast.follow(target, batch, sleeper.tether_optimizer))

@@ -13,9 +13,9 @@ class ActionCode:
         size: numbers in an action, A.
     """
 
-    def __init__(self, robot: RobotInfo, scaling: str) -> None:
+    def __init__(self, robot: RobotInfo, scaling: str, device: str = 'cpu') -> None:
         self.size = len(robot.channels)
-        low, high = torch.from_numpy(robot.low), torch.from_numpy(robot.high)
+        low, high = torch.from_numpy(robot.low).to(device), torch.from_numpy(robot.high).to(device)
         self._middle = (low + high) / 2
         half = (high - low) / 2
         # A channel of no width carries nothing: it enters as 0 whatever it says.

@@ -23,7 +23,7 @@ class Learner:
         self, name: str, model: WorldModel, decay: float, normalizer: Normalizer, code: ActionCode, gradient_norm: float
     ) -> None:
         self.name = name
-        self.raw = model
+        self.raw = model.to(normalizer.device)
         self.acting: WorldModel = copy.deepcopy(model).requires_grad_(False) if decay > 0 else model
         self.normalizer = normalizer
         self.code = code

@@ -22,14 +22,15 @@ class Normalizer:
     # Smallest scale, as a share of the mean's own size: identical frames must not divide by nothing.
     FLOOR = 1e-3
 
-    def __init__(self, settings: NormalizerSettings, z_size: int) -> None:
+    def __init__(self, settings: NormalizerSettings, z_size: int, device: str = 'cpu') -> None:
+        self.device = device
         self._is_identity = settings.kind == 'identity'
         self._clip = settings.clip
         self._count = 0
         self._sum_mean = torch.zeros(z_size, dtype=torch.float64)
         self._sum_squares = torch.zeros(z_size, dtype=torch.float64)
-        self.mean = torch.zeros(z_size)
-        self.scale = torch.ones(())
+        self.mean = torch.zeros(z_size, device=device)
+        self.scale = torch.ones((), device=device)
         self.version = 0
 
     def observe(self, z: Tensor) -> None:
@@ -50,8 +51,8 @@ class Normalizer:
             return
         floor = max(self.FLOOR * float(self._sum_mean.square().mean().sqrt()), 1e-6)
         spread = float((self._sum_squares / self._count).mean().sqrt())
-        self.mean = self._sum_mean.float()
-        self.scale = torch.tensor(max(spread, floor))
+        self.mean = self._sum_mean.float().to(self.device)
+        self.scale = torch.tensor(max(spread, floor), device=self.device)
 
     def normalize(self, z: Tensor) -> Tensor:
         """Returns (..., D) raw embeddings on the common scale, clipped."""
@@ -69,8 +70,8 @@ class Normalizer:
             'normalizer.count': torch.tensor(self._count),
             'normalizer.running_mean': self._sum_mean.clone(),
             'normalizer.running_squares': self._sum_squares.clone(),
-            'normalizer.mean': self.mean.clone(),
-            'normalizer.scale': self.scale.clone(),
+            'normalizer.mean': self.mean.cpu().clone(),
+            'normalizer.scale': self.scale.cpu().clone(),
             'normalizer.version': torch.tensor(self.version),
         }
 
@@ -80,6 +81,6 @@ class Normalizer:
         self._count = int(own['count'])
         self._sum_mean = own['running_mean'].clone()
         self._sum_squares = own['running_squares'].clone()
-        self.mean = own['mean'].clone()
-        self.scale = own['scale'].clone()
+        self.mean = own['mean'].clone().to(self.device)
+        self.scale = own['scale'].clone().to(self.device)
         self.version = int(own['version'])

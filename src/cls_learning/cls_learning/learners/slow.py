@@ -20,7 +20,7 @@ class SlowLearner(Learner):
         self, settings: LearningSettings, robot: RobotInfo, z_size: int, normalizer: Normalizer, seed: int
     ) -> None:
         network = settings.network
-        code = ActionCode(robot, network.action_scaling)
+        code = ActionCode(robot, network.action_scaling, normalizer.device)
         model = world_models.make(
             network.world_model, z_size=z_size, action_size=code.size,
             hidden=(network.slow_hidden, network.slow_hidden), residual=network.residual, seed=derive(seed, 'slow'),

@@ -26,6 +26,7 @@ from cls_common.resources import config_dir
 from cls_common.robot import RobotInfo
 from cls_interfaces.action import Sleep
 from cls_interfaces.msg import LearnerStatus
+from cls_perception.devices import choose_device
 
 from ..agent.cortex import Cortex
 from ..agent.recipe import check_against, resolve
@@ -109,7 +110,7 @@ class SlowLearnerNode(Node):
             folder.create(*self._describe_new_model())
         else:
             check_against(folder.config.settings, self._asked, self._settings.model)
-        cortex = Cortex(folder)
+        cortex = Cortex(folder, str(choose_device(self._settings.device)))
         self.get_logger().info(f'model {self._settings.model!r} at step {cortex.sequence}, cycle {cortex.cycles}')
         return cortex
 
@@ -209,7 +210,7 @@ class SlowLearnerNode(Node):
             status.memory_size = len(cortex.sleeping.memory)
             status.dropped += cortex.sleeping.gaps
             status.skill = cortex.skill.value()
-            set_metrics(status, dict(cortex.metrics))
+            set_metrics(status, cortex.metrics | cortex.network_statistics())
         if self._frames is not None:
             status.dropped += self._frames.missing
         self._status_out.publish(status)

@@ -270,7 +270,9 @@ class SlowWorker:
                     self._link.renew(sleep_id, self._lease, lost.set)
                 self._check_night(job, lost, now - started)
             if night.diverged:
-                raise _NightEndedError(Sleep.Result.DIVERGED, 'loss or gradient was not finite; everything is as before')
+                raise _NightEndedError(
+                    Sleep.Result.DIVERGED, 'loss or gradient was not finite; everything is as before'
+                )
             if not any(night.statistics.steps.values()):
                 raise _NightEndedError(Sleep.Result.EMPTY_MEMORY, night.statistics.text())
             self._keep(night, job.goal, sleep_id)
