@@ -132,14 +132,27 @@ def test_a_second_answer_says_nothing_new() -> None:
 
 
 def test_actions_of_others_are_lived_through() -> None:
-    """They begin a chain of their own, from what was seen before they started; the next own step continues it."""
+    """They go on with the chain, and the next own step does after them."""
     state = closed()
     state.see(seen(230))
     assert state.hear(('teleop', 1), applied(240, 280), now=0.3) is None and state.is_open
-    assert span(state.see(seen(300))) == (230, 300, True)
+    assert span(state.see(seen(300))) == (200, 300, False)
     state.open(own(2), now=0.4)
     state.hear(own(2), applied(310, 350), now=0.5)
     assert span(state.see(seen(400))) == (300, 400, False)
+
+
+def test_a_replayed_life_has_the_windows_of_the_first_one() -> None:
+    """Mode follow: nobody here sends anything; without unbroken windows there would be no REM on recordings."""
+    state, spans = WakeState(), []
+    state.see(seen(0))
+    for number in range(1, 5):
+        state.hear(own(number), applied(number * 100 - 90, number * 100 - 50), now=0.0)
+        spans.append(span(state.see(seen(number * 100))))
+    state.see(seen(5000))
+    state.hear(own(5), applied(5010, 5050), now=0.0)
+    spans.append(span(state.see(seen(5100))))
+    assert spans == [(0, 100, True), (100, 200, False), (200, 300, False), (300, 400, False), (5000, 5100, True)]
 
 
 def test_another_action_on_top_of_an_open_step_gives_it_up() -> None:
