@@ -21,7 +21,7 @@ from cls_learning.types import Batch
 
 # The default recipe; a smaller Slow, and shorter days and nights, for a life of a second.
 LITTLE = {
-    'network.slow_hidden': 128, 'sleep.wake_steps_per_cycle': 100, 'sleep.sws_steps': 60, 'sleep.rem_steps': 60,
+    'network.slow_hidden': 64, 'sleep.wake_steps_per_cycle': 100, 'sleep.sws_steps': 50, 'sleep.rem_steps': 40,
 }  # fmt: skip
 
 
@@ -81,46 +81,43 @@ def test_fast_beats_no_change_within_200_steps(seed: int, tools: SimpleNamespace
     """Row 000-107, the default recipe as it is, scored before learning."""
     half = WakingHalf(LearningSettings(), robot_of(tools), tools.Z_SIZE, seed)
     errors = []
-    for transition in scene(tools, seed).walk(300, seed):
+    for transition in scene(tools, seed).walk(260, seed):
         experience = half.learn(transition)
         errors.append((experience.error_before, experience.copy_error))
     fast, copied = np.array(errors[200:]).sum(axis=0)
     assert 0.0 < fast < 0.8 * copied
 
 
+def two_scenes(tools: SimpleNamespace, seed: int, **options: Any) -> Pair:
+    pair = Pair(tools, seed, **options)
+    pair.live(scene(tools, 0), 200, seed)
+    pair.live(scene(tools, 1), 200, seed + 50)
+    return pair
+
+
 @pytest.mark.parametrize('seed', [0, 1])
 def test_sleep_keeps_the_old_scene(seed: int, tools: SimpleNamespace) -> None:
     """Row 000-108: after a change of scene Slow, with its nights, knows the old one better than Fast."""
-    pair, old = Pair(tools, seed, changes=NO_RESERVOIR), unseen(tools, 0)
-    pair.live(scene(tools, 0), 300, seed)
-    pair.live(scene(tools, 1), 300, seed + 50)
+    pair, old = two_scenes(tools, seed, changes=NO_RESERVOIR), unseen(tools, 0)
     slow, fast = error(pair.sleeping.slow, old), error(pair.waking.fast, old)
-    assert slow < 0.5 * fast and slow < 0.2 * copying(old)
+    assert slow < 0.8 * fast and slow < 0.3 * copying(old)
 
 
-def test_the_default_fast_keeps_it_too(tools: SimpleNamespace) -> None:
-    """Its reservoir does (learning probe, 11.1): here sleep has no lead to show, and none is claimed."""
-    pair, old = Pair(tools, 0), unseen(tools, 0)
-    pair.live(scene(tools, 0), 300, 0)
-    pair.live(scene(tools, 1), 300, 50)
-    assert max(error(pair.sleeping.slow, old), error(pair.waking.fast, old)) < 0.2 * copying(old)
+def test_what_the_nights_are_for(tools: SimpleNamespace) -> None:
+    """The same days without them leave Slow near copying.
 
-
-def test_without_sleep_slow_stays_behind(tools: SimpleNamespace) -> None:
-    """What the nights are for: the same days without them leave Slow worse at both scenes."""
-    errors = []
-    for sleeps in (True, False):
-        pair = Pair(tools, 0, sleeps)
-        pair.live(scene(tools, 0), 300, 0)
-        pair.live(scene(tools, 1), 300, 50)
-        errors.append(np.array([error(pair.sleeping.slow, unseen(tools, number)) for number in (0, 1)]))
-    assert (errors[0] < errors[1]).all()
+    The default's Fast keeps the old scene by its reservoir (learning probe, 11.1): there sleep has no lead over it to
+    show, and none is claimed.
+    """
+    pair, sleepless, old = two_scenes(tools, 0), two_scenes(tools, 0, sleeps=False), unseen(tools, 0)
+    assert error(pair.sleeping.slow, old) < 0.3 * error(sleepless.sleeping.slow, old)
+    assert max(error(pair.sleeping.slow, old), error(pair.waking.fast, old)) < 0.3 * copying(old)
 
 
 def test_learning_uses_the_actions(tools: SimpleNamespace) -> None:
     """Predictions with the actions shuffled are worse than with the true ones."""
     pair, batch = Pair(tools, 3), unseen(tools, 0)
-    pair.live(scene(tools, 0), 300, 3)
+    pair.live(scene(tools, 0), 200, 3)
     shuffled = batch.action[torch.from_numpy(np.random.default_rng(0).permutation(len(batch.action)))]
     for learner in (pair.waking.fast, pair.sleeping.slow):
         wrong = float((learner.predict(batch.z, shuffled) - batch.z_next).square().mean())
