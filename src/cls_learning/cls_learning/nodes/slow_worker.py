@@ -232,20 +232,25 @@ class SlowWorker:
         assert self.cortex is not None
         started = time.monotonic()
         sleep_id = uuid.uuid4().hex
+        fast_sleeps = False
         try:
             state = self._link.begin_sleep(sleep_id, self._lease)
+            fast_sleeps = True
             self._learn_up_to(state.sequence)
             self._run_night(job, sleep_id, bytes(state.state), started)
+            fast_sleeps = False
             job.code, job.message = Sleep.Result.NONE, job.statistics.text()
-        except _NightEndedError as stopped:
-            job.code, job.message = stopped.code, str(stopped)
-            self._wake_with_old(sleep_id)
+        except _NightEndedError as ended:
+            job.code, job.message = ended.code, str(ended)
         except UserError as error:
             job.code, job.message = Sleep.Result.NO_FAST_LEARNER, str(error)
         finally:
             self.phase = 'wake'
             job.duration = time.monotonic() - started
             job.done.set()
+        if fast_sleeps:
+            # After the answer, so that nobody who cancelled waits for this too.
+            self._wake_with_old(sleep_id)
 
     def _wake_with_old(self, sleep_id: str) -> None:
         try:
