@@ -159,6 +159,7 @@ class Session:
     def _save(self, say: Callable[[str], None], interrupts: Interrupts) -> list[str]:
         say('saving …')
         deadline = time.monotonic() + _SAVE_PATIENCE
+        is_told = False
         while True:
             try:
                 self.saved = self.remote.save_model(lambda: interrupts.count > 0)
@@ -167,7 +168,9 @@ class Session:
                 if interrupts.count or time.monotonic() > deadline:
                     return [f'not saved: {error}']
                 # Asleep it can't save; a night ends.
-                say(f'saving …  {error}  (Ctrl-C: end without)')
+                if not is_told:
+                    is_told = True
+                    say(f'saving waits: {error}  (Ctrl-C: end without; what was lived is in the journal)')
             interrupts.wait(_SAVE_AGAIN)
 
     def _is_excused(self, name: str, asked: float) -> bool:
