@@ -187,6 +187,26 @@ def test_sleep_is_due_after_a_cycle_and_again_after_each_further_one(tools: Simp
     assert due == [30, 60, 90]
 
 
+def test_a_night_sees_the_normaliser_that_fast_used(open_life: Callable[..., Any]) -> None:
+    """Experiences that never arrived are missing from Slow's copy: the night gets the original, and gives it back."""
+    life = open_life().live(20)
+    for transition in life.body.walk(5):
+        life.waking.learn(transition)
+    half, original = life.cortex.sleeping, life.waking.normalizer.state()
+    before = everything(half)
+    assert not torch.equal(half.normalizer.state()['normalizer.running_mean'], original['normalizer.running_mean'])
+    night = night_of(life)
+    assert_same(original, half.normalizer.state())
+    list(night.run())
+    night.roll_back()
+    assert_same(before, everything(half))
+    night = night_of(life)
+    list(night.run())
+    life.waking.load_bytes(night.finish())
+    assert_same(life.waking.normalizer.state(), half.normalizer.state())
+    assert half.normalizer.version == int(original['normalizer.version']) + 1
+
+
 def test_what_diverges_says_so(life: Any) -> None:
     """A memory with a number too large to square: refused step by step, and the night is to be taken back."""
     half = life.cortex.sleeping

@@ -1,6 +1,8 @@
 """`train()`: both halves in one process over a simulated robot, to be compared with the graph by its hash."""
 
 from pathlib import Path
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -36,6 +38,13 @@ def test_one_seed_one_hash(trained: tuple[Path, str, list[TrainProgress]], tmp_p
     assert len(first) == 64 and first == weights_hash(folder / 'm')
     assert train(options(tmp_path)) == first
     assert train(options(tmp_path, model='other', seed=6)) != first
+
+
+def test_the_command_line_gives_the_same_hash(trained: tuple[Path, str, list[TrainProgress]]) -> None:
+    folder, first, _ = trained
+    command = [sys.executable, '-m', 'cls_cli', 'hash', 'm', '--models-dir', str(folder)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0 and done.stdout.strip() == first
 
 
 def test_progress_is_told_step_by_step(trained: tuple[Path, str, list[TrainProgress]]) -> None:

@@ -1,0 +1,46 @@
+"""What the README says of parameters is what the code has."""
+
+from pathlib import Path
+import re
+
+import pytest
+
+from cls_common.settings import Settings
+from cls_learning.config import LearningSettings
+from cls_learning.node_settings import FastNodeSettings, SlowNodeSettings
+
+TEXT = (Path(__file__).resolve().parents[1] / 'README.md').read_text(encoding='utf-8')
+
+
+def rows(heading: str) -> dict[str, str]:
+    """Names and defaults of the table below a line of text."""
+    table = TEXT.split(heading, 1)[1].split('\n\n', 2)[1]
+    found = {}
+    for line in table.splitlines()[2:]:
+        names, defaults, *_ = (cell.strip() for cell in line.strip('|').split('|'))
+        values = defaults.split(', ')
+        found |= dict(zip(re.findall(r'`([^`]+)`', names), values, strict=True))
+    return found
+
+
+def text_of(default: object) -> str:
+    return 'empty' if default == '' else str(default)
+
+
+@pytest.mark.parametrize(
+    'heading, settings', [('Of `fast_learner`:', FastNodeSettings), ('Of `slow_learner`,', SlowNodeSettings)]
+)
+def test_parameters_of_the_nodes(heading: str, settings: type[Settings]) -> None:
+    recipe = dict(LearningSettings.leaves())
+    own = {name: text_of(field.default) for name, field in settings.leaves() if name not in recipe}
+    assert rows(heading) == own
+
+
+def test_the_recipe() -> None:
+    table = TEXT.split('| group | names and defaults |', 1)[1].split('\n\n', 1)[0]
+    found = {}
+    for line in table.splitlines()[2:]:
+        group, values = (cell.strip() for cell in line.strip('|').split('|'))
+        for name, default in re.findall(r'`(\w+)` ([^,|]+?)(?:,|$)', values):
+            found[f'{group.strip("`")}.{name}'.strip('.')] = default
+    assert found == {name: text_of(field.default) for name, field in LearningSettings.leaves()}
