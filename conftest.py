@@ -2,8 +2,8 @@
 
 import fcntl
 import os
-import tempfile
 from pathlib import Path
+import tempfile
 
 _locks = []
 

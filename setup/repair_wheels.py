@@ -5,10 +5,10 @@ an installer may have hard-linked them into a cache that other environments shar
 """
 
 import os
+from pathlib import Path
 import re
 import sys
 import sysconfig
-from pathlib import Path
 
 import numpy
 

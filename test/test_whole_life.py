@@ -165,8 +165,8 @@ def test_lives_and_sleeps_by_itself_and_ends_where_one_process_ends(graph: Graph
 
     overrides = [text for name, value in RECIPE.items() for text in ('--set', f'{name}={value}')]
     train = subprocess.run(
-        [sys.executable, '-m', 'cls_cli', 'train', '--robot', 'square', '--model', 'life', '--models-dir', str(tmp_path),
-         '--steps', str(STEPS), '--seed', str(SEED), *overrides],
+        [sys.executable, '-m', 'cls_cli', 'train', '--robot', 'square', '--model', 'life',
+         '--models-dir', str(tmp_path), '--steps', str(STEPS), '--seed', str(SEED), *overrides],
         capture_output=True, text=True, check=True,
     )  # fmt: skip
     assert train.stdout.splitlines()[-1] == f'weights sha256 {graph.saved_hash()}'
