@@ -6,8 +6,12 @@ root=$1
 cd "$root"
 say() { echo "setup: $*"; }
 fail() { echo "setup: $*" >&2; exit 1; }
+trap 'echo; say "interrupted; the next ./cls does the rest"; exit 130' INT TERM
 
 # 1. What the machine must have.
+case $root in
+  *[[:space:]]*) fail "the path '$root' has a space, which ROS 2's build tools can not take: move this folder to a path without." ;;
+esac
 distro=${ROS_DISTRO:-wheels}
 case $distro in
   wheels | jazzy) ;;
@@ -21,7 +25,8 @@ for candidate in ${CLS_PYTHON:-python3 python3.12 python3.11}; do
     break
   fi
 done
-[ -n "$python" ] || fail "Python 3.11 or 3.12 is needed and not found: sudo apt-get install python3 python3-venv python3-dev"
+[ -n "$python" ] || fail "Python 3.11 or 3.12 is needed, found $(python3 --version 2>/dev/null || echo none):" \
+  "sudo apt-get install python3.12 python3.12-venv python3.12-dev, or name another by CLS_PYTHON=/path/to/python3.12"
 version=$("$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])')
 "$python" -c 'import venv, ensurepip' 2>/dev/null || fail "Python's venv is missing: sudo apt-get install python$version-venv"
 "$python" -c 'import os, sys, sysconfig; sys.exit(not os.path.exists(os.path.join(sysconfig.get_paths()["include"], "Python.h")))' \
@@ -31,17 +36,29 @@ command -v make >/dev/null || fail "make is missing: sudo apt-get install make"
 
 # 2. The environment, from the lock with hashes.
 [ "$distro" = jazzy ] && lock=requirements/jazzy.txt site=--system-site-packages || lock=requirements/wheels.txt site=
-want="$distro $version $(sha256sum "$lock" requirements/uv.txt | sha256sum | cut -c1-16)"
-if [ "$(cat .venv/.complete 2>/dev/null)" != "$want" ]; then
+kind="$distro $version $root"
+want="$kind $(sha256sum "$lock" requirements/uv.txt | sha256sum | cut -c1-16)"
+have=$(cat .venv/.complete 2>/dev/null || true)
+.venv/bin/python -c '' 2>/dev/null || have=
+if [ "$have" != "$want" ]; then
   free_mb=$(df -Pm . | awk 'NR==2 {print $4}')
   say "making .venv: downloads about 3.5 GB unless cached, takes 6 GB of disk ($((free_mb / 1024)) GB are free)"
   [ "$free_mb" -gt 7000 ] || fail "7 GB of free disk are needed here, $((free_mb / 1024)) GB found: free some and run this again."
+  # Only a whole environment of the same kind is brought up to date. An install that was killed leaves packages that
+  # look installed and lack files, and a moved folder names its old place, so anything else is made anew; what was
+  # downloaded is cached.
   rm -f .venv/.complete build/.ready
-  # An environment of another Python, or a half-made one, is made anew.
-  [ -x .venv/bin/python ] && [ "$(.venv/bin/python -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null)" = "$version" ] \
-    && .venv/bin/python -m pip --version >/dev/null 2>&1 || { rm -rf .venv; "$python" -m venv $site .venv; }
+  case $have in
+    "$kind "*) ;;
+    *)
+      rm -rf .venv install build/*
+      "$python" -m venv ${site:+"$site"} .venv
+      ;;
+  esac
+  quiet=--quiet
+  [ -t 2 ] && quiet=
   .venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/uv.txt
-  .venv/bin/uv pip install --quiet --python .venv/bin/python --require-hashes -r "$lock"
+  .venv/bin/uv pip install $quiet --python .venv/bin/python --require-hashes -r "$lock"
   [ "$distro" = jazzy ] || .venv/bin/python setup/repair_wheels.py
   echo "$want" >.venv/.complete
 fi
@@ -54,20 +71,20 @@ clean=(env -u PYTHONPATH -u LD_LIBRARY_PATH -u AMENT_PREFIX_PATH -u CMAKE_PREFIX
 venv=$root/.venv
 if [ "$distro" = jazzy ]; then
   clean=(env)
-  entry="PATH=$venv/bin:$PATH"
+  entry=("PATH=$venv/bin:$PATH")
 else
-  entry="PATH=$venv/bin:$PATH AMENT_PREFIX_PATH=$venv CMAKE_PREFIX_PATH=$venv"
+  entry=("PATH=$venv/bin:$PATH" "AMENT_PREFIX_PATH=$venv" "CMAKE_PREFIX_PATH=$venv")
 fi
 mkdir -p log
 touch build/COLCON_IGNORE .venv/COLCON_IGNORE
-"${clean[@]}" $entry "$venv/bin/python" -m colcon --log-base log build --symlink-install --event-handlers console_direct- console_cohesion- \
+"${clean[@]}" "${entry[@]}" "$venv/bin/python" -m colcon --log-base log build --symlink-install --event-handlers console_direct- console_cohesion- \
   --cmake-args -DPython3_EXECUTABLE="$venv/bin/python" -DBUILD_TESTING=OFF --no-warn-unused-cli >build/colcon.log 2>&1 \
   || { tail -n 40 build/colcon.log; fail "the build failed, the whole output is in build/colcon.log"; }
 
 # 4. What sourcing the workspace changes, kept as plain assignments: sourcing itself takes half a second.
-"${clean[@]}" $entry VIRTUAL_ENV="$venv" bash setup/environment.sh "$root" >build/environment.sh.new
+"${clean[@]}" "${entry[@]}" VIRTUAL_ENV="$venv" bash setup/environment.sh "$root" >build/environment.sh.new
 mv build/environment.sh.new build/environment.sh
-echo "$distro" >build/.ready.new
+echo "$distro $root" >build/.ready.new
 touch -r build/.started build/.ready.new
 mv build/.ready.new build/.ready
 say "ready"
