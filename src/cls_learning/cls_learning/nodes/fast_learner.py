@@ -107,10 +107,22 @@ class FastLearnerNode(Node):
         self.wake.restart()
         self.wake.settle_time = self.robot.settle_time
         self.wake.joints = np.zeros(0)
+        if self.config is not None:
+            self._check_robot(self.config, self.robot)
+
+    def _check_robot(self, config: ModelConfig, robot: RobotInfo) -> None:
+        """Puts the weights down where another robot appears: they would mean something else."""
+        try:
+            config.check_robot(robot)
+        except UserError as error:
+            self.waking = None
+            self.report_fault(str(error))
 
     def _on_joints(self, message: Any) -> None:
         if not self.wake.is_open:
-            self.wake.joints = to_array(message.position, np.float64)
+            joints = to_array(message.position, np.float64)
+            if np.isfinite(joints).all():
+                self.wake.joints = joints
 
     def _on_embedding(self, message: Embedding) -> None:
         z = np.array(message.data, np.float32)

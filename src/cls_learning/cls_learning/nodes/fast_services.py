@@ -109,6 +109,7 @@ class FastServices:
     def _get_state(self, _request: GetState.Request, response: GetState.Response) -> GetState.Response:
         response.loaded = self._node.waking is not None
         if response.loaded:
+            response.model = self._node.model
             self._fill(response)
         return response
 
@@ -119,10 +120,9 @@ class FastServices:
             response.success, response.message = True, 'loaded before'
             return response
         try:
-            if node.robot is None:
-                raise UserError('robot', expected='robot/info', found='nothing yet')
             config = ModelConfig.from_json(request.config, 'config of load_state')
-            config.check_robot(node.robot)
+            if node.robot is not None:
+                config.check_robot(node.robot)
             node.waking = self._read(config, bytes(request.state), request.sha256)
         except UserError as error:
             response.message = str(error)

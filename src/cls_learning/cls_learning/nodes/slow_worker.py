@@ -163,10 +163,11 @@ class SlowWorker:
         self._reload.clear()
         try:
             state = self._link.get_state(patience=2.0)
-            if state.loaded and state.sequence >= self.cortex.sequence and state.sequence > 0:
+            is_ours = state.loaded and state.model == self.cortex.folder.path.name
+            if is_ours and state.sequence >= self.cortex.sequence and state.sequence > 0:
                 self.cortex.adopt(bytes(state.state), state.sequence, state.run_id, datetime.now())
                 self._log.info(f'took over fast_learner at step {state.sequence}')
-            elif not state.loaded:
+            else:
                 self._load_fast()
             self.is_ready = True
             self.phase = 'wake'
