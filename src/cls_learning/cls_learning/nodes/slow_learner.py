@@ -37,8 +37,9 @@ from ..consolidation.night import Goal, Progress
 from ..node_settings import SlowNodeSettings
 from .fast_link import FastLink
 from .frame_keeper import FrameKeeper
+from .jobs import SaveJob, SleepJob
 from .messages import from_experience_message, set_metrics
-from .slow_worker import SaveJob, SleepJob, SlowWorker
+from .slow_worker import SlowWorker
 
 # Two for callbacks that wait (a night, a save), two for those that must never.
 THREADS = 4

@@ -1,62 +1,27 @@
 """The thread in which slow_learner thinks: every change of the sleeping half and its folder happens here, in order."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from datetime import datetime
 import queue
 import threading
 import time
 import traceback
-from typing import Any
-import uuid
 
 from rclpy.node import Node
 
 from cls_common.errors import UserError
 from cls_common.nodes.conversions import to_bytes
-from cls_interfaces.action import Sleep
 from cls_interfaces.srv import LoadState
 
 from ..agent.cortex import Cortex
 from ..checkpoints import blob
-from ..consolidation.night import Goal, Progress, Statistics
 from ..types import Experience
 from .fast_link import FastLink, NoAnswerError
+from .jobs import SaveJob, SleepJob
+from .night_runner import NightRunner
 
 QUEUE = 10_000
-RENEW_PERIOD = 0.5
 SYNC_PERIOD = 0.5
-
-
-@dataclass
-class SleepJob:
-    """A night that somebody asked for."""
-
-    goal: Goal
-    feedback: Callable[[Progress], None]
-    is_cancelled: Callable[[], bool]
-    done: threading.Event = field(default_factory=threading.Event)
-    code: int = Sleep.Result.UNKNOWN
-    message: str = ''
-    statistics: Statistics = field(default_factory=Statistics)
-    duration: float = 0.0
-
-
-@dataclass
-class SaveJob:
-    """A save that somebody asked for."""
-
-    done: threading.Event = field(default_factory=threading.Event)
-    success: bool = False
-    message: str = 'no answer'
-
-
-class _NightEndedError(Exception):
-    """A night ends here: with which code and why."""
-
-    def __init__(self, code: int, message: str) -> None:
-        super().__init__(message)
-        self.code = code
 
 
 class SlowWorker:
@@ -70,7 +35,7 @@ class SlowWorker:
     def __init__(self, node: Node, link: FastLink, lease: float, open_cortex: Callable[[], Cortex]) -> None:
         self._log = node.get_logger()
         self._link = link
-        self._lease = lease
+        self._nights = NightRunner(node, link, lease, self)
         self._open_cortex = open_cortex
         self._jobs: queue.Queue[Experience | SleepJob | SaveJob | None] = queue.Queue(QUEUE)
         self._reload = threading.Event()
@@ -140,7 +105,7 @@ class SlowWorker:
         if isinstance(job, Experience):
             self._learn(job)
         elif isinstance(job, SleepJob):
-            self._sleep(job)
+            self._nights.sleep(self.cortex, job)
         elif isinstance(job, SaveJob):
             self._save(job)
         if time.monotonic() - self._synced > SYNC_PERIOD:
@@ -192,7 +157,7 @@ class SlowWorker:
         self.cortex.learn(experience, datetime.now())
         self.steps += self.cortex.sequence > before
 
-    def _learn_up_to(self, sequence: int, patience: float = 5.0) -> None:
+    def learn_up_to(self, sequence: int, patience: float = 5.0) -> None:
         """Finishes every experience up to `sequence`: they come by another way than the answer that names it."""
         assert self.cortex is not None
         until = time.monotonic() + patience
@@ -224,92 +189,7 @@ class SlowWorker:
         state = self._link.get_state()
         if not state.loaded:
             raise UserError('fast_learner', expected='weights to save', found='none yet')
-        self._learn_up_to(state.sequence)
+        self.learn_up_to(state.sequence)
         if self.cortex.sequence != state.sequence:
             raise UserError('a consistent cut', expected=f'step {state.sequence}', found=f'step {self.cortex.sequence}')
         return self.cortex.save(bytes(state.state), datetime.now())
-
-    def _sleep(self, job: SleepJob) -> None:
-        assert self.cortex is not None
-        started = time.monotonic()
-        sleep_id = uuid.uuid4().hex
-        fast_sleeps = False
-        try:
-            state = self._link.begin_sleep(sleep_id, self._lease)
-            fast_sleeps = True
-            self._learn_up_to(state.sequence)
-            self._run_night(job, sleep_id, bytes(state.state), started)
-            fast_sleeps = False
-            job.code, job.message = Sleep.Result.NONE, job.statistics.text()
-        except _NightEndedError as ended:
-            job.code, job.message = ended.code, str(ended)
-        except UserError as error:
-            job.code, job.message = Sleep.Result.NO_FAST_LEARNER, str(error)
-        finally:
-            self.phase = 'wake'
-            job.duration = time.monotonic() - started
-            job.done.set()
-        if fast_sleeps:
-            # After the answer, so that nobody who cancelled waits for this too.
-            self._wake_with_old(sleep_id)
-
-    def _wake_with_old(self, sleep_id: str) -> None:
-        try:
-            self._link.end_sleep(sleep_id, None)
-        except NoAnswerError as error:
-            # Its lease runs out by itself.
-            self._log.warning(str(error))
-
-    def _run_night(self, job: SleepJob, sleep_id: str, waking: bytes, started: float) -> None:
-        assert self.cortex is not None
-        night = self.cortex.begin_night(waking, job.goal)
-        job.statistics = night.statistics
-        lost = threading.Event()
-        renewed = time.monotonic()
-        try:
-            for progress in night.run():
-                self.phase = progress.phase
-                job.feedback(progress)
-                now = time.monotonic()
-                if now - renewed > RENEW_PERIOD:
-                    renewed = now
-                    self._link.renew(sleep_id, self._lease, lost.set)
-                self._check_night(job, lost, now - started)
-            if night.diverged:
-                raise _NightEndedError(
-                    Sleep.Result.DIVERGED, 'loss or gradient was not finite; everything is as before'
-                )
-            if not any(night.statistics.steps.values()):
-                raise _NightEndedError(Sleep.Result.EMPTY_MEMORY, night.statistics.text())
-            self._keep(night, job.goal, sleep_id)
-        except _NightEndedError:
-            night.roll_back()
-            raise
-
-    def _check_night(self, job: SleepJob, lost: threading.Event, duration: float) -> None:
-        assert self.cortex is not None
-        if job.is_cancelled() or self._stop.is_set():
-            raise _NightEndedError(Sleep.Result.CANCELLED, 'cancelled; everything is as before')
-        if lost.is_set():
-            raise _NightEndedError(Sleep.Result.LEASE_LOST, 'fast_learner woke by itself; everything is as before')
-        limit = self.cortex.config.settings.sleep.max_duration
-        if duration > limit:
-            raise _NightEndedError(Sleep.Result.TIME_LIMIT, f'longer than {limit:g} s; everything is as before')
-
-    def _keep(self, night: Any, goal: Goal, sleep_id: str) -> None:
-        assert self.cortex is not None
-        data = night.finish()
-        try:
-            answer = self._link.end_sleep(sleep_id, data)
-        except NoAnswerError as error:
-            raise _NightEndedError(Sleep.Result.LEASE_LOST, f'{error}; everything is as before') from error
-        if answer.error_code:
-            raise _NightEndedError(Sleep.Result.LEASE_LOST, f'{answer.error_msg}; everything is as before')
-        self.cortex.keep(night, goal, data, datetime.now())
-        if self.cortex.save_is_due:
-            try:
-                self.phase = 'saving'
-                self.cortex.save(data, datetime.now())
-            except OSError as error:
-                # The night is kept in the journal all the same.
-                self._log.error(f'not saved: {error}')

@@ -1,0 +1,123 @@
+"""One night over the network: Fast is put to sleep, the phases run, Fast wakes with what came of it or as it was."""
+
+from datetime import datetime
+import threading
+import time
+from typing import TYPE_CHECKING
+import uuid
+
+from rclpy.node import Node
+
+from cls_common.errors import UserError
+from cls_interfaces.action import Sleep
+
+from ..agent.cortex import Cortex
+from ..agent.sleeping import Night
+from ..consolidation.night import Goal
+from .fast_link import FastLink, NoAnswerError
+from .jobs import SleepJob
+
+if TYPE_CHECKING:
+    from .slow_worker import SlowWorker
+
+RENEW_PERIOD = 0.5
+
+
+class _NightEndedError(Exception):
+    """A night ends here: with which code and why."""
+
+    def __init__(self, code: int, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class NightRunner:
+    """Runs nights for the worker, in its thread."""
+
+    def __init__(self, node: Node, link: FastLink, lease: float, worker: 'SlowWorker') -> None:
+        self._log = node.get_logger()
+        self._link = link
+        self._lease = lease
+        self._worker = worker
+
+    def sleep(self, cortex: Cortex, job: SleepJob) -> None:
+        """Sleeps through one night, or takes it back; the job says how it went."""
+        started = time.monotonic()
+        sleep_id = uuid.uuid4().hex
+        fast_sleeps = False
+        try:
+            state = self._link.begin_sleep(sleep_id, self._lease)
+            fast_sleeps = True
+            self._worker.learn_up_to(state.sequence)
+            self._run(cortex, job, sleep_id, bytes(state.state), started)
+            fast_sleeps = False
+            job.code, job.message = Sleep.Result.NONE, job.statistics.text()
+        except _NightEndedError as ended:
+            job.code, job.message = ended.code, str(ended)
+        except UserError as error:
+            job.code, job.message = Sleep.Result.NO_FAST_LEARNER, str(error)
+        finally:
+            self._worker.phase = 'wake'
+            job.duration = time.monotonic() - started
+            job.done.set()
+        if fast_sleeps:
+            # After the answer, so that nobody who cancelled waits for this too.
+            self._wake_with_old(sleep_id)
+
+    def _wake_with_old(self, sleep_id: str) -> None:
+        try:
+            self._link.end_sleep(sleep_id, None)
+        except NoAnswerError as error:
+            # Its lease runs out by itself.
+            self._log.warning(str(error))
+
+    def _run(self, cortex: Cortex, job: SleepJob, sleep_id: str, waking: bytes, started: float) -> None:
+        night = cortex.begin_night(waking, job.goal)
+        job.statistics = night.statistics
+        lost = threading.Event()
+        renewed = time.monotonic()
+        try:
+            for progress in night.run():
+                self._worker.phase = progress.phase
+                job.feedback(progress)
+                now = time.monotonic()
+                if now - renewed > RENEW_PERIOD:
+                    renewed = now
+                    self._link.renew(sleep_id, self._lease, lost.set)
+                self._check(cortex, job, lost, now - started)
+            if night.diverged:
+                raise _NightEndedError(
+                    Sleep.Result.DIVERGED, 'loss or gradient was not finite; everything is as before'
+                )
+            if not any(night.statistics.steps.values()):
+                raise _NightEndedError(Sleep.Result.EMPTY_MEMORY, night.statistics.text())
+            self._keep(cortex, night, job.goal, sleep_id)
+        except _NightEndedError:
+            night.roll_back()
+            raise
+
+    def _check(self, cortex: Cortex, job: SleepJob, lost: threading.Event, duration: float) -> None:
+        if job.is_cancelled() or self._worker.is_stopping:
+            raise _NightEndedError(Sleep.Result.CANCELLED, 'cancelled; everything is as before')
+        if lost.is_set():
+            raise _NightEndedError(Sleep.Result.LEASE_LOST, 'fast_learner woke by itself; everything is as before')
+        limit = cortex.config.settings.sleep.max_duration
+        if duration > limit:
+            raise _NightEndedError(Sleep.Result.TIME_LIMIT, f'longer than {limit:g} s; everything is as before')
+
+    def _keep(self, cortex: Cortex, night: Night, goal: Goal, sleep_id: str) -> None:
+        data = night.finish()
+        try:
+            answer = self._link.end_sleep(sleep_id, data)
+        except NoAnswerError as error:
+            raise _NightEndedError(Sleep.Result.LEASE_LOST, f'{error}; everything is as before') from error
+        if answer.error_code:
+            raise _NightEndedError(Sleep.Result.LEASE_LOST, f'{answer.error_msg}; everything is as before')
+        cortex.keep(night, goal, data, datetime.now())
+        if cortex.save_is_due:
+            try:
+                self._worker.phase = 'saving'
+                cortex.save(data, datetime.now())
+            except OSError as error:
+                # The night is kept in the journal all the same.
+                self._log.error(f'not saved: {error}')
