@@ -132,3 +132,21 @@ def test_a_robot_of_episodes_and_vectors(tmp_path: Path) -> None:
     assert (model.total_steps, model.cycles, model.problem) == (60, 2, '')
     config = read_config(tmp_path / 'm')
     assert config['encoder']['size'] == 4 and config['robot']['joint_names'] == []
+
+
+def test_what_was_learned_is_not_made_anew_over(tmp_path: Path) -> None:
+    """A lost config.json must not turn old weights into a new model."""
+    first = train(options(tmp_path, steps=30))
+    (tmp_path / 'm' / 'config.json').rename(tmp_path / 'config.json')
+    with pytest.raises(UserError, match='no config'):
+        train(options(tmp_path, steps=30))
+    (tmp_path / 'config.json').rename(tmp_path / 'm' / 'config.json')
+    assert weights_hash(tmp_path / 'm') == first
+
+
+def test_going_back_a_generation_is_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    train(options(tmp_path, steps=60))
+    newest = max((tmp_path / 'm' / 'generations').glob('[0-9]*'))
+    (newest / 'sleeping.safetensors').write_bytes(b'torn')
+    train(options(tmp_path, steps=1))
+    assert 'went back one generation' in caplog.text and newest.name in caplog.text

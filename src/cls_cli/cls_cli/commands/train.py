@@ -11,7 +11,7 @@ from cls_common.errors import UserError
 
 @click.command(help='Learn in simulation in one process, without ROS, for STEPS more wake steps.')
 @click.option('--robot', default='sim', show_default=True, help='sim, square or gym:ID.')
-@click.option('--scene', default=-1, help='Which simulated scene.')
+@click.option('--scene', default=-1, type=click.IntRange(-1), help='Which simulated scene.')
 @click.option('--model', default='default', show_default=True, help='Name of the model; created where it is missing.')
 @click.option('--models-dir', default='models', show_default=True, type=click.Path(path_type=Path))
 @click.option('--steps', default=500, show_default=True, type=click.IntRange(1), help='Wake steps to add.')

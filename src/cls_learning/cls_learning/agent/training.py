@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 import json
+import logging
 from pathlib import Path
 import secrets
 from typing import Any
@@ -29,6 +30,7 @@ from .recipe import check_against, resolve
 from .skill import SkillWindow
 
 DEFAULT_ENCODER = 'early_resnet18'
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,6 +113,8 @@ class Life:
         report: Callable[[TrainProgress], None],
     ) -> None:  # fmt: skip
         self._cortex = Cortex(folder)
+        for problem in self._cortex.problems:
+            _log.warning('went back one generation: %s', problem)
         self._waking = make_waking_half(self._cortex.config)
         self._waking.load_bytes(self._cortex.waking_bytes)
         self._robot = robot

@@ -77,6 +77,11 @@ class ModelFolder:
         """Creates the model: its encoder first, config.json last, never to be written again."""
         if self.config is not None:
             raise UserError(f'model {self.path.name!r}', expected='a new name', found='an existing model')
+        if generations.numbers(self._generations) or any((self.path / 'journal').glob('*.journal')):
+            raise UserError(
+                f'model {self.path.name!r}', expected='its config.json', found='what it learned, but no config.json',
+                do='Restore config.json from a copy, or choose another model name.',
+            )  # fmt: skip
         encoder = self.path / 'encoder'
         encoder.mkdir(exist_ok=True)
         stored = {**config.encoder, 'sha256': hashlib.sha256(encoder_weights).hexdigest()}
