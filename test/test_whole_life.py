@@ -217,6 +217,7 @@ def test_a_fast_that_died_gets_its_half_back(graph: Graph) -> None:
     # Its count of this run's steps begins anew, so it lives STEPS more.
     graph.wait('Fast to live on', graph.fast(phase='done', total_steps=2 * STEPS))
     graph.wait('slow_learner to hear all of it', graph.slow(total_steps=2 * STEPS))
+    assert [e.sequence for e in graph.experiences] == list(range(1, 2 * STEPS + 1)), 'no step twice, none left out'
 
 
 def test_after_the_death_of_all_the_model_goes_on(graph: Graph) -> None:

@@ -1,10 +1,8 @@
 """Sleep: phases by name, one file each, found by `sleep.phases`; `night` runs them."""
 
-import importlib
 from pathlib import Path
 
-from cls_common.errors import UserError
-
+from .. import by_name
 from .contract import Phase
 
 
@@ -14,9 +12,5 @@ def make(name: str) -> Phase:
     Raises:
         UserError: no such phase.
     """
-    not_phases = ('__init__', 'contract', 'night')
-    names = sorted(p.stem for p in Path(__file__).parent.glob('*.py') if p.stem not in not_phases)
-    if name not in names:
-        raise UserError(f'unknown sleep phase {name!r}', expected='one of ' + ', '.join(names))
-    phase: Phase = importlib.import_module(f'.{name}', __package__).PHASE
+    phase: Phase = by_name.find(__name__, Path(__file__).parent, 'sleep phase', name, apart=('night',)).PHASE
     return phase

@@ -1,12 +1,11 @@
 """Curiosity policies by name: one file each, found by `policy.kind`."""
 
-import importlib
 from pathlib import Path
 from types import ModuleType
 
-from cls_common.errors import UserError
 from cls_common.robot import RobotInfo
 
+from .. import by_name
 from ..config import LearningSettings
 from ..learners.fast import FastLearner
 from .contract import Policy
@@ -18,11 +17,7 @@ def find(kind: str) -> ModuleType:
     Raises:
         UserError: no such kind.
     """
-    not_kinds = ('__init__', 'contract', 'cells')
-    kinds = sorted(p.stem for p in Path(__file__).parent.glob('*.py') if p.stem not in not_kinds)
-    if kind not in kinds:
-        raise UserError(f'unknown policy {kind!r}', expected='one of ' + ', '.join(kinds))
-    return importlib.import_module(f'.{kind}', __package__)
+    return by_name.find(__name__, Path(__file__).parent, 'policy', kind, apart=('cells',))
 
 
 def make(settings: LearningSettings, robot: RobotInfo, z_size: int, fast: FastLearner, seed: int) -> Policy:

@@ -1,11 +1,9 @@
 """World models by name: one file each, found by `network.world_model`."""
 
-import importlib
 from pathlib import Path
 from types import ModuleType
 
-from cls_common.errors import UserError
-
+from .. import by_name
 from .contract import WorldModel
 
 
@@ -15,10 +13,7 @@ def find(kind: str) -> ModuleType:
     Raises:
         UserError: no such kind.
     """
-    kinds = sorted(p.stem for p in Path(__file__).parent.glob('*.py') if p.stem not in ('__init__', 'contract'))
-    if kind not in kinds:
-        raise UserError(f'unknown world model {kind!r}', expected='one of ' + ', '.join(kinds))
-    return importlib.import_module(f'.{kind}', __package__)
+    return by_name.find(__name__, Path(__file__).parent, 'world model', kind)
 
 
 def make(kind: str, *, z_size: int, action_size: int, hidden: tuple[int, ...], residual: bool, seed: int) -> WorldModel:
