@@ -63,14 +63,17 @@ OBSERVATION_PREFIX = 'observation/'
 JOINT_STATES = Topic('joint_states', 'sensor_msgs/msg/JointState', STATE, _BODY)
 ROBOT_INFO = Topic('robot/info', 'cls_interfaces/msg/RobotInfo', LATCHED, _BODY)
 ROBOT_STATE = Topic('robot/state', 'cls_interfaces/msg/RobotState', LATCHED, _BODY)
-# One at a time: the player while it replays, teleop where no learner runs.
-ROBOT_ACTION = Topic('robot/action', 'cls_interfaces/msg/RobotAction', COMMAND, ('fast_learner', 'player', 'teleop'))
+# One at a time: runner or teleop where no learner runs. Never the player: a robot that listens would move.
+ROBOT_ACTION = Topic('robot/action', 'cls_interfaces/msg/RobotAction', COMMAND, ('fast_learner', 'runner', 'teleop'))
 MANUAL_ACTION = Topic('manual_action', 'cls_interfaces/msg/RobotAction', COMMAND, ('teleop', 'dashboard'))
 APPLIED_ACTION = Topic('robot/applied_action', 'cls_interfaces/msg/AppliedAction', EVENT, _BODY)
-EMBEDDING = Topic('embedding', 'cls_interfaces/msg/Embedding', STATE, ('encoder',))
+# The player, where the recorded ones are those that this encoder would make.
+EMBEDDING = Topic('embedding', 'cls_interfaces/msg/Embedding', STATE, ('encoder', 'player'))
 EXPERIENCE = Topic('experience', 'cls_interfaces/msg/Experience', EVENT, ('fast_learner',))
 FAST_STATUS = Topic('fast_learner/status', 'cls_interfaces/msg/LearnerStatus', LATCHED, ('fast_learner',))
 SLOW_STATUS = Topic('slow_learner/status', 'cls_interfaces/msg/LearnerStatus', LATCHED, ('slow_learner',))
+RECORDER_STATUS = Topic('recorder/status', 'cls_interfaces/msg/RecorderStatus', LATCHED, ('recorder',))
+PLAYER_STATUS = Topic('player/status', 'cls_interfaces/msg/PlayerStatus', LATCHED, ('player',))
 DIAGNOSTICS = Topic(
     '/diagnostics', 'diagnostic_msgs/msg/DiagnosticArray', DEFAULT, ('camera', 'servo_driver', 'simulator')
 )
@@ -78,7 +81,7 @@ CLOCK = Topic('/clock', 'rosgraph_msgs/msg/Clock', DEFAULT, ('player', 'simulato
 
 TOPICS = (
     IMAGE, CAMERA_INFO, COMPRESSED, JOINT_STATES, ROBOT_INFO, ROBOT_STATE, ROBOT_ACTION, MANUAL_ACTION,
-    APPLIED_ACTION, EMBEDDING, EXPERIENCE, FAST_STATUS, SLOW_STATUS, DIAGNOSTICS, CLOCK,
+    APPLIED_ACTION, EMBEDDING, EXPERIENCE, FAST_STATUS, SLOW_STATUS, RECORDER_STATUS, PLAYER_STATUS, DIAGNOSTICS, CLOCK,
 )  # fmt: skip
 
 SET_MODE = Service('set_mode', 'cls_interfaces/srv/SetMode', ('fast_learner',))
@@ -89,10 +92,19 @@ BEGIN_SLEEP = Service('fast_learner/begin_sleep', 'cls_interfaces/srv/BeginSleep
 END_SLEEP = Service('fast_learner/end_sleep', 'cls_interfaces/srv/EndSleep', ('fast_learner',))
 GET_STATE = Service('fast_learner/get_state', 'cls_interfaces/srv/GetState', ('fast_learner',))
 LOAD_STATE = Service('fast_learner/load_state', 'cls_interfaces/srv/LoadState', ('fast_learner',))
+GET_EXPERIENCES = Service(
+    'fast_learner/get_experiences', 'cls_interfaces/srv/GetExperiences', ('fast_learner',)
+)
 GET_ENCODER = Service('encoder/get_encoder', 'cls_interfaces/srv/GetEncoder', ('encoder',))
+START_RECORDING = Service('recorder/start', 'cls_interfaces/srv/StartRecording', ('recorder',))
+STOP_RECORDING = Service('recorder/stop', 'std_srvs/srv/Trigger', ('recorder',))
+PAUSE_PLAYER = Service('player/set_paused', 'std_srvs/srv/SetBool', ('player',))
+SET_PLAYER_RATE = Service('player/set_rate', 'cls_interfaces/srv/SetRate', ('player',))
+SEEK_PLAYER = Service('player/seek', 'cls_interfaces/srv/Seek', ('player',))
 
 SERVICES = (
-    SET_MODE, SAVE_MODEL, EMERGENCY_STOP, REARM, BEGIN_SLEEP, END_SLEEP, GET_STATE, LOAD_STATE, GET_ENCODER,
+    SET_MODE, SAVE_MODEL, EMERGENCY_STOP, REARM, BEGIN_SLEEP, END_SLEEP, GET_STATE, LOAD_STATE, GET_EXPERIENCES,
+    GET_ENCODER, START_RECORDING, STOP_RECORDING, PAUSE_PLAYER, SET_PLAYER_RATE, SEEK_PLAYER,
 )  # fmt: skip
 
 SLEEP = Service('sleep', 'cls_interfaces/action/Sleep', ('slow_learner',))

@@ -10,7 +10,8 @@ from .comms import MODES
 from .errors import UserError
 
 BRAINS = ('cls',)
-ROBOTS = ('sim', 'square', 'pan_tilt')
+ROBOTS = ('sim', 'square', 'pan_tilt', 'replay')
+REPLAY = 'replay'  # a recorded session in the place of a robot
 GYM = 'gym:'  # before the ID of any Gymnasium environment
 # Loopback only, and shared memory large enough for images.
 # Whoever starts processes sets it as FASTRTPS_DEFAULT_PROFILES_FILE.
@@ -60,6 +61,12 @@ class GraphOptions:
         seed: of simulation, networks and exploration; -1: drawn. Implies one thread.
         steps: wake steps of this run after which fast_learner stops; 0: no end.
         save_frames: keep a JPEG before and after each action.
+        record: a recorder starts with the graph.
+        sessions_dir: folder of recorded sessions, one folder a robot below it.
+        session: of robot 'replay': folders of sessions, with commas between; a robot's folder stands for all in it.
+        rate: of a replay, times real time; 0: as fast as the learner takes it.
+        loop: a replay begins anew at its end. paused: it begins paused.
+        filter_action: of a replay: 'KEY=VALUE', only actions of this value; empty: all.
         params_file: path of a parameter file that wins over ours.
     """
 
@@ -77,6 +84,13 @@ class GraphOptions:
     seed: int = -1
     steps: int = 0
     save_frames: bool = False
+    record: bool = False
+    sessions_dir: str = 'sessions'
+    session: str = ''
+    rate: float = 1.0
+    loop: bool = False
+    paused: bool = False
+    filter_action: str = ''
     params_file: str = ''
 
     def __post_init__(self) -> None:
@@ -87,18 +101,30 @@ class GraphOptions:
             raise UserError(f'unknown brain {self.brain!r}', expected=' or '.join(BRAINS))
         if self.mode and self.mode not in MODES:
             raise UserError(f'unknown mode {self.mode!r}', expected=' or '.join(MODES))
+        self._check_replay()
         if self.steps < 0:
             raise UserError('steps', expected='0 (no end) or more', found=str(self.steps))
+
+    def _check_replay(self) -> None:
+        if (self.robot == REPLAY) != bool(self.session):
+            raise UserError(
+                f'robot {self.robot!r} with session {self.session!r}',
+                expected=f'a session with robot {REPLAY}, and with no other',
+            )
+        if self.robot == REPLAY and (self.lock_step or self.mode not in ('', 'follow')):
+            raise UserError('a replay', expected='mode follow, without lock-step', found=f'mode {self.mode!r}')
+        if not (self.rate == 0.0 or 0.1 <= self.rate <= 100.0):
+            raise UserError('rate', expected='0.1 to 100, or 0 for as fast as the learner takes it', found=f'{self.rate}')
 
     @property
     def simulated(self) -> bool:
         """Whether the robot is simulated."""
-        return self.robot != 'pan_tilt'
+        return self.robot not in ('pan_tilt', REPLAY)
 
     @property
     def deployment(self) -> str:
         """Name of the parameter file in config/."""
-        return 'sim.param.yaml' if self.simulated else 'pan_tilt.param.yaml'
+        return 'sim.param.yaml' if self.simulated else f'{self.robot}.param.yaml'
 
 
 def describe_body(options: GraphOptions) -> list[Process]:
@@ -113,6 +139,8 @@ def describe_body(options: GraphOptions) -> list[Process]:
         if options.seed >= 0:
             parameters['seed'] = options.seed
         return [Process('simulator', 'cls_sim', parameters, files)]
+    if options.robot == REPLAY:
+        return [Process('player', 'cls_recording', _replay(options), files)]
     camera = {'source': options.camera} if options.camera else {}
     driver = {'port': options.port} if options.port else {}
     return [
@@ -127,8 +155,8 @@ def describe_brain(options: GraphOptions) -> list[Process]:
     threads = {'threads': 1} if options.seed >= 0 else {}
     seed = {'seed': options.seed} if options.seed >= 0 else {}
     model = {'model': options.model, 'models_dir': options.models_dir}
-    # In lock-step the simulator owns /clock.
-    clock = {'use_sim_time': True} if options.lock_step else {}
+    # In lock-step the simulator owns /clock, in a replay the player.
+    clock = {'use_sim_time': True} if options.lock_step or options.robot == REPLAY else {}
     encoder: dict[str, Any] = {**model, **threads, **seed, **clock}
     if options.lock_step:
         encoder['reliable_images'] = True
@@ -151,9 +179,27 @@ def describe_brain(options: GraphOptions) -> list[Process]:
     ]
 
 
+def describe_recorder(options: GraphOptions) -> list[Process]:
+    """The recorder where it is wanted: it stamps with the machine's clock, also in lock-step."""
+    if not options.record:
+        return []
+    return [Process('recorder', 'cls_recording', {'sessions_dir': options.sessions_dir}, _files(options))]
+
+
 def describe(options: GraphOptions) -> list[Process]:
-    """Everything: body and brain."""
-    return describe_body(options) + describe_brain(options)
+    """Everything: body, brain and recorder."""
+    return describe_body(options) + describe_brain(options) + describe_recorder(options)
+
+
+def _replay(options: GraphOptions) -> dict[str, Any]:
+    chosen: dict[str, Any] = {'session': options.session, 'rate': options.rate}
+    if options.loop:
+        chosen['loop'] = True
+    if options.paused:
+        chosen['paused'] = True
+    if options.filter_action:
+        chosen['filter_action'] = options.filter_action
+    return chosen
 
 
 # What a user may choose, as launch argument and as option of `./cls up`: name -> (default, meaning).
@@ -171,12 +217,23 @@ ARGUMENTS: dict[str, tuple[str, str]] = {
     'seed': ('-1', 'Of simulation, networks and exploration; -1: drawn. Implies one thread.'),
     'steps': ('0', 'Wake steps after which acting ends; 0: never.'),
     'save_frames': ('false', 'Keep a picture before and after each action.'),
+    'record': ('false', 'Record the run as a session: a standard rosbag2 folder.'),
+    'sessions_dir': ('sessions', 'Folder of recorded sessions.'),
     'params_file': ('', 'Parameter file that wins over ours.'),
+}
+
+# What a user may choose of a replay, as launch argument of replay.launch.py and as option of `./cls play`.
+REPLAY_ARGUMENTS: dict[str, tuple[str, str]] = {
+    'session': ('', 'Folders of sessions, with commas between; the folder of a robot stands for all its sessions.'),
+    'rate': ('1.0', 'Times real time, 0.1 to 100; 0: as fast as the learner takes it.'),
+    'loop': ('false', 'Begin anew at the end.'),
+    'paused': ('false', 'Begin paused.'),
+    'filter_action': ('', 'KEY=VALUE: replay only actions of this value, such as pan=5.'),
 }
 
 
 def parse_options(robot: str, arguments: dict[str, str]) -> GraphOptions:
-    """Returns the options from texts by the names of ARGUMENTS.
+    """Returns the options from texts by the names of ARGUMENTS and REPLAY_ARGUMENTS.
 
     Raises:
         UserError: a text that is not of its kind, or a choice that there is not.
@@ -188,11 +245,12 @@ def parse_options(robot: str, arguments: dict[str, str]) -> GraphOptions:
             if text.lower() not in ('true', 'false'):
                 raise UserError(f'argument {name}', expected='true or false', found=repr(text))
             values[name] = text.lower() == 'true'
-        elif kind is int:
+        elif kind in (int, float):
             try:
-                values[name] = int(text)
+                values[name] = kind(text)
             except ValueError as error:
-                raise UserError(f'argument {name}', expected='a whole number', found=repr(text)) from error
+                expected = 'a whole number' if kind is int else 'a number'
+                raise UserError(f'argument {name}', expected=expected, found=repr(text)) from error
         else:
             values[name] = text
     return GraphOptions(robot=robot, **values)

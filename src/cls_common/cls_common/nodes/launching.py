@@ -10,7 +10,9 @@ from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
 
-from ..graph import ARGUMENTS, DDS_PROFILE, describe, describe_brain, parse_options, Process
+from ..graph import (
+    ARGUMENTS, DDS_PROFILE, describe, describe_brain, describe_recorder, parse_options, Process, REPLAY, REPLAY_ARGUMENTS,
+)  # fmt: skip
 from ..resources import config_dir
 
 # Nav2's words, and `network`: they are about how processes run and not about the robot.
@@ -26,23 +28,25 @@ def launch_graph(robot: str, *, brain_only: bool = False) -> LaunchDescription:
     """Returns a launch description of `cls_common.graph.describe`.
 
     Args:
-        robot: default of the argument `robot`; see `cls_common.graph.GraphOptions`.
+        robot: default of the argument `robot`; see `cls_common.graph.GraphOptions`. 'replay' has arguments of its own.
         brain_only: the robot runs elsewhere.
     """
-    arguments = {'robot': (robot, 'sim, square, pan_tilt or gym:ID.'), **ARGUMENTS, **RUN_ARGUMENTS}
+    about_robot = REPLAY_ARGUMENTS if robot == REPLAY else {'robot': (robot, 'sim, square, pan_tilt or gym:ID.')}
+    arguments = {**about_robot, **ARGUMENTS, **RUN_ARGUMENTS}
     declared = [
         DeclareLaunchArgument(name, default_value=default, description=text)
         for name, (default, text) in arguments.items()
     ]
-    return LaunchDescription([*declared, OpaqueFunction(function=_start, args=[brain_only])])
+    return LaunchDescription([*declared, OpaqueFunction(function=_start, args=[robot, brain_only])])
 
 
-def _start(context: LaunchContext, brain_only: bool) -> list[Action]:
+def _start(context: LaunchContext, robot: str, brain_only: bool) -> list[Action]:
     def chosen(name: str) -> str:
         return LaunchConfiguration(name).perform(context)
 
-    options = parse_options(chosen('robot'), {name: chosen(name) for name in ARGUMENTS})
-    processes = describe_brain(options) if brain_only else describe(options)
+    names = {**ARGUMENTS, **REPLAY_ARGUMENTS} if robot == REPLAY else ARGUMENTS
+    options = parse_options(robot if robot == REPLAY else chosen('robot'), {name: chosen(name) for name in names})
+    processes = describe_brain(options) + describe_recorder(options) if brain_only else describe(options)
     how = {name: chosen(name) for name in RUN_ARGUMENTS}
     return [*_network(how['network'] == 'true'), *(_node(process, how) for process in processes)]
 

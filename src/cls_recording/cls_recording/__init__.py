@@ -1,0 +1,1 @@
+"""Sessions: recorded, listed, repaired, replayed and exported, as standard rosbag2 folders in MCAP."""

@@ -1,0 +1,25 @@
+from setuptools import find_packages, setup
+
+NAME = 'cls_recording'
+
+setup(
+    name=NAME,
+    version='0.1.0',
+    packages=find_packages(exclude=['test']),
+    data_files=[
+        ('share/ament_index/resource_index/packages', [f'resource/{NAME}']),
+        (f'share/{NAME}', ['package.xml']),
+    ],
+    install_requires=['setuptools'],
+    zip_safe=True,
+    maintainer='CLS maintainers',
+    maintainer_email='maintainers@users.noreply.github.com',
+    description='Records sessions as standard rosbag2 folders, replays and exports them.',
+    license='Apache-2.0',
+    entry_points={
+        'console_scripts': [
+            'recorder = cls_recording.nodes.recorder:main',
+            'player = cls_recording.nodes.player:main',
+        ],
+    },
+)
