@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from cls_common.graph import describe, GraphOptions, ROBOTS
+from cls_common.graph import describe, GraphOptions, REPLAY, ROBOTS
 from cls_common.settings import read_parameter_file, Settings
 from cls_sim.robots import ROBOTS as SIMULATED
 
@@ -30,7 +30,10 @@ def settings_of(node: str) -> type[Settings]:
 
 
 def of_robot(path: Path) -> GraphOptions:
-    return GraphOptions(robot='pan_tilt' if path.name.startswith('pan_tilt') else 'sim')
+    robot = path.name.removesuffix('.param.yaml')
+    if robot == REPLAY:
+        return GraphOptions(robot=REPLAY, session='session', record=True)
+    return GraphOptions(robot=robot if robot in ROBOTS else 'sim', record=True)
 
 
 @pytest.mark.parametrize('path', FILES, ids=lambda path: path.name)
@@ -46,24 +49,31 @@ def test_a_file_names_only_nodes_that_are_started_with_it(path: Path) -> None:
     assert set(read_parameter_file(path)) <= started
 
 
-@pytest.mark.parametrize('robot', ['sim', 'pan_tilt'])
+@pytest.mark.parametrize('robot', ['sim', 'pan_tilt', REPLAY])
 def test_every_deployment_has_its_file(robot: str) -> None:
-    assert ROOT / 'config' / GraphOptions(robot=robot).deployment in FILES
+    session = 'session' if robot == REPLAY else ''
+    assert ROOT / 'config' / GraphOptions(robot=robot, session=session).deployment in FILES
 
 
 @pytest.mark.parametrize('robot', ['sim', 'square', 'gym:CartPole-v1', 'pan_tilt'])
 def test_what_the_launch_gives_its_nodes_is_declared_by_them(robot: str) -> None:
     everything = GraphOptions(
         robot=robot, model='m', mode='random', encoder='early_resnet18', preset='reference', port='/dev/null',
-        camera='0', scene=1, lock_step=True, seed=1, steps=5, save_frames=True,
+        camera='0', scene=1, lock_step=True, seed=1, steps=5, save_frames=True, record=True, sessions_dir='s',
     )  # fmt: skip
-    for process in describe(everything):
+    replay = GraphOptions(
+        robot=REPLAY, session='a,b', rate=0.0, loop=True, paused=True, filter_action='pan=5', model='m', seed=1
+    )
+    for process in describe(everything) + describe(replay):
         ours = {name: value for name, value in process.parameters.items() if name != 'use_sim_time'}
         settings_of(process.name).from_flat(ours)
 
 
 def test_every_node_of_the_graph_has_its_settings_here() -> None:
-    nodes = {p.name for robot in ('sim', 'pan_tilt') for p in describe(GraphOptions(robot=robot))}
+    graphs = [
+        GraphOptions(robot='sim', record=True), GraphOptions(robot='pan_tilt'), GraphOptions(robot=REPLAY, session='a')
+    ]  # fmt: skip
+    nodes = {p.name for graph in graphs for p in describe(graph)}
     assert set(SETTINGS) == nodes
     for node in nodes:
         for name, field in settings_of(node).leaves():
@@ -71,4 +81,4 @@ def test_every_node_of_the_graph_has_its_settings_here() -> None:
 
 
 def test_every_robot_of_the_graph_is_one_that_somebody_makes() -> None:
-    assert set(ROBOTS) == {*SIMULATED, 'pan_tilt'}
+    assert set(ROBOTS) == {*SIMULATED, 'pan_tilt', REPLAY}

@@ -17,6 +17,7 @@ from cls_common.graph import (
     GraphOptions,
     parse_options,
     Process,
+    REPLAY_ARGUMENTS,
 )  # fmt: skip
 from cls_common.resources import config_dir
 
@@ -98,6 +99,12 @@ def test_a_users_parameter_file_wins_over_ours() -> None:
         ({'mode': 'sleep'}, "'sleep'.*manual or random or curiosity or follow"),
         ({'mode': 'Manual'}, 'unknown mode'),
         ({'steps': -1}, 'steps'),
+        ({'robot': 'replay'}, 'session'),
+        ({'session': 'a'}, 'replay'),
+        ({'robot': 'replay', 'session': 'a', 'mode': 'random'}, 'follow'),
+        ({'robot': 'replay', 'session': 'a', 'lock_step': True}, 'lock-step'),
+        ({'robot': 'replay', 'session': 'a', 'rate': 0.01}, 'rate'),
+        ({'robot': 'replay', 'session': 'a', 'rate': float('nan')}, 'rate'),
     ],
 )
 def test_unknown_choices_are_refused_with_the_known_ones(options: dict[str, Any], said: str) -> None:
@@ -106,10 +113,11 @@ def test_unknown_choices_are_refused_with_the_known_ones(options: dict[str, Any]
 
 
 def test_every_option_is_an_argument_with_the_same_default() -> None:
-    assert {'robot', *ARGUMENTS} == {field.name for field in dataclasses.fields(GraphOptions)}
-    defaults = {name: default for name, (default, _) in ARGUMENTS.items()}
+    arguments = {**ARGUMENTS, **REPLAY_ARGUMENTS}
+    assert {'robot', *arguments} == {field.name for field in dataclasses.fields(GraphOptions)}
+    defaults = {name: default for name, (default, _) in arguments.items()}
     assert parse_options('sim', defaults) == GraphOptions()
-    assert all(meaning.endswith('.') for _, meaning in ARGUMENTS.values())
+    assert all(meaning.endswith('.') for _, meaning in arguments.values())
 
 
 def test_arguments_are_read_as_their_kind() -> None:
@@ -131,6 +139,23 @@ def test_arguments_of_another_kind_are_refused_by_name(arguments: dict[str, str]
 def test_lock_step_takes_its_time_from_the_simulator() -> None:
     processes = describe(GraphOptions(lock_step=True))
     assert {p.name for p in processes if p.parameters.get('use_sim_time')} == set(BRAIN)
+
+
+def test_a_replay_takes_the_robots_place_and_owns_the_clock() -> None:
+    options = GraphOptions(robot='replay', session='a,b', rate=0.0, loop=True, filter_action='pan=5')
+    player, *brain = describe(options)
+    assert (player.name, player.package) == ('player', 'cls_recording')
+    assert player.parameters == {'session': 'a,b', 'rate': 0.0, 'loop': True, 'filter_action': 'pan=5'}
+    assert [p.name for p in brain] == BRAIN
+    assert all(p.parameters['use_sim_time'] and p.parameter_files == ('replay.param.yaml',) for p in brain)
+
+
+@pytest.mark.parametrize('robot', ROBOTS)
+def test_a_recorder_comes_along_where_it_is_wanted(robot: str) -> None:
+    with_it = describe(GraphOptions(robot=robot, record=True, sessions_dir='/s'))
+    assert with_it[:-1] == describe(GraphOptions(robot=robot))
+    assert with_it[-1].name == 'recorder'
+    assert with_it[-1].parameters == {'sessions_dir': '/s'}
 
 
 def test_parameter_files_are_found_in_the_workspace_that_was_entered(
