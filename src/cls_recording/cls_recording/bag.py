@@ -1,0 +1,159 @@
+"""What a rosbag2 folder says of itself in `metadata.yaml`, and whether its files are whole. Reads no messages."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+import fcntl
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from cls_common.errors import UserError
+
+from .session import SessionInfo
+
+METADATA = 'metadata.yaml'
+LOCK = 'lock'
+# Of metadata.yaml, as Jazzy writes it.
+VERSION = 9
+MCAP_MAGIC = b'\x89MCAP0\r\n'
+# Record type, length and contents of an MCAP footer, then the magic: the last bytes of every whole file.
+_FOOTER_SIZE = 1 + 8 + 20 + len(MCAP_MAGIC)
+_SUFFIXES = ('.mcap', '.db3', '.mcap.zstd', '.db3.zstd')
+REPAIR = './cls sessions repair'
+
+
+@dataclass(frozen=True)
+class BagMetadata:
+    """What matters of `metadata.yaml`.
+
+    Attributes:
+        storage: mcap or sqlite3.
+        files: in order, names within the folder.
+        start, duration: ns of log time.
+        topics: type and count by full name.
+        info: our custom data.
+        content: everything below `rosbag2_bagfile_information`.
+    """
+
+    storage: str
+    files: tuple[str, ...]
+    start: int
+    duration: int
+    message_count: int
+    topics: Mapping[str, tuple[str, int]]
+    info: SessionInfo
+    content: Mapping[str, Any]
+
+
+def is_session(path: Path) -> bool:
+    """Whether a folder holds a bag, whole or not."""
+    return path.is_dir() and ((path / METADATA).is_file() or bool(storage_files(path)))
+
+
+def storage_files(path: Path) -> list[str]:
+    """Returns the names of the files that hold messages, split by split."""
+    names = [file.name for file in path.iterdir() if file.name.endswith(_SUFFIXES) and not file.name.startswith('.')]
+    return sorted(names, key=lambda name: (_split_number(name), name))
+
+
+def _split_number(name: str) -> int:
+    number = name.split('.', 1)[0].rpartition('_')[2]
+    return int(number) if number.isdecimal() else 0
+
+
+def is_being_recorded(path: Path) -> bool:
+    """Whether a living recorder holds the session's lock."""
+    try:
+        with open(path / LOCK, 'rb') as lock:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    return False
+
+
+def is_whole(file: Path) -> bool:
+    """Whether an MCAP file has its beginning and its end; other storages answer true."""
+    if file.suffix != '.mcap':
+        return True
+    with file.open('rb') as stream:
+        head = stream.read(len(MCAP_MAGIC))
+        if stream.seek(0, 2) < len(MCAP_MAGIC) + _FOOTER_SIZE:
+            return False
+        stream.seek(-_FOOTER_SIZE, 2)
+        tail = stream.read()
+    return head == MCAP_MAGIC and tail[0] == 2 and tail.endswith(MCAP_MAGIC)
+
+
+def read_metadata(path: Path) -> BagMetadata:
+    """Reads a bag's `metadata.yaml`.
+
+    Raises:
+        UserError: not a bag, without metadata, unreadable, or written by a newer version.
+    """
+    file = path / METADATA
+    if not path.is_dir():
+        do = f'Give its folder: {path.parent}' if path.is_file() and path.name.endswith(_SUFFIXES) else ''
+        found = 'a file' if path.exists() else 'nothing there'
+        raise UserError(f'session {path}', expected='a rosbag2 folder', found=found, do=do)
+    try:
+        if not file.exists() and storage_files(path):
+            raise damaged(path, f'no {METADATA}')
+        content = yaml.load(file.read_text(encoding='utf-8'), getattr(yaml, 'CSafeLoader', yaml.SafeLoader))
+    except FileNotFoundError as error:
+        raise UserError(f'session {path}', expected=f'a rosbag2 folder with {METADATA}', found='none') from error
+    except OSError as error:
+        raise UserError(f'session {path}', expected='readable', found=str(error.strerror)) from error
+    except (UnicodeDecodeError, yaml.YAMLError) as error:
+        raise damaged(path, f'{METADATA} that is no YAML') from error
+    return _parse(path, content)
+
+
+def _parse(path: Path, content: Any) -> BagMetadata:
+    try:
+        body = content['rosbag2_bagfile_information']
+        if int(body['version']) > VERSION:
+            raise UserError(
+                f'session {path}', expected=f'rosbag2 metadata of version {VERSION} or older',
+                found=f'version {body["version"]}', do='It was recorded by a newer version: update this software.',
+            )  # fmt: skip
+        topics = {
+            entry['topic_metadata']['name']: (str(entry['topic_metadata']['type']), int(entry['message_count']))
+            for entry in body['topics_with_message_count']
+        }
+        return BagMetadata(
+            storage=str(body['storage_identifier']),
+            files=tuple(Path(name).name for name in body['relative_file_paths']),
+            start=int(body['starting_time']['nanoseconds_since_epoch']),
+            duration=int(body['duration']['nanoseconds']), message_count=int(body['message_count']),
+            topics=topics, info=SessionInfo.from_custom_data(path.resolve().name, body.get('custom_data') or {}),
+            content=body,
+        )  # fmt: skip
+    except UserError:
+        raise
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise damaged(path, f'{METADATA} without {error}') from error
+
+
+def damaged(path: Path, found: str) -> UserError:
+    """Returns the error of a bag that has to be repaired first."""
+    return UserError(f'session {path} is damaged', expected='a whole bag', found=found, do=f'Try {REPAIR} {path}')
+
+
+def check_whole(path: Path, metadata: BagMetadata) -> None:
+    """Raises UserError for a session that is being recorded, was cut off, or lacks files."""
+    if is_being_recorded(path):
+        raise UserError(f'session {path} is being recorded', do='Stop the recorder first.')
+    present = storage_files(path)
+    if missing := [name for name in metadata.files if not (path / name).is_file()]:
+        raise damaged(path, f'no file {missing[0]}')
+    if more := [name for name in present if name not in metadata.files]:
+        raise damaged(path, f'file {more[0]} that {METADATA} does not name')
+    try:
+        cut = [name for name in metadata.files if not is_whole(path / name)]
+    except OSError as error:
+        raise UserError(f'session {path}', expected='readable', found=str(error)) from error
+    if cut:
+        raise damaged(path, f'{cut[0]} without its end')

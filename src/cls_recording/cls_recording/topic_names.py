@@ -1,0 +1,62 @@
+"""Which namespace a robot was recorded in, and its topics' names without it. No ROS here."""
+
+from collections.abc import Mapping
+
+from cls_common import comms
+from cls_common.errors import UserError
+
+_TYPES = {topic.name: topic.type for topic in comms.TOPICS}
+_OBSERVATION = 'cls_interfaces/msg/Observation'
+# What only a robot or its learner says tells the namespace better than a camera, of which there may be several.
+_SURE = (comms.ROBOT_INFO.name, comms.APPLIED_ACTION.name, comms.EXPERIENCE.name, comms.EMBEDDING.name)
+_OURS = tuple(name for name in _TYPES if not name.startswith('/'))
+
+
+def expected_type(name: str) -> str:
+    """Returns the type that `comms` gives to a relative name; empty where it knows none."""
+    return _OBSERVATION if name.startswith(comms.OBSERVATION_PREFIX) else _TYPES.get(name, '')
+
+
+def relative_names(types: Mapping[str, str]) -> dict[str, str]:
+    """Returns the relative name of each full one: the robot's namespace removed, `/clock` and `/diagnostics` kept.
+
+    Args:
+        types: type by full name, as recorded.
+
+    Raises:
+        UserError: no topic of a robot, topics of several robots, or one of ours with another type.
+    """
+    namespace = _namespace(list(types))
+    names = {full: _relative(full, namespace) for full in types}
+    for full, name in names.items():
+        if (expected := expected_type(name)) and expected != types[full]:
+            raise UserError(f'topic {full!r}', expected=f'type {expected}', found=types[full])
+    return names
+
+
+def _relative(full: str, namespace: str) -> str:
+    if full in _TYPES:  # absolute in every graph
+        return full
+    inside = full.removeprefix(namespace + '/')
+    return inside if inside != full else full
+
+
+def _namespace(names: list[str]) -> str:
+    for known in (_SURE, _OURS):
+        found = {full.removesuffix('/' + name) for name in known for full in names if full.endswith('/' + name)}
+        if known is _OURS:
+            found |= {full[: full.index('/' + comms.OBSERVATION_PREFIX)] for full in names if _is_observation(full)}
+            found = {min(found, key=lambda n: (len(n), n))} if found else found
+        if len(found) > 1:
+            listed = ', '.join(name or '/' for name in sorted(found))
+            raise UserError('topics', expected='one robot', found=f'several, in {listed}', do='Record each by itself.')
+        if found:
+            return found.pop()
+    raise UserError(
+        'topics', expected='some of a robot, such as robot/applied_action or camera/image_raw',
+        found=', '.join(sorted(names)[:5]) + (', ...' if len(names) > 5 else '') if names else 'none',
+    )  # fmt: skip
+
+
+def _is_observation(full: str) -> bool:
+    return '/' + comms.OBSERVATION_PREFIX in full
