@@ -94,7 +94,7 @@ class SleepSettings(Settings):
 
 @dataclass(frozen=True, kw_only=True)
 class PolicySettings(Settings):
-    kind: str = setting('visit_count', 'Kind of curiosity, by the name of its file in policies/.')
+    kind: str = setting('visit_count', 'Who chooses actions in mode curiosity, by the name of its file in policies/.')
     hidden: int = setting(256, 'Units of the two hidden layers of the actor (row 000-057).', low=1)
     joint_aware: bool = setting(True, 'The actor sees the joint angles too (row 000-058).')
     learning_rate: float = setting(1e-3, 'Adam of the actor.', low=0.0)
@@ -106,6 +106,10 @@ class PolicySettings(Settings):
     candidates: int = setting(32, 'Actions that visit_count compares.', low=1)
     horizon: int = setting(4, 'Imagined steps for which visit_count holds each of them.', low=1)
     cell_deg: float = setting(10.0, 'Width of a cell of joint angles.', unit='deg', low=0.1)
+    action: str = setting('', 'What `constant` does, robot units: `5 0` or `pan=5`.')
+    sequence: str = setting('', 'What `sequence` does over and over: actions with semicolons between, or its name.')
+    session: str = setting('', 'Folder of the session whose actions `recorded` does again.')
+    filter_action: str = setting('', 'KEY=VALUE: `recorded` does only actions of this value.')
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -23,6 +23,7 @@ from ..checkpoints.config_file import ModelConfig
 from ..checkpoints.folder import ModelFolder
 from ..checkpoints.listing import weights_hash
 from ..consolidation.night import Goal
+from ..policies.contract import EndOfActionsError
 from ..types import Floats, Transition
 from . import wake_step
 from .cortex import Cortex, make_waking_half
@@ -92,7 +93,9 @@ def train(options: TrainOptions, report: Callable[[TrainProgress], None] = lambd
             if folder.config is None:
                 stored = {**encoder.config(), 'id': encoder.id, 'size': encoder.size, 'version': encoder.version}
                 now = datetime.now().isoformat(timespec='seconds')
-                folder.create(ModelConfig(robot.info, stored, seed, settings, origins, now), encoder.weights())
+                config = ModelConfig(robot.info, stored, seed, settings, origins, now)
+                make_waking_half(config)  # refuses a policy that can't act on this robot, before it is frozen
+                folder.create(config, encoder.weights())
             else:
                 check_against(folder.config.settings, asked, options.model)
                 folder.config.check_robot(robot.info)
@@ -130,7 +133,11 @@ class Life:
         z, boundary = self._embed(now), True
         done = 0
         while done < steps:
-            action = self._next_action(z, now)
+            try:
+                action = self._next_action(z, now)
+            except EndOfActionsError as end:
+                _log.warning('ended after %d steps: %s', done, end)
+                break
             after = self._robot.step(action)
             if after.lost:
                 continue

@@ -1,7 +1,9 @@
 """The order of one closed wake step, the same in the graph and in one process."""
 
 from collections.abc import Callable
+import contextlib
 
+from ..policies.contract import EndOfActionsError
 from ..types import Experience, Floats, Transition
 from .waking import WakingHalf
 
@@ -19,11 +21,14 @@ def close(
     """
     acts = goes_on and mode in ACTING_MODES and not (transition.terminal or transition.truncated)
     early = waking.settings.act_before_learning
+    # The step is learned from also where no action follows: whoever asks for the next one hears the same again.
     if acts and early:
-        send(waking.act(transition.z_next, transition.joints_next, mode, waking.total_steps + 1))
+        with contextlib.suppress(EndOfActionsError):
+            send(waking.act(transition.z_next, transition.joints_next, mode, waking.total_steps + 1))
     experience = waking.learn(transition)
     if acts and not early:
-        send(waking.act(transition.z_next, transition.joints_next, mode, waking.total_steps))
+        with contextlib.suppress(EndOfActionsError):
+            send(waking.act(transition.z_next, transition.joints_next, mode, waking.total_steps))
     return experience
 
 

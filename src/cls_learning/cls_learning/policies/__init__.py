@@ -1,4 +1,4 @@
-"""Curiosity policies by name: one file each, found by `policy.kind`."""
+"""Policies by name: one file each, found by `policy.kind`. Curious ones learn, selectors do as they are told."""
 
 from pathlib import Path
 from types import ModuleType
@@ -17,14 +17,17 @@ def find(kind: str) -> ModuleType:
     Raises:
         UserError: no such kind.
     """
-    return by_name.find(__name__, Path(__file__).parent, 'policy', kind, apart=('cells',))
+    return by_name.find(__name__, Path(__file__).parent, 'policy', kind, apart=('cells', 'typed'))
 
 
-def make(settings: LearningSettings, robot: RobotInfo, z_size: int, fast: FastLearner, seed: int) -> Policy:
+def make(settings: LearningSettings, robot: RobotInfo, z_size: int, fast: FastLearner | None, seed: int) -> Policy:
     """Makes an untrained policy.
 
+    Args:
+        fast: what curious policies may imagine with; None where nobody learns.
+
     Raises:
-        UserError: no such kind.
+        UserError: no such kind, or it can't act on this robot, with these settings or without a learner.
     """
     policy: Policy = find(settings.policy.kind).make(settings, robot, z_size, fast, seed)
     return policy

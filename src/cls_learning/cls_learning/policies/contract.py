@@ -6,8 +6,15 @@ from collections.abc import Mapping
 import numpy as np
 from torch import Tensor
 
+from cls_common.errors import UserError
+
+from ..learners.fast import FastLearner
 from ..memory.recent import RecentMemory
 from ..types import Doubles, Floats, Transition
+
+
+class EndOfActionsError(Exception):
+    """There is no further action: what was to be done is done. Whoever acts stops, and nothing is wrong."""
 
 
 class Policy(ABC):
@@ -24,6 +31,9 @@ class Policy(ABC):
 
         Returns:
             float32 (A,) in [-1, 1].
+
+        Raises:
+            EndOfActionsError: there is no action for this step nor for any later one.
         """
 
     @abstractmethod
@@ -41,6 +51,32 @@ class Policy(ABC):
     @abstractmethod
     def load(self, state: Mapping[str, Tensor]) -> None:
         """Takes everything back."""
+
+
+class Selector(Policy):
+    """A policy that learns nothing: what it does depends on the step, on chance or on a person alone."""
+
+    def reward(self, transition: Transition, error_before: float) -> float:
+        return 0.0
+
+    def learn(self, memory: RecentMemory, steps: int, generator: np.random.Generator) -> dict[str, float]:
+        return {}
+
+    def state(self) -> dict[str, Tensor]:
+        return {}
+
+    def load(self, state: Mapping[str, Tensor]) -> None:
+        pass
+
+
+def learner_of(fast: FastLearner | None, kind: str) -> FastLearner:
+    """Returns the learner; raises UserError where a policy that imagines is to act without one."""
+    if fast is None:
+        raise UserError(
+            f'policy {kind!r} without networks', expected='a learner whose predictions it uses',
+            do='Start it with ./cls up or ./cls train, or choose another policy.',
+        )  # fmt: skip
+    return fast
 
 
 def uniform(size: int, generator: np.random.Generator) -> Floats:

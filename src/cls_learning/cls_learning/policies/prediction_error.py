@@ -26,7 +26,7 @@ from ..memory.recent import RecentMemory
 from ..randomness import derive
 from ..types import Doubles, Floats, Transition
 from ..world_models.mlp import initialise
-from .contract import Policy, uniform
+from .contract import learner_of, Policy, uniform
 
 
 class PredictionErrorPolicy(Policy):
@@ -95,7 +95,7 @@ class PredictionErrorPolicy(Policy):
 
 
 def make(
-    settings: LearningSettings, robot: RobotInfo, z_size: int, fast: FastLearner, seed: int
+    settings: LearningSettings, robot: RobotInfo, z_size: int, fast: FastLearner | None, seed: int
 ) -> PredictionErrorPolicy:
     """Makes the reference's actor."""
-    return PredictionErrorPolicy(settings, robot, z_size, fast, seed)
+    return PredictionErrorPolicy(settings, robot, z_size, learner_of(fast, 'prediction_error'), seed)

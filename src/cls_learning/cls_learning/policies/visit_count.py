@@ -16,7 +16,7 @@ from ..learners.fast import FastLearner
 from ..memory.recent import RecentMemory
 from ..types import Doubles, Floats, Transition
 from .cells import Cells, JointCells, SeenCells
-from .contract import Policy
+from .contract import learner_of, Policy
 
 
 class VisitCountPolicy(Policy):
@@ -60,8 +60,14 @@ class VisitCountPolicy(Policy):
         self._visits = visits.copy()
 
 
-def make(settings: LearningSettings, robot: RobotInfo, z_size: int, fast: FastLearner, seed: int) -> VisitCountPolicy:
+def make(
+    settings: LearningSettings, robot: RobotInfo, z_size: int, fast: FastLearner | None, seed: int
+) -> VisitCountPolicy:
     """Counts cells of joint angles where the robot has joints that its actions move, else of what it sees."""
     own = settings.policy
-    cells: Cells = JointCells(robot, own.cell_deg) if JointCells.fits(robot) else SeenCells(fast, z_size, seed)
+    cells: Cells
+    if JointCells.fits(robot):
+        cells = JointCells(robot, own.cell_deg)
+    else:
+        cells = SeenCells(learner_of(fast, 'visit_count'), z_size, seed)
     return VisitCountPolicy(cells, len(robot.channels), own.candidates, own.horizon)

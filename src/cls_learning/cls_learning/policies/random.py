@@ -1,0 +1,27 @@
+"""Uniform chance: what every other policy is compared with."""
+
+import numpy as np
+
+from cls_common.robot import RobotInfo
+
+from ..config import LearningSettings
+from ..learners.fast import FastLearner
+from ..types import Doubles, Floats
+from .contract import Selector, uniform
+
+
+class RandomPolicy(Selector):
+    """Args: size: length A of an action."""
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+
+    def act(self, z: Floats, joints: Doubles, step: int, generator: np.random.Generator) -> Floats:
+        return uniform(self._size, generator)
+
+
+def make(
+    settings: LearningSettings, robot: RobotInfo, z_size: int, fast: FastLearner | None, seed: int
+) -> RandomPolicy:
+    """Chance comes from the generator that `act` is given."""
+    return RandomPolicy(len(robot.channels))

@@ -1,0 +1,38 @@
+"""The same actions over and over (rows 001-065 to 001-070)."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from cls_common.errors import UserError
+from cls_common.robot import RobotInfo
+
+from ..config import LearningSettings
+from ..learners.fast import FastLearner
+from ..types import Doubles, Floats
+from .contract import Selector
+from .typed import parse_sequence
+
+
+class SequencePolicy(Selector):
+    """Step s takes action s modulo their number, so that a run that goes on goes on in the sequence.
+
+    Args:
+        actions: float32 (A,) each, in robot units; one at least.
+    """
+
+    def __init__(self, actions: Sequence[Floats], robot: RobotInfo) -> None:
+        if not actions:
+            raise UserError('an empty sequence', expected='one action at least')
+        self._units = robot.to_unit(np.stack(actions))  # (N, A)
+
+    def act(self, z: Floats, joints: Doubles, step: int, generator: np.random.Generator) -> Floats:
+        action: Floats = self._units[step % len(self._units)].copy()
+        return action
+
+
+def make(
+    settings: LearningSettings, robot: RobotInfo, z_size: int, fast: FastLearner | None, seed: int
+) -> SequencePolicy:
+    """Takes the actions from `policy.sequence`."""
+    return SequencePolicy(parse_sequence(settings.policy.sequence, robot), robot)
