@@ -1,6 +1,6 @@
 """A small robot in a small world, so that a whole life with nights fits into a test; one thread, as exact runs use."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from types import SimpleNamespace
@@ -10,8 +10,10 @@ from hypothesis import settings as hypothesis_settings
 import numpy as np
 from numpy.typing import NDArray
 import pytest
+from rosbags.rosbag2 import StoragePlugin, Writer
 import torch
 
+from cls_common import comms
 from cls_common.robot import Channel, Kind, RobotInfo
 from cls_learning.agent.cortex import Cortex, make_waking_half
 from cls_learning.agent.waking import WakingHalf
@@ -21,6 +23,7 @@ from cls_learning.checkpoints.hashing import weights_sha256
 from cls_learning.config import LearningSettings
 from cls_learning.consolidation.night import Goal
 from cls_learning.types import Transition
+from cls_recording.definitions import installed
 
 # Properties are about what holds, not how fast: a busy machine must not fail them.
 hypothesis_settings.register_profile('patient', deadline=None)
@@ -44,6 +47,41 @@ def _pan_tilt(**changes: Any) -> RobotInfo:
         'joint_low': (-np.pi / 2, -np.radians(40)), 'joint_high': (np.pi / 2, np.radians(40)),
     }  # fmt: skip
     return RobotInfo(**{**values, **changes})
+
+
+def _answer(store: Any, sequence: int, action: Any, error_code: int) -> Any:
+    empty, stamp = np.empty(0), store.types['builtin_interfaces/msg/Time'](sec=1, nanosec=0)
+    return store.types[comms.APPLIED_ACTION.type](
+        source='test', sequence=sequence, commanded=np.array(action, np.float32),
+        applied=np.array(action, np.float32), joints_before=empty, joints_after=empty, start=stamp, end=stamp,
+        error_code=error_code, error_msg='', reward=float('nan'), terminal=False, truncated=False,
+    )  # fmt: skip
+
+
+def _info(store: Any, robot: RobotInfo) -> Any:
+    types = store.types
+    header = types['std_msgs/msg/Header'](stamp=types['builtin_interfaces/msg/Time'](sec=1, nanosec=0), frame_id='')
+    channel = types['cls_interfaces/msg/ActionChannel']
+    return types[comms.ROBOT_INFO.type](
+        header=header, name=robot.name, modalities=list(robot.modalities),
+        channels=[channel(c.name, int(c.kind), c.unit, c.low, c.high) for c in robot.channels],
+        joint_names=list(robot.joint_names), joint_low=np.array(robot.joint_low),
+        joint_high=np.array(robot.joint_high), settle_time=robot.settle_time, lock_step=robot.lock_step,
+    )  # fmt: skip
+
+
+def _write_session(folder: Path, robot: RobotInfo | None, answers: Sequence[tuple[int, Any, int]]) -> Path:
+    """Writes a bag as `ros2 bag record` would; answers are (sequence, commanded, error_code)."""
+    store = installed()
+    with Writer(folder, version=9, storage_plugin=StoragePlugin.MCAP) as bag:
+        messages = [(comms.ROBOT_INFO, _info(store, robot))] if robot else []
+        messages += [(comms.APPLIED_ACTION, _answer(store, *answer)) for answer in answers]
+        connections: dict[str, Any] = {}
+        for now, (topic, message) in enumerate(messages, start=1):
+            if topic.name not in connections:
+                connections[topic.name] = bag.add_connection(f'/{topic.name}', topic.type, typestore=store)
+            bag.write(connections[topic.name], now * 10**9, store.serialize_cdr(message, topic.type))
+    return folder
 
 
 class Body:
@@ -150,7 +188,7 @@ def tools() -> SimpleNamespace:
 
     return SimpleNamespace(
         Body=Body, Life=Life, pan_tilt=_pan_tilt, recipe=recipe, waking=waking, config=config, Z_SIZE=Z_SIZE,
-        NOW=NOW, SMALL=SMALL,
+        NOW=NOW, SMALL=SMALL, write_session=_write_session,
     )  # fmt: skip
 
 
