@@ -114,7 +114,8 @@ class GraphOptions:
         if self.robot == REPLAY and (self.lock_step or self.mode not in ('', 'follow')):
             raise UserError('a replay', expected='mode follow, without lock-step', found=f'mode {self.mode!r}')
         if not (self.rate == 0.0 or 0.1 <= self.rate <= 100.0):
-            raise UserError('rate', expected='0.1 to 100, or 0 for as fast as the learner takes it', found=f'{self.rate}')
+            expected = '0.1 to 100, or 0 for as fast as the learner takes it'
+            raise UserError('rate', expected=expected, found=f'{self.rate}')
 
     @property
     def simulated(self) -> bool:

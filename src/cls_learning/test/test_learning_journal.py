@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from cls_common.errors import UserError
-from cls_learning.checkpoints.journal import JournalWriter, read
+from cls_learning.checkpoints.journal import JournalWriter, LivedNight, read
 from cls_learning.types import Experience
 
 Entry = Experience | dict[str, int]
@@ -42,7 +42,7 @@ def whole(tmp_path: Path, experiences: list[Experience]) -> Path:
 
 def sequences(path: Path) -> list[int]:
     """Sequences of what can be read; 0 for a night."""
-    return [0 if isinstance(entry, dict) else entry.sequence for entry in read(path)]
+    return [0 if isinstance(entry, LivedNight) else entry.sequence for entry in read(path)]
 
 
 def ends(path: Path) -> list[int]:
@@ -63,7 +63,7 @@ def tears(path: Path, stride: int) -> list[int]:
 
 def test_everything_comes_back(whole: Path, experiences: list[Experience]) -> None:
     entries = list(read(whole))
-    assert entries.pop(2) == {'sws': 5, 'rem': -1, 'tether': 0}
+    assert entries.pop(2) == LivedNight({'sws': 5, 'rem': -1, 'tether': 0}, is_kept=True)
     for entry, original in zip(entries, experiences, strict=True):
         assert isinstance(entry, Experience)
         for owner, other in ((entry, original), (entry.transition, original.transition)):
@@ -80,7 +80,7 @@ def test_a_night_of_no_wishes(tmp_path: Path) -> None:
     writer = JournalWriter(tmp_path / 'j')
     writer.night({})
     writer.close()
-    assert list(read(tmp_path / 'j')) == [{}]
+    assert list(read(tmp_path / 'j')) == [LivedNight({}, is_kept=True)]
 
 
 def test_torn_at_any_byte(whole: Path, tmp_path: Path) -> None:

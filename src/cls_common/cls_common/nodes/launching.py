@@ -11,7 +11,15 @@ from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
 
 from ..graph import (
-    ARGUMENTS, DDS_PROFILE, describe, describe_brain, describe_recorder, parse_options, Process, REPLAY, REPLAY_ARGUMENTS,
+    ARGUMENTS,
+    DDS_PROFILE,
+    describe,
+    describe_brain,
+    describe_recorder,
+    parse_options,
+    Process,
+    REPLAY,
+    REPLAY_ARGUMENTS,
 )  # fmt: skip
 from ..resources import config_dir
 

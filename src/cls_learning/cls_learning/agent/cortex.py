@@ -9,6 +9,7 @@ from cls_common.errors import UserError
 
 from ..checkpoints.config_file import ModelConfig
 from ..checkpoints.folder import ModelFolder
+from ..checkpoints.journal import LivedNight
 from ..consolidation.night import Goal
 from ..types import Experience
 from .skill import SkillWindow
@@ -27,6 +28,8 @@ class Cortex:
     Attributes:
         waking_bytes: the waking half as it was after `sequence` when last handed over.
         problems: what had to be left aside while opening, for people.
+        last: the last step learned here, None where none is known; from its z_next the chain goes on.
+        pending: a night that was about to be kept when all this ended: only Fast knows whether it was.
         skill: of Slow's acting weights, scored before learning.
     """
 
@@ -41,6 +44,8 @@ class Cortex:
         self.metrics: dict[str, float] = {}
         self.problems: list[str] = []
         self.run_id = uuid.uuid4().hex
+        self.last: Experience | None = None
+        self.pending: Goal | None = None
         self._open()
 
     def _open(self) -> None:
@@ -54,21 +59,33 @@ class Cortex:
             generation = manifest.number
         self._relive(waking, self.folder.lived_since(generation))
         self.cycles = waking.cycles
+        self.last = self._find_last(generation)
         self._anchor(waking.to_bytes())
 
-    def _relive(self, waking: WakingHalf, lived: Iterator[Experience | dict[str, int]]) -> None:
+    def _find_last(self, generation: int) -> Experience | None:
+        # A save may have come right after it: then it stands in the journal before.
+        lived = (e for e in self.folder.lived_since(generation - 1) if isinstance(e, Experience))
+        return next((e for e in lived if e.sequence == self.sequence), None)
+
+    def _relive(self, waking: WakingHalf, lived: Iterator[Experience | LivedNight]) -> None:
         """Learns the journal again, as a database does with its log: the same steps, the same weights."""
         for entry in lived:
-            if isinstance(entry, dict):
-                night = self.sleeping.begin_night(waking.to_bytes(), Goal(entry))
-                for _ in night.run():
-                    pass
-                waking.load_bytes(night.finish())
-                continue
-            if entry.sequence <= self.sleeping.sequence:
-                continue
-            _relearn(waking, entry)
-            self.sleeping.learn(entry)
+            if isinstance(entry, Experience):
+                self.pending = None
+                if entry.sequence > self.sleeping.sequence:
+                    _relearn(waking, entry)
+                    self.sleeping.learn(entry)
+            elif entry.is_kept:
+                self._sleep_again(waking, Goal(entry.steps))
+            else:
+                self.pending = Goal(entry.steps)
+
+    def _sleep_again(self, waking: WakingHalf, goal: Goal) -> None:
+        night = self.sleeping.begin_night(waking.to_bytes(), goal)
+        for _ in night.run():
+            pass
+        waking.load_bytes(night.finish())
+        self.pending = None
 
     def _anchor(self, waking_bytes: bytes) -> None:
         self.waking_bytes = waking_bytes
@@ -84,6 +101,7 @@ class Cortex:
         if experience.sequence <= self.sequence or not self._is_sound(experience):
             return
         self.folder.journal.experience(experience)
+        self.last = experience
         self.metrics = self.sleeping.learn(experience)
         self.skill.add(self.metrics.get('slow_error', float('nan')), experience.copy_error)
         self.folder.log.row(
@@ -108,10 +126,27 @@ class Cortex:
         """Prepares a night; run it, then `keep` it or roll it back."""
         return self.sleeping.begin_night(waking_bytes, goal)
 
+    def announce(self, goal: Goal) -> None:
+        """Writes down that a finished night is about to be told to Fast: until `keep` only Fast knows how it went."""
+        self.folder.journal.night(goal.steps, is_kept=False)
+        self.folder.sync()
+
+    def keep_pending(self, now: datetime) -> None:
+        """Sleeps the pending night again: Fast woke up from it, so it was kept."""
+        assert self.pending is not None
+        goal = self.pending
+        waking = make_waking_half(self.config)
+        waking.load_bytes(self.rebuild_waking())
+        night = self.begin_night(waking.to_bytes(), goal)
+        for _ in night.run():
+            pass
+        self.keep(night, goal, night.finish(), now)
+
     def keep(self, night: Night, goal: Goal, waking_bytes: bytes, now: datetime) -> None:
         """Keeps a finished night, whose `finish` gave these bytes, and logs it."""
         self.folder.journal.night(goal.steps)
         self.cycles += 1
+        self.pending = None
         self._anchor(waking_bytes)
         means = night.statistics.means
         self.folder.log.row(
@@ -155,7 +190,7 @@ class Cortex:
         waking = make_waking_half(self.config)
         waking.load_bytes(self.waking_bytes)
         for entry in self.folder.lived_since(self.folder.generation):
-            if not isinstance(entry, dict) and entry.sequence > self._anchor_sequence:
+            if isinstance(entry, Experience) and entry.sequence > self._anchor_sequence:
                 _relearn(waking, entry)
         return waking.to_bytes()
 

@@ -151,6 +151,11 @@ class WakingHalf:
         self.load(blob.unpack(data, 'waking half'))
 
 
+def cycles_of(waking_half: bytes) -> int:
+    """Returns the sleeps finished by a waking half, as `WakingHalf.to_bytes` gave it."""
+    return int(blob.unpack(waking_half, 'waking half')['counters.cycles'])
+
+
 def check(transition: Transition, robot: RobotInfo, z_size: int) -> None:
     """Refuses what can't be learned from.
 

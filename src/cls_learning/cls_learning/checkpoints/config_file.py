@@ -1,6 +1,7 @@
 """config.json: what a model is, frozen when it is created (row 000-070)."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,11 @@ class ModelConfig:
     def z_size(self) -> int:
         """Length of an embedding."""
         return int(self.encoder['size'])
+
+    @property
+    def sha256(self) -> str:
+        """Hash of all but the date, 64 hex digits: two models of the same one learn the same from the same life."""
+        return hashlib.sha256(replace(self, created_at='').to_json().encode()).hexdigest()
 
     def to_json(self) -> str:
         """Returns the file's contents."""

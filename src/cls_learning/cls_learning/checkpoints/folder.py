@@ -113,7 +113,7 @@ class ModelFolder:
             )  # fmt: skip
         return None
 
-    def lived_since(self, generation: int) -> Iterator[Experience | dict[str, int]]:
+    def lived_since(self, generation: int) -> Iterator[Experience | journal.LivedNight]:
         """Yields what the journals hold that came after a generation."""
         for path in sorted((self.path / 'journal').glob('*.journal')):
             if int(path.stem) >= generation:

@@ -5,6 +5,7 @@ second, so that whatever dies loses at most the last second; a torn end is where
 """
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 import errno
 import os
 from pathlib import Path
@@ -48,10 +49,10 @@ class JournalWriter:
         )  # fmt: skip
         self._append(arrays)
 
-    def night(self, steps: dict[str, int]) -> None:
-        """Appends that a night was kept, with the steps that its goal asked for, by phase."""
-        names = sorted(steps)
-        self._append({f'night.{name}': np.array([steps[name]], np.int64) for name in names} | {'night': np.zeros(1)})
+    def night(self, steps: dict[str, int], *, is_kept: bool = True) -> None:
+        """Appends that a night was kept, or is about to be, with the steps that its goal asked for, by phase."""
+        named = {f'night.{name}': np.array([count], np.int64) for name, count in sorted(steps.items())}
+        self._append({**named, 'night': np.array([is_kept])})
 
     def _append(self, arrays: dict[str, np.ndarray]) -> None:
         payload = save(arrays)
@@ -77,12 +78,22 @@ class JournalWriter:
             self._file.close()
 
 
-def read(path: Path) -> Iterator[Experience | dict[str, int]]:
-    """Yields experiences, and the steps of kept nights, in order, up to the first torn record."""
+@dataclass(frozen=True)
+class LivedNight:
+    """A night in the journal: the steps its goal asked for, and whether it was kept for sure."""
+
+    steps: dict[str, int]
+    is_kept: bool
+
+
+def read(path: Path) -> Iterator[Experience | LivedNight]:
+    """Yields experiences and nights in order, up to the first torn record."""
     for payload in _payloads(path):
         arrays = load(payload)
         if 'night' in arrays:
-            yield {k.removeprefix('night.'): int(v[0]) for k, v in arrays.items() if k.startswith('night.')}
+            steps = {k.removeprefix('night.'): int(v[0]) for k, v in arrays.items() if k.startswith('night.')}
+            # A journal of before this was told apart holds nothing but kept ones, marked by 0.
+            yield LivedNight(steps, arrays['night'].dtype != np.bool_ or bool(arrays['night'][0]))
         else:
             yield _experience(arrays)
 

@@ -6,7 +6,6 @@ import time
 from typing import Any
 
 import numpy as np
-from rclpy.action import ActionClient
 from rclpy.node import Node
 import torch
 
@@ -17,7 +16,6 @@ from cls_common.nodes.conversions import from_robot_info, to_array, to_floats, t
 from cls_common.nodes.parameters import declare
 from cls_common.nodes.runner import run
 from cls_common.robot import check_action, RobotInfo
-from cls_interfaces.action import Sleep
 from cls_interfaces.msg import AppliedAction, Embedding, LearnerStatus, RobotAction
 from cls_interfaces.srv import SetMode
 
@@ -30,14 +28,14 @@ from ..checkpoints.config_file import ModelConfig
 from ..learners.optimisation import warm_up
 from ..node_settings import FastNodeSettings
 from ..types import Floats, Transition
+from .falling_asleep import FallingAsleep
 from .fast_services import FastServices
+from .lived import Lived
 from .messages import set_metrics, to_experience_message
 
 TICK = 0.01
 # An action or its answer may be lost while processes are still finding each other.
 ASK_AGAIN = 0.5
-# A sleep that was granted is waited for this long; then waking goes on and sleep is asked for a cycle later.
-SLEEP_PATIENCE = 60.0
 
 
 class FastLearnerNode(Node):
@@ -47,7 +45,7 @@ class FastLearnerNode(Node):
 
     Publishers: robot/action, experience, fast_learner/status.
     Subscribers: embedding, robot/applied_action, robot/info, joint_states, manual_action.
-    Services: set_mode, fast_learner/{begin_sleep, end_sleep, get_state, load_state}.
+    Services: set_mode, fast_learner/{begin_sleep, end_sleep, get_state, load_state, get_experiences}.
     Action clients: sleep, after the last wake step of a cycle.
     Timers (steady): 10 ms for pace, timeouts and the lease; 0.5 s for the status.
     """
@@ -70,7 +68,8 @@ class FastLearnerNode(Node):
         self._fault = ''
         # Sequences go on rising over a restart of this node, so that no driver takes a new action for an old one.
         self._sequence = time.time_ns() // 1000
-        self._last_sent = self._last_asked = self._falling_asleep_until = 0.0
+        self._last_sent = self._last_asked = 0.0
+        self._config_sha256 = ''
         self._last_action = RobotAction()
         self._action_out = qos.publisher(self, comms.ROBOT_ACTION)
         self._experience_out = qos.publisher(self, comms.EXPERIENCE)
@@ -81,8 +80,9 @@ class FastLearnerNode(Node):
         qos.subscription(self, comms.JOINT_STATES, self._on_joints)
         qos.subscription(self, comms.MANUAL_ACTION, self._on_manual)
         self.services_of_sleep = FastServices(self)
+        self.falling_asleep = FallingAsleep(self)
+        self.lived = Lived(self)
         self.create_service(SetMode, comms.SET_MODE.name, self._on_set_mode)
-        self._sleep_client = ActionClient(self, Sleep, comms.SLEEP.name)
         qos.steady_timer(self, TICK, self._on_tick)
         qos.steady_timer(self, 0.5, self.publish_status)
         self.publish_status()
@@ -94,7 +94,7 @@ class FastLearnerNode(Node):
             return 'waiting'
         if self.services_of_sleep.lease.id:
             return 'asleep'
-        if self.services_of_sleep.is_wanted or time.monotonic() < self._falling_asleep_until:
+        if self.services_of_sleep.is_wanted or self.falling_asleep.is_wanted:
             return 'falling_asleep'
         return 'done' if self._is_done else 'wake'
 
@@ -103,10 +103,14 @@ class FastLearnerNode(Node):
         return 0 < self._settings.max_steps <= self._steps
 
     def _on_robot_info(self, message: Any) -> None:
+        is_first = self.robot is None
         self.robot = from_robot_info(message)
-        self.wake.restart()
+        if not is_first:
+            self.wake.restart()
+            self.wake.joints = np.zeros(0)
         self.wake.settle_time = self.robot.settle_time
-        self.wake.joints = np.zeros(0)
+        self.wake.lock_step = self.robot.lock_step
+        self._number_actions()
         if self.config is not None:
             self._check_robot(self.config, self.robot)
 
@@ -173,6 +177,8 @@ class FastLearnerNode(Node):
         seen = self.wake.newest
         message = to_experience_message(experience, self.run_id, seen.encoder_id, seen.encoder_version)
         message.header.stamp = self.get_clock().now().to_msg()
+        message.ends_cycle = ends_cycle
+        self.lived.add(message)
         self._experience_out.publish(message)
         self._steps += 1
         self._fault = ''
@@ -180,31 +186,29 @@ class FastLearnerNode(Node):
         self._skill.add(experience.error_before, experience.copy_error)
         self._step_rate.tick(time.monotonic())
         if ends_cycle:
-            self._fall_asleep()
+            self.falling_asleep.begin()
 
-    def _fall_asleep(self) -> None:
-        """Asks for sleep as a person would; acting stops until it has come and gone, or was not granted."""
-        if not self._sleep_client.server_is_ready():
-            self.report_fault('nobody to sleep with: slow_learner is not there; asked again a cycle later')
-            return
-        self._falling_asleep_until = time.monotonic() + SLEEP_PATIENCE
-        self._sleep_client.send_goal_async(Sleep.Goal()).add_done_callback(self._on_goal_answer)
-        self.publish_status()
+    def loaded(self, config: ModelConfig, last: Transition | None) -> None:
+        """Goes on with weights that came: with the chain of the last step, and with the sleep that was due."""
+        self._config_sha256 = config.sha256
+        self.lived.forget()
+        self.falling_asleep.end()
+        self.wake.break_chain()
+        if last is not None and not (last.terminal or last.truncated):
+            self.wake.go_on(Seen(last.z_next, last.stamp_next), last.joints_next)
+        self._number_actions()
+        if self.waking is not None and self.waking.should_sleep:
+            self.falling_asleep.begin()
 
-    def _on_goal_answer(self, answer: Any) -> None:
-        handle = answer.result()
-        if handle is None or not handle.accepted:
-            self.report_fault('sleep was not granted: another one is under way, or slow_learner is not ready')
-            self._stay_awake()
-        else:
-            handle.get_result_async().add_done_callback(lambda _: self._stay_awake())
-
-    def _stay_awake(self) -> None:
-        self._falling_asleep_until = 0.0
+    def _number_actions(self) -> None:
+        """In lock-step an action is numbered by its step, so that one asked again after a restart is done once."""
+        if self.waking is not None and self.robot is not None and self.robot.lock_step:
+            self._sequence = self.waking.total_steps
 
     def _on_tick(self) -> None:
         now = time.monotonic()
         self.services_of_sleep.tick(now)
+        self.falling_asleep.tick(now)
         self._ask_again(now)
         if self.wake.expire(now, self._settings.step_timeout):
             self.report_fault(f'no answer to an action within {self._settings.step_timeout:g} s')
@@ -256,7 +260,6 @@ class FastLearnerNode(Node):
 
     def woke_up(self) -> None:
         """Begins a new day: rates are counted anew, the next step decides whether the chain holds."""
-        self._stay_awake()
         self._step_rate.pause()
         self.publish_status()
 
@@ -271,7 +274,7 @@ class FastLearnerNode(Node):
         now = time.monotonic()
         status = LearnerStatus(
             node=self.get_name(), phase=self.phase, mode=self.mode, model=self.model, run_id=self.run_id,
-            loaded=self.waking is not None, steps=self._steps, dropped=self._dropped, faults=self._faults,
+            config_sha256=self._config_sha256, loaded=self.waking is not None, steps=self._steps, dropped=self._dropped, faults=self._faults,
             fault=self._fault, rate_hz=self._step_rate.value(now), frame_rate=self._frame_rate.value(now),
             skill=self._skill.value(), joints=to_floats(self.wake.joints, 'd'),
         )  # fmt: skip

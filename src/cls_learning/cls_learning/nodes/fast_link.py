@@ -12,7 +12,7 @@ from cls_common import comms
 from cls_common.errors import UserError
 from cls_common.nodes.conversions import to_bytes
 from cls_common.nodes.qos import interface
-from cls_interfaces.srv import BeginSleep, EndSleep, GetEncoder, GetState, LoadState
+from cls_interfaces.srv import BeginSleep, EndSleep, GetEncoder, GetExperiences, GetState, LoadState
 
 from ..checkpoints import blob
 
@@ -31,7 +31,10 @@ class FastLink:
     def __init__(self, node: Node, stopping: Callable[[], bool], callback_group: Any) -> None:
         self._node = node
         self._stopping = stopping
-        services = (comms.BEGIN_SLEEP, comms.END_SLEEP, comms.GET_STATE, comms.LOAD_STATE, comms.GET_ENCODER)
+        services = (
+            comms.BEGIN_SLEEP, comms.END_SLEEP, comms.GET_STATE, comms.LOAD_STATE, comms.GET_EXPERIENCES,
+            comms.GET_ENCODER,
+        )  # fmt: skip
         self._clients: dict[str, Client] = {
             service.name: node.create_client(interface(service.type), service.name, callback_group=callback_group)
             for service in services
@@ -99,6 +102,12 @@ class FastLink:
     def load_state(self, request: LoadState.Request, patience: float = 10.0) -> LoadState.Response:
         """Gives Fast its half of the model."""
         answer: LoadState.Response = self.call(comms.LOAD_STATE, request, patience)
+        return answer
+
+    def get_experiences(self, after: int, patience: float = 2.0) -> GetExperiences.Response:
+        """Returns the experiences after a sequence that Fast still holds, a part at a time."""
+        request = GetExperiences.Request(after=after)
+        answer: GetExperiences.Response = self.call(comms.GET_EXPERIENCES, request, patience)
         return answer
 
     def get_encoder(self, with_weights: bool, patience: float) -> GetEncoder.Response:

@@ -13,6 +13,7 @@ from ..agent.lease import Lease
 from ..agent.waking import WakingHalf
 from ..checkpoints import blob
 from ..checkpoints.config_file import ModelConfig
+from .messages import from_experience_message
 
 if TYPE_CHECKING:
     from .fast_learner import FastLearnerNode
@@ -47,6 +48,7 @@ class FastServices:
         """Wakes the robot where slow_learner went silent; steady time in s."""
         if self.lease.runs_out(now):
             self._node.get_logger().error('slow_learner went silent in sleep: awake again with the weights of before')
+            self._node.falling_asleep.lost()
             self._node.woke_up()
 
     def _begin_sleep(self, request: BeginSleep.Request, response: BeginSleep.Response) -> BeginSleep.Response:
@@ -95,6 +97,7 @@ class FastServices:
             except UserError as error:
                 response.error_code, response.error_msg = EndSleep.Request.BAD_STATE, str(error)
         self.lease.end()
+        node.falling_asleep.end()
         node.woke_up()
         return response
 
@@ -129,7 +132,7 @@ class FastServices:
             return response
         node.config, node.model, node.run_id = config, request.model, request.run_id
         self._loaded = request.sha256
-        node.wake.break_chain()
+        node.loaded(config, from_experience_message(request.last[0]).transition if request.last else None)
         response.success, response.message = True, f'loaded at step {node.waking.total_steps}'
         node.publish_status()
         return response

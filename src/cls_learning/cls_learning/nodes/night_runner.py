@@ -107,6 +107,7 @@ class NightRunner:
 
     def _keep(self, cortex: Cortex, night: Night, goal: Goal, sleep_id: str) -> None:
         data = night.finish()
+        cortex.announce(goal)
         try:
             answer = self._link.end_sleep(sleep_id, data)
         except NoAnswerError as error:

@@ -70,6 +70,7 @@ class SlowLearnerNode(Node):
         torch.set_num_threads(self._settings.threads or max((os.cpu_count() or 1) // 2, 1))
         self._robot: RobotInfo | None = None
         self._robot_known = threading.Event()
+        self._config_sha256 = ''
         self._is_asleep, self._is_saving = threading.Lock(), threading.Lock()
         parallel, in_order = ReentrantCallbackGroup(), MutuallyExclusiveCallbackGroup()
         self._folder = ModelFolder(Path(self._settings.models_dir), self._settings.model)
@@ -112,6 +113,7 @@ class SlowLearnerNode(Node):
         else:
             check_against(folder.config.settings, self._asked, self._settings.model)
         cortex = Cortex(folder, str(choose_device(self._settings.device)))
+        self._config_sha256 = cortex.config.sha256
         self.get_logger().info(f'model {self._settings.model!r} at step {cortex.sequence}, cycle {cortex.cycles}')
         return cortex
 
@@ -204,6 +206,7 @@ class SlowLearnerNode(Node):
         if cortex is not None:
             status.loaded = worker.is_ready
             status.run_id = cortex.run_id
+            status.config_sha256 = self._config_sha256
             status.steps = worker.steps
             status.total_steps = cortex.sequence
             status.cycles = cortex.cycles

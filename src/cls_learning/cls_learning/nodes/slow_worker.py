@@ -11,13 +11,15 @@ from rclpy.node import Node
 
 from cls_common.errors import UserError
 from cls_common.nodes.conversions import to_bytes
-from cls_interfaces.srv import LoadState
+from cls_interfaces.srv import GetState, LoadState
 
 from ..agent.cortex import Cortex
+from ..agent.waking import cycles_of
 from ..checkpoints import blob
 from ..types import Experience
 from .fast_link import FastLink, NoAnswerError
 from .jobs import SaveJob, SleepJob
+from .messages import from_experience_message, to_experience_message
 from .night_runner import NightRunner
 
 QUEUE = 10_000
@@ -130,8 +132,7 @@ class SlowWorker:
             state = self._link.get_state(patience=2.0)
             is_ours = state.loaded and state.model == self.cortex.folder.path.name
             if is_ours and state.sequence >= self.cortex.sequence and state.sequence > 0:
-                self.cortex.adopt(bytes(state.state), state.sequence, state.run_id, datetime.now())
-                self._log.info(f'took over fast_learner at step {state.sequence}')
+                self._take_over(state)
             else:
                 self._load_fast()
             self.is_ready = True
@@ -140,12 +141,46 @@ class SlowWorker:
             self.phase = 'waiting'
             self.is_ready = False
 
+    def _take_over(self, state: GetState.Response) -> None:
+        """Goes on with a Fast that lived on: learns what was missed; only what Fast has forgotten is a gap."""
+        assert self.cortex is not None
+        waking = bytes(state.state)
+        cycles = cycles_of(waking)
+        if self.cortex.pending is not None and cycles == self.cortex.cycles + 1:
+            self._log.info('the night before was kept: sleeping it again')
+            self.cortex.keep_pending(datetime.now())
+        self.cortex.pending = None
+        self._fetch(state.sequence)
+        if self.cortex.sequence < state.sequence or self.cortex.cycles != cycles:
+            self.cortex.adopt(waking, state.sequence, state.run_id, datetime.now())
+        self.cortex.run_id = state.run_id
+        self._log.info(f'took over fast_learner at step {state.sequence}')
+
+    def _fetch(self, up_to: int) -> None:
+        """Learns the experiences up to a sequence that were never heard, as far as Fast still holds them unbroken."""
+        assert self.cortex is not None
+        while self.cortex.sequence < up_to:
+            before = self.cortex.sequence
+            answer = self._link.get_experiences(before)
+            for message in answer.experiences:
+                experience = from_experience_message(message)
+                if experience.sequence == self.cortex.sequence + 1 <= up_to:
+                    self.cortex.learn(experience, datetime.now())
+            if self.cortex.sequence == before:
+                return
+            self.steps += self.cortex.sequence - before
+
     def _load_fast(self) -> None:
         assert self.cortex is not None
+        self.cortex.pending = None
+        # What the Fast before it lived is learned first: a new one must not live the same steps otherwise.
+        self._learn_waiting()
+        last = self.cortex.last
         data = self.cortex.rebuild_waking()
         request = LoadState.Request(
             run_id=self.cortex.run_id, model=self.cortex.folder.path.name, config=self.cortex.config.to_json(),
             state=to_bytes(data), sha256=blob.sha256(data),
+            last=[] if last is None else [to_experience_message(last, self.cortex.run_id, '', 0)],
         )  # fmt: skip
         answer = self._link.load_state(request)
         if not answer.success:
@@ -153,9 +188,25 @@ class SlowWorker:
 
     def _learn(self, experience: Experience) -> None:
         assert self.cortex is not None
+        if experience.sequence > self.cortex.sequence + 1 and self.cortex.sequence > 0:
+            try:
+                self._fetch(experience.sequence - 1)
+            except NoAnswerError as error:
+                self._log.warning(f'experiences up to {experience.sequence - 1} are lost: {error}')
         before = self.cortex.sequence
         self.cortex.learn(experience, datetime.now())
         self.steps += self.cortex.sequence > before
+
+    def _learn_waiting(self) -> None:
+        later: list[SleepJob | SaveJob] = []
+        while not self._jobs.empty():
+            job = self._jobs.get_nowait()
+            if isinstance(job, Experience):
+                self._learn(job)
+            elif job is not None:
+                later.append(job)
+        for other in later:
+            self.put(other)
 
     def learn_up_to(self, sequence: int, patience: float = 5.0) -> None:
         """Finishes every experience up to `sequence`: they come by another way than the answer that names it."""
