@@ -1,4 +1,4 @@
-"""How fast_learner asks for sleep after the last wake step of a cycle: as a person would, and again where nobody heard."""
+"""How fast_learner asks for sleep after the last wake step of a cycle: as a person would, until somebody hears it."""
 
 import time
 from typing import Any, TYPE_CHECKING

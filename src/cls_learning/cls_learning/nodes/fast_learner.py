@@ -274,9 +274,9 @@ class FastLearnerNode(Node):
         now = time.monotonic()
         status = LearnerStatus(
             node=self.get_name(), phase=self.phase, mode=self.mode, model=self.model, run_id=self.run_id,
-            config_sha256=self._config_sha256, loaded=self.waking is not None, steps=self._steps, dropped=self._dropped, faults=self._faults,
-            fault=self._fault, rate_hz=self._step_rate.value(now), frame_rate=self._frame_rate.value(now),
-            skill=self._skill.value(), joints=to_floats(self.wake.joints, 'd'),
+            config_sha256=self._config_sha256, loaded=self.waking is not None, steps=self._steps,
+            dropped=self._dropped, faults=self._faults, fault=self._fault, rate_hz=self._step_rate.value(now),
+            frame_rate=self._frame_rate.value(now), skill=self._skill.value(), joints=to_floats(self.wake.joints, 'd'),
         )  # fmt: skip
         status.header.stamp = self.get_clock().now().to_msg()
         if self.waking is not None:
