@@ -1,0 +1,62 @@
+"""`sessions export`: recorded sessions for other people's tools."""
+
+from collections.abc import Callable
+import math
+from pathlib import Path
+
+import click
+
+from cls_common.errors import UserError
+
+
+@click.command('export')
+@click.argument('sessions', nargs=-1, required=True, metavar='SESSION...', type=click.Path(path_type=Path))
+@click.option(
+    '--format', 'form', required=True, type=click.Choice(['lerobot', 'mp4']),
+    help='lerobot: a LeRobotDataset v3.0, one row a step. mp4: a video of the camera.',
+)  # fmt: skip
+@click.option('--output', required=True, type=click.Path(path_type=Path), help='Folder or file to make.')
+@click.option(
+    '--fps', type=click.IntRange(1, 1000),
+    help='lerobot: the rate to claim; default: the median of the steps. mp4: even frames; default: as stamped.',
+)  # fmt: skip
+@click.option('--task', metavar='TEXT', help='lerobot: what the robot did, in words.')
+def command(sessions: tuple[Path, ...], form: str, output: Path, fps: int | None, task: str | None) -> int:
+    """Write SESSIONs (folders, or folders of them) as a dataset of LeRobot or as a video."""
+    from rich.progress import Progress
+
+    from cls_recording.library import find_sessions
+
+    if form == 'mp4' and task is not None:
+        raise UserError('--task', expected='--format lerobot', found='--format mp4')
+    found = find_sessions(sessions)
+    with Progress(transient=True) as bar:
+        shown = bar.add_task('reading', total=None)
+
+        def progress(done: int, total: int) -> None:
+            bar.update(shown, completed=done, total=total, description='writing')
+
+        if form == 'mp4':
+            print(_video(found, output, fps, progress))
+        else:
+            print(_dataset(found, output, fps, task, progress))
+    return 0
+
+
+def _video(sessions: list[Path], output: Path, fps: int | None, progress: Callable[[int, int], None]) -> str:
+    from cls_recording.export.video import export_video
+
+    done = export_video(sessions, output, fps=fps, progress=progress)
+    return f'{output}: {done.frames} images, {done.duration:.1f} s'
+
+
+def _dataset(
+    sessions: list[Path], output: Path, fps: int | None, task: str | None, progress: Callable[[int, int], None]
+) -> str:
+    from cls_recording.export.lerobot import DEFAULT_TASK, export_lerobot, reasons
+
+    done = export_lerobot(sessions, output, fps=fps, task=task or DEFAULT_TASK, progress=progress)
+    text = f'{output}: {done.frames} steps in {done.episodes} episodes, {done.fps} fps'
+    if math.isfinite(done.step_rate):
+        text += f' (steps came at {done.step_rate:.3g} Hz)'
+    return text + (f'; left out: {reasons(done.left_out)}' if done.left_out else '')

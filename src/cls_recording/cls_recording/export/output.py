@@ -1,0 +1,54 @@
+"""What is exported appears whole or not at all."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+import os
+from pathlib import Path
+import shutil
+
+from cls_common.errors import UserError
+
+# Told how many of how many are done.
+Progress = Callable[[int, int], None]
+
+
+def no_progress(done: int, total: int) -> None:
+    """Shows nothing."""
+
+
+def check_absent(output: Path) -> None:
+    """Raises UserError where there is something already: nothing is ever overwritten."""
+    if os.path.lexists(output):
+        raise UserError(f'{output} exists already', do='Choose another --output, or remove it first.')
+
+
+@contextmanager
+def partial(output: Path) -> Iterator[Path]:
+    """Gives a hidden path beside `output` to write a file or folder at; at the end it is renamed to `output`.
+
+    Raises:
+        UserError: `output` exists, or can't be written.
+    """
+    check_absent(output)
+    # With the process id: two exports at once each write their own, and the second rename is refused.
+    path = output.with_name(f'.{output.name}.{os.getpid()}.partial')
+    try:
+        output.parent.mkdir(parents=True, exist_ok=True)
+        yield path
+        _sync(path)
+        check_absent(output)
+        path.rename(output)
+    except OSError as error:
+        raise UserError(f'{output} could not be written', found=error.strerror or str(error)) from error
+    finally:
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
+
+
+def _sync(path: Path) -> None:
+    for each in [path, *path.rglob('*')]:
+        if each.is_file():
+            with open(each, 'rb') as handle:
+                os.fsync(handle.fileno())
