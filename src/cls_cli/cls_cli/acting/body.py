@@ -1,0 +1,98 @@
+"""The robot's own processes while somebody acts, and the folder that says so."""
+
+from collections.abc import Sequence
+import http.client
+from types import TracebackType
+from typing import Any
+import xmlrpc.client
+
+from cls_common.errors import UserError
+from cls_common.graph import Process
+
+from ..run_directory import domain, find_status, RunDirectory
+from ..supervision.commands import node_command
+from ..supervision.supervisor import Supervisor
+
+# supervisord does not answer any more.
+_GONE = (OSError, http.client.HTTPException, xmlrpc.client.Error)
+
+
+def check_alone(namespace: str) -> None:
+    """Raises UserError where a graph runs already in this domain and namespace."""
+    if other := find_status(namespace):
+        raise UserError(
+            f'a graph runs already in ROS domain {domain()}', found=f'process {other["pid"]}',
+            do='End it (q or Ctrl-C there), or set another ROS_DOMAIN_ID.',
+        )  # fmt: skip
+
+
+class Body:
+    """Starts processes (none to attach to a robot that runs already), keeps them up, ends them in order.
+
+    Attributes:
+        trouble: what went wrong; empty where nothing did.
+    """
+
+    def __init__(self, processes: Sequence[Process], namespace: str, log_level: str) -> None:
+        commands = {p.name: node_command(p, namespace, log_level) for p in processes}
+        self._namespace = namespace
+        self.directory = RunDirectory.create()
+        self.trouble = ''
+        self._supervisor: Supervisor | None = None
+        try:
+            if commands:
+                self._supervisor = Supervisor(self.directory.path, commands)
+        except BaseException:
+            self.directory.close(keep=False)
+            raise
+
+    @property
+    def restarts(self) -> dict[str, int]:
+        """How often each crashed process was started again."""
+        return dict(self._supervisor.policy.restarts) if self._supervisor else {}
+
+    def watch(self, now: float, status: dict[str, Any]) -> None:
+        """Looks after the processes and writes the status, at s on the steady clock.
+
+        Raises:
+            UserError: a process says that the user has to mend something, or all is over.
+        """
+        processes: dict[str, str] = {}
+        if self._supervisor:
+            try:
+                reason = self._supervisor.watch(now)
+                processes = {state.name: state.state for state in self._supervisor.states()}
+            except _GONE as error:
+                self.trouble = f'supervisord is gone ({error})'
+                return
+            if reason is not None:
+                self.trouble = str(reason)
+                if reason.is_user_error:
+                    said = self._supervisor.last_error(reason.name)
+                    raise UserError(f'{reason.name}: {said or "see " + str(self._supervisor.log(reason.name))}')
+        self.directory.write_status(
+            {**status, 'namespace': self._namespace, 'run_directory': str(self.directory.path), 'processes': processes}
+        )
+
+    def end(self) -> None:
+        """Asks every process to end, waits, and notes those that did not end well."""
+        if self._supervisor is None or self.trouble:
+            return
+        try:
+            self._supervisor.ask_to_end()
+            states = self._supervisor.await_end()
+        except _GONE as error:
+            self.trouble = f'supervisord is gone ({error})'
+            return
+        bad = [f'{s.name} ended with exit status {s.status}' for s in states if s.is_up or s.status]
+        self.trouble = bad[0] if bad else ''
+
+    def __enter__(self) -> 'Body':
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._supervisor:
+            self._supervisor.close()
+        self.directory.close(keep=bool(self.trouble))

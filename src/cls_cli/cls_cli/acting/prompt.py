@@ -1,0 +1,33 @@
+"""Lines that a person types, without waiting for them."""
+
+import os
+import select
+
+
+class Lines:
+    """Whole lines from a descriptor; never blocks longer than asked.
+
+    Attributes:
+        is_open: whether more may come.
+    """
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self._data = b''
+        self.is_open = True
+
+    def read(self, timeout: float) -> str | None:
+        """Returns the next line without its end, waiting up to `timeout` s; None where there is none yet."""
+        if b'\n' not in self._data and self.is_open and select.select([self._descriptor], [], [], timeout)[0]:
+            try:
+                data = os.read(self._descriptor, 4096)
+            except OSError:  # the terminal went away
+                data = b''
+            self.is_open = bool(data)
+            # What stands before the end of a file is a line too.
+            self._data += data if data or not self._data else b'\n'
+        line, end, rest = self._data.partition(b'\n')
+        if not end:
+            return None
+        self._data = rest
+        return line.decode(errors='replace')

@@ -1,0 +1,182 @@
+"""Acts on a robot from within a command: no learner, no networks (rows 001-058 to 001-062)."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+from rclpy.context import Context
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.node import Node
+from rclpy.parameter import Parameter
+
+from cls_common import comms
+from cls_common.errors import UserError
+from cls_common.nodes.conversions import from_image, from_robot_info, to_array, to_floats, to_nanoseconds
+from cls_common.nodes.qos import publisher, subscription
+from cls_common.robot import RobotInfo
+from cls_interfaces.msg import AppliedAction, RecorderStatus, RobotAction, RobotState
+from cls_interfaces.msg import RobotInfo as RobotInfoMessage
+from cls_learning.agent.wake_state import Applied
+
+from ..acting.actor import Actor, Command, SOURCE
+
+
+class Runner(Node):
+    """Publishes one action at a time, the next when the robot has answered and shown what came of the last.
+
+    Publishers:
+        robot/action (cls_interfaces/RobotAction)
+
+    Subscribers:
+        robot/info (cls_interfaces/RobotInfo), robot/state (cls_interfaces/RobotState),
+        robot/applied_action (cls_interfaces/AppliedAction), joint_states (sensor_msgs/JointState),
+        camera/image_raw (sensor_msgs/Image) or the robot's first observation/<modality> (cls_interfaces/Observation),
+        recorder/status (cls_interfaces/RecorderStatus)
+
+    Args:
+        make_actor: makes what acts, as soon as the robot says what it is.
+        records: whether to wait until a recorder records.
+    """
+
+    def __init__(
+        self, context: Context, namespace: str, make_actor: Callable[[RobotInfo], Actor], *, records: bool = False
+    ) -> None:
+        super().__init__(
+            SOURCE, namespace=namespace, context=context, enable_rosout=False, start_parameter_services=False,
+            use_global_arguments=False,
+        )  # fmt: skip
+        self._make_actor = make_actor
+        self._records = records
+        self.actor: Actor | None = None
+        self.recorder: RecorderStatus | None = None
+        self._state: RobotState | None = None
+        self._image: Any = None
+        self._action = publisher(self, comms.ROBOT_ACTION)
+        subscription(self, comms.ROBOT_INFO, self._on_info)
+        subscription(self, comms.ROBOT_STATE, self._on_state)
+        subscription(self, comms.APPLIED_ACTION, self._on_applied)
+        subscription(self, comms.JOINT_STATES, self._on_joints)
+        subscription(self, comms.RECORDER_STATUS, self._on_recorder)
+
+    @property
+    def waits_for(self) -> str:
+        """What is missing before it can act; empty where nothing is."""
+        if self.actor is None:
+            return 'a robot (robot/info)'
+        if self._state is None or self._state.state in (RobotState.STOPPED, RobotState.FAULT):
+            return f'the robot to be ready ({self._state.error_msg if self._state else "robot/state"})'
+        if not self._action.get_subscription_count():
+            return 'the robot to listen (robot/action)'
+        if self._records and not (self.recorder and self.recorder.recording):
+            return f'the recorder ({(self.recorder and self.recorder.fault) or "recorder/status"})'
+        return self.actor.lacks
+
+    def check_alone(self) -> None:
+        """Raises UserError where somebody else commands this robot: one at a time does."""
+        if self.count_publishers(comms.ROBOT_ACTION.name) > 1:
+            raise UserError(
+                'somebody else commands this robot', expected='no learner, teleop or other runner',
+                do='End it first, or set another ROS_DOMAIN_ID.',
+            )  # fmt: skip
+
+    def turn(self) -> None:
+        """Sends what is due; to be called after each turn of the executor.
+
+        Raises:
+            UserError: a person typed what is no action.
+        """
+        if self.actor is None:
+            return
+        if command := self.actor.repeat():
+            self._send(command)
+        if not self.waits_for and (command := self.actor.act()):
+            self._send(command)
+
+    def _send(self, command: Command) -> None:
+        message = RobotAction(source=SOURCE, sequence=command.sequence, values=to_floats(command.values))
+        message.header.stamp = self.get_clock().now().to_msg()
+        self._action.publish(message)
+
+    def image(self) -> Any:
+        """Returns the newest image, uint8 (H, W, 3) RGB; None where the robot shows none."""
+        return from_image(self._image) if self._image is not None else None
+
+    def _on_info(self, message: RobotInfoMessage) -> None:
+        robot = from_robot_info(message)
+        if self.actor is not None:
+            if robot != self.actor.robot:
+                raise UserError('the robot became another one', found=robot.name)
+            self.actor.restart()
+            return
+        self.actor = self._make_actor(robot)
+        if robot.lock_step:
+            self.set_parameters([Parameter('use_sim_time', value=True)])
+        if 'camera' in robot.modalities:
+            # A lost image would stop the world in lock-step.
+            profile = comms.SENSOR_RELIABLE if robot.lock_step else comms.SENSOR
+            subscription(self, comms.IMAGE, self._on_image, profile=profile)
+        else:
+            name = comms.OBSERVATION_PREFIX + robot.modalities[0]
+            topic = comms.Topic(name, 'cls_interfaces/msg/Observation', comms.STATE, ())
+            subscription(self, topic, self._on_observation)
+
+    def _on_image(self, message: Any) -> None:
+        self._image = message
+        self._on_observation(message)
+
+    def _on_observation(self, message: Any) -> None:
+        assert self.actor is not None
+        self.actor.see(to_nanoseconds(message.header.stamp))
+
+    def _on_state(self, message: RobotState) -> None:
+        self._state = message
+
+    def _on_joints(self, message: Any) -> None:
+        if self.actor is not None:
+            self.actor.feel(to_array(message.position, np.float64))
+
+    def _on_applied(self, message: AppliedAction) -> None:
+        if self.actor is None:
+            return
+        applied = Applied(
+            to_array(message.commanded), to_array(message.applied), to_array(message.joints_before, np.float64),
+            to_array(message.joints_after, np.float64), to_nanoseconds(message.start), to_nanoseconds(message.end),
+            message.reward, message.terminal, message.truncated,
+        )  # fmt: skip
+        is_refused = message.error_code != AppliedAction.NONE
+        trouble = f'{message.error_msg} ({message.error_code})' if is_refused else ''
+        self.actor.hear(message.sequence, message.source, applied, trouble)
+
+    def _on_recorder(self, message: RecorderStatus) -> None:
+        self.recorder = message
+
+
+class Spinner:
+    """A runner and what turns it, in the thread of who asks."""
+
+    def __init__(self, runner: Runner, executor: SingleThreadedExecutor) -> None:
+        self.runner = runner
+        self._executor = executor
+
+    def spin(self, timeout: float) -> None:
+        """Takes one message, waiting up to `timeout` s for it."""
+        self._executor.spin_once(timeout_sec=timeout)
+
+
+@contextmanager
+def join(namespace: str, make_actor: Callable[[RobotInfo], Actor], *, records: bool) -> Iterator[Spinner]:
+    """Joins the graph until the block ends; see Runner."""
+    context = Context()
+    context.init(args=[])
+    try:
+        executor = SingleThreadedExecutor(context=context)
+        runner = Runner(context, namespace, make_actor, records=records)
+        executor.add_node(runner)
+        try:
+            yield Spinner(runner, executor)
+        finally:
+            executor.shutdown(timeout_sec=1.0)
+            runner.destroy_node()
+    finally:
+        context.try_shutdown()
