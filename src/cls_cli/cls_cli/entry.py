@@ -19,6 +19,7 @@ COMMANDS = {
     'stop': ('stop', 'Emergency stop: no motion and no torque until `rearm`.'),
     'rearm': ('rearm', 'Allow motion again after an emergency stop.'),
     'teleop': ('teleop', 'Move the robot by keys, with or without a learner.'),
+    'run': ('run', 'Act on a robot without learning.'),
     'train': ('train', 'Learn in simulation in one process, without ROS.'),
     'models': ('models', 'List the saved models.'),
     'config': ('config', 'Show with what settings a model was made.'),
