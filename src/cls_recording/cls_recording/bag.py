@@ -20,7 +20,6 @@ MCAP_MAGIC = b'\x89MCAP0\r\n'
 # Record type, length and contents of an MCAP footer, then the magic: the last bytes of every whole file.
 _FOOTER_SIZE = 1 + 8 + 20 + len(MCAP_MAGIC)
 _SUFFIXES = ('.mcap', '.db3', '.mcap.zstd', '.db3.zstd')
-REPAIR = './cls sessions repair'
 
 
 @dataclass(frozen=True)
@@ -44,6 +43,15 @@ class BagMetadata:
     topics: Mapping[str, tuple[str, int]]
     info: SessionInfo
     content: Mapping[str, Any]
+
+
+class DamagedError(UserError):
+    """A bag that has to be repaired before it can be read."""
+
+    def __init__(self, path: Path, found: str) -> None:
+        super().__init__(
+            f'session {path} is damaged', expected='a whole bag', found=found, do=f'Try ./cls sessions repair {path}'
+        )
 
 
 def is_session(path: Path) -> bool:
@@ -100,14 +108,14 @@ def read_metadata(path: Path) -> BagMetadata:
         raise UserError(f'session {path}', expected='a rosbag2 folder', found=found, do=do)
     try:
         if not file.exists() and storage_files(path):
-            raise damaged(path, f'no {METADATA}')
+            raise DamagedError(path, f'no {METADATA}')
         content = yaml.load(file.read_text(encoding='utf-8'), getattr(yaml, 'CSafeLoader', yaml.SafeLoader))
     except FileNotFoundError as error:
         raise UserError(f'session {path}', expected=f'a rosbag2 folder with {METADATA}', found='none') from error
     except OSError as error:
         raise UserError(f'session {path}', expected='readable', found=str(error.strerror)) from error
     except (UnicodeDecodeError, yaml.YAMLError) as error:
-        raise damaged(path, f'{METADATA} that is no YAML') from error
+        raise DamagedError(path, f'{METADATA} that is no YAML') from error
     return _parse(path, content)
 
 
@@ -134,12 +142,7 @@ def _parse(path: Path, content: Any) -> BagMetadata:
     except UserError:
         raise
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise damaged(path, f'{METADATA} without {error}') from error
-
-
-def damaged(path: Path, found: str) -> UserError:
-    """Returns the error of a bag that has to be repaired first."""
-    return UserError(f'session {path} is damaged', expected='a whole bag', found=found, do=f'Try {REPAIR} {path}')
+        raise DamagedError(path, f'{METADATA} without {error}') from error
 
 
 def check_whole(path: Path, metadata: BagMetadata) -> None:
@@ -148,12 +151,12 @@ def check_whole(path: Path, metadata: BagMetadata) -> None:
         raise UserError(f'session {path} is being recorded', do='Stop the recorder first.')
     present = storage_files(path)
     if missing := [name for name in metadata.files if not (path / name).is_file()]:
-        raise damaged(path, f'no file {missing[0]}')
+        raise DamagedError(path, f'no file {missing[0]}')
     if more := [name for name in present if name not in metadata.files]:
-        raise damaged(path, f'file {more[0]} that {METADATA} does not name')
+        raise DamagedError(path, f'file {more[0]} that {METADATA} does not name')
     try:
         cut = [name for name in metadata.files if not is_whole(path / name)]
     except OSError as error:
         raise UserError(f'session {path}', expected='readable', found=str(error)) from error
     if cut:
-        raise damaged(path, f'{cut[0]} without its end')
+        raise DamagedError(path, f'{cut[0]} without its end')

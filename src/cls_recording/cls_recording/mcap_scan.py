@@ -17,7 +17,7 @@ from cls_common.errors import UserError
 
 from .bag import MCAP_MAGIC
 
-# Name of the metadata record by which a repaired file says what it lost, so that a repair that is cut off loses nothing.
+# The metadata record by which a repaired file says what it lost: a repair that is cut off itself can say it again.
 REPAIR_RECORD = 'cls.repair'
 # Torn and overwritten bytes make mcap raise these; lz4 raises RuntimeError.
 _BROKEN = (
@@ -107,6 +107,11 @@ def scan(path: Path) -> Scan:
             found.start = min(found.start or record.log_time, record.log_time)
             found.end = max(found.end, record.log_time)
     # An index, where there is one, repeats the channels of damaged chunks.
+    found.channels = {
+        channel.id: channel
+        for channel in found.channels.values()
+        if channel.schema_id == 0 or channel.schema_id in found.schemas
+    }
     found.counts = Counter({channel: count for channel, count in unnamed.items() if channel in found.channels})
     found.nameless = unnamed.total() - found.counts.total()
     return found

@@ -91,7 +91,9 @@ class SessionReader:
     def _describe(self, metadata: bag.BagMetadata) -> None:
         storages = [storage.metadata.message_count for storage in getattr(self._reader.storage, 'storages', [])]
         if sum(storages) != metadata.message_count:
-            raise bag.damaged(self.path, f'{sum(storages)} messages where {bag.METADATA} says {metadata.message_count}')
+            raise bag.DamagedError(
+                self.path, f'{sum(storages)} messages where {bag.METADATA} says {metadata.message_count}'
+            )
         if not metadata.message_count:
             raise UserError(f'session {self.path} is empty', expected='at least one message')
         connections = self._reader.connections
@@ -114,7 +116,8 @@ class SessionReader:
     def _complete(self, info: SessionInfo) -> SessionInfo:
         if info.robot is None:
             for event in self.events([comms.ROBOT_INFO.name]):
-                return info.with_changes(robot=robot_of(event.message))
+                with _unreadable(self.path, event):
+                    return info.with_changes(robot=robot_of(event.message))
         return info
 
     def raw(self, topics: Collection[str] = (), start: int | None = None) -> Iterator[RawEvent]:
@@ -173,11 +176,11 @@ def _broken(path: Path) -> Iterator[None]:
     except UserError:
         raise
     except _BROKEN as error:
-        raise bag.damaged(path, str(error) or repr(error)) from error
+        raise bag.DamagedError(path, str(error) or repr(error)) from error
 
 
 @contextlib.contextmanager
-def _unreadable(path: Path, event: RawEvent) -> Iterator[None]:
+def _unreadable(path: Path, event: RawEvent | Event) -> Iterator[None]:
     try:
         yield
     except _BROKEN as error:
