@@ -1,0 +1,42 @@
+"""A question to another node, asked again until it is answered."""
+
+from collections.abc import Callable
+import time
+from typing import Any
+
+from rclpy.node import Node
+
+from cls_common import comms
+from cls_common.nodes import qos
+
+
+class Asking:
+    """A client of one service, with one question under way at a time.
+
+    Args:
+        again: s after which an unanswered question is asked again: one to a server that died is never answered.
+    """
+
+    def __init__(self, node: Node, service: comms.Service, again: float) -> None:
+        self._client = node.create_client(qos.interface(service.type), service.name)
+        self._again = again
+        self._future: Any = None
+        self._number = -1
+        self._asked = 0.0
+
+    def ask(self, request: Any, on_answer: Callable[[Any], None], number: int = 0) -> None:
+        """Asks, unless the same question is under way; a question of another number takes its place."""
+        now = time.monotonic()
+        is_under_way = self._future is not None and self._number == number
+        if (is_under_way and now - self._asked < self._again) or not self._client.service_is_ready():
+            return
+        if self._future is not None:
+            self._client.remove_pending_request(self._future)
+        self._number, self._asked = number, now
+        future = self._future = self._client.call_async(request)
+        future.add_done_callback(lambda answered: self._hear(answered, on_answer))
+
+    def _hear(self, answered: Any, on_answer: Callable[[Any], None]) -> None:
+        if answered is self._future:
+            self._future = None
+            on_answer(answered.result())
