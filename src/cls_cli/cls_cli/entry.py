@@ -19,11 +19,14 @@ COMMANDS = {
     'stop': ('stop', 'Emergency stop: no motion and no torque until `rearm`.'),
     'rearm': ('rearm', 'Allow motion again after an emergency stop.'),
     'teleop': ('teleop', 'Move the robot by keys, with or without a learner.'),
+    'play': ('play', 'Replay recorded sessions into a brain, in the place of a robot.'),
     'run': ('run', 'Act on a robot without learning.'),
     'train': ('train', 'Learn in simulation in one process, without ROS.'),
+    'bench': ('bench', 'Measure what is learned, and against what.'),
     'models': ('models', 'List the saved models.'),
     'config': ('config', 'Show with what settings a model was made.'),
     'hash': ('hash', 'Print the hash of a model\'s weights.'),
+    'faults': ('faults', 'Kill the learners at random moments and check that nothing is lost.'),
     'doctor': ('doctor', 'What this machine lacks, and what to do about it.'),
 }  # fmt: skip
 

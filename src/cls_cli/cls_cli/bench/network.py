@@ -1,0 +1,91 @@
+"""A network for the rows beside the product: the learners' own model and normaliser, trained in plain ways."""
+
+from collections.abc import Iterable
+import math
+
+import torch
+from torch import Tensor
+
+from cls_common.robot import RobotInfo
+from cls_learning import world_models
+from cls_learning.config import LearningSettings, NormalizerSettings
+from cls_learning.learners.actions import ActionCode
+from cls_learning.learners.learner import Learner, squared_error
+from cls_learning.learners.normalizer import Normalizer
+from cls_learning.learners.optimisation import make_adam
+from cls_learning.randomness import derive
+
+from .predictor import Learned
+
+
+class Network(Learned):
+    """One world model with one optimiser.
+
+    Attributes:
+        learner: its weights, raw and averaged.
+        steps, samples: spent so far.
+    """
+
+    def __init__(
+        self, *, robot: RobotInfo, z_size: int, hidden: tuple[int, ...], seed: int, rate: float, residual: bool = True,
+        average: float = 0.0, cosine_steps: int = 0,
+    ) -> None:  # fmt: skip
+        """Makes it.
+
+        Args:
+            rate: of Adam. cosine_steps: over which it falls to 0; 0: it stays.
+            average: decay of the averaged weights that are scored.
+        """
+        defaults = LearningSettings().network
+        self.normalizer = Normalizer(NormalizerSettings(), z_size)
+        code = ActionCode(robot, defaults.action_scaling)
+        model = world_models.make(
+            defaults.world_model, z_size=z_size, action_size=code.size, hidden=hidden, residual=residual,
+            seed=derive(seed, 'bench.network'),
+        )  # fmt: skip
+        self.learner = Learner('bench', model, average, self.normalizer, code, defaults.gradient_norm)
+        self._optimizer = make_adam(self.learner.raw, rate)
+        self._rate, self._cosine_steps = rate, cosine_steps
+        self.steps = self.samples = 0
+        super().__init__(self.learner)
+
+    def fit_normalizer(self, embeddings: Iterable[Tensor]) -> None:
+        """Takes all embeddings (N, D) that there are to learn from, before training."""
+        for walk in embeddings:
+            for z in walk:
+                self.normalizer.observe(z)
+        self.normalizer.apply()
+
+    def loss(self, z: Tensor, action: Tensor, target: Tensor) -> Tensor:
+        """Returns the error against targets (B, D) raw, (B,) in normalised units."""
+        normalizer = self.normalizer
+        return squared_error(self.learner.forward(normalizer.normalize(z), action), normalizer.normalize(target))
+
+    def update(self, loss: Tensor, samples: int) -> None:
+        """Takes one step on a loss (0-d) over that many samples."""
+        if self._cosine_steps:
+            share = min(self.steps / self._cosine_steps, 1.0)
+            for group in self._optimizer.param_groups:
+                group['lr'] = self._rate * 0.5 * (1.0 + math.cos(math.pi * share))
+        self.learner.take_step(self._optimizer, loss)
+        self.steps += 1
+        self.samples += samples
+
+
+def all_steps(walks: Iterable[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor, Tensor]:
+    """Returns z, action and z_next of all steps of walks given as z (N + 1, D) and action (N, 2)."""
+    found = list(walks)
+    return (
+        torch.cat([z[:-1] for z, _ in found]), torch.cat([a for _, a in found]), torch.cat([z[1:] for z, _ in found]),
+    )  # fmt: skip
+
+
+def slow_hidden() -> tuple[int, ...]:
+    """Returns the hidden layers of the default recipe's Slow."""
+    width = LearningSettings().network.slow_hidden
+    return (width, width)
+
+
+def fast_hidden() -> tuple[int, ...]:
+    """Returns the hidden layers of the default recipe's Fast."""
+    return (LearningSettings().network.fast_hidden,)

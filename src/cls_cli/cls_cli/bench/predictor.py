@@ -1,0 +1,54 @@
+"""What can be scored: anything that dreams in raw embeddings."""
+
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from cls_learning.learners.learner import Learner
+
+
+class Predictor(Protocol):
+    """A model of the world, whatever is inside."""
+
+    def dream(self, z: Tensor, actions: Tensor) -> Tensor:
+        """Predicts open loop.
+
+        Args:
+            z: float32 (B, D) raw. actions: float32 (B, K, 2) degrees.
+
+        Returns:
+            float32 (B, K, D) raw: what is expected after each action.
+        """
+
+
+class Learned:
+    """A learner of the product, by its acting weights."""
+
+    def __init__(self, learner: Learner) -> None:
+        self._learner = learner
+
+    def dream(self, z: Tensor, actions: Tensor) -> Tensor:
+        """See Predictor."""
+        return self._learner.dream(z, actions)[:, 1:]
+
+
+class OneStep:
+    """Base of what predicts one step only: a dream feeds on its own output."""
+
+    def predict(self, z: Tensor, action: Tensor) -> Tensor:
+        """Predicts z_next (B, D) raw from z (B, D) raw and action (B, 2) degrees."""
+        raise NotImplementedError
+
+    def dream(self, z: Tensor, actions: Tensor) -> Tensor:
+        """See Predictor."""
+        path = []
+        for k in range(actions.shape[1]):
+            z = self.predict(z, actions[:, k])
+            path.append(z)
+        return torch.stack(path, dim=1)  # (B, K, D)
+
+
+def predict(model: Predictor, z: Tensor, action: Tensor) -> Tensor:
+    """Predicts one step: z (B, D) raw, action (B, 2) degrees."""
+    return model.dream(z, action[:, None])[:, 0]

@@ -1,0 +1,226 @@
+"""Does the work: encodes, chooses values in the tuning world, lives the rows; each process on one thread."""
+
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
+from dataclasses import asdict, dataclass, field
+from functools import cache
+import multiprocessing
+from pathlib import Path
+import queue
+import signal
+import time
+from typing import Any
+
+import torch
+
+from . import rows
+from .judge import Figures, Judge
+from .plan import Plan, TUNING_SEED
+from .rows.contract import Row, Task, Values
+from .statistics import clean
+from .store import check_encoder, key_of, source_digest, Store
+from .world import order, robot
+
+_SOURCES = ('cls_cli.bench.judge', 'cls_cli.bench.living', 'cls_cli.bench.metrics', 'cls_cli.bench.network')
+
+
+@dataclass(frozen=True)
+class Request:
+    """What was asked for: rows and encoders by name, seeds counted from 0, processes, and where caches lie."""
+
+    plan: Plan
+    recipes: tuple[str, ...]
+    encoders: tuple[str, ...]
+    seeds: int
+    jobs: int
+    folder: Path
+
+
+@dataclass(frozen=True)
+class Job:
+    """One unit of work: a scene to encode (`scene` 0 or more) or a row to live."""
+
+    encoder: str
+    seed: int
+    scene: int = -1
+    recipe: str = ''
+    share: float = 0.0
+    values: Values = field(default_factory=dict)
+
+    @property
+    def label(self) -> str:
+        """Returns what people call it."""
+        what = self.recipe or f'scene {self.scene}'
+        tuned = ' ' + ' '.join(f'{k}={v}' for k, v in self.values.items()) if self.seed == TUNING_SEED else ''
+        seed = 'tuning' if self.seed == TUNING_SEED else f'seed {self.seed}'
+        return f'{self.encoder} {seed} {what}{tuned}'
+
+
+@dataclass(frozen=True)
+class Line:
+    """One row with one encoder and share: figures by seed and the values that it ran with."""
+
+    recipe: str
+    encoder: str
+    share: float | None
+    values: Values
+    figures: list[Figures]
+
+
+@dataclass(frozen=True)
+class Results:
+    """Everything that was measured; `worlds` by encoder: hash, and figures of the world itself by seed."""
+
+    request: Request
+    lines: list[Line]
+    worlds: dict[str, tuple[str, list[Figures]]]
+
+
+# Called with a job's label, the share of it done, and the share of the present part of the work done.
+Report = Callable[[str, float, float], None]
+
+
+def run(request: Request, report: Report) -> Results:
+    """Does everything that is not in the caches yet.
+
+    Raises:
+        UserError: an unknown recipe or encoder.
+    """
+    chosen = {name: rows.find(name) for name in dict.fromkeys(request.recipes)}
+    tunes = any(len(row.grid) > 1 for row in chosen.values())
+    for encoder in request.encoders:
+        check_encoder(encoder)
+    seeds = [*range(request.seeds), *([TUNING_SEED] if tunes else [])]
+    with _Workers(request, report) as workers:
+        workers.do(
+            Job(encoder, seed, scene=scene)
+            for encoder in request.encoders for seed in seeds for scene in order(seed, request.plan.scenes)
+        )  # fmt: skip
+        cells = [(name, encoder, share) for encoder in request.encoders for name, row in chosen.items()
+                 for share in (request.plan.shares if row.uses_memory else request.plan.shares[:1])]  # fmt: skip
+        values = _tune(workers, chosen, cells)
+        jobs = {(cell, seed): Job(cell[1], seed, recipe=cell[0], share=cell[2], values=values[cell])
+                for seed in range(request.seeds) for cell in cells}  # fmt: skip
+        found = dict(zip(jobs, workers.do(jobs.values())))
+    lines = [
+        Line(name, encoder, share if chosen[name].uses_memory else None, values[name, encoder, share],
+             [found[(name, encoder, share), seed] for seed in range(request.seeds)])
+        for name, encoder, share in cells
+    ]  # fmt: skip
+    return Results(request, lines, {encoder: _worlds(request, encoder) for encoder in request.encoders})
+
+
+def _tune(
+    workers: '_Workers', chosen: dict[str, Row], cells: list[tuple[str, str, float]]
+) -> dict[tuple[str, str, float], Values]:
+    """Returns the best values for each row, encoder and share, by skill in the tuning world."""
+    tried = [(cell, values) for cell in cells for values in chosen[cell[0]].grid if len(chosen[cell[0]].grid) > 1]
+    jobs = [Job(cell[1], TUNING_SEED, recipe=cell[0], share=cell[2], values=values) for cell, values in tried]
+    best: dict[tuple[str, str, float], tuple[float, Values]] = {}
+    for (cell, values), figures in zip(tried, workers.do(jobs)):
+        skill = float('-inf') if figures['skill'] is None else figures['skill']
+        if cell not in best or skill > best[cell][0]:
+            best[cell] = (skill, values)
+    return {cell: best[cell][1] if cell in best else chosen[cell[0]].grid[0] for cell in cells}
+
+
+def _worlds(request: Request, encoder: str) -> tuple[str, list[Figures]]:
+    store, found, digests = Store(request.folder), [], []
+    for seed in range(request.seeds):
+        world = store.world(request.plan, seed, encoder)
+        digests.append(world.digest)
+        found.append(clean(Judge(world).of_world()))
+    return key_of(digests)[:16], found
+
+
+class _Workers:
+    """Processes that work jobs off, and what they tell meanwhile."""
+
+    def __init__(self, request: Request, report: Report) -> None:
+        self._request, self._report = request, report
+        context = multiprocessing.get_context('spawn')
+        self._told: Any = context.Queue()
+        self._pool = ProcessPoolExecutor(request.jobs, context, _begin, (self._told,))
+
+    def __enter__(self) -> '_Workers':
+        return self
+
+    def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
+        self._pool.shutdown(wait=kind is None, cancel_futures=True)
+        if kind is not None:
+            # What a stopped run has finished lies in the cache; the rest is not worth waiting for.
+            for child in multiprocessing.active_children():
+                child.terminate()
+
+    def do(self, jobs: Iterable[Job]) -> list[Figures]:
+        """Does all jobs and returns their figures in order."""
+        futures = [self._pool.submit(_work, self._request, job) for job in jobs]
+        waiting: set[Future[Figures]] = set(futures)
+        while waiting:
+            for label, share in self._tell():
+                self._report(label, share, 1.0 - len(waiting) / len(futures))
+            waiting = {future for future in waiting if not future.done()}
+        return [future.result() for future in futures]
+
+    def _tell(self) -> Iterator[tuple[str, float]]:
+        try:
+            yield self._told.get(timeout=0.2)
+            while True:
+                yield self._told.get_nowait()
+        except queue.Empty:
+            return
+
+
+_told: Any = None
+
+
+def _begin(told: Any) -> None:
+    global _told
+    _told = told
+    # Only the parent decides about an interruption.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    torch.set_num_threads(1)
+
+
+def _work(request: Request, job: Job) -> Figures:
+    def report(share: float) -> None:
+        _told.put((job.label, share))
+
+    report(0.0)
+    figures: Figures = {}
+    if job.scene >= 0:
+        Store(request.folder).encode_scene(request.plan, job.seed, job.scene, job.encoder, report)
+    else:
+        figures = lived(request, job, report)
+    report(1.0)
+    return figures
+
+
+def lived(request: Request, job: Job, report: Callable[[float], None]) -> Figures:
+    """Lives one row, or returns what it came to before."""
+    store, row = Store(request.folder), rows.find(job.recipe)
+    key = row_key(store, request.plan, job, row)
+    found = store.read_row(key)
+    if found is None:
+        judge = _judge(request.folder, request.plan, job.seed, job.encoder)
+        began = time.monotonic()
+        task = Task(request.plan, job.share, job.seed, judge.world, judge, robot(), job.values, report)
+        found = clean({**row.run(task), 'seconds': time.monotonic() - began})
+        store.write_row(key, found)
+    return found
+
+
+def row_key(store: Store, plan: Plan, job: Job, row: Row) -> str:
+    """Returns the key of a row's figures: of everything that they depend on."""
+    share = job.share if row.uses_memory else None
+    return key_of([
+        job.recipe, job.values, row.depends_on(plan, job.share), {**asdict(plan), 'shares': None}, share, job.seed,
+        job.encoder, store.digest(plan, job.seed, job.encoder), torch.__version__,
+        source_digest((*row.sources, type(row).__module__, *_SOURCES)),
+    ])  # fmt: skip
+
+
+@cache
+def _judge(folder: Path, plan: Plan, seed: int, encoder: str) -> Judge:
+    """Keeps the worlds of this process: a few dozen MB each, and loading one takes longer than scoring it."""
+    return Judge(Store(folder).world(plan, seed, encoder))

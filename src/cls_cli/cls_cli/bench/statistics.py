@@ -1,0 +1,62 @@
+"""Means over seeds and their 95 % intervals."""
+
+from collections.abc import Mapping, Sequence
+import math
+from typing import Any
+
+import numpy as np
+from scipy import stats  # type: ignore[import-untyped]
+
+CONFIDENCE = 0.95
+
+
+def clean(value: Any) -> Any:
+    """Returns plain JSON values: numbers that are not finite become None."""
+    if isinstance(value, Mapping):
+        return {str(name): clean(part) for name, part in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [clean(part) for part in value]
+    if isinstance(value, (float, np.floating)):
+        return float(value) if math.isfinite(value) else None
+    return int(value) if isinstance(value, np.integer) else value
+
+
+def mean(values: Sequence[Any]) -> Any:
+    """Mean over seeds of one figure: a number, or a list or mapping of them; None where a seed has none."""
+    first = next((value for value in values if value is not None), None)
+    if isinstance(first, Mapping):
+        return {name: mean([value and value.get(name) for value in values]) for name in first}
+    if isinstance(first, list):
+        return [mean([value and _at(value, i) for value in values]) for i in range(len(first))]
+    if isinstance(first, str):
+        return first if all(value == first for value in values) else None
+    known = [value for value in values if value is not None]
+    return float(np.mean(known)) if known and len(known) == len(values) else None
+
+
+def interval(values: Sequence[Any]) -> Any:
+    """95 % interval of the mean over seeds (Student's t), [low, high]; None with fewer than two."""
+    first = next((value for value in values if value is not None), None)
+    if isinstance(first, Mapping):
+        return {name: interval([value and value.get(name) for value in values]) for name in first}
+    if isinstance(first, list):
+        return [interval([value and _at(value, i) for value in values]) for i in range(len(first))]
+    if isinstance(first, str) or len(values) < 2 or any(value is None for value in values):
+        return None
+    middle, error = float(np.mean(values)), float(np.std(values, ddof=1)) / math.sqrt(len(values))
+    half = float(stats.t.ppf(0.5 + CONFIDENCE / 2, len(values) - 1)) * error
+    return [middle - half, middle + half]
+
+
+def summary(figures: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Returns each figure's mean over seeds, and its interval as `<name>_ci` beside it."""
+    found: dict[str, Any] = {}
+    for name in dict.fromkeys(name for each in figures for name in each):
+        values = [each.get(name) for each in figures]
+        found[name] = mean(values)
+        found[f'{name}_ci'] = interval(values)
+    return found
+
+
+def _at(values: Sequence[Any], index: int) -> Any:
+    return values[index] if index < len(values) else None

@@ -1,0 +1,146 @@
+"""What is kept between runs: encoded scenes and finished rows, each under a key of everything that it depends on."""
+
+import ast
+from collections.abc import Callable, Iterable
+import hashlib
+import importlib.util
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from safetensors import safe_open
+from safetensors.torch import save_file
+import torch
+
+from cls_common.errors import UserError
+from cls_perception import encoders
+from cls_perception.encoder import Encoder
+from cls_perception.settings import EncoderSettings, RANDOM
+
+from .plan import Plan
+from .scenes import encode
+from .world import order, scene_of, World, world_of
+
+_SCENE_SOURCES = (
+    'cls_sim.panorama', 'cls_sim.noise', 'cls_sim.worlds.room', 'cls_cli.bench.scenes', 'cls_perception.backbones',
+    'cls_perception.torch_encoder',
+)  # fmt: skip
+
+
+def key_of(value: Any) -> str:
+    """Returns 20 hex digits of a plain value's canonical form."""
+    text = json.dumps(value, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:20]
+
+
+def source_digest(modules: Iterable[str]) -> str:
+    """Returns a digest of the programs of modules and packages; comments and layout do not count."""
+    digest = hashlib.sha256()
+    for name in modules:
+        spec = importlib.util.find_spec(name)
+        if spec is None or spec.origin is None:
+            raise UserError(f'sources of {name}', expected='an installed module', found='none')
+        origin = Path(spec.origin)
+        files = sorted(origin.parent.rglob('*.py')) if origin.name == '__init__.py' else [origin]
+        for file in files:
+            if 'nodes' not in file.parts:
+                digest.update(ast.dump(ast.parse(file.read_text(encoding='utf-8'))).encode())
+    return digest.hexdigest()[:20]
+
+
+def check_encoder(name: str) -> None:
+    """Refuses what `make_encoder` can't make.
+
+    Raises:
+        UserError: no such encoder or option, or one that takes no single images.
+    """
+    base, *options = name.split(':')
+    kind = encoders.find(base)
+    if set(options) - {'bf16', 'published'} or kind.vectors or kind.frames > 1:
+        expected = 'NAME, NAME:bf16 or NAME:published of an encoder of single images'
+        raise UserError(f'encoder {name!r}', expected=expected)
+
+
+def make_encoder(name: str, seed: int) -> Encoder:
+    """Makes the eyes of a seed, on one thread.
+
+    Args:
+        name: of an encoder; `NAME:bf16` computes in bfloat16, `NAME:published` takes torchvision's weights.
+    """
+    base, *options = name.split(':')
+    published = 'published' in options or not getattr(encoders.find(base), 'published', '')
+    return encoders.make(EncoderSettings(
+        name=base, seed=seed, threads=1, device='cpu', weights='' if published else RANDOM,
+        backend='torch-bf16' if 'bf16' in options else 'torch',
+    ))  # fmt: skip
+
+
+class Store:
+    """A folder of both caches; safe for several processes at once.
+
+    Args:
+        folder: made where it is missing.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        for name in ('scenes', 'rows'):
+            (folder / name).mkdir(parents=True, exist_ok=True)
+
+    def scene_file(self, plan: Plan, seed: int, scene: int, encoder: str) -> Path:
+        """Returns where a scene's embeddings lie, or will."""
+        eyes = f'cls_perception.encoders.{encoder.partition(":")[0]}'
+        parts = [plan.data(), seed, scene, encoder, source_digest((*_SCENE_SOURCES, eyes))]
+        return self.folder / 'scenes' / f'{key_of(parts)}.safetensors'
+
+    def encode_scene(
+        self, plan: Plan, seed: int, scene: int, encoder: str, report: Callable[[float], None] = lambda _: None
+    ) -> None:
+        """Encodes a scene unless that was done before."""
+        file = self.scene_file(plan, seed, scene, encoder)
+        if file.exists():
+            return
+        eyes = make_encoder(encoder, seed)
+        tensors, digest = encode(plan, seed, scene, eyes, report)
+        temporary = file.with_name(f'{file.name}.{os.getpid()}')
+        save_file(tensors, temporary, {'digest': digest, 'encoder_id': eyes.id})
+        temporary.replace(file)
+
+    def world(self, plan: Plan, seed: int, encoder: str) -> World:
+        """Loads an encoded world."""
+        scenes = []
+        for number in order(seed, plan.scenes):
+            tensors, digest = _read(self.scene_file(plan, seed, number, encoder))
+            scenes.append((scene_of(tensors), digest))
+        return world_of(seed, scenes)
+
+    def digest(self, plan: Plan, seed: int, encoder: str) -> str:
+        """Returns the hash of an encoded world without loading it."""
+        files = [self.scene_file(plan, seed, number, encoder) for number in order(seed, plan.scenes)]
+        digests = []
+        for file in files:
+            with safe_open(file, framework='pt') as opened:
+                digests.append(opened.metadata()['digest'])
+        return hashlib.sha256(''.join(digests).encode()).hexdigest()
+
+    def read_row(self, key: str) -> dict[str, Any] | None:
+        """Returns a finished row's figures, or None."""
+        try:
+            found: dict[str, Any] = json.loads((self.folder / 'rows' / f'{key}.json').read_text(encoding='utf-8'))
+        except (FileNotFoundError, json.JSONDecodeError):
+            return None
+        return found
+
+    def write_row(self, key: str, figures: dict[str, Any]) -> None:
+        """Keeps a finished row's figures."""
+        file = self.folder / 'rows' / f'{key}.json'
+        temporary = file.with_name(f'{file.name}.{os.getpid()}')
+        temporary.write_text(json.dumps(figures, allow_nan=False), encoding='utf-8')
+        temporary.replace(file)
+
+
+def _read(file: Path) -> tuple[dict[str, torch.Tensor], str]:
+    with safe_open(file, framework='pt') as opened:
+        tensors = {name: opened.get_tensor(name) for name in list(opened.keys())}
+        return tensors, opened.metadata()['digest']

@@ -1,0 +1,98 @@
+"""The tables for people."""
+
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+_Columns = tuple[tuple[str, str], ...]
+
+# Heading and figure; a dot leads into a mapping. What it predicts, what it keeps, and what that is worth.
+_PREDICTS: _Columns = (
+    ('skill', 'skill'), ('balanced', 'balanced_skill'), ('uniform', 'uniform_skill'), ('k 3', 'skill_at.3'),
+    ('k 5', 'skill_at.5'), ('k 10', 'skill_at.10'), ('pose 1', 'pose_predicted_1'), ('gain 1', 'pose_gain_1'),
+    ('gain 5', 'pose_gain_5'), ('to 2.5 deg', 'skill_by_move.0-2.5'), ('to 5', 'skill_by_move.2.5-5'),
+    ('to 10', 'skill_by_move.5-10'), ('still', 'still_error'),
+)  # fmt: skip
+_KEEPS: _Columns = (
+    ('own scene', 'own_scene'), ('forgets', 'forgetting'), ('bwt', 'bwt'), ('fwt', 'fwt'),
+    ('a sleep gains', 'sleep_gain_mean'), ('worst', 'sleep_gain_worst'), ('Fast, all', 'fast_skill'),
+    ('own', 'fast_own_scene'), ('at 200', 'fast_at.200'), ('worst', 'fast_at_worst.200'),
+)  # fmt: skip
+_WORTH: _Columns = (
+    ('shuffled', 'shuffled_drop'), ('over blind', 'over_action_blind'), ('5-NN', 'over_retrieval'),
+    ('replay', 'over_replay'), ('no sleep', 'over_no_sleep'), ('joint_equal', 'over_joint_equal'),
+    ('of converged', 'of_joint_converged'), ('noise 4', 'skill_shifted.noise_4'), ('8', 'skill_shifted.noise_8'),
+    ('exposure', 'skill_shifted.exposure'),
+)  # fmt: skip
+_SPENT = (('steps', 'steps'), ('samples', 'sample_gradients'), ('kept', 'stored'), ('s', 'seconds'))
+
+
+def show(report: dict[str, Any], console: Console) -> None:
+    """Prints the report: tables for each encoder, means over seeds with half the 95 % interval."""
+    console.print(
+        f'life {report["life"]}: {report["scenes"]} scenes x {report["steps_per_scene"]} steps, '
+        f'seeds {report["seeds"]}, world {report["world"]}'
+    )
+    for encoder, world in report['encoders'].items():
+        rows = [row for row in report['rows'] if row['encoder'] == encoder]
+        console.print(
+            f'\n[bold]{encoder}[/]: first component {_text(world["first_component"])} of the variance, '
+            f'participation ratio {_text(world["participation_ratio"])}, a step changes {_text(world["step_share"])} '
+            f'of the variance in a scene\n{_text(world["overlap"])} of the test frames on visited ground '
+            f'(worst scene {_text(world["overlap_worst"])}); there the true pose is read to '
+            f'{_text(_first(rows, "pose_true_1"))} degrees, a copied one to {_text(_first(rows, "pose_copied_1"))}'
+        )
+        for title, columns in (('predicts', _PREDICTS), ('keeps', _KEEPS), ('is worth', _WORTH)):
+            console.print(_table(title, columns, rows))
+        _show_evidence(report['evidence'][encoder], console)
+
+
+def _table(title: str, columns: _Columns, rows: list[dict[str, Any]]) -> Table:
+    table = Table(box=None, pad_edge=False, header_style='bold')
+    table.add_column(title)
+    table.add_column('memory', justify='right')
+    spends = columns is _WORTH
+    for heading, _ in (*columns, *(_SPENT if spends else ())):
+        table.add_column(heading, justify='right')
+    for row in rows:
+        memory = '' if row['memory'] is None else f'{row["memory"]:.0%}'
+        figures = [_with_interval(_get(row, name), _get(row, name, '_ci')) for _, name in columns]
+        if any(figure != '-' for figure in figures):
+            spent = [_count(row.get(name)) for _, name in _SPENT] if spends else []
+            table.add_row(row['recipe'], memory, *figures, *spent)
+    return table
+
+
+def _show_evidence(evidence: dict[str, Any], console: Console) -> None:
+    lived, earlier = evidence['000-107'], evidence['000-108']
+    if lived:
+        quarters = ', '.join(f'{_text(q["error"])} / {_text(q["copied"])}' for q in lived)
+        console.print(f'000-107 Fast before learning / no change, by quarter of life: {quarters}')
+    if earlier:
+        slow, fast = _text(earlier['slow_error']), _text(earlier['fast_error'])
+        console.print(f'000-108 error on earlier scenes: Slow {slow}, Fast {fast}')
+
+
+def _first(rows: list[dict[str, Any]], name: str) -> float | None:
+    return next((value for row in rows if (value := row.get(name)) is not None), None)
+
+
+def _get(row: dict[str, Any], name: str, ending: str = '') -> Any:
+    first, _, rest = name.partition('.')
+    value = row.get(first + ending)
+    return value.get(rest) if rest and isinstance(value, dict) else value
+
+
+def _with_interval(value: float | None, ends: list[float] | None) -> str:
+    return _text(value) if ends is None or value is None else f'{_text(value)} ±{(ends[1] - ends[0]) / 2:.3f}'
+
+
+def _text(value: float | None) -> str:
+    if value is None:
+        return '-'
+    return f'{value:.3f}' if abs(value) < 10 else f'{value:.1f}' if abs(value) < 1000 else f'{value:.2g}'
+
+
+def _count(value: float | None) -> str:
+    return '-' if value is None else f'{value:,.0f}'

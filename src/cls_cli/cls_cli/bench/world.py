@@ -1,0 +1,122 @@
+"""The encoded world of one seed, in the order in which it is lived."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+import hashlib
+
+import numpy as np
+from numpy.typing import NDArray
+import torch
+from torch import Tensor
+
+from cls_common.robot import RobotInfo
+from cls_learning.randomness import stream
+from cls_learning.types import Transition
+from cls_sim.robots import make as make_robot
+from cls_sim.settings import SimulatorSettings
+
+
+@dataclass(frozen=True)
+class Walk:
+    """z float32 (N + 1, D) raw, poses float64 (N + 1, 2) deg, commanded and action float32 (N, 2) deg."""
+
+    z: Tensor
+    poses: Tensor
+    commanded: Tensor
+    action: Tensor
+
+    def __len__(self) -> int:
+        return len(self.action)
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """Single steps: z, z_next float32 (N, D) raw, action float32 (N, 2) deg."""
+
+    z: Tensor
+    action: Tensor
+    z_next: Tensor
+
+
+@dataclass(frozen=True)
+class Scene:
+    """One scene: the walk to learn from, walks and pairs to test on, a test walk under other noise and light."""
+
+    learning: Walk
+    tests: tuple[Walk, ...]
+    pairs: Pairs
+    shifted: dict[str, Walk]
+
+    def test(self) -> Pairs:
+        """Returns the steps of all test walks."""
+        return Pairs(
+            torch.cat([w.z[:-1] for w in self.tests]),
+            torch.cat([w.action for w in self.tests]),
+            torch.cat([w.z[1:] for w in self.tests]),
+        )
+
+    def transitions(self) -> Iterator[Transition]:
+        """Yields the learning walk as the robot lives it; the first one begins a new chain."""
+        walk = self.learning
+        z, commanded, applied = walk.z.numpy(), walk.commanded.numpy(), walk.action.numpy()
+        joints: NDArray[np.float64] = np.radians(walk.poses.numpy())
+        for i in range(len(walk)):
+            yield Transition(
+                z=z[i], z_next=z[i + 1], action_commanded=commanded[i], action_applied=applied[i],
+                joints=joints[i], joints_next=joints[i + 1], boundary=i == 0, stamp_z=i, stamp_next=i + 1,
+            )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class World:
+    """All scenes of a seed in the order of life.
+
+    Attributes:
+        digest: of every pixel, pose and action, in that order.
+    """
+
+    seed: int
+    scenes: tuple[Scene, ...]
+    digest: str
+
+    @property
+    def z_size(self) -> int:
+        """Length of an embedding."""
+        return self.scenes[0].learning.z.shape[1]
+
+
+def order(seed: int, scenes: int) -> list[int]:
+    """Returns the scenes in the order in which this seed lives them."""
+    return [int(i) for i in stream(seed, 'bench.order', 0).permutation(scenes)]
+
+
+def scene_of(tensors: dict[str, Tensor]) -> Scene:
+    """Builds a scene from what `scenes.encode` made."""
+
+    def walk(path: str, seen: str = '') -> Walk:
+        return Walk(tensors[f'z.{seen or path}'], *(tensors[f'{p}.{path}'] for p in ('poses', 'commanded', 'applied')))
+
+    names = [name.removeprefix('z.') for name in tensors if name.startswith('z.')]
+    shifted = sorted(n for n in names if n.startswith('noise_')) + ['exposure']
+    z = tensors['z.pairs'].reshape(-1, 2, tensors['z.pairs'].shape[1])  # (N, before and after, D)
+    return Scene(
+        learning=walk('learning'),
+        tests=tuple(walk(name) for name in sorted(n for n in names if n.startswith('test_'))),
+        pairs=Pairs(z[:, 0], tensors['applied.pairs'], z[:, 1]),
+        shifted={name: walk('test_0', name) for name in shifted},
+    )
+
+
+def world_of(seed: int, scenes: list[tuple[Scene, str]]) -> World:
+    """Puts scenes, with their hashes, together in the order given."""
+    digest = hashlib.sha256(''.join(text for _, text in scenes).encode()).hexdigest()
+    return World(seed, tuple(scene for scene, _ in scenes), digest)
+
+
+def robot() -> RobotInfo:
+    """Returns the robot that lives here: the default pan-tilt."""
+    body = make_robot('sim', SimulatorSettings(lock_step=True))
+    try:
+        return body.info
+    finally:
+        body.close()
