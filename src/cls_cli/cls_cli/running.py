@@ -8,7 +8,7 @@ import sys
 import time
 
 from cls_common.errors import UserError
-from cls_common.graph import describe, GraphOptions, Process
+from cls_common.graph import describe, GraphOptions, Process, REPLAY
 from cls_common.settings import read_parameter_file
 
 from .interrupts import Interrupts
@@ -39,16 +39,22 @@ def run(options: GraphOptions, choices: Choices) -> int:
     if options.params_file:
         read_parameter_file(Path(options.params_file))
     model = Path(options.models_dir, options.model)
-    return run_processes(describe(options), choices, robot=options.robot, steps=options.steps > 0, model=model)
+    return run_processes(
+        describe(options), choices, robot=options.robot, steps=options.steps > 0, model=model,
+        replay=options.robot == REPLAY,
+    )  # fmt: skip
 
 
-def run_processes(processes: Sequence[Process], choices: Choices, *, robot: str, steps: bool, model: Path) -> int:
+def run_processes(
+    processes: Sequence[Process], choices: Choices, *, robot: str, steps: bool, model: Path, replay: bool = False,
+) -> int:  # fmt: skip
     """Starts processes, runs them to their end and reports.
 
     Args:
         robot: its name, until it says so itself.
         steps: whether fast_learner was given a number of wake steps after which it is done.
         model: the model folder.
+        replay: whether the run ends when everything recorded was played.
 
     Returns:
         exit status: 0 after a clean end, else 1.
@@ -64,7 +70,7 @@ def run_processes(processes: Sequence[Process], choices: Choices, *, robot: str,
     from .nodes.remote import connect
 
     _announce()
-    limits = Limits(duration=choices.duration, steps=steps, startup=choices.startup_timeout)
+    limits = Limits(duration=choices.duration, steps=steps, replay=replay, startup=choices.startup_timeout)
     with_view = is_interactive() and (choices.view if choices.view is not None else not (limits.duration or steps))
     directory = RunDirectory.create()
     with Interrupts() as interrupts, connect(choices.namespace) as remote:

@@ -34,11 +34,13 @@ class Limits:
     Attributes:
         duration: s from ready.
         steps: whether fast_learner was given a number of wake steps.
+        replay: whether a player plays recorded sessions, and the run ends with them.
         startup: s until it must be ready.
     """
 
     duration: float = 0.0
     steps: bool = False
+    replay: bool = False
     startup: float = 180.0
 
 
@@ -123,6 +125,8 @@ class Session:
             return ''
         if self.limits.steps and pair.done:
             return CLEAN
+        if self.limits.replay and self.remote.replay is not None and self.remote.replay.is_finished:
+            return CLEAN
         if self.limits.duration and now - self.begun - self.startup_seconds >= self.limits.duration:
             return CLEAN
         return ''
@@ -193,6 +197,7 @@ class Session:
             processes=self.processes, restarts=self.supervisor.policy.restarts,
             joint_names=info.joint_names if info else (),
             robot_trouble=state.error_msg if state and state.error_code else '', message=message,
+            replay=self.remote.replay,
         )  # fmt: skip
 
     def _status(self, pair: Pair, now: float) -> dict[str, Any]:

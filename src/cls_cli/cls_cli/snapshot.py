@@ -36,6 +36,42 @@ class Snapshot:
     metrics: Mapping[str, float] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Replayed:
+    """cls_interfaces/PlayerStatus; see there for meanings and units."""
+
+    state: str = 'waiting'
+    session: str = ''
+    session_index: int = 0
+    sessions: int = 1
+    progress: float = 0.0
+    rate: float = 1.0
+    steps: int = 0
+    filtered: int = 0
+    unanswered: int = 0
+    missing: tuple[str, ...] = ()
+    fault: str = ''
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether everything was played."""
+        return self.state == 'finished'
+
+    def text(self) -> str:
+        """How it goes, on one line."""
+        which = f' of session {self.session_index + 1}/{self.sessions}' if self.sessions > 1 else ''
+        left_out = f', {self.filtered:,} left out' if self.filtered else ''
+        done = f'{self.steps:,} actions{left_out}, {self.unanswered:,} not learned'
+        return f'{self.state} {self.progress:.0%}{which}  {done}'
+
+    def troubles(self) -> list[str]:
+        """What is wrong, for people."""
+        return [
+            *([f'the session lacks {", ".join(self.missing)}'] if self.missing else []),
+            *filter(None, [self.fault]),
+        ]
+
+
 @dataclass(frozen=True)
 class Pair:
     """Newest status of both learners; None where none was heard."""

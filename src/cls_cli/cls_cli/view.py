@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from . import keys
-from .snapshot import Pair
+from .snapshot import Pair, Replayed
 
 _MODE_STYLE = {'manual': 'yellow', 'random': 'magenta', 'curiosity': 'cyan', 'follow': 'blue'}
 
@@ -27,6 +27,7 @@ class Scene:
         joint_names: in the order of the status' joints.
         robot_trouble: why the robot takes no actions; empty when it does.
         message: answer to the last key, or what is awaited.
+        replay: how a replay goes; None where there is none.
     """
 
     robot: str
@@ -37,6 +38,7 @@ class Scene:
     joint_names: Sequence[str] = ()
     robot_trouble: str = ''
     message: str = ''
+    replay: Replayed | None = None
 
 
 def render(scene: Scene) -> RenderableType:
@@ -77,6 +79,8 @@ def _figures(scene: Scene) -> Table:
     table.add_row('losses', losses(pair.losses()) or '-')
     table.add_row('pose', pose(scene.joint_names, fast.joints))
     table.add_row('memory', f'{slow.memory_size:,} transitions   generation {slow.generation:,} saved')
+    if scene.replay is not None:
+        table.add_row('replay', _replay(scene.replay))
     table.add_row('faults', _faults(scene))
     return table
 
@@ -97,6 +101,13 @@ def _phase(pair: Pair) -> RenderableType:
     bar = ProgressBar(total=max(1, fast.wake_steps_per_cycle), completed=fast.wake_steps_in_cycle, width=30)
     row.add_row(Text(text, style=f'bold {style}'), bar)
     return row
+
+
+def _replay(replay: Replayed) -> Text:
+    text = Text(replay.text())
+    for trouble in replay.troubles():
+        text.append(f'   {trouble}', style='red')
+    return text
 
 
 def _skill(value: float) -> Text:
@@ -145,10 +156,11 @@ def line(scene: Scene) -> str:
     if pair.fast is None or not pair.ready:
         return f'{clock(scene.elapsed)}  waiting: {pair.missing()}'
     fast, slow = pair.fast, pair.slow
+    replay = '  '.join(['', 'replay ' + scene.replay.text(), *scene.replay.troubles()]) if scene.replay else ''
     skills = [f'{s.skill:+.2f}' if s is not None and math.isfinite(s.skill) else '-' for s in (fast, slow)]
     faults = sum(s.faults for s in pair.heard)
     return (
         f'{clock(scene.elapsed)}  {pair.phase} {fast.wake_steps_in_cycle}/{fast.wake_steps_per_cycle}  {fast.mode}  '
         f'step {fast.steps:,} ({pair.total_steps:,} in its life)  {pair.cycles} sleeps  {fast.rate_hz:.1f} steps/s  '
-        f'{fast.frame_rate:.1f} frames/s  skill fast {skills[0]} slow {skills[1]}  {faults} faults'
+        f'{fast.frame_rate:.1f} frames/s  skill fast {skills[0]} slow {skills[1]}  {faults} faults{replay}'
     )

@@ -19,13 +19,13 @@ from cls_common import comms
 from cls_common.errors import UserError
 from cls_common.nodes.qos import interface, subscription
 from cls_interfaces.action import Sleep
-from cls_interfaces.msg import LearnerStatus, RobotState
+from cls_interfaces.msg import LearnerStatus, PlayerStatus, RobotState
 from cls_interfaces.srv import SetMode
 
 from ..run_directory import domain
-from ..snapshot import Pair
+from ..snapshot import Pair, Replayed
 from .manual import ManualControl
-from .snapshots import to_snapshot
+from .snapshots import to_replayed, to_snapshot
 
 # A quarter of a second on a machine at rest; on a busy one two and more, seen.
 _DISCOVERY, _LOOK_AGAIN = 4.0, 0.02
@@ -38,8 +38,8 @@ _SAVE_TIMEOUT, _STOP_TIMEOUT, _MODE_TIMEOUT = 60.0, 5.0, 5.0
 class Remote(Node):
     """A client node, spun by a thread of its own (see `connect`).
 
-    Subscribers: fast_learner/status, slow_learner/status (LearnerStatus), robot/state (RobotState), and those of
-    ManualControl.
+    Subscribers: fast_learner/status, slow_learner/status (LearnerStatus), robot/state (RobotState), player/status
+    (PlayerStatus), and those of ManualControl.
     Publishers: those of ManualControl.
     Services (client): set_mode, save_model, emergency_stop, rearm.
     Actions (client): sleep.
@@ -52,6 +52,7 @@ class Remote(Node):
         )  # fmt: skip
         self.manual = ManualControl(self)
         self.robot_state: RobotState | None = None
+        self.replay: Replayed | None = None
         self._statuses: dict[str, tuple[LearnerStatus, float]] = {}
         self._heard = threading.Condition()
         self._clients_by_name: dict[str, Client] = {}
@@ -60,6 +61,7 @@ class Remote(Node):
         subscription(self, comms.FAST_STATUS, partial(self._on_status, 'fast'))
         subscription(self, comms.SLOW_STATUS, partial(self._on_status, 'slow'))
         subscription(self, comms.ROBOT_STATE, self._on_state)
+        subscription(self, comms.PLAYER_STATUS, self._on_player)
 
     def pair(self) -> Pair:
         """Returns the newest status of both learners."""
@@ -169,6 +171,9 @@ class Remote(Node):
 
     def _on_state(self, message: RobotState) -> None:
         self.robot_state = message
+
+    def _on_player(self, message: PlayerStatus) -> None:
+        self.replay = to_replayed(message)
 
 
 class SleepGoal:

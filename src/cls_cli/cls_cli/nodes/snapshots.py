@@ -1,12 +1,16 @@
-"""From a learner's status message to plain data."""
+"""From status messages to plain data."""
 
 import dataclasses
 
-from cls_interfaces.msg import LearnerStatus
+from cls_interfaces.msg import LearnerStatus, PlayerStatus
 
-from ..snapshot import Snapshot
+from ..snapshot import Replayed, Snapshot
 
 _CONVERTED = ('joints', 'metrics')
+_PLAYER_STATES = {
+    PlayerStatus.WAITING: 'waiting', PlayerStatus.PLAYING: 'playing', PlayerStatus.PAUSED: 'paused',
+    PlayerStatus.FINISHED: 'finished',
+}  # fmt: skip
 _SAME = tuple(field.name for field in dataclasses.fields(Snapshot) if field.name not in _CONVERTED)
 
 
@@ -17,3 +21,12 @@ def to_snapshot(message: LearnerStatus) -> Snapshot:
         metrics=dict(zip(message.metric_names, message.metric_values)),
         **{name: getattr(message, name) for name in _SAME},
     )
+
+
+def to_replayed(message: PlayerStatus) -> Replayed:
+    """Returns the same as plain data."""
+    return Replayed(
+        state=_PLAYER_STATES[message.state], session=message.session, session_index=message.session_index,
+        sessions=message.sessions, progress=message.progress, rate=message.rate, steps=message.steps,
+        filtered=message.filtered, unanswered=message.unanswered, missing=tuple(message.missing), fault=message.fault,
+    )  # fmt: skip

@@ -75,8 +75,8 @@ class Player(Node):
         for source in sources:
             if source.missing:
                 self.get_logger().warning(f'session {source.path} lacks {", ".join(source.missing)}')
-        self._clock = qos.publisher(self, comms.CLOCK)
-        self._status = qos.publisher(self, comms.PLAYER_STATUS)
+        self._clock_out = qos.publisher(self, comms.CLOCK)
+        self._status_out = qos.publisher(self, comms.PLAYER_STATUS)
         self._outlets = Outlets(self)
         self._opened: tuple[int, Choice] | None = None
         self._said: State | None = None
@@ -229,7 +229,7 @@ class Player(Node):
         now_ns = self._replay.clock_ns
         if now_ns is not None and now_ns != self._shown_ns:
             self._shown_ns = now_ns
-            self._clock.publish(Clock(clock=to_time(now_ns)))
+            self._clock_out.publish(Clock(clock=to_time(now_ns)))
 
     def _say(self) -> None:
         """Says how it goes."""
@@ -244,7 +244,7 @@ class Player(Node):
             reuses_embeddings=course.choice is not None and course.choice.reuses,
         )  # fmt: skip
         status.header.stamp = self.get_clock().now().to_msg()
-        self._status.publish(status)
+        self._status_out.publish(status)
 
 
 def _serialise(robot: RobotInfo) -> bytes:
