@@ -140,8 +140,19 @@ class Actor:
         self._wake.open((SOURCE, self._sequence), now)
         self.statistics.sent(now)
         self.last, self._asked, self._is_late = action, now, False
-        self._not_before = now + (1.0 / self.rate if self.rate > 0 else 0.0)
+        self._pace(now)
         return Command(self._sequence, action)
+
+    def _pace(self, now: float) -> None:
+        if self.rate > 0:
+            period = 1.0 / self.rate
+            # By the last appointment, so that being late does not add up; anew where that is long past.
+            self._not_before = (self._not_before if now - self._not_before < period else now) + period
+
+    @property
+    def rest(self) -> float:
+        """Returns s until the next action is due by the rate; 0 where that does not hold it back."""
+        return max(0.0, self._not_before - self.clock())
 
     def _may_act(self) -> bool:
         return self._wake.can_start and not self.lacks and self.clock() >= self._not_before

@@ -74,8 +74,12 @@ class Body:
             {**status, 'namespace': self._namespace, 'run_directory': str(self.directory.path), 'processes': processes}
         )
 
-    def end(self) -> None:
-        """Asks every process to end, waits, and notes those that did not end well."""
+    def end(self, *, is_excused: bool) -> None:
+        """Asks every process to end, waits, and notes those that did not end well.
+
+        Args:
+            is_excused: whether they were still starting: then they can't end in order yet.
+        """
         if self._supervisor is None or self.trouble:
             return
         try:
@@ -84,7 +88,9 @@ class Body:
         except _GONE as error:
             self.trouble = f'supervisord is gone ({error})'
             return
-        bad = [f'{s.name} ended with exit status {s.status}' for s in states if s.is_up or s.status]
+        bad = [
+            f'{s.name} ended with exit status {s.status}' for s in states if s.is_up or (s.status and not is_excused)
+        ]
         self.trouble = bad[0] if bad else ''
 
     def __enter__(self) -> 'Body':

@@ -3,75 +3,37 @@
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass, field
-from pathlib import Path
 import secrets
 import sys
 import time
 from typing import Any, TYPE_CHECKING
 
-from rich.console import Group
+from rich.console import Console, Group
 from rich.live import Live
 from rich.text import Text
 
 from cls_common.errors import UserError
-from cls_common.graph import describe_body, describe_recorder, GraphOptions, REPLAY
+from cls_common.graph import describe_body, describe_recorder, GraphOptions
 from cls_common.robot import RobotInfo
 from cls_learning import policies
-from cls_learning.config import LearningSettings
 from cls_learning.policies.contract import EndOfActionsError, Policy
 from cls_learning.policies.manual import ManualPolicy
 from cls_learning.types import Floats
-from cls_recording.reader import SessionReader
 
 from ..interrupts import Interrupts
 from ..report import CLEAN, write_report
 from ..terminal import is_interactive
 from .actor import Actor
-from .body import Body, check_alone
+from .body import Body
+from .choices import Choices, MANUAL
 from .picture import picture
 from .prompt import Lines
 
 if TYPE_CHECKING:
     from ..nodes.runner import Spinner
 
-MANUAL = 'manual'
 _TURN, _WATCH_PERIOD, _SAY_PERIOD, _PICTURE_PERIOD = 0.05, 0.5, 5.0, 0.25
 _PROGRESS = 100
-
-
-@dataclass(frozen=True, kw_only=True)
-class Choices:
-    """What a user may choose beside the robot.
-
-    Attributes:
-        policy: by name; the others belong to one of them each: see PolicySettings.
-        steps, duration: actions and s after which it ends; 0: not by this.
-        rate: actions a second at most; 0: as fast as the robot goes.
-        interactive: a person confirms or overrides each action.
-        attach: the robot runs already.
-    """
-
-    policy: str = 'random'
-    action: str = ''
-    sequence: str = ''
-    session: str = ''
-    filter_action: str = ''
-    steps: int = 0
-    duration: float = 0.0
-    rate: float = 0.0
-    interactive: bool = False
-    view: bool = False
-    attach: bool = False
-    namespace: str = ''
-    log_level: str = ''
-    startup_timeout: float = 60.0
-    report: Path | None = None
-
-    def settings(self) -> LearningSettings:
-        """Returns what the policy is told."""
-        told = {name: getattr(self, name) for name in ('action', 'sequence', 'session', 'filter_action')}
-        told['kind'] = self.policy
-        return LearningSettings.from_flat({f'policy.{name}': value for name, value in told.items()})
 
 
 def run(options: GraphOptions, choices: Choices) -> int:
@@ -83,7 +45,7 @@ def run(options: GraphOptions, choices: Choices) -> int:
     Raises:
         UserError: something outside is wrong, also where a node says so.
     """
-    _check(options, choices)
+    choices.check(options)
     processes = [] if choices.attach else describe_body(options) + describe_recorder(options)
     seed = options.seed if options.seed >= 0 else secrets.randbelow(2**31)
     # Importing ROS takes a third of a second: after the checks that need none.
@@ -91,28 +53,12 @@ def run(options: GraphOptions, choices: Choices) -> int:
 
     with Interrupts() as interrupts, Body(processes, choices.namespace, choices.log_level) as body:
         acting = Acting(choices, options.robot, seed, body, interrupts)
-        with join(choices.namespace, acting.make_actor, records=options.record) as spinner:
+        wants = {'records': options.record, 'is_guest': choices.attach}
+        with join(choices.namespace, acting.make_actor, **wants) as spinner:
             acting.live(spinner)
             recorder = spinner.runner.recorder
-        body.end()
+        body.end(is_excused=not acting.has_begun)
         return acting.conclude(recorder.session if recorder else '')
-
-
-def _check(options: GraphOptions, choices: Choices) -> None:
-    if options.robot == REPLAY:
-        raise UserError('robot replay', expected='a robot that acts', do='./cls play replays, --session acts again.')
-    if choices.attach and options.record:
-        raise UserError('--record with --attach', do='Start a recorder beside it: ./cls record.')
-    folder = choices.report.parent if choices.report else Path()
-    if not folder.is_dir():
-        raise UserError(f'report {choices.report}', expected='an existing folder', do=f'mkdir -p {folder}')
-    if choices.policy != MANUAL:
-        policies.find(choices.policy)
-    if choices.session:
-        with SessionReader(Path(choices.session)):
-            pass
-    if not choices.attach:
-        check_alone(choices.namespace)
 
 
 @dataclass
@@ -134,6 +80,11 @@ class Acting:
     _actor: Actor | None = None
     _live: Live | None = None
     _drawn: float = -1e9
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether all was there to act."""
+        return self._first is not None
 
     def make_actor(self, robot: RobotInfo) -> Actor:
         """Makes what acts on this robot; raises UserError where the policy can't."""
@@ -163,7 +114,8 @@ class Acting:
                     if not asks:
                         raise
                     print(f'error: {error}', file=sys.stderr, flush=True)
-                self._tick(_TURN)
+                rest = self._actor.rest if self._actor else 0.0
+                self._tick(min(_TURN, rest or _TURN))
 
     def _is_over(self) -> bool:
         actor = self._actor
@@ -188,8 +140,8 @@ class Acting:
             return
         self._watched = now
         self.body.watch(now, self._status())
-        spinner.runner.check_alone()
         if self._first is None:
+            spinner.runner.check_alone()
             waits_for = spinner.runner.waits_for
             if not waits_for:
                 self._first = now
@@ -216,7 +168,7 @@ class Acting:
         """Shows a proposed action and returns what was typed; messages go on being taken meanwhile."""
         assert self._lines is not None and self._actor is not None and self._spinner is not None
         if self.choices.view and is_interactive():
-            self._show(Live(auto_refresh=False).console.print)
+            self._show(Console().print)
         statistics = self._actor.statistics
         hint = '[Enter: do it; other numbers or name=value; q: end]'
         print(f'{statistics.actions + 1}: {statistics.name(proposed)}  {hint} ', end='', flush=True)
@@ -224,6 +176,8 @@ class Acting:
             if not self._lines.is_open or self._is_over():
                 raise EndOfActionsError(self.ended or 'nobody types any more')
             self._tick(_TURN)
+        if not is_interactive():
+            print(line)
         return line
 
     def _draw(self, live: Live) -> None:

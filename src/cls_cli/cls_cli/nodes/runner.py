@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+import time
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,9 @@ from cls_learning.agent.wake_state import Applied
 
 from ..acting.actor import Actor, Command, SOURCE
 
+# Another publisher is found within a quarter of a second on a machine at rest.
+_POLITE = 2.0
+
 
 class Runner(Node):
     """Publishes one action at a time, the next when the robot has answered and shown what came of the last.
@@ -37,10 +41,17 @@ class Runner(Node):
     Args:
         make_actor: makes what acts, as soon as the robot says what it is.
         records: whether to wait until a recorder records.
+        is_guest: whether the robot ran before: then somebody else may command it, which takes a while to see.
     """
 
     def __init__(
-        self, context: Context, namespace: str, make_actor: Callable[[RobotInfo], Actor], *, records: bool = False
+        self,
+        context: Context,
+        namespace: str,
+        make_actor: Callable[[RobotInfo], Actor],
+        *,
+        records: bool,
+        is_guest: bool,
     ) -> None:
         super().__init__(
             SOURCE, namespace=namespace, context=context, enable_rosout=False, start_parameter_services=False,
@@ -48,6 +59,7 @@ class Runner(Node):
         )  # fmt: skip
         self._make_actor = make_actor
         self._records = records
+        self._polite_until = time.monotonic() + (_POLITE if is_guest else 0.0)
         self.actor: Actor | None = None
         self.recorder: RecorderStatus | None = None
         self._state: RobotState | None = None
@@ -70,6 +82,8 @@ class Runner(Node):
             return 'the robot to listen (robot/action)'
         if self._records and not (self.recorder and self.recorder.recording):
             return f'the recorder ({(self.recorder and self.recorder.fault) or "recorder/status"})'
+        if time.monotonic() < self._polite_until:
+            return 'a moment, for others to be seen'
         return self.actor.lacks
 
     def check_alone(self) -> None:
@@ -165,13 +179,15 @@ class Spinner:
 
 
 @contextmanager
-def join(namespace: str, make_actor: Callable[[RobotInfo], Actor], *, records: bool) -> Iterator[Spinner]:
+def join(
+    namespace: str, make_actor: Callable[[RobotInfo], Actor], *, records: bool, is_guest: bool
+) -> Iterator[Spinner]:
     """Joins the graph until the block ends; see Runner."""
     context = Context()
     context.init(args=[])
     try:
         executor = SingleThreadedExecutor(context=context)
-        runner = Runner(context, namespace, make_actor, records=records)
+        runner = Runner(context, namespace, make_actor, records=records, is_guest=is_guest)
         executor.add_node(runner)
         try:
             yield Spinner(runner, executor)

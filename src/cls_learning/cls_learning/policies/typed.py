@@ -80,7 +80,7 @@ def _number(text: str, channel: Channel) -> float:
     if not is_inside or (channel.kind == Kind.DISCRETE and value != round(value)):
         whole = 'a whole number' if channel.kind == Kind.DISCRETE else 'a number'
         expected = f'{whole} from {channel.low:g} to {channel.high:g} {channel.unit}'.rstrip()
-        raise UserError(f'{channel.name} of an action', expected=expected, found=_shown(text))
+        raise UserError(f'action channel {channel.name!r}', expected=expected, found=_shown(text))
     return float(value)
 
 
