@@ -23,6 +23,7 @@ COMMANDS = {
     'run': ('run', 'Act on a robot without learning.'),
     'train': ('train', 'Learn in simulation in one process, without ROS.'),
     'bench': ('bench', 'Measure what is learned, and against what.'),
+    'sessions': ('sessions', 'What was recorded: list, info, repair, export.'),
     'models': ('models', 'List the saved models.'),
     'config': ('config', 'Show with what settings a model was made.'),
     'hash': ('hash', 'Print the hash of a model\'s weights.'),

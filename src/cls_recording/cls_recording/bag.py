@@ -13,6 +13,8 @@ from cls_common.errors import UserError
 from .session import SessionInfo
 
 METADATA = 'metadata.yaml'
+# The one name at the top of it.
+TOP = 'rosbag2_bagfile_information'
 LOCK = 'lock'
 # Of metadata.yaml, as Jazzy writes it.
 VERSION = 9
@@ -32,7 +34,7 @@ class BagMetadata:
         start, duration: ns of log time.
         topics: type and count by full name.
         info: our custom data.
-        content: everything below `rosbag2_bagfile_information`.
+        content: everything below `TOP`.
     """
 
     storage: str
@@ -63,6 +65,11 @@ def storage_files(path: Path) -> list[str]:
     """Returns the names of the files that hold messages, split by split."""
     names = [file.name for file in path.iterdir() if file.name.endswith(_SUFFIXES) and not file.name.startswith('.')]
     return sorted(names, key=lambda name: (_split_number(name), name))
+
+
+def size(path: Path) -> int:
+    """Returns the bytes of everything in a folder."""
+    return sum(file.stat().st_size for file in path.rglob('*') if file.is_file())
 
 
 def _split_number(name: str) -> int:
@@ -121,7 +128,7 @@ def read_metadata(path: Path) -> BagMetadata:
 
 def _parse(path: Path, content: Any) -> BagMetadata:
     try:
-        body = content['rosbag2_bagfile_information']
+        body = content[TOP]
         if int(body['version']) > VERSION:
             raise UserError(
                 f'session {path}', expected=f'rosbag2 metadata of version {VERSION} or older',

@@ -1,9 +1,9 @@
 """What the files of a bag hold, as its metadata has to say it: counts, times and topics. No ROS here."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 import sqlite3
+from typing import Any
 
 from rosbags.rosbag2 import ReaderError
 from rosbags.rosbag2.metadata import dump_qos_v9, parse_qos
@@ -12,25 +12,28 @@ from rosbags.rosbag2.storage_sqlite3 import Sqlite3Reader
 from cls_common.errors import UserError
 
 from .mcap_scan import Scan
-from .metadata_file import FileEntry, TopicEntry
+from .metadata import FileCount, TopicEntry
+from .schemas import Schema
 
 # Where rosbag2's MCAP files keep what `metadata.yaml` says of a topic.
 _QOS, _HASH = 'offered_qos_profiles', 'topic_type_hash'
 
-Contents = tuple[FileEntry, list[TopicEntry]]
+Contents = tuple[FileCount, list[TopicEntry]]
 
 
 def of_mcap(found: Scan) -> Contents:
     """Returns what a scanned MCAP file holds."""
-    topics = [
-        TopicEntry(
-            name=channel.topic, type=found.schemas[channel.schema_id].name if channel.schema_id else '',
-            messages=found.counts[channel.id], qos=dump_qos_v9(parse_qos(channel.metadata.get(_QOS, ''))),
-            hash=channel.metadata.get(_HASH, ''),
-        )
-        for channel in found.channels.values()
-    ]  # fmt: skip
-    return FileEntry(found.path.name, found.start, found.end, found.messages), topics
+    file = FileCount(found.path.name)
+    topics = []
+    for channel in found.channels.values():
+        if count := found.counts[channel.id]:
+            file.counts[channel.topic] = file.counts.get(channel.topic, 0) + count
+        name = found.schemas[channel.schema_id].name if channel.schema_id else ''
+        qos = dump_qos_v9(parse_qos(channel.metadata.get(_QOS, '')))
+        topics.append(_entry(channel.topic, name, channel.metadata.get(_HASH, ''), qos))
+    if file.counts:
+        file.first, file.last = found.start, found.end
+    return file, topics
 
 
 def of_sqlite(path: Path) -> Contents:
@@ -58,21 +61,24 @@ def of_sqlite(path: Path) -> Contents:
             f'file {path}', expected='a whole sqlite3 database', found=str(error),
             do=f'It needs sqlite\'s own recovery: sqlite3 {path} .recover | sqlite3 NEW.db3',
         ) from error  # fmt: skip
-    held = reader.metadata
-    topics = [
-        TopicEntry(c.topic, c.msgtype, c.msgcount, dump_qos_v9(getattr(c.ext, _QOS, [])), c.digest)
-        for c in reader.connections
-    ]
+    file = FileCount(path.name, {c.topic: c.msgcount for c in reader.connections if c.msgcount})
+    if file.counts:
+        file.first, file.last = reader.metadata.start_time, reader.metadata.end_time - 1
+    topics = [_entry(c.topic, c.msgtype, c.digest, dump_qos_v9(getattr(c.ext, _QOS, []))) for c in reader.connections]
     reader.close()
-    start, end = (held.start_time, held.end_time - 1) if held.message_count else (0, 0)
-    return FileEntry(path.name, start, end, held.message_count), topics
+    return file, topics
 
 
-def merge(contents: Iterable[Sequence[TopicEntry]]) -> list[TopicEntry]:
-    """Returns each topic once, its messages in all files added up."""
+def merge(contents: Iterable[Iterable[TopicEntry]], hashes: Mapping[str, str]) -> list[TopicEntry]:
+    """Returns each topic once, with the type hash known of it where its file says none."""
     merged: dict[str, TopicEntry] = {}
     for topics in contents:
         for topic in topics:
-            known = merged.get(topic.name)
-            merged[topic.name] = replace(known, messages=known.messages + topic.messages) if known else topic
+            known = topic.schema.hash or hashes.get(topic.name, '')
+            entry = TopicEntry(topic.name, Schema(topic.schema.type, hash=known), topic.qos)
+            merged.setdefault(topic.name, entry)
     return list(merged.values())
+
+
+def _entry(name: str, type_name: str, type_hash: str, qos: Sequence[Mapping[str, Any]]) -> TopicEntry:
+    return TopicEntry(name, Schema(type_name, hash=type_hash), tuple(qos))

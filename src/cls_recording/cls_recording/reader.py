@@ -140,9 +140,13 @@ class SessionReader:
     def events(self, topics: Collection[str] = (), start: int | None = None) -> Iterator[Event]:
         """Yields what `raw` does, decoded. Raises UserError also for a type that nothing here can read."""
         for event in self.raw(topics, start):
-            with _unreadable(self.path, event):
-                message = self._definitions.read(event.data, event.type)
-            yield Event(event.topic, event.type, event.time_ns, message)
+            yield self.decode(event)
+
+    def decode(self, event: RawEvent) -> Event:
+        """Returns what a message of this session says; raises UserError where nothing here can read it."""
+        with _unreadable(self.path, event):
+            message = self._definitions.read(event.data, event.type)
+        return Event(event.topic, event.type, event.time_ns, message)
 
     def close(self) -> None:
         """Closes the files."""

@@ -1,6 +1,7 @@
 """Makes a session whole again whose recording was cut off, and says what was lost. No ROS here."""
 
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 import contextlib
 from dataclasses import dataclass, field
 import fcntl
@@ -11,9 +12,9 @@ from typing import Any
 from cls_common import comms
 from cls_common.errors import UserError
 
-from . import bag, inventory, mcap_scan, metadata_file
+from . import bag, inventory, mcap_scan, metadata
 from .mcap_scan import Scan
-from .metadata_file import TopicEntry
+from .metadata import FileCount
 from .reader import SessionReader
 from .rewriting import rewrite
 from .session import SessionInfo
@@ -56,26 +57,30 @@ def _repair(path: Path, previous: bag.BagMetadata | None) -> Repair:
     scans = [mcap_scan.scan(path / name) for name in names if name.endswith('.mcap')]
     contents = [inventory.of_mcap(s) for s in scans] or [inventory.of_sqlite(path / name) for name in names]
     files = [file for file, _ in contents]
-    topics = inventory.merge(entries for _, entries in contents)
     broken = [found for found in scans if not found.sound]
-    found = [f'{damage.path.name} {_damage(damage)}' for damage in broken] + _disagreement(previous, names, topics)
-    messages, last = {topic.name: topic.messages for topic in topics}, max((f.end for f in files), default=0)
+    found = [f'{damage.path.name} {_damage(damage)}' for damage in broken] + _disagreement(previous, files)
+    messages, last = _total(files), max(file.last for file in files)
     if not found:
         return Repair(path, (), messages, 0, last)
     for damage in broken:
         rewrite(damage)
-    info = previous.info if previous else SessionInfo(name=path.resolve().name)
-    lost = sum(s.lost_bytes + (0 if info.repaired else s.earlier) for s in scans)
-    note = f'{", ".join(found)}: about {lost} bytes lost'
-    info = info.with_changes(repaired=f'{info.repaired}; {note}' if info.repaired else note)
-    kept: dict[str, Any] = (
-        dict(previous.content) if previous else {'storage_identifier': 'mcap' if scans else 'sqlite3'}
-    )
-    custom = {**(kept.get('custom_data') or {}), **info.to_custom_data()}
-    content = metadata_file.compose(files, _with_hashes(topics, kept), custom, kept)
-    metadata_file.write(path, content)
-    _complete(path, content, info)
+    lost = sum(s.lost_bytes + (0 if previous and previous.info.repaired else s.earlier) for s in scans)
+    _describe(path, previous, contents, f'{", ".join(found)}: about {lost} bytes lost')
     return Repair(path, tuple(found), messages, lost, last)
+
+
+def _describe(path: Path, previous: bag.BagMetadata | None, contents: Sequence[inventory.Contents], note: str) -> None:
+    kept: Mapping[str, Any] = previous.content if previous else {}
+    info = previous.info if previous else SessionInfo(name=path.resolve().name)
+    info = info.with_changes(repaired=f'{info.repaired}; {note}' if info.repaired else note)
+    files = [file for file, _ in contents]
+    topics = inventory.merge((entries for _, entries in contents), _hashes(kept))
+    content = metadata.build(topics, files, {**(kept.get('custom_data') or {}), **info.to_custom_data()})
+    body = content[bag.TOP]
+    body['storage_identifier'] = 'mcap' if files[0].name.endswith('.mcap') else 'sqlite3'
+    body.update({key: kept[key] for key in ('compression_format', 'compression_mode', 'ros_distro') if key in kept})
+    metadata.write(path, content)
+    _complete(path, content, info)
 
 
 def _complete(path: Path, content: dict[str, Any], info: SessionInfo) -> None:
@@ -88,7 +93,8 @@ def _complete(path: Path, content: dict[str, Any], info: SessionInfo) -> None:
     except UserError:
         return  # empty, or not of a robot: nothing more is known
     if complete != info:
-        metadata_file.write(path, {**content, 'custom_data': {**content['custom_data'], **complete.to_custom_data()}})
+        content[bag.TOP]['custom_data'].update(complete.to_custom_data())
+        metadata.write(path, content)
 
 
 def _previous(path: Path) -> bag.BagMetadata | None:
@@ -117,22 +123,28 @@ def _damage(found: Scan) -> str:
     return 'is empty' if not found.size else 'has no end' if not found.whole else 'is damaged'
 
 
-def _disagreement(previous: bag.BagMetadata | None, names: list[str], topics: list[TopicEntry]) -> list[str]:
+def _disagreement(previous: bag.BagMetadata | None, files: Sequence[FileCount]) -> list[str]:
     if previous is None:
         return [f'no {bag.METADATA} to read']
+    names = tuple(file.name for file in files)
     if missing := [name for name in previous.files if name not in names]:
         return [f'{", ".join(missing)} is missing']
-    said = {name: count for name, (_, count) in previous.topics.items() if count}
-    held = {topic.name: topic.messages for topic in topics if topic.messages}
-    if tuple(names) != previous.files or said != held or previous.message_count != sum(held.values()):
+    said, held = {name: count for name, (_, count) in previous.topics.items() if count}, _total(files)
+    if names != previous.files or said != held or previous.message_count != sum(held.values()):
         return [f'{bag.METADATA} was out of date']
     return []
 
 
-def _with_hashes(topics: list[TopicEntry], content: Mapping[str, Any]) -> list[TopicEntry]:
+def _total(files: Sequence[FileCount]) -> dict[str, int]:
+    total: Counter[str] = Counter()
+    for file in files:
+        total.update(file.counts)
+    return dict(total)
+
+
+def _hashes(content: Mapping[str, Any]) -> dict[str, str]:
     listed = [entry['topic_metadata'] for entry in content.get('topics_with_message_count', [])]
-    hashes = {topic['name']: topic.get('type_description_hash', '') for topic in listed}
-    return [TopicEntry(t.name, t.type, t.messages, t.qos, t.hash or hashes.get(t.name, '')) for t in topics]
+    return {topic['name']: topic.get('type_description_hash', '') for topic in listed}
 
 
 @contextlib.contextmanager

@@ -11,7 +11,7 @@ from cls_common.errors import UserError
 
 from . import mcap_scan
 from .mcap_scan import REPAIR_RECORD, Scan
-from .metadata_file import replace
+from .metadata import sync_folder
 
 _COMPRESSIONS = {'': CompressionType.NONE, 'lz4': CompressionType.LZ4, 'zstd': CompressionType.ZSTD}
 
@@ -35,7 +35,8 @@ def rewrite(found: Scan) -> Scan:
         new = mcap_scan.scan(beside)
         if not new.sound or _by_topic(new) != _by_topic(found):
             raise UserError(f'file {beside}', expected='what was written', found='something else', do='Check the disk.')
-        replace(beside, found.path)
+        beside.replace(found.path)
+        sync_folder(found.path.parent)
     except OSError as error:
         raise UserError(f'repair of {found.path}', expected='room beside it', found=str(error)) from error
     finally:

@@ -1,0 +1,111 @@
+"""Where a recording has holes: images, numbers, clocks, links and lives. No ROS here."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any
+
+from cls_common import comms
+
+from . import peek
+from .losses import NumberRow, StampRow
+from .reader import RawEvent
+
+CAMERAS = (comms.IMAGE.name, comms.COMPRESSED.name)
+# Their stamp is taken when they are made, so it keeps up with the log time.
+STAMPED = (*CAMERAS, comms.JOINT_STATES.name)
+_STATES = {2: 'stopped', 3: 'fault'}
+# Less is a busy machine. A step of a learner, a servo or a camera takes far less.
+_LEAP_NS = 1_000_000_000
+# Statuses come twice a second: so much silence is a recorder or a machine that stood still.
+_SILENCE_NS = 5_000_000_000
+
+
+@dataclass
+class Gaps:
+    """What a session lacks.
+
+    Attributes:
+        dropped_frames: holes in the stamps of the camera's images, counted in images.
+        frames: images that are there.
+        clock_jumps: stamps or log times that went back, or leapt by more than a second against the other clock.
+        silences: times of more than five seconds in which nothing was recorded.
+        reconnects: robot/info said again, as by a driver that starts anew.
+        faults: robot/state's, by its text.
+        lives: changes of the learner's run id.
+        missing_actions, missing_experiences: holes in their numbers.
+    """
+
+    dropped_frames: int = 0
+    frames: int = 0
+    clock_jumps: int = 0
+    silences: int = 0
+    reconnects: int = 0
+    faults: Counter[str] = field(default_factory=Counter)
+    lives: int = 0
+    missing_actions: int = 0
+    missing_experiences: int = 0
+
+
+class GapFinder:
+    """Looks at a session's messages in their order and notes where something is missing."""
+
+    def __init__(self, lock_step: bool) -> None:
+        # In lock-step an image comes when the robot acted: there is no rhythm to fall out of, and time stands still.
+        self._lock_step = lock_step
+        self._gaps = Gaps()
+        self._last_time = 0
+        self._clocks: dict[str, tuple[int, int]] = {}
+        self._frames: dict[str, StampRow] = {}
+        self._seen: Counter[str] = Counter()
+        self._numbers = {comms.APPLIED_ACTION.name: NumberRow(), comms.EXPERIENCE.name: NumberRow()}
+        self._robot: Any = None
+        self._state = 0
+        self._run_id = ''
+
+    def see_raw(self, event: RawEvent) -> None:
+        """Takes the next message of any topic; nothing of it but its stamp or number is read."""
+        if self._last_time:
+            self._gaps.clock_jumps += event.time_ns < self._last_time
+            self._gaps.silences += event.time_ns - self._last_time > _SILENCE_NS
+        self._last_time = event.time_ns
+        if event.topic in STAMPED and not self._lock_step:
+            self._see_stamp(event.topic, peek.stamp(event.data), event.time_ns)
+        self._seen[event.topic] += 1
+        if event.topic in self._numbers and (place := peek.numbered(event.type, event.data)):
+            self._numbers[event.topic].hear(place.key, place.sequence)
+            if event.topic == comms.EXPERIENCE.name:
+                self._gaps.lives += bool(self._run_id) and place.key != self._run_id
+                self._run_id = place.key
+
+    def see_robot(self, message: Any) -> None:
+        """Takes the next robot/info, decoded. A recorder may repeat it, word for word, with each file."""
+        said = (message.name, message.channels, list(message.modalities), list(message.joint_names))
+        stamp = (message.header.stamp.sec, message.header.stamp.nanosec)
+        self._gaps.reconnects += self._robot is not None and (said, stamp) != self._robot
+        self._robot = (said, stamp)
+
+    def see_state(self, message: Any) -> None:
+        """Takes the next robot/state, decoded."""
+        if message.state != self._state and message.state in _STATES:
+            self._gaps.faults[message.error_msg or _STATES[message.state]] += 1
+        self._state = message.state
+
+    def finish(self) -> Gaps:
+        """Returns what was found."""
+        gaps = self._gaps
+        gaps.dropped_frames = max(
+            (self._frames[topic].missing for topic in CAMERAS if topic in self._frames), default=0
+        )
+        gaps.frames = max((self._seen[topic] for topic in CAMERAS), default=0)
+        gaps.missing_actions = self._numbers[comms.APPLIED_ACTION.name].missing
+        gaps.missing_experiences = self._numbers[comms.EXPERIENCE.name].missing
+        return gaps
+
+    def _see_stamp(self, topic: str, stamp: int, time_ns: int) -> None:
+        last = self._clocks.get(topic)
+        self._clocks[topic] = (stamp, time_ns)
+        if last is not None:
+            drift = (stamp - last[0]) - (time_ns - last[1])
+            self._gaps.clock_jumps += stamp < last[0] or abs(drift) > _LEAP_NS
+        if topic in CAMERAS:
+            self._frames.setdefault(topic, StampRow()).hear(stamp)
