@@ -140,7 +140,7 @@ def _info(robot: RobotInfo) -> tuple[str, str, dict[str, Any]]:
     channel = installed().types['cls_interfaces/msg/ActionChannel']
     return 'robot/info', 'cls_interfaces/msg/RobotInfo', {
         'header': START, 'name': robot.name, 'modalities': list(robot.modalities),
-        'channels': [channel(name=c.name, kind=int(c.kind), unit=c.unit, low=c.low, high=c.high) for c in robot.channels],
+        'channels': [channel(name=c.name, kind=c.kind, unit=c.unit, low=c.low, high=c.high) for c in robot.channels],
         'joint_names': list(robot.joint_names), 'joint_low': np.array(robot.joint_low, np.float64),
         'joint_high': np.array(robot.joint_high, np.float64), 'settle_time': robot.settle_time,
         'lock_step': robot.lock_step,

@@ -75,9 +75,9 @@ def export_lerobot(
     with partial(output) as folder:
         with DatasetFiles(folder, fps=chosen, task=task, columns=found, has_camera=has_camera) as files:
             for episode, images in _with_images(cut, _counted(len(steps), progress)):
-                files.add(episode.steps, images, episode.timeline.path.name)
+                files.add(episode.steps, images)
             files.finish(robot)
-        text = card(robot, [timeline.path.name for timeline in timelines], chosen, rate, task)
+        text = card(robot, [episode.timeline.path.name for episode in cut.episodes], chosen, rate, task)
         folder.joinpath('README.md').write_text(text, encoding='utf-8')
     return summary
 

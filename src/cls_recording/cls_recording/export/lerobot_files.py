@@ -21,8 +21,6 @@ from .timeline import Step
 from .video import VideoFile
 
 _MB = 1024 * 1024
-# lerobot's own: every second image is whole, so that a random one is found by decoding two.
-_KEY_FRAMES = 2
 
 
 class DatasetFiles:
@@ -34,7 +32,7 @@ class DatasetFiles:
         task: what the robot did, in words.
         columns: of `data/`.
         has_camera: whether episodes come with images.
-        data_bytes, video_bytes: a file of this size is the last's successor's reason.
+        data_bytes, video_bytes: no episode is added to a file that is larger.
     """
 
     def __init__(
@@ -53,18 +51,17 @@ class DatasetFiles:
         self._episodes: list[dict[str, Any]] = []
         self.frames = 0
 
-    def add(self, steps: Sequence[Step], images: Iterable[Image], session: str) -> None:
+    def add(self, steps: Sequence[Step], images: Iterable[Image]) -> None:
         """Adds an episode.
 
         Args:
             steps: at least one.
             images: uint8 (H, W, 3) RGB for each step, even in both sizes; none where there is no camera.
-            session: whose name is kept beside the episode.
         """
         number, length = len(self._episodes), len(steps)
         values = {column.name: column.values(steps) for column in self._columns}
         values |= schema.index_columns(self._fps, number, self.frames, length)
-        row: dict[str, Any] = {'episode_index': number, 'tasks': [self._task], 'length': length, 'session': session}
+        row: dict[str, Any] = {'episode_index': number, 'tasks': [self._task], 'length': length}
         row |= self._write_data(schema.to_table(values))
         row |= {'dataset_from_index': self.frames, 'dataset_to_index': self.frames + length}
         statistics = {name: of_vectors(column) for name, column in values.items()}
@@ -128,7 +125,7 @@ class DatasetFiles:
     def _write_video(self, images: Iterable[Image]) -> tuple[ImageStatistics, dict[str, Any]]:
         if self._video is None:
             path = self._path(schema.VIDEO_PATH, self._video_files)
-            self._video = VideoFile(path, Fraction(self._fps), _KEY_FRAMES, size=self._image_size)
+            self._video = VideoFile(path, Fraction(self._fps), schema.KEY_FRAMES, size=self._image_size)
         video, first, brightness = self._video, self._video.frames, ImageStatistics()
         for image in images:
             # An episode begins with a whole image, so that it can be cut out without its neighbours.

@@ -15,6 +15,7 @@ import pyarrow as pa  # type: ignore[import-untyped]
 from cls_common.robot import RobotInfo
 
 from .timeline import Step
+from .video import PRESET, QUALITY
 
 VERSION: Final = 'v3.0'
 CAMERA: Final = 'observation.images.camera'
@@ -24,6 +25,8 @@ EPISODES_PATH: Final = 'meta/episodes/chunk-{chunk_index:03d}/file-{file_index:0
 FILES_IN_CHUNK: Final = 1000
 DATA_FILE_MB: Final = 100
 VIDEO_FILE_MB: Final = 200
+# As lerobot's own: every second image is whole, so that a random one is found by decoding two.
+KEY_FRAMES: Final = 2
 
 _TYPES: Final = {'float32': pa.float32(), 'int64': pa.int64(), 'bool': pa.bool_()}
 
@@ -118,6 +121,8 @@ def features(found: Sequence[Column], image_size: tuple[int, int] | None, fps: i
             'info': {
                 'video.height': height, 'video.width': width, 'video.codec': 'h264', 'video.pix_fmt': 'yuv420p',
                 'video.is_depth_map': False, 'video.fps': fps, 'video.channels': 3, 'has_audio': False,
+                # What lerobot encodes with where it has to write images anew.
+                'video.g': KEY_FRAMES, 'video.crf': QUALITY, 'video.preset': PRESET,
             },
         }  # fmt: skip
     for column in found:

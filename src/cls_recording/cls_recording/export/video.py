@@ -24,7 +24,8 @@ from .timeline import median_period, no_images, NS, one_robot, read_timelines, S
 # The clock of MPEG systems, ticks a second: fine enough for any camera, and divided by all usual frame rates.
 _TICKS = 90_000
 # Of H.264, 0 to 51: at 18 the coding is hard to see, and what remains is mostly the halved colour resolution.
-_QUALITY = 18
+QUALITY = 18
+PRESET = 'veryfast'
 _USUAL_RATE = 30
 
 
@@ -36,19 +37,26 @@ class VideoFile:
         rate: frames a second. Frames are that far apart unless told otherwise.
         key_frames: one every so many frames. Few make random access slow, many the file large.
         size: (H, W) of all frames; None: that of the first.
+
+    Attributes:
+        size: as given, or of the first frame. frames: written so far.
+        bytes_written: of pictures; the encoder holds some frames back.
     """
 
     def __init__(self, path: Path, rate: Fraction, key_frames: int, size: tuple[int, int] | None = None) -> None:
-        self._path = path
         self._rate = rate
         self._container = av.open(str(path), 'w', format='mp4', options={'movflags': 'faststart'})
         # Without frames that lean on later ones, times in the file begin at 0 for every reader.
-        options = {'crf': str(_QUALITY), 'preset': 'veryfast', 'g': str(key_frames), 'bf': '0'}
+        options = {'crf': str(QUALITY), 'preset': PRESET, 'g': str(key_frames), 'bf': '0'}
         self._stream: VideoStream = self._container.add_stream('libx264', rate=rate, options=options)
         self._stream.pix_fmt = 'yuv420p'
+        # Said, or players take large images for ITU 709 and show other colours.
+        self._stream.codec_context.colorspace = Colorspace.ITU601
+        self._stream.codec_context.color_range = ColorRange.MPEG
         self._stream.codec_context.time_base = self._stream.time_base = Fraction(1, _TICKS)
         self.size = size
-        self.frames = 0
+        self.frames = self.bytes_written = 0
+        self._is_broken = False
 
     def write(self, image: Image, *, time: float | None = None, key_frame: bool = False) -> None:
         """Adds uint8 (H, W, 3) RGB, even in both sizes, at `time`, s; default: one period after the one before.
@@ -72,19 +80,26 @@ class VideoFile:
         frame.pts = round(_TICKS * (Fraction(self.frames) / self._rate if time is None else time))
         frame.duration = round(_TICKS / self._rate)
         frame.pict_type = PictureType.I if key_frame else PictureType.NONE
-        self._container.mux(self._stream.encode(frame))
+        self._encode(frame)
         self.frames += 1
 
-    @property
-    def bytes_written(self) -> int:
-        """What lies in the file so far."""
-        return self._path.stat().st_size
-
     def close(self) -> None:
-        """Writes what the encoder still holds, and the index."""
-        if self.frames:
-            self._container.mux(self._stream.encode(None))
-        self._container.close()
+        """Writes what the encoder still holds, and the index; raises OSError where the disk takes no more."""
+        try:
+            if self.frames and not self._is_broken:
+                self._encode(None)
+        finally:
+            self._container.close()
+
+    def _encode(self, frame: av.VideoFrame | None) -> None:
+        try:
+            packets = self._stream.encode(frame)
+            self._container.mux(packets)
+        except BaseException:
+            # PyAV 18 crashes the process when something is added to a file whose beginning could not be written.
+            self._is_broken = True
+            raise
+        self.bytes_written += sum(packet.size for packet in packets)
 
     def __enter__(self) -> 'VideoFile':
         return self
