@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from cls_common.errors import UserError
-from cls_learning.agent.training import train, TrainOptions, TrainProgress
+from cls_learning.agent.living import Progress
+from cls_learning.agent.training import train, TrainOptions
 from cls_learning.checkpoints.listing import list_models, read_config, weights_hash
 
 # Small networks and short nights: what is tested is the loop around them.
@@ -26,28 +27,28 @@ def options(folder: Path, **changes: Any) -> TrainOptions:
 
 
 @pytest.fixture(scope='module')
-def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str, list[TrainProgress]]:
+def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str, list[Progress]]:
     """A model of 60 steps and two nights; folder, hash and reports."""
     folder = tmp_path_factory.mktemp('models')
-    reports: list[TrainProgress] = []
+    reports: list[Progress] = []
     return folder, train(options(folder), reports.append), reports
 
 
-def test_one_seed_one_hash(trained: tuple[Path, str, list[TrainProgress]], tmp_path: Path) -> None:
+def test_one_seed_one_hash(trained: tuple[Path, str, list[Progress]], tmp_path: Path) -> None:
     folder, first, _ = trained
     assert len(first) == 64 and first == weights_hash(folder / 'm')
     assert train(options(tmp_path)) == first
     assert train(options(tmp_path, model='other', seed=6)) != first
 
 
-def test_the_command_line_gives_the_same_hash(trained: tuple[Path, str, list[TrainProgress]]) -> None:
+def test_the_command_line_gives_the_same_hash(trained: tuple[Path, str, list[Progress]]) -> None:
     folder, first, _ = trained
     command = [sys.executable, '-m', 'cls_cli', 'hash', 'm', '--models-dir', str(folder)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0 and done.stdout.strip() == first
 
 
-def test_progress_is_told_step_by_step(trained: tuple[Path, str, list[TrainProgress]]) -> None:
+def test_progress_is_told_step_by_step(trained: tuple[Path, str, list[Progress]]) -> None:
     _, _, reports = trained
     assert [r.step for r in reports if r.phase == 'wake'] == list(range(1, 61))
     assert [(r.step, r.phase) for r in reports if r.phase != 'wake'] == [
@@ -56,7 +57,7 @@ def test_progress_is_told_step_by_step(trained: tuple[Path, str, list[TrainProgr
     assert set(reports[-1].figures) == {'skill_fast', 'skill_slow'}
 
 
-def test_the_next_run_adds_steps(trained: tuple[Path, str, list[TrainProgress]], tmp_path: Path) -> None:
+def test_the_next_run_adds_steps(trained: tuple[Path, str, list[Progress]], tmp_path: Path) -> None:
     """Row 000-079: encoder, seed and recipe are the model's own."""
     first = train(options(tmp_path, steps=30))
     config = (tmp_path / 'm' / 'config.json').read_bytes()
@@ -67,7 +68,7 @@ def test_the_next_run_adds_steps(trained: tuple[Path, str, list[TrainProgress]],
     assert (tmp_path / 'm' / 'config.json').read_bytes() == config
 
 
-def test_where_numbers_came_from_is_kept(trained: tuple[Path, str, list[TrainProgress]]) -> None:
+def test_where_numbers_came_from_is_kept(trained: tuple[Path, str, list[Progress]]) -> None:
     config = read_config(trained[0] / 'm')
     assert config['seed'] == 5 and config['encoder']['name'] == 'early_resnet18' and config['encoder']['size'] == 512
     assert config['values']['sleep.rem_steps'] == 3 and config['origins']['sleep.rem_steps'] == 'parameter'
@@ -108,7 +109,7 @@ def test_what_names_nothing_is_refused_and_makes_no_model(changes: dict[str, Any
     ],
 )
 def test_what_does_not_fit_the_model_is_refused(
-    changes: dict[str, Any], text: str, trained: tuple[Path, str, list[TrainProgress]]
+    changes: dict[str, Any], text: str, trained: tuple[Path, str, list[Progress]]
 ) -> None:
     folder, first, _ = trained
     with pytest.raises(UserError) as caught:

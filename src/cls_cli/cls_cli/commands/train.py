@@ -24,9 +24,10 @@ def command(**options: Any) -> int:
     """Trains with a progress bar and prints the hash of the weights as its last line."""
     from rich.progress import Progress
 
-    from cls_learning.agent.training import train, TrainOptions, TrainProgress
+    from cls_learning.agent.living import Progress as TrainProgress
+    from cls_learning.agent.training import train, TrainOptions
 
-    overrides = dict(_parse(text) for text in options.pop('overrides'))
+    overrides = dict(map(parse_override, options.pop('overrides')))
     chosen = TrainOptions(overrides=overrides, **options)
     with Progress(transient=False) as bar:
         task = bar.add_task('waking', total=chosen.steps)
@@ -40,7 +41,8 @@ def command(**options: Any) -> int:
     return 0
 
 
-def _parse(text: str) -> tuple[str, Any]:
+def parse_override(text: str) -> tuple[str, Any]:
+    """Reads NAME=VALUE, VALUE as JSON where it is some, else as text."""
     name, equals, value = text.partition('=')
     if not equals:
         raise UserError(f'--set {text}', expected='NAME=VALUE')

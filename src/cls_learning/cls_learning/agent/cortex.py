@@ -29,6 +29,7 @@ class Cortex:
         waking_bytes: the waking half as it was after `sequence` when last handed over.
         problems: what had to be left aside while opening, for people.
         last: the last step learned here, None where none is known; from its z_next the chain goes on.
+        relived: Slow's error before learning and the error of copying z, of each step learned while opening.
         pending: a night that was about to be kept when all this ended: only Fast knows whether it was.
         skill: of Slow's acting weights, scored before learning.
     """
@@ -45,6 +46,7 @@ class Cortex:
         self.problems: list[str] = []
         self.run_id = uuid.uuid4().hex
         self.last: Experience | None = None
+        self.relived: list[tuple[float, float]] = []
         self.pending: Goal | None = None
         self._open()
 
@@ -74,7 +76,8 @@ class Cortex:
                 self.pending = None
                 if entry.sequence > self.sleeping.sequence:
                     _relearn(waking, entry)
-                    self.sleeping.learn(entry)
+                    error = self.sleeping.learn(entry).get('slow_error', float('nan'))
+                    self.relived.append((error, entry.copy_error))
             elif entry.is_kept:
                 self._sleep_again(waking, Goal(entry.steps))
             else:

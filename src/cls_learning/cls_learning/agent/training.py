@@ -22,16 +22,15 @@ from cls_sim.settings import SimulatorSettings
 from ..checkpoints.config_file import ModelConfig
 from ..checkpoints.folder import ModelFolder
 from ..checkpoints.listing import weights_hash
-from ..consolidation.night import Goal
 from ..policies.contract import EndOfActionsError
 from ..types import Floats, Transition
 from . import wake_step
-from .cortex import Cortex, make_waking_half
+from .cortex import make_waking_half
+from .living import Living, Progress
 from .recipe import check_against, resolve
-from .skill import SkillWindow
 
-DEFAULT_ENCODER = 'early_resnet18'
 _log = logging.getLogger(__name__)
+DEFAULT_ENCODER = 'early_resnet18'
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,16 +59,7 @@ class TrainOptions:
     mode: str = 'curiosity'
 
 
-@dataclass(frozen=True)
-class TrainProgress:
-    """How far a run has come: steps done of this run, phase, and figures by name."""
-
-    step: int
-    phase: str
-    figures: dict[str, float]
-
-
-def train(options: TrainOptions, report: Callable[[TrainProgress], None] = lambda _: None) -> str:
+def train(options: TrainOptions, report: Callable[[Progress], None] = lambda _: None) -> str:
     """Lives `steps` more wake steps with all sleeps between, and saves.
 
     Returns:
@@ -109,79 +99,56 @@ def train(options: TrainOptions, report: Callable[[TrainProgress], None] = lambd
 
 
 class Life:
-    """One run of a model in a simulated world."""
+    """One run of a model in a simulated world.
+
+    Attributes:
+        living: the model.
+    """
 
     def __init__(
         self, folder: ModelFolder, robot: SimulatedRobot, encoder: encoders.Encoder, mode: str,
-        report: Callable[[TrainProgress], None],
+        report: Callable[[Progress], None],
     ) -> None:  # fmt: skip
-        self._cortex = Cortex(folder)
-        for problem in self._cortex.problems:
-            _log.warning('went back one generation: %s', problem)
-        self._waking = make_waking_half(self._cortex.config)
-        self._waking.load_bytes(self._cortex.waking_bytes)
+        self.living = Living(folder, report)
         self._robot = robot
         self._encoder = encoder
         self._mode = mode
-        self._report = report
-        self._skill = SkillWindow()
         self._action: Floats | None = None
 
     def live(self, steps: int) -> None:
         """Lives wake steps, sleeps where a cycle ends, and saves at the end."""
+        living = self.living
+        living.sleep_where_due()
         now = self._robot.reset()
         z, boundary = self._embed(now), True
-        done = 0
-        while done < steps:
+        while living.done < steps:
             try:
                 action = self._next_action(z, now)
             except EndOfActionsError as end:
-                _log.warning('ended after %d steps: %s', done, end)
+                _log.warning('ended after %d steps: %s', living.done, end)
                 break
             after = self._robot.step(action)
             if after.lost:
                 continue
-            done += 1
             transition = self._transition(z, self._embed(after), now, after, boundary)
-            ends_cycle = wake_step.ends_cycle(self._waking)
-            goes_on = done < steps and not ends_cycle
-            experience = wake_step.close(self._waking, transition, self._mode, goes_on, self._keep_action)
-            self._cortex.learn(experience, datetime.now())
-            self._skill.add(experience.error_before, experience.copy_error)
-            self._report(TrainProgress(done, 'wake', self._figures()))
+            goes_on = living.done + 1 < steps and not wake_step.ends_cycle(living.waking)
+            living.wake_step(transition, self._mode, goes_on, self._keep_action)
             z, now, boundary = transition.z_next, after, False
             if after.restart is not None:
                 now, boundary = after.restart, True
                 z = self._embed(now)
-            if ends_cycle:
-                self._sleep(done)
-        if self._cortex.sequence > 0:
-            self._cortex.save(self._waking.to_bytes(), datetime.now())
+            living.sleep_where_due()
+        living.save()
 
     def _next_action(self, z: Floats, now: Step) -> Floats:
         action, self._action = self._action, None
         if action is None:
-            action = self._waking.act(z, now.joints, self._mode, self._waking.total_steps)
+            waking = self.living.waking
+            action = waking.act(z, now.joints, self._mode, waking.total_steps)
         return action
 
     def _keep_action(self, action: Floats) -> None:
         self._action = action
-
-    def _sleep(self, done: int) -> None:
-        goal = Goal()
-        night = self._cortex.begin_night(self._waking.to_bytes(), goal)
-        for progress in night.run():
-            if progress.step % 50 == 0 or progress.step == progress.steps:
-                self._report(TrainProgress(done, progress.phase, {'loss': progress.loss}))
-        # As slow_learner does: a night that diverged, or in which nothing could be done, never was.
-        if night.diverged or not any(night.statistics.steps.values()):
-            night.roll_back()
-            return
-        waking_bytes = night.finish()
-        self._waking.load_bytes(waking_bytes)
-        self._cortex.keep(night, goal, waking_bytes, datetime.now())
-        if self._cortex.save_is_due:
-            self._cortex.save(waking_bytes, datetime.now())
 
     def _embed(self, step: Step) -> Floats:
         if self._encoder.modality == 'camera':
@@ -198,9 +165,6 @@ class Life:
             joints=after.joints_before, joints_next=after.joints, boundary=boundary, stamp_z=now.stamp_ns,
             stamp_next=after.stamp_ns, reward=after.reward, terminal=after.terminal, truncated=after.truncated,
         )  # fmt: skip
-
-    def _figures(self) -> dict[str, float]:
-        return {'skill_fast': self._skill.value(), 'skill_slow': self._cortex.skill.value()}
 
 
 def _seed(options: TrainOptions, config: ModelConfig | None) -> int:

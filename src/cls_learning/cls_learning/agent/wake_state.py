@@ -138,6 +138,8 @@ class WakeState:
             if self._step is not None:
                 self.break_chain()
             before = self._newest_at(applied.start)
+            if self._has_missed(key):
+                self._closed = None
             if before is None:
                 return None
             self._step = OpenStep(key, *self._start_from(before), now)
@@ -159,6 +161,11 @@ class WakeState:
         before = (seen for seen in reversed(self._recent) if seen.stamp <= time)
         found = next(before, None)
         return found if found is not None and found.stamp > self._ended_at else None
+
+    def _has_missed(self, key: tuple[str, int]) -> bool:
+        """Whether an action of the same source came between that nobody here heard of."""
+        last = self._last_key
+        return last is not None and key[0] == last[0] and key[1] != last[1] + 1
 
     def _has_moved(self, since: int, until: int) -> bool:
         """Whether something acted that nobody here heard of: in lock-step an image between two times shows it."""

@@ -1,0 +1,99 @@
+"""A model that lives in this process: both halves in turn, as the graph's two learners do it. No ROS."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+import logging
+
+from ..checkpoints.folder import ModelFolder
+from ..consolidation.night import Goal
+from ..types import Experience, Floats, Transition
+from . import wake_step
+from .cortex import Cortex, make_waking_half
+from .skill import SkillWindow
+
+MORNING = 'morning'  # phase of the report that says that a night was kept
+_log = logging.getLogger(__name__)
+# Optimiser steps from one report of a night to the next.
+_REPORT_EVERY = 50
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a run has come: steps done of this run, phase, and figures by name."""
+
+    step: int
+    phase: str
+    figures: dict[str, float]
+
+
+def stay(_: Floats) -> None:
+    """Sends no action: somebody else acts."""
+
+
+class Living:
+    """An opened model and both its halves.
+
+    Attributes:
+        cortex: the sleeping half in its folder. waking: the waking half.
+        done: wake steps of this run.
+        before_save: called first where something is saved.
+    """
+
+    def __init__(
+        self, folder: ModelFolder, report: Callable[[Progress], None], stopping: Callable[[], bool] = lambda: False
+    ) -> None:
+        self.cortex = Cortex(folder)
+        for problem in self.cortex.problems:
+            _log.warning('went back one generation: %s', problem)
+        self.waking = make_waking_half(self.cortex.config)
+        self.waking.load_bytes(self.cortex.waking_bytes)
+        self._report = report
+        self._stopping = stopping
+        self._skill = SkillWindow()
+        self.before_save: Callable[[], None] = lambda: None
+        self.done = 0
+
+    def wake_step(
+        self, transition: Transition, mode: str, goes_on: bool, send: Callable[[Floats], None] = stay
+    ) -> Experience:
+        """Closes a step and learns it in both halves; sleep, where it is due, is the caller's next call."""
+        experience = wake_step.close(self.waking, transition, mode, goes_on, send)
+        self.cortex.learn(experience, datetime.now())
+        self.done += 1
+        self._skill.add(experience.error_before, experience.copy_error)
+        figures = {'skill_fast': self._skill.value(), 'skill_slow': self.cortex.skill.value()}
+        self._report(Progress(self.done, 'wake', figures))
+        return experience
+
+    def sleep_where_due(self) -> None:
+        """Sleeps at the end of a cycle, also of one that ended before this process began; saves where that is due.
+
+        A night in which the end is asked for never was.
+        """
+        if not self.waking.should_sleep:
+            return
+        goal = Goal()
+        night = self.cortex.begin_night(self.waking.to_bytes(), goal)
+        for progress in night.run():
+            if progress.step % _REPORT_EVERY == 0 or progress.step == progress.steps:
+                self._report(Progress(self.done, progress.phase, {'loss': progress.loss}))
+            if self._stopping():
+                night.roll_back()
+                return
+        # As slow_learner does: a night that diverged, or in which nothing could be done, never was.
+        if night.diverged or not any(night.statistics.steps.values()):
+            night.roll_back()
+            return
+        waking_bytes = night.finish()
+        self.waking.load_bytes(waking_bytes)
+        self.cortex.keep(night, goal, waking_bytes, datetime.now())
+        self._report(Progress(self.done, MORNING, {}))
+        if self.cortex.save_is_due:
+            self.save()
+
+    def save(self) -> None:
+        """Writes the next generation."""
+        self.before_save()
+        if self.cortex.sequence > 0:
+            self.cortex.save(self.waking.to_bytes(), datetime.now())
