@@ -26,9 +26,9 @@ def show_list(summaries: Sequence[Summary], folder: Path) -> None:
     for name in ('session', 'robot', 'began', 'length', 'steps', 'messages', 'size', 'state'):
         table.add_column(name, justify='right' if name in ('length', 'steps', 'messages', 'size') else 'left')
     for one in summaries:
-        name = one.path.relative_to(folder) if one.path.is_relative_to(folder) else one.path
+        path = one.path.relative_to(folder) if one.path.is_relative_to(folder) else one.path
         table.add_row(
-            escape(str(name)), escape(one.robot), when(one.start), length(one.duration), f'{one.steps:,}',
+            escape(str(path)), escape(one.robot), when(one.start), length(one.duration), f'{one.steps:,}',
             f'{one.messages:,}', size(one.size), one.state if one.state == WHOLE else f'[red]{one.state}[/]',
         )  # fmt: skip
     _print(table)

@@ -79,7 +79,7 @@ class SessionReader:
         self.path = path
         metadata = bag.read_metadata(path)
         bag.check_whole(path, metadata)
-        with _broken(path):
+        with guarded(path):
             self._reader = Reader(path)
             self._reader.open()
         try:
@@ -133,7 +133,7 @@ class SessionReader:
         wanted = [c for name in topics or self._connections for c in self._connections.get(name, [])]
         if not wanted:
             return
-        with _broken(self.path):
+        with guarded(self.path):
             for connection, time_ns, data in self._reader.messages(wanted, start=start):
                 yield RawEvent(self._names[connection.topic], connection.msgtype, time_ns, data)
 
@@ -174,7 +174,8 @@ def robot_of(message: Any) -> RobotInfo:
 
 
 @contextlib.contextmanager
-def _broken(path: Path) -> Iterator[None]:
+def guarded(path: Path) -> Iterator[None]:
+    """Whatever a parser says of the bytes of a session becomes a DamagedError."""
     try:
         yield
     except UserError:

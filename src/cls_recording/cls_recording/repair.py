@@ -9,13 +9,16 @@ import os
 from pathlib import Path
 from typing import Any
 
+from rosbags.rosbag2 import Reader
+
 from cls_common import comms
 from cls_common.errors import UserError
 
 from . import bag, inventory, mcap_scan, metadata
+from .definitions import Definitions
 from .mcap_scan import Scan
 from .metadata import FileCount
-from .reader import SessionReader
+from .reader import guarded, robot_of
 from .rewriting import rewrite
 from .session import SessionInfo
 
@@ -74,27 +77,34 @@ def _describe(path: Path, previous: bag.BagMetadata | None, contents: Sequence[i
     info = previous.info if previous else SessionInfo(name=path.resolve().name)
     info = info.with_changes(repaired=f'{info.repaired}; {note}' if info.repaired else note)
     files = [file for file, _ in contents]
+    info = _witness(path, [file.name for file in files], info)
     topics = inventory.merge((entries for _, entries in contents), _hashes(kept))
     content = metadata.build(topics, files, {**(kept.get('custom_data') or {}), **info.to_custom_data()})
     body = content[bag.TOP]
     body['storage_identifier'] = 'mcap' if files[0].name.endswith('.mcap') else 'sqlite3'
     body.update({key: kept[key] for key in ('compression_format', 'compression_mode', 'ros_distro') if key in kept})
     metadata.write(path, content)
-    _complete(path, content, info)
 
 
-def _complete(path: Path, content: dict[str, Any], info: SessionInfo) -> None:
-    """Says the robot and counts the steps anew: the recorder may have said them for the last time much earlier."""
+def _witness(path: Path, names: Sequence[str], info: SessionInfo) -> SessionInfo:
+    """Reads the robot and the steps from the messages: the recorder may have said them for the last time long ago."""
+    steps, robot = 0, info.robot
     try:
-        with SessionReader(path) as session:
-            applied = session.events([comms.APPLIED_ACTION.name])
-            steps = sum(1 for event in applied if event.message.error_code == 0)
-            complete = session.info.with_changes(total_steps=steps)
+        for name in names:
+            with guarded(path), Reader(path / name) as reader:
+                definitions = Definitions(reader.connections)
+                wanted = [
+                    c for c in reader.connections if c.msgtype in (comms.ROBOT_INFO.type, comms.APPLIED_ACTION.type)
+                ]
+                for connection, _, data in reader.messages(wanted) if wanted else ():
+                    message = definitions.read(data, connection.msgtype)
+                    if connection.msgtype == comms.APPLIED_ACTION.type:
+                        steps += message.error_code == 0
+                    else:
+                        robot = robot or robot_of(message)
     except UserError:
-        return  # empty, or not of a robot: nothing more is known
-    if complete != info:
-        content[bag.TOP]['custom_data'].update(complete.to_custom_data())
-        metadata.write(path, content)
+        return info  # what can't be read says nothing
+    return info.with_changes(robot=robot, total_steps=steps)
 
 
 def _previous(path: Path) -> bag.BagMetadata | None:

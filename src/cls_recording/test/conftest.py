@@ -6,7 +6,8 @@ from types import SimpleNamespace
 from typing import Any
 
 from hypothesis import settings as hypothesis_settings
-from mcap.writer import CompressionType, Writer as McapWriter
+from mcap.writer import CompressionType
+from mcap.writer import Writer as McapWriter
 import numpy as np
 import pytest
 from rosbags.rosbag2 import StoragePlugin, Writer
