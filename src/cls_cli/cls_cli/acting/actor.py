@@ -67,6 +67,7 @@ class Actor:
 
     def __post_init__(self) -> None:
         self.statistics = Statistics(self.robot.channels)
+        self._first_sequence = self._sequence
         self._wake = WakeState(settle_time=self.robot.settle_time)
 
     @property
@@ -95,18 +96,21 @@ class Actor:
         """Takes the stamp, ns, of an image or observation."""
         self._close(self._wake.see(Seen(NOTHING, stamp)))
 
-    def hear(self, sequence: int, source: str, applied: Applied, trouble: str = '') -> None:
-        """Takes the robot's answer to an action, `trouble` saying why it was refused."""
+    def hear(self, sequence: int, source: str, applied: Applied, trouble: str = '') -> bool:
+        """Takes the robot's answer to an action, `trouble` saying why it was refused; returns whether it was ours."""
         key = (source, sequence)
-        is_ours = self._wake.is_unanswered and key == (SOURCE, self._sequence)
+        is_ours = source == SOURCE and self._first_sequence < sequence <= self._sequence
+        is_new = self._wake.is_unanswered and is_ours and sequence == self._sequence
         if trouble:
-            if is_ours:
+            if is_new:
                 self._refuse(trouble)
-            return
-        if is_ours:
-            self._answered = self.clock()
+            return is_ours
+        if is_new:
             self.statistics.done(applied.commanded, applied.reward, applied.terminal or applied.truncated)
-        self._close(self._wake.hear(key, applied, self.clock()))
+        if is_new or not is_ours:
+            self._answered = self.clock()
+            self._close(self._wake.hear(key, applied, self.clock()))
+        return is_ours
 
     def _close(self, transition: Transition | None) -> None:
         if transition is not None:

@@ -22,8 +22,9 @@ from cls_learning.agent.wake_state import Applied
 
 from ..acting.actor import Actor, Command, SOURCE
 
-# Another publisher is found within a quarter of a second on a machine at rest.
-_POLITE = 2.0
+# Who else commands a robot is found a quarter of a second after the robot on a machine at rest; or heard of by what
+# the robot does.
+_POLITE = 1.5
 
 
 class Runner(Node):
@@ -59,7 +60,8 @@ class Runner(Node):
         )  # fmt: skip
         self._make_actor = make_actor
         self._records = records
-        self._polite_until = time.monotonic() + (_POLITE if is_guest else 0.0)
+        self._is_guest = is_guest
+        self._polite_until = 0.0
         self.actor: Actor | None = None
         self.recorder: RecorderStatus | None = None
         self._state: RobotState | None = None
@@ -87,12 +89,9 @@ class Runner(Node):
         return self.actor.lacks
 
     def check_alone(self) -> None:
-        """Raises UserError where somebody else commands this robot: one at a time does."""
+        """Raises UserError where somebody else may command this robot: one at a time does."""
         if self.count_publishers(comms.ROBOT_ACTION.name) > 1:
-            raise UserError(
-                'somebody else commands this robot', expected='no learner, teleop or other runner',
-                do='End it first, or set another ROS_DOMAIN_ID.',
-            )  # fmt: skip
+            raise _not_alone()
 
     def turn(self) -> None:
         """Sends what is due; to be called after each turn of the executor.
@@ -124,6 +123,7 @@ class Runner(Node):
             self.actor.restart()
             return
         self.actor = self._make_actor(robot)
+        self._polite_until = time.monotonic() + (_POLITE if self._is_guest else 0.0)
         if robot.lock_step:
             self.set_parameters([Parameter('use_sim_time', value=True)])
         if 'camera' in robot.modalities:
@@ -160,10 +160,19 @@ class Runner(Node):
         )  # fmt: skip
         is_refused = message.error_code != AppliedAction.NONE
         trouble = f'{message.error_msg} ({message.error_code})' if is_refused else ''
-        self.actor.hear(message.sequence, message.source, applied, trouble)
+        is_ours = self.actor.hear(message.sequence, message.source, applied, trouble)
+        if self._is_guest and not is_ours:
+            raise _not_alone()
 
     def _on_recorder(self, message: RecorderStatus) -> None:
         self.recorder = message
+
+
+def _not_alone() -> UserError:
+    return UserError(
+        'somebody else commands this robot', expected='no learner, teleop or other runner',
+        do='End it first, or set another ROS_DOMAIN_ID.',
+    )  # fmt: skip
 
 
 class Spinner:
