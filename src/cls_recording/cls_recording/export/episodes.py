@@ -102,4 +102,4 @@ class _Rules:
 
 
 def _limit(period: float) -> float:
-    return NS * max(_GAP_SECONDS, _GAP_PERIODS * period) if math.isfinite(period) else math.inf
+    return NS * max(_GAP_SECONDS, _GAP_PERIODS * (period if math.isfinite(period) else 0.0))
