@@ -9,7 +9,19 @@ from typing import BinaryIO
 import zlib
 
 from mcap.exceptions import EndOfFile, McapError
-from mcap.records import Attachment, Channel, Chunk, DataEnd, Footer, Header, McapRecord, Message, Metadata, Schema
+from mcap.records import (
+    Attachment,
+    Channel,
+    Chunk,
+    DataEnd,
+    Footer,
+    Header,
+    McapRecord,
+    Message,
+    Metadata,
+    Schema,
+    Statistics,
+)
 from mcap.stream_reader import breakup_chunk, StreamReader
 import zstandard
 
@@ -49,6 +61,7 @@ class Scan:
         ended: all its messages are there, and perhaps the index is not.
         lost_bytes: after the last whole record, and of damaged chunks.
         lost_chunks: damaged ones in the middle.
+        stated: messages that its index counts; -1 without.
         nameless: messages whose channel is unknown, because it stood in a damaged chunk.
         earlier: bytes that a repair before this one dropped.
         compression: of the chunks: '', lz4 or zstd.
@@ -62,6 +75,7 @@ class Scan:
     ended: bool = False
     lost_bytes: int = 0
     lost_chunks: int = 0
+    stated: int = -1
     nameless: int = 0
     earlier: int = 0
     compression: str = ''
@@ -80,7 +94,8 @@ class Scan:
     @property
     def sound(self) -> bool:
         """Whether there is nothing to repair."""
-        return self.whole and not self.lost_bytes
+        # Bytes without a checksum that were overwritten may only look like fewer messages.
+        return self.whole and not self.lost_bytes and self.stated in (-1, self.messages)
 
 
 def scan(path: Path) -> Scan:
@@ -132,6 +147,8 @@ def records(found: Scan) -> Iterator[McapRecord]:
                     yield from _contents(record, found, position - begun)
                 elif isinstance(record, DataEnd):
                     found.ended = True
+                elif isinstance(record, Statistics):
+                    found.stated = record.message_count
                 elif isinstance(record, Header | Schema | Channel | Message | Metadata | Attachment):
                     yield record
                 footer = isinstance(record, Footer)

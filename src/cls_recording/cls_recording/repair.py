@@ -130,7 +130,9 @@ def _in_order(path: Path, previous: bag.BagMetadata | None) -> list[str]:
 def _damage(found: Scan) -> str:
     if found.lost_chunks or found.nameless:
         return f'has {found.lost_chunks} damaged chunks' + ('' if found.whole else ' and no end')
-    return 'is empty' if not found.size else 'has no end' if not found.whole else 'is damaged'
+    if found.whole:
+        return f'has {found.messages} messages and an index of {found.stated}'
+    return 'has no end' if found.size else 'is empty'
 
 
 def _disagreement(previous: bag.BagMetadata | None, files: Sequence[FileCount]) -> list[str]:

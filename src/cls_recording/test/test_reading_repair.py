@@ -175,6 +175,21 @@ def test_a_damaged_chunk_in_the_middle_costs_only_itself(bags, tmp_path):
     assert contents(folder) == messages[:18] + messages[24:]
 
 
+def test_messages_that_were_overwritten_without_a_checksum_are_missed(bags, tmp_path):
+    folder = bags.write(tmp_path / 'session', bags.life())  # rosbags writes no checksums
+    messages = contents(folder)
+    content = bytearray((folder / 'session.mcap').read_bytes())
+    begin = content.index(b'sensor_msgs/msg/CompressedImage') + 6000
+    content[begin : begin + 2000] = bytes(2000)
+    (folder / 'session.mcap').write_bytes(content)
+    with pytest.raises(DamagedError):
+        contents(folder)
+    assert 'messages and an index of 82' in repair(folder).found[0]
+    found = contents(folder)
+    assert 0 < len(found) < len(messages)
+    assert repair(folder).found == ()
+
+
 def test_a_repair_may_be_killed_at_any_file_it_touches(torn):
     folder, messages = torn
     # A process of its own forks for each kill: what it forks has one thread and nothing to say to pytest.
@@ -187,7 +202,7 @@ def test_a_repair_may_be_killed_at_any_file_it_touches(torn):
     assert contents(folder) == messages[: len(contents(folder))]
 
 
-# Dies where the n-th file would be begun, renamed or removed; then repairs what is left, for n = 0, 1, 2, ... until it lives.
+# Dies where the n-th file would be begun, renamed or removed, then repairs what is left; for each n until it lives.
 KILLED = """
 import os, pathlib, shutil, sys
 from cls_recording.reader import SessionReader
