@@ -7,6 +7,7 @@ import threading
 import time
 
 from cls_common.errors import UserError
+from cls_learning.checkpoints.generations import Manifest
 
 from .nodes.witness import Heard, Witness
 from .plan import Trial, VICTIMS
@@ -14,7 +15,7 @@ from .reference import CYCLE
 from .subject import Subject
 
 # Uniform in time means: within this many s from when the graph lives undisturbed, a few cycles.
-SPREAD = 8.0
+SPREAD = 5.0
 # What a night takes until one was seen, and what a save takes, s: measured with the recipe of `reference`.
 NIGHT, SAVE = 0.6, 0.15
 # s until what is aimed at must have come.
@@ -32,7 +33,8 @@ class Kill:
         phase: waking, sleeping or saving.
         before: highest sequence heard from whoever died.
         count: experiences heard by then. rate: wake steps a second.
-        generation: newest one. time: s on the steady clock.
+        generation: number of the newest one. saved: what it says of itself, None where there is none.
+        time: s on the steady clock.
     """
 
     phase: str
@@ -40,6 +42,7 @@ class Kill:
     count: int
     rate: float
     generation: int
+    saved: Manifest | None
     time: float
 
 
@@ -53,12 +56,13 @@ def kill(trial: Trial, subject: Subject, witness: Witness) -> Kill:
     was_saving, rate, generation = subject.is_saving, witness.rate, subject.generation()
     subject.kill(pids[name] for name in trial.order)
     died = time.monotonic()
+    saved = subject.saved(generation) if generation else None
     # A save that died leaves its folder behind.
     is_saving = was_saving or ('slow_learner' in trial.order and subject.is_saving)
     if 'fast_learner' in VICTIMS[trial.kind]:
         threading.Event().wait(_UNDER_WAY)
     phase = 'saving' if is_saving else 'sleeping' if _is_asleep(witness.last) else 'waking'
-    return Kill(phase, witness.last, witness.count, rate, generation, died)
+    return Kill(phase, witness.last, witness.count, rate, generation, saved, died)
 
 
 def _is_asleep(sequence: int) -> bool:

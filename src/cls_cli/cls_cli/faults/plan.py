@@ -13,6 +13,8 @@ VICTIMS: dict[str, tuple[str, ...]] = {
     'fast': ('fast_learner',),
     'both': ('fast_learner', 'slow_learner'),
     'graph': ('simulator', 'encoder', 'fast_learner', 'slow_learner'),
+    # Nobody: whether the graph lives as one process does where nothing dies.
+    'none': (),
 }
 # Waking takes most of the time and the other two are where it is delicate: uniform moments alone would rarely hit them.
 AIMS = ('any', 'sleeping', 'saving')

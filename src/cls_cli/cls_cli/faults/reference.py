@@ -1,10 +1,10 @@
 """The life that is never interrupted: one process, one thread, with the hash after each step and night."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from pathlib import Path
 import threading
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 
@@ -35,25 +35,43 @@ class _EndedError(Exception):
     """The reference is not needed any more."""
 
 
-class _RecordedLife(Life):
-    """Tells after every step and every night what has become of it."""
+class Stage(NamedTuple):
+    """Where a life is: total steps, nights, and the hash of its weights."""
 
-    def __init__(self, folder: ModelFolder, seed: int, tell: Callable[[int, int, str], None]) -> None:
-        robot = make_robot('sim', SimulatorSettings(robot='sim', lock_step=True, seed=seed))
+    steps: int
+    cycles: int
+    weights: str
+
+
+def live(folder: Path, model: str, seed: int, recipe: Mapping[str, Any], tell: Callable[[Stage], None]) -> None:
+    """Lives in a simulated world, from the beginning or from where the model stopped, until `tell` raises.
+
+    Args:
+        recipe: learning parameters of a new model by dotted name.
+        tell: called after every step and every night.
+    """
+    torch.set_num_threads(1)
+    owned = ModelFolder(folder, model)
+    robot = make_robot('sim', SimulatorSettings(robot='sim', lock_step=True, seed=seed))
+    try:
         encoder = encoders.make(EncoderSettings(name=ENCODER, seed=seed, threads=1))
-        self._tell = tell
-        if folder.config is None:
+        if owned.config is None:
             stored = {**encoder.config(), 'id': encoder.id, 'size': encoder.size, 'version': encoder.version}
-            # When it saves makes no difference to what it becomes.
-            recipe = LearningSettings.from_flat({**RECIPE, 'save_interval': 0})
-            folder.create(ModelConfig(robot.info, stored, seed, recipe, {}, _now()), encoder.weights())
-        super().__init__(folder, robot, encoder, 'curiosity', self._on_progress)
+            now = datetime.now().isoformat(timespec='seconds')
+            settings = LearningSettings.from_flat(dict(recipe))
+            owned.create(ModelConfig(robot.info, stored, seed, settings, {}, now), encoder.weights())
 
-    def _on_progress(self, progress: Progress) -> None:
-        if progress.phase in ('wake', MORNING):
-            cortex = self.living.cortex
-            weights = weights_sha256(self.living.waking.to_bytes(), cortex.sleeping.to_bytes())
-            self._tell(cortex.sequence, cortex.cycles, weights)
+        def on_progress(progress: Progress) -> None:
+            if progress.phase in ('wake', MORNING):
+                cortex, waking = life.living.cortex, life.living.waking
+                weights = weights_sha256(waking.to_bytes(), cortex.sleeping.to_bytes())
+                tell(Stage(cortex.sequence, cortex.cycles, weights))
+
+        life = Life(owned, robot, encoder, 'curiosity', on_progress)
+        life.live(_FOREVER)
+    finally:
+        robot.close()
+        owned.close()
 
 
 class Reference:
@@ -62,12 +80,14 @@ class Reference:
     Lives in a thread of its own that waits until more is wanted. Use as a context manager.
     """
 
-    def __init__(self, folder: Path, seed: int) -> None:
+    def __init__(self, folder: Path, seed: int, recipe: Mapping[str, Any] = RECIPE) -> None:
         self._hashes: dict[tuple[int, int], str] = {}
         self._changed = threading.Condition()
         self._wanted = 0
         self._error: BaseException | None = None
         self._folder, self._seed = folder, seed
+        # When it saves makes no difference to what it becomes.
+        self._recipe = {**recipe, 'save_interval': 0}
         self._thread = threading.Thread(target=self._live, name='reference', daemon=True)
         self._thread.start()
 
@@ -75,12 +95,12 @@ class Reference:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._want(-1)
+        self.want(-1)
         self._thread.join()
 
     def get(self, steps: int, cycles: int) -> str | None:
         """Returns the hash after `steps` wake steps and `cycles` nights; None where the life never was there."""
-        self._want(steps + 1)
+        self.want(steps + 1)
         with self._changed:
             self._changed.wait_for(lambda: self._error is not None or self._has_passed(steps))
             if self._error is not None:
@@ -91,27 +111,23 @@ class Reference:
         # The night after the last step belongs to it: only the next step says that it is over.
         return any(lived > steps for lived, _ in list(self._hashes)[-1:])
 
-    def _want(self, steps: int) -> None:
+    def want(self, steps: int) -> None:
+        """Says how far it will be asked for, so that it lives there meanwhile; below 0: it is over."""
         with self._changed:
             self._wanted = -1 if steps < 0 else max(self._wanted, steps)
             self._changed.notify_all()
 
-    def _tell(self, steps: int, cycles: int, weights: str) -> None:
+    def _tell(self, stage: Stage) -> None:
         with self._changed:
-            self._hashes[steps, cycles] = weights
+            self._hashes[stage.steps, stage.cycles] = stage.weights
             self._changed.notify_all()
-            self._changed.wait_for(lambda: self._wanted < 0 or steps < self._wanted)
+            self._changed.wait_for(lambda: self._wanted < 0 or stage.steps < self._wanted)
             if self._wanted < 0:
                 raise _EndedError
 
     def _live(self) -> None:
         try:
-            torch.set_num_threads(1)
-            folder = ModelFolder(self._folder, 'reference')
-            try:
-                _RecordedLife(folder, self._seed, self._tell).live(_FOREVER)
-            finally:
-                folder.close()
+            live(self._folder, 'reference', self._seed, self._recipe, self._tell)
         except _EndedError:
             pass
         except BaseException as error:
@@ -120,21 +136,11 @@ class Reference:
                 self._changed.notify_all()
 
 
-def live(folder: Path, model: str, seed: int, tell: Callable[[int, int, str], None], steps: int = _FOREVER) -> None:
-    """Lives in a folder of its own, for a process that is to be killed; `tell` gets total steps, cycles and hash."""
-    torch.set_num_threads(1)
-    owned = ModelFolder(folder, model)
-    try:
-        _RecordedLife(owned, seed, tell).live(steps)
-    finally:
-        owned.close()
-
-
-def inspect(models_dir: Path, model: str) -> tuple[int, int, str, list[str]]:
+def inspect(models_dir: Path, model: str) -> tuple[Stage, list[str]]:
     """Opens a model that nobody owns any more, as its next start does.
 
     Returns:
-        total steps, cycles, hash of its weights, and what had to be left aside.
+        where it goes on, and what had to be left aside.
 
     Raises:
         UserError: it does not load.
@@ -148,10 +154,6 @@ def inspect(models_dir: Path, model: str) -> tuple[int, int, str, list[str]]:
         waking = make_waking_half(cortex.config)
         waking.load_bytes(cortex.waking_bytes)
         weights = weights_sha256(waking.to_bytes(), cortex.sleeping.to_bytes())
-        return cortex.sequence, cortex.cycles, weights, cortex.problems
+        return Stage(cortex.sequence, cortex.cycles, weights), cortex.problems
     finally:
         folder.close()
-
-
-def _now() -> str:
-    return datetime.now().isoformat(timespec='seconds')

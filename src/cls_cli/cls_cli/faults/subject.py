@@ -1,6 +1,7 @@
 """The graph that is killed: the real processes of `./cls up`, in lock-step, kept up as `./cls up` keeps them."""
 
 from collections.abc import Iterable
+import http.client
 import os
 from pathlib import Path
 import signal
@@ -67,7 +68,10 @@ class Subject:
     def kill(pids: Iterable[int]) -> None:
         """Ends processes as a loss of power does: without a word."""
         for pid in pids:
-            os.kill(pid, signal.SIGKILL)
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                continue
 
     @property
     def _generations(self) -> Path:
@@ -93,8 +97,9 @@ class Subject:
 
     def close(self, keep_logs: bool) -> None:
         """Ends every process; nothing is asked to save."""
-        for state in self.supervisor.states() if self.supervisor.is_alive else []:
-            if state.is_up:
-                os.kill(state.pid, signal.SIGKILL)
+        try:
+            self.kill(self.pids().values())
+        except (OSError, http.client.HTTPException):
+            pass  # supervisord is gone, and with it what was below
         self.supervisor.close()
         self.directory.close(keep=keep_logs)

@@ -11,7 +11,7 @@ from cls_learning.checkpoints.generations import Manifest
 from .moments import Kill, kill, watch_until
 from .nodes.witness import Witness, witness
 from .plan import Trial
-from .reference import inspect, Reference
+from .reference import inspect, Reference, Stage
 from .subject import Subject
 from .verdict import judge, Outcome
 
@@ -66,7 +66,7 @@ class Trials:
             subject = Subject(self._number, self._folder, self._seed)
             self._stack.callback(lambda: subject.close(self._keep_logs))
             self._keep_logs = True
-            heard = self._stack.enter_context(witness(subject.namespace))
+            heard = self._stack.enter_context(witness(subject.namespace, self._reference.want))
             self._graph = subject, heard
             if not watch_until(lambda: heard.count > 0, STARTUP, subject, heard):
                 raise UserError(f'no step within {STARTUP:g} s', found=heard.remote.pair().missing())
@@ -80,9 +80,9 @@ class Trials:
 
     def _look_into_folder(self, trial: Trial, killed: Kill, subject: Subject) -> Outcome:
         """Opens the model that everybody left behind."""
-        steps, cycles, weights, problems = inspect(subject.models_dir, subject.model)
+        at, problems = inspect(subject.models_dir, subject.model)
         seconds = time.monotonic() - killed.time
-        return self._judge(trial, killed, (steps, cycles), weights, killed.before - steps, steps, seconds, problems)
+        return self._judge(trial, killed, at, killed.before - at.steps, at.steps, seconds, problems)
 
     def _see_it_go_on(self, trial: Trial, killed: Kill, subject: Subject, heard: Witness) -> Outcome:
         """Waits for a save of later steps: by then whoever died is back, and both halves have gone on."""
@@ -106,21 +106,23 @@ class Trials:
         after = first.sequence - 1 if 'fast_learner' in trial.order else killed.before - gaps
         problems = [f'chain broken at step {first.sequence}'] if first.boundary else []
         lost = max(killed.before - after, gaps)
-        at = (manifest.sequence, manifest.cycles)
-        return self._judge(trial, killed, at, manifest.weights_sha256, lost, after, seconds, problems)
+        at = Stage(manifest.sequence, manifest.cycles, manifest.weights_sha256)
+        return self._judge(trial, killed, at, lost, after, seconds, problems)
 
     def _judge(
-        self, trial: Trial, killed: Kill, at: tuple[int, int], weights: str, lost: int, after: int, seconds: float,
-        problems: Sequence[str],
+        self, trial: Trial, killed: Kill, at: Stage, lost: int, after: int, seconds: float, problems: Sequence[str]
     ) -> Outcome:  # fmt: skip
-        expected = self._reference.get(*at)
-        if expected is None:
-            problems = [*problems, f'the uninterrupted life never was at step {at[0]} of cycle {at[1]}']
-        lost = max(lost, 0)
+        expected = self._reference.get(at.steps, at.cycles)
+        saved = killed.saved
+        if saved and self._reference.get(saved.sequence, saved.cycles) != saved.weights_sha256:
+            problems = [*problems, f'another life before the kill: saved step {saved.sequence} of cycle {saved.cycles}']
+        elif expected is None:
+            problems = [*problems, f'the uninterrupted life never was at step {at.steps} of cycle {at.cycles}']
+        lost, is_equal = max(lost, 0), at.weights == expected
         return Outcome(
             number=trial.number, kind=trial.kind, aim=trial.aim, phase=killed.phase, before=killed.before, after=after,
-            lost=lost, rate=round(killed.rate, 1), is_equal=weights == expected, compared=at, seconds=round(seconds, 1),
-            failures=judge(lost, killed.rate, weights == expected, problems),
+            lost=lost, rate=round(killed.rate, 1), is_equal=is_equal, compared=(at.steps, at.cycles),
+            seconds=round(seconds, 1), failures=judge(lost, killed.rate, is_equal, problems),
         )  # fmt: skip
 
 

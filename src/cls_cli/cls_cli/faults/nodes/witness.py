@@ -34,8 +34,9 @@ class Witness:
         remote: the node that listens, for statuses and calls.
     """
 
-    def __init__(self, remote: Remote) -> None:
+    def __init__(self, remote: Remote, tell: Callable[[int], None]) -> None:
         self.remote = remote
+        self._tell = tell
         self._heard: list[Heard] = []
         self._changed = threading.Condition()
         subscription(remote, comms.EXPERIENCE, self._on_experience)
@@ -44,6 +45,7 @@ class Witness:
         with self._changed:
             self._heard.append(Heard(message.sequence, message.boundary, time.monotonic()))
             self._changed.notify_all()
+        self._tell(message.sequence)
 
     @property
     def count(self) -> int:
@@ -73,7 +75,7 @@ class Witness:
 
 
 @contextmanager
-def witness(namespace: str) -> Iterator[Witness]:
-    """Joins the graph until the block ends."""
+def witness(namespace: str, tell: Callable[[int], None]) -> Iterator[Witness]:
+    """Joins the graph until the block ends; `tell` gets the sequence of each experience."""
     with connect(namespace) as remote:
-        yield Witness(remote)
+        yield Witness(remote, tell)
