@@ -13,6 +13,7 @@ import pytest
 from cls_common.errors import UserError
 from cls_common.robot import Channel, Kind, RobotInfo
 from cls_learning import policies
+from cls_learning.agent import wake_step
 from cls_learning.agent.training import train, TrainOptions
 from cls_learning.config import LearningSettings
 from cls_learning.policies.contract import EndOfActionsError, Policy
@@ -246,6 +247,21 @@ def test_a_life_ends_with_its_recorded_actions(tools: SimpleNamespace, tmp_path:
     train(life(tmp_path, **told), lambda progress: reports.append(progress.step))
     assert reports == list(range(1, 8))
     assert 'ended after 7 steps: all 7 recorded actions of session are done' in caplog.text
+
+
+def test_in_the_graph_the_last_action_is_told_once(tools: SimpleNamespace, tmp_path: Path) -> None:
+    """The step before is learned from, then nobody acts until somebody chooses to."""
+    session = tools.write_session(tmp_path / 'session', None, [(0, (1.0, 0.0), 0), (1, (2.0, 0.0), 0)])
+    half = tools.waking(tools.recipe({'policy.kind': 'recorded', 'policy.session': str(session)}))
+    node, sent, body = SimpleNamespace(mode='curiosity', faults=[]), [], tools.Body()
+    node.report_fault = node.faults.append
+    while node.mode == 'curiosity':
+        with wake_step.until_the_last_action(node):
+            sent.append(half.act(body.see(), body.joints, node.mode, half.total_steps))
+            wake_step.close(half, body.step(sent[-1]), node.mode, True, sent.append)
+            wake_step.close(half, body.step(sent[-1]), node.mode, True, sent.append)
+    assert [action.tolist() for action in sent] == [[1.0, 0.0], [2.0, 0.0]] and half.total_steps == 2
+    assert node.faults == ['all 2 recorded actions of session are done; mode is manual now']
 
 
 def test_a_policy_that_can_not_act_makes_no_model(tmp_path: Path) -> None:

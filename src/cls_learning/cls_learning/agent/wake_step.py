@@ -1,7 +1,8 @@
 """The order of one closed wake step, the same in the graph and in one process."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 import contextlib
+from typing import Protocol
 
 from ..policies.contract import EndOfActionsError
 from ..types import Experience, Floats, Transition
@@ -30,6 +31,24 @@ def close(
         with contextlib.suppress(EndOfActionsError):
             send(waking.act(transition.z_next, transition.joints_next, mode, waking.total_steps))
     return experience
+
+
+class Acting(Protocol):
+    """Whoever acts: in a mode, and tells faults."""
+
+    mode: str
+
+    def report_fault(self, text: str) -> None: ...
+
+
+@contextlib.contextmanager
+def until_the_last_action(acting: Acting) -> Iterator[None]:
+    """Where a policy has no further action, says so once; mode `manual` then, until somebody chooses another."""
+    try:
+        yield
+    except EndOfActionsError as end:
+        acting.mode = 'manual'
+        acting.report_fault(f'{end}; mode is manual now')
 
 
 def ends_cycle(waking: WakingHalf) -> bool:

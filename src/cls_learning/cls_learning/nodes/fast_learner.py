@@ -215,7 +215,8 @@ class FastLearnerNode(Node):
         if self.phase == 'wake' and self.mode in wake_step.ACTING_MODES and self._may_act(now):
             assert self.waking is not None
             seen, _ = self.wake.start()
-            self._send(self.waking.act(seen.z, self.wake.joints, self.mode, self.waking.total_steps))
+            with wake_step.until_the_last_action(self):
+                self._send(self.waking.act(seen.z, self.wake.joints, self.mode, self.waking.total_steps))
 
     def _ask_again(self, now: float) -> None:
         """Sends an unanswered action once more: a driver answers a sequence twice but acts on it once."""
