@@ -21,7 +21,10 @@ from .statistics import clean
 from .store import check_encoder, key_of, source_digest, Store
 from .world import order, robot
 
-_SOURCES = ('cls_cli.bench.judge', 'cls_cli.bench.living', 'cls_cli.bench.metrics', 'cls_cli.bench.network')
+_SOURCES = (
+    'cls_cli.bench.judge', 'cls_cli.bench.living', 'cls_cli.bench.metrics', 'cls_cli.bench.network',
+    'cls_cli.bench.predictor', 'cls_cli.bench.sequential', 'cls_cli.bench.stream', 'cls_cli.bench.world',
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
