@@ -86,7 +86,9 @@ class ActionCounter:
         """Returns what was counted; actions of another length than most are left out of the distribution."""
         lengths = Counter(len(action) for action in self._actions)
         size = lengths.most_common(1)[0][0] if lengths else 0
-        table = np.array([action for action in self._actions if len(action) == size], np.float64).reshape(-1, size)
+        table = np.array([action for action in self._actions if len(action) == size], np.float64).reshape(
+            lengths[size], size
+        )
         ends = [end for _, end in self._times]
         channels = enumerate(self._channels(size, table))
         return Actions(

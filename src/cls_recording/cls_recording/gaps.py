@@ -40,7 +40,7 @@ class Gaps:
     clock_jumps: int = 0
     silences: int = 0
     reconnects: int = 0
-    faults: Counter[str] = field(default_factory=Counter)
+    faults: dict[str, int] = field(default_factory=dict)
     lives: int = 0
     missing_actions: int = 0
     missing_experiences: int = 0
@@ -87,7 +87,8 @@ class GapFinder:
     def see_state(self, message: Any) -> None:
         """Takes the next robot/state, decoded."""
         if message.state != self._state and message.state in _STATES:
-            self._gaps.faults[message.error_msg or _STATES[message.state]] += 1
+            text = message.error_msg or _STATES[message.state]
+            self._gaps.faults[text] = self._gaps.faults.get(text, 0) + 1
         self._state = message.state
 
     def finish(self) -> Gaps:
