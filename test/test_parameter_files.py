@@ -20,6 +20,7 @@ SETTINGS = {
     'servo_driver': 'cls_servo_driver.settings:ServoDriverSettings',
     'fast_learner': 'cls_learning.node_settings:FastNodeSettings',
     'slow_learner': 'cls_learning.node_settings:SlowNodeSettings',
+    'recorder': 'cls_recording.settings:RecorderSettings',
 }
 
 

@@ -20,6 +20,7 @@ COMMANDS = {
     'rearm': ('rearm', 'Allow motion again after an emergency stop.'),
     'teleop': ('teleop', 'Move the robot by keys, with or without a learner.'),
     'play': ('play', 'Replay recorded sessions into a brain, in the place of a robot.'),
+    'record': ('record', 'Record the running graph as a session.'),
     'run': ('run', 'Act on a robot without learning.'),
     'train': ('train', 'Learn in simulation in one process, without ROS.'),
     'bench': ('bench', 'Measure what is learned, and against what.'),

@@ -29,6 +29,8 @@ _CHOICES = ('namespace', 'log_level', 'duration', 'startup_timeout', 'report', '
 @click.option('--seed', default=-1, type=click.IntRange(-1), help='Of everything random; implies one thread.')
 @click.option('--steps', default=0, type=click.IntRange(0), help='End after this many wake steps.')
 @click.option('--save-frames', is_flag=True, help='Keep a JPEG before and after each action.')
+@click.option('--record', is_flag=True, help='Record the run as a session.')
+@click.option('--sessions-dir', default='sessions', show_default=True, type=click.Path(), help='Where sessions lie.')
 @click.option('--params-file', default='', type=click.Path(), help='Parameter file that wins over ours.')
 @options.namespace
 @click.option('--log-level', default='', type=click.Choice(['', 'debug', 'info', 'warn', 'error']), metavar='LEVEL')
@@ -36,11 +38,12 @@ _CHOICES = ('namespace', 'log_level', 'duration', 'startup_timeout', 'report', '
 @click.option('--startup-timeout', default=180.0, show_default=True, type=click.FloatRange(1.0), help='Seconds.')
 @click.option('--report', type=click.Path(path_type=Path), help='Write a JSON report at the end.')
 @click.option('--view/--no-view', default=None, help='Live view and keys; default: on a terminal, without an end.')
-def command(models_dir: Path, params_file: str, **chosen: Any) -> int:
+def command(models_dir: Path, sessions_dir: str, params_file: str, **chosen: Any) -> int:
     """Start a robot and its brain, and watch them. Ctrl-C or q saves the model and ends everything."""
     choices = Choices(**{name: chosen.pop(name) for name in _CHOICES})
     # Nodes need not share our working directory.
     chosen |= {'models_dir': str(models_dir.absolute()), 'params_file': _absolute(params_file)}
+    chosen['sessions_dir'] = _absolute(sessions_dir)
     return run(GraphOptions(**chosen), choices)
 
 

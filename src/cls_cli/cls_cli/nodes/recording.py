@@ -1,0 +1,86 @@
+"""A recorder in this process, with a line that shows how it fares."""
+
+from collections.abc import Mapping
+import sys
+from typing import Any
+
+from cls_common import comms
+from cls_common.errors import UserError
+from cls_common.nodes import qos
+from cls_common.nodes.runner import run
+from cls_recording.nodes.recorder import Recorder
+from cls_recording.storing import Progress
+
+from ..run_directory import domain
+from ..supervision.commands import parameter_text
+
+_LINE_PERIOD, _DISCOVERY = 0.5, 1.5
+# With nobody at the screen, a line now and then.
+_QUIET_EVERY = 20
+
+
+class ShownRecorder(Recorder):
+    """A recorder that says on standard output how it fares, and ends when it can't record.
+
+    Parameters, topics and services: those of `Recorder`.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._lines = 0
+        self._looks = round(_DISCOVERY / _LINE_PERIOD)
+        qos.steady_timer(self, _LINE_PERIOD, self._on_line)
+
+    @property
+    def finished(self) -> bool:
+        """Whether the recording ended by itself."""
+        return not self.progress.recording
+
+    def _on_line(self) -> None:
+        self._lines += 1
+        if self._lines <= self._looks and self.count_publishers(comms.RECORDER_STATUS.name) > 1:
+            raise UserError(
+                f'a recorder runs already in ROS domain {domain()}',
+                do='Call its recorder/start, or end it first.',
+            )  # fmt: skip
+        if sys.stdout.isatty():
+            print(f'\r\x1b[K{line(self.progress)}', end='', flush=True)
+        elif self._lines % _QUIET_EVERY == 1:
+            print(line(self.progress), flush=True)
+
+
+def line(progress: Progress) -> str:
+    """Returns how a recording fares, for people."""
+    if not progress.session:
+        return 'waiting for robot/info ...' + (f' ({progress.messages} messages wait)' if progress.messages else '')
+    minutes, seconds = divmod(int(progress.duration), 60)
+    return (
+        f'{minutes}:{seconds:02d}  {progress.messages:,} messages  {progress.bytes / 1e6:,.1f} MB  '
+        f'synced {progress.synced:,}  lost {progress.lost:,}  dropped {progress.dropped:,}'
+    )
+
+
+def record(parameters: Mapping[str, Any], namespace: str) -> int:
+    """Records until a signal.
+
+    Returns:
+        exit status: 0 after an orderly end, 1 when the disk failed, 2 for a mistake of the user's.
+    """
+    nodes: list[ShownRecorder] = []
+
+    def make() -> ShownRecorder:
+        nodes.append(ShownRecorder())
+        return nodes[0]
+
+    arguments = ['--ros-args', *(['-r', f'__ns:=/{namespace.strip("/")}'] if namespace else [])]
+    for name, value in parameters.items():
+        arguments += ['-p', f'{name}:={parameter_text(value)}']
+    status = run(make, arguments)
+    if status or not nodes:
+        return status
+    progress = nodes[0].progress
+    print(('\r\x1b[K' if sys.stdout.isatty() else '') + line(progress))
+    if progress.fault:
+        print(f'error: {progress.fault}', file=sys.stderr)
+    print(progress.session or 'nothing was heard, nothing recorded')
+    return 1 if progress.fault else 0

@@ -1,0 +1,201 @@
+"""The recorder as a ROS node: what the graph says, as a standard bag."""
+
+from collections.abc import Sequence
+import json
+import sys
+from typing import Any
+
+from rclpy.node import Node
+from std_srvs.srv import Trigger
+
+from cls_common import comms
+from cls_common.errors import UserError
+from cls_common.nodes import qos
+from cls_common.nodes.conversions import from_robot_info
+from cls_common.nodes.parameters import declare
+from cls_common.nodes.runner import run
+from cls_common.robot import RobotInfo
+from cls_interfaces.msg import LearnerStatus, RecorderStatus
+from cls_interfaces.msg import RobotInfo as RobotInfoMessage
+from cls_interfaces.srv import GetEncoder, StartRecording
+
+from ..message_queue import Received
+from ..recording import Recording
+from ..settings import RecorderSettings
+from ..storing import Progress
+from .asking import Asking
+from .taps import Taps
+
+USUAL = (
+    comms.COMPRESSED, comms.CAMERA_INFO, comms.JOINT_STATES, comms.ROBOT_INFO, comms.ROBOT_STATE, comms.ROBOT_ACTION,
+    comms.APPLIED_ACTION, comms.MANUAL_ACTION, comms.EMBEDDING, comms.EXPERIENCE, comms.FAST_STATUS,
+    comms.SLOW_STATUS, comms.DIAGNOSTICS,
+)  # fmt: skip
+_STATUS_PERIOD = 0.5
+# Statuses between two looks at who publishes.
+_LOOK_EVERY = 2
+_ASK_AGAIN = 3.0
+
+
+class Recorder(Node):
+    """Writes messages as they come, undecoded, into `sessions_dir/<robot>/<session>/`.
+
+    Parameters: the fields of `cls_recording.settings.RecorderSettings`.
+
+    Publishers:
+        recorder/status (cls_interfaces/RecorderStatus): latched, 2 Hz.
+
+    Subscribers:
+        The topics recorded, raw, while it records: `topics`, or those in USUAL and the robot's observation/<modality>.
+        robot/info (cls_interfaces/RobotInfo), fast_learner/status, slow_learner/status (cls_interfaces/LearnerStatus):
+            for what the session says of itself.
+
+    Services:
+        recorder/start (cls_interfaces/StartRecording), recorder/stop (std_srvs/Trigger)
+
+    Clients: encoder/get_encoder (cls_interfaces/GetEncoder).
+
+    Timers (steady clock): status, look at publishers.
+    """
+
+    def __init__(self) -> None:
+        super().__init__('recorder')
+        self._settings = declare(self, RecorderSettings)
+        self._robot: RobotInfo | None = None
+        self._known: dict[str, object] = {}
+        self._recording: Recording | None = None
+        self._taps: Taps | None = None
+        self._last = Progress(budget_bytes=self._settings.budget_bytes)
+        self._turns = 0
+        self._status = qos.publisher(self, comms.RECORDER_STATUS)
+        qos.subscription(self, comms.ROBOT_INFO, self._on_robot_info)
+        qos.subscription(self, comms.FAST_STATUS, self._on_learner)
+        qos.subscription(self, comms.SLOW_STATUS, self._on_learner)
+        self._encoder = Asking(self, comms.GET_ENCODER, again=_ASK_AGAIN)
+        self.create_service(StartRecording, comms.START_RECORDING.name, self._on_start)
+        self.create_service(Trigger, comms.STOP_RECORDING.name, self._on_stop)
+        if self._settings.autostart:
+            self._begin(self._settings.name, split_names(self._settings.topics))
+        qos.steady_timer(self, _STATUS_PERIOD, self._on_tick)
+
+    @property
+    def progress(self) -> Progress:
+        """How the recording under way, or the last one, fares."""
+        return self._recording.progress if self._recording is not None else self._last
+
+    def close(self) -> None:
+        """Closes the session in order."""
+        self._end()
+        self._publish()
+
+    def _begin(self, name: str, topics: list[str]) -> None:
+        recording = Recording(self._settings, name, self._say)
+        if self._robot is not None:
+            recording.identify(self._robot)
+        recording.describe(**self._known)
+        recording.start()
+        self._recording = recording
+        names = topics or [topic.name for topic in USUAL] + ([comms.CLOCK.name] if self._settings.clock else [])
+        self._taps = Taps(self, names, self._hear, recording.report_lost)
+        self._is_usual = not topics
+        self._add_senses()
+        self._known.pop('encoder', None)
+        self._turns = 0
+
+    def _end(self) -> None:
+        recording, self._recording = self._recording, None
+        if self._taps is not None:
+            self._taps.close()
+            self._taps = None
+        if recording is not None:
+            self._last = recording.stop()
+
+    def _hear(self, message: Received) -> None:
+        if self._recording is not None:
+            self._recording.put(message)
+
+    def _say(self, text: str, is_wrong: bool) -> None:
+        (self.get_logger().error if is_wrong else self.get_logger().info)(text)
+
+    def _on_robot_info(self, message: RobotInfoMessage) -> None:
+        try:
+            self._robot = from_robot_info(message)
+        except UserError as error:
+            self.get_logger().error(f'robot/info: {error}')
+            return
+        if self._recording is not None:
+            self._recording.identify(self._robot)
+            self._add_senses()
+
+    def _add_senses(self) -> None:
+        if self._taps is not None and self._robot is not None and self._is_usual:
+            senses = [sense for sense in self._robot.modalities if sense != 'camera']
+            self._taps.add([f'{comms.OBSERVATION_PREFIX}{sense}' for sense in senses])
+
+    def _on_learner(self, message: LearnerStatus) -> None:
+        said = {'model': message.model, 'run_id': message.run_id, 'config_sha256': message.config_sha256}
+        self._learn({name: text for name, text in said.items() if text})
+
+    def _learn(self, known: dict[str, object]) -> None:
+        self._known |= known
+        if self._recording is not None:
+            self._recording.describe(**known)
+
+    def _on_start(self, request: StartRecording.Request, response: StartRecording.Response) -> StartRecording.Response:
+        try:
+            if self._recording is not None and self._recording.progress.recording:
+                found = self._recording.progress.session
+                raise UserError('a session is under way', found=found, do='Call recorder/stop first.')
+            self._end()
+            self._begin(request.name, list(request.topics))
+        except UserError as error:
+            response.success, response.message = False, str(error)
+            return response
+        response.success, response.session = True, self.progress.session
+        response.message = 'recording' if response.session else 'recording begins when robot/info is heard'
+        return response
+
+    def _on_stop(self, _request: Any, response: Trigger.Response) -> Trigger.Response:
+        was_recording = self.progress.recording
+        self._end()
+        response.success = was_recording and not self._last.fault
+        response.message = self._last.fault or (self._last.session if was_recording else 'nothing was being recorded')
+        self._publish()
+        return response
+
+    def _on_tick(self) -> None:
+        self._turns += 1
+        if self._recording is not None and self._recording.progress.recording:
+            if self._taps is not None and self._turns % _LOOK_EVERY == 1:
+                self._taps.refresh()
+            if 'encoder' not in self._known:
+                self._encoder.ask(GetEncoder.Request(with_weights=False), self._on_encoder)
+        elif self._taps is not None:
+            # The disk failed: images are compressed only for who listens.
+            self._end()
+        self._publish()
+
+    def _on_encoder(self, answer: GetEncoder.Response) -> None:
+        if answer.encoder_id:
+            about = {'id': answer.encoder_id, 'size': answer.size, 'version': answer.version}
+            self._learn({'encoder': {**json.loads(answer.config), **about}})
+
+    def _publish(self) -> None:
+        fields = vars(self.progress)
+        message = RecorderStatus(**fields, topics=self._taps.topics if self._taps is not None else [])
+        message.header.stamp = self.get_clock().now().to_msg()
+        self._status.publish(message)
+
+
+def split_names(text: str) -> list[str]:
+    """Returns names that stand with commas between."""
+    return [name.strip() for name in text.split(',') if name.strip()]
+
+
+def main(args: Sequence[str] | None = None) -> int:
+    """Runs the recorder."""
+    return run(Recorder, args)
+
+
+if __name__ == '__main__':
+    sys.exit(main())

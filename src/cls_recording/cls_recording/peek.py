@@ -1,0 +1,82 @@
+"""Reads single fields of serialized messages (CDR) where they stand, without decoding the rest. No ROS here."""
+
+from dataclasses import dataclass
+import struct
+
+_SIZES = {'b': 1, 'B': 1, 'H': 2, 'h': 2, 'I': 4, 'i': 4, 'f': 4, 'Q': 8, 'q': 8, 'd': 8}
+_ENCAPSULATION = 4
+
+
+class Cursor:
+    """Walks through one message in the order of its fields.
+
+    Raises:
+        struct.error, IndexError, UnicodeDecodeError: the message is shorter than, or other than, it should be.
+    """
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+        self._order = '<' if data[1] & 1 else '>'
+        self._at = _ENCAPSULATION
+
+    def number(self, code: str) -> float | int:
+        """Returns the next number, by its code in `struct`."""
+        self._align(_SIZES[code])
+        (value,) = struct.unpack_from(self._order + code, self._data, self._at)
+        self._at += _SIZES[code]
+        return value  # type: ignore[no-any-return]
+
+    def whole(self, code: str) -> int:
+        """Returns the next whole number."""
+        return int(self.number(code))
+
+    def text(self) -> str:
+        """Returns the next string."""
+        length = self.whole('I')
+        text = self._data[self._at : self._at + length - 1].decode()
+        self._at += length
+        return text
+
+    def skip_numbers(self, code: str) -> None:
+        """Steps over a sequence of numbers."""
+        count = self.whole('I')
+        if count:
+            self._align(_SIZES[code])
+            self._at += count * _SIZES[code]
+
+    def time(self) -> int:
+        """Returns the next stamp, ns."""
+        seconds = self.whole('i')
+        return seconds * 1_000_000_000 + self.whole('I')
+
+    def _align(self, size: int) -> None:
+        self._at += -(self._at - _ENCAPSULATION) % size
+
+
+@dataclass(frozen=True)
+class Numbered:
+    """Place of a message in its row: rows are told apart by `key`; `error_code` of an applied action, else 0."""
+
+    key: str
+    sequence: int
+    error_code: int = 0
+
+
+def stamp(data: bytes) -> int:
+    """Returns the stamp of a message that begins with a header, ns."""
+    return Cursor(data).time()
+
+
+def numbered(type_name: str, data: bytes) -> Numbered | None:
+    """Returns the place in its row of a message that is numbered, None for every other type."""
+    cursor = Cursor(data)
+    if type_name == 'cls_interfaces/msg/AppliedAction':
+        key, sequence = cursor.text(), cursor.whole('Q')
+        for code in 'ffdd':
+            cursor.skip_numbers(code)
+        cursor.time(), cursor.time()
+        return Numbered(key, sequence, cursor.whole('H'))
+    if type_name in ('cls_interfaces/msg/Experience', 'cls_interfaces/msg/RobotAction'):
+        cursor.time(), cursor.text()
+        return Numbered(cursor.text(), cursor.whole('Q'))
+    return None
