@@ -52,7 +52,7 @@ def test_progress_is_told_step_by_step(trained: tuple[Path, str, list[Progress]]
     _, _, reports = trained
     assert [r.step for r in reports if r.phase == 'wake'] == list(range(1, 61))
     assert [(r.step, r.phase) for r in reports if r.phase != 'wake'] == [
-        (step, phase) for step in (25, 50) for phase in ('sws', 'rem', 'tether')
+        (step, phase) for step in (25, 50) for phase in ('sws', 'rem', 'tether', 'morning')
     ]
     assert set(reports[-1].figures) == {'skill_fast', 'skill_slow'}
 
