@@ -332,9 +332,8 @@ def test_another_robots_session_is_refused_and_nothing_is_lost(lived: Lived, ses
 def test_the_command_prints_the_hash_last(session: Path, lived: Lived, tmp_path: Path) -> None:
     chosen = [text for name, value in RECIPE.items() for text in ('--set', f'{name}={value}')]
     where = ['--seed', str(SEED), '--models-dir', str(tmp_path)]
-    done = subprocess.run(
-        ['python', '-m', 'cls_cli', 'replay', str(session), *where, *chosen], capture_output=True, text=True, timeout=200
-    )  # fmt: skip
+    command = ['python', '-m', 'cls_cli', 'replay', str(session), *where, *chosen]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=200)
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[-1] == f'weights sha256 {lived.weights}'
 
