@@ -95,7 +95,7 @@ class Scan:
     def sound(self) -> bool:
         """Whether there is nothing to repair."""
         # Bytes without a checksum that were overwritten may only look like fewer messages.
-        return self.whole and not self.lost_bytes and self.stated in (-1, self.messages)
+        return self.whole and not self.lost_bytes and self.stated == self.messages
 
 
 def scan(path: Path) -> Scan:

@@ -21,6 +21,10 @@ from .metadata import FileCount
 from .reader import guarded, robot_of
 from .rewriting import rewrite
 from .session import SessionInfo
+from .writer import RESERVE
+
+# What a recorder that was killed leaves beside its messages.
+_RESTS = (bag.LOCK, RESERVE, f'{bag.METADATA}.new')
 
 
 @dataclass(frozen=True)
@@ -50,7 +54,10 @@ def repair(path: Path) -> Repair:
     """
     try:
         with _locked(path):
-            return _repair(path, _previous(path))
+            done = _repair(path, _previous(path))
+            for rest in _RESTS:
+                (path / rest).unlink(missing_ok=True)
+            return done
     except OSError as error:
         raise UserError(f'repair of {path}', expected='a folder to write to', found=str(error)) from error
 
@@ -131,7 +138,7 @@ def _damage(found: Scan) -> str:
     if found.lost_chunks or found.nameless:
         return f'has {found.lost_chunks} damaged chunks' + ('' if found.whole else ' and no end')
     if found.whole:
-        return f'has {found.messages} messages and an index of {found.stated}'
+        return f'has {found.messages} messages and an index of {found.stated}' if found.stated >= 0 else 'has no index'
     return 'has no end' if found.size else 'is empty'
 
 
