@@ -17,7 +17,7 @@ from cls_recording.writer import BagWriter
 
 @pytest.fixture(scope='module')
 def moments(bags, tmp_path_factory):
-    """A recording at many moments: a copy of its folder, the sizes and messages that were acknowledged; all messages."""
+    """A recording at many moments: a copy of its folder, sizes and messages acknowledged; and all that was said."""
     folder = tmp_path_factory.mktemp('recorded')
     writer = BagWriter(folder / 'session', SessionInfo(name='session', start_time='2023-11-14T22:13:20+00:00'), 8000)
     said, copies = [], []
