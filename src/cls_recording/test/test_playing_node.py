@@ -1,0 +1,210 @@
+"""The player as a real process, with a learner and an encoder of the test's own on the other side."""
+
+from pathlib import Path
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import rclpy
+from rclpy.executors import SingleThreadedExecutor
+from std_srvs.srv import SetBool
+
+from cls_common import comms, images
+from cls_common.nodes import qos
+from cls_common.nodes.conversions import from_image, from_robot_info, to_nanoseconds, to_time
+from cls_interfaces.msg import Embedding, Experience, LearnerStatus, PlayerStatus
+from cls_interfaces.srv import GetEncoder, GetExperiences, Seek, SetRate
+from cls_learning.agent.wake_state import Applied, Seen, WakeState
+
+DEADLINE = 40.0
+STEPS = 8
+HEARD = (
+    comms.ROBOT_INFO, comms.ROBOT_STATE, comms.COMPRESSED, comms.APPLIED_ACTION, comms.EMBEDDING, comms.CLOCK,
+    comms.PLAYER_STATUS,
+)  # fmt: skip
+
+
+class Brain:
+    """Nodes `fast_learner` and `encoder` that pair what they hear by the rules of the real ones."""
+
+    def __init__(self) -> None:
+        self.context = rclpy.Context()
+        rclpy.init(context=self.context)
+        self.learner = rclpy.create_node('fast_learner', context=self.context)
+        self.encoder = rclpy.create_node('encoder', context=self.context)
+        self.executor = SingleThreadedExecutor(context=self.context)
+        for node in (self.learner, self.encoder):
+            self.executor.add_node(node)
+        self.wake, self.lived, self.heard, self.images = WakeState(), [], [], []
+        self.encoder_id, self.mode = 'eyes', 'follow'
+        self._listen()
+        self._process: subprocess.Popen[str] | None = None
+
+    def _listen(self) -> None:
+        self._experience = qos.publisher(self.learner, comms.EXPERIENCE)
+        self._status = qos.publisher(self.learner, comms.FAST_STATUS)
+        self._embedding = qos.publisher(self.encoder, comms.EMBEDDING)
+        for topic in HEARD:
+            qos.subscription(self.learner, topic, lambda m, name=topic.name: self._hear(name, m))
+        qos.subscription(self.encoder, comms.IMAGE, self._see, profile=comms.SENSOR_RELIABLE)
+        self.learner.create_service(GetExperiences, comms.GET_EXPERIENCES.name, lambda _, response: response)
+        self.encoder.create_service(GetEncoder, comms.GET_ENCODER.name, self._say_encoder)
+        qos.steady_timer(self.learner, 0.2, self._say)
+
+    def _say(self) -> None:
+        steps = len(self.lived)
+        self._status.publish(LearnerStatus(phase='wake', mode=self.mode, loaded=True, total_steps=steps))
+
+    def _say_encoder(self, _request, response):
+        response.encoder_id, response.modality = self.encoder_id, 'camera'
+        return response
+
+    def _see(self, message) -> None:
+        self.images.append(from_image(message))
+        self._embedding.publish(Embedding(header=message.header, encoder_id=self.encoder_id))
+
+    def _hear(self, name, message) -> None:
+        self.heard.append((name, message))
+        if name == comms.ROBOT_INFO.name:
+            self.wake.restart()
+        elif name == comms.EMBEDDING.name:
+            self._live(self.wake.see(Seen(np.zeros(1, np.float32), to_nanoseconds(message.header.stamp))))
+        elif name == comms.APPLIED_ACTION.name:
+            applied = Applied(
+                message.commanded, message.applied, message.joints_before, message.joints_after,
+                to_nanoseconds(message.start), to_nanoseconds(message.end), message.reward, message.terminal,
+                message.truncated,
+            )  # fmt: skip
+            self._live(self.wake.hear((message.source, message.sequence), applied, time.monotonic()))
+
+    def _live(self, transition) -> None:
+        if transition is not None:
+            self.lived.append((transition.stamp_z, transition.stamp_next, transition.boundary))
+            stamp = to_time(transition.stamp_next)
+            self._experience.publish(Experience(sequence=len(self.lived), stamp_next=stamp))
+
+    def play(self, *sessions, **parameters) -> subprocess.Popen:
+        parameters = {'session': ','.join(map(str, sessions)), **parameters}
+        command = [sys.executable, '-m', 'cls_recording.nodes.player', '--ros-args']
+        command += [part for name, value in parameters.items() for part in ('-p', f'{name}:={value}')]
+        self._process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+        return self._process
+
+    def all(self, topic: comms.Topic) -> list:
+        return [message for name, message in self.heard if name == topic.name]
+
+    @property
+    def status(self) -> PlayerStatus:
+        said = self.all(comms.PLAYER_STATUS)
+        return said[-1] if said else PlayerStatus()
+
+    def until(self, claim, what: str):
+        end = time.monotonic() + DEADLINE
+        while not (found := claim()):
+            assert self._process.poll() in (None, 0), self._process.stderr.read()
+            assert time.monotonic() < end, f'{what} did not come: {self.status}, {len(self.lived)} lived'
+            self.executor.spin_once(timeout_sec=0.05)
+        return found
+
+    def until_finished(self) -> None:
+        self.until(lambda: self.status.state == PlayerStatus.FINISHED, 'the end')
+
+    def call(self, service: comms.Service, request):
+        client = self.learner.create_client(qos.interface(service.type), service.name)
+        self.until(client.service_is_ready, service.name)
+        future = client.call_async(request)
+        self.until(future.done, f'an answer of {service.name}')
+        return future.result()
+
+    def close(self) -> None:
+        if self._process is not None:
+            self._process.send_signal(signal.SIGINT)
+            try:
+                assert self._process.wait(10) == 0
+            finally:
+                self._process.kill()
+                self._process.stderr.close()
+        self.executor.shutdown()
+        rclpy.try_shutdown(context=self.context)
+
+
+@pytest.fixture
+def brain():
+    made = Brain()
+    yield made
+    made.close()
+
+
+def picture(n):
+    image = np.zeros((24, 32, 3), np.uint8)
+    image[:, : n % 32] = (200, 100, 50)
+    return image
+
+
+@pytest.fixture(scope='module')
+def said(bags):
+    """A life whose images can be looked at, with their embeddings, and an action for robots to beware of."""
+    life = [(bags.begin + 2, '/robot/action', bags.make('cls_interfaces/msg/RobotAction'))]
+    for n, (time_ns, topic, message) in enumerate(bags.life(STEPS)):
+        if topic.endswith('compressed'):
+            message.data = np.frombuffer(images.to_jpeg(picture(n)), np.uint8)
+            z = bags.make('cls_interfaces/msg/Embedding', header=message.header, encoder_id='eyes')
+            life.append((time_ns + 1000, '/embedding', z))
+        life.append((time_ns, topic, message))
+    return sorted(life, key=lambda one: one[0])
+
+
+def expected(bags):
+    tenth = bags.second // 10
+    return [(bags.begin + (2 * k + 1) * tenth, bags.begin + (2 * k + 3) * tenth, k == 0) for k in range(STEPS - 1)]
+
+
+def test_recorded_embeddings_are_replayed_paused_sought_and_ended(brain, bags, said, tmp_path):
+    brain.play(bags.write(tmp_path / 's', said), rate=1.0, paused=True)
+    brain.until(lambda: brain.status.state == PlayerStatus.PAUSED and brain.all(comms.ROBOT_INFO), 'a pause')
+    assert from_robot_info(brain.all(comms.ROBOT_INFO)[0]).name == 'twin'
+    assert not brain.call(comms.SET_PLAYER_RATE, SetRate.Request(rate=0.01)).success
+    assert brain.call(comms.SET_PLAYER_RATE, SetRate.Request(rate=0.0)).success
+    assert brain.lived == [] and not brain.all(comms.APPLIED_ACTION)
+    assert brain.call(comms.PAUSE_PLAYER, SetBool.Request(data=False)).success
+    brain.until_finished()
+    assert brain.lived == expected(bags)
+    status = brain.status
+    assert (status.steps, status.unanswered, status.sessions, status.fault) == (STEPS, 1, 1, '')
+    assert status.reuses_embeddings and status.progress == 1.0 and not status.missing
+    assert brain.images == [] and len(brain.all(comms.COMPRESSED)) == 2 * STEPS
+    clock = [to_nanoseconds(m.clock) for m in brain.all(comms.CLOCK)]
+    assert clock == sorted(clock) and bags.begin <= clock[0] < clock[-1] <= bags.begin + 2 * bags.second
+    assert brain.learner.count_publishers(comms.ROBOT_ACTION.name) == 0
+    refused = brain.call(comms.SEEK_PLAYER, Seek.Request(session_index=3))
+    assert not refused.success and 'session_index' in refused.message
+    assert brain.call(comms.SEEK_PLAYER, Seek.Request(position=1.05)).success
+    brain.until(lambda: len(brain.lived) == len(expected(bags)) + 2, 'what follows the place')
+    assert brain.lived[-2:] == [(*expected(bags)[-2][:2], True), expected(bags)[-1]]
+
+
+def test_images_go_out_for_other_eyes_and_the_process_ends_by_itself(brain, bags, said, tmp_path):
+    brain.encoder_id = 'other eyes'
+    process = brain.play(bags.write(tmp_path / 's', said), rate=0.0, exit_at_end=True)
+    brain.until(lambda: process.poll() is not None, 'the end of the process')
+    assert process.returncode == 0 and brain.lived == expected(bags)
+    jpegs = [message for _, topic, message in said if topic.endswith('compressed')]
+    assert len(brain.images) == len(jpegs)
+    for shown, jpeg in zip(brain.images, jpegs):
+        np.testing.assert_array_equal(shown, images.from_jpeg(jpeg.data.tobytes()))
+    assert {m.encoder_id for m in brain.all(comms.EMBEDDING)} == {'other eyes'}
+
+
+@pytest.mark.parametrize('values', [{'session': '/nowhere'}, {'session': ''}, {'session': 'x', 'rate': '0.01'}])
+def test_what_makes_no_sense_is_one_line_and_status_2(values):
+    command = [sys.executable, '-m', 'cls_recording.nodes.player', '--ros-args']
+    command += [part for name, value in values.items() for part in ('-p', f"{name}:='{value}'")]
+    command = [part.replace("'0.01'", '0.01') for part in command]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=DEADLINE)
+    assert ended.returncode == 2
+    errors = [line for line in ended.stderr.splitlines() if line.startswith('error: ')]
+    assert len(errors) == 1 and 'Traceback' not in ended.stderr, ended.stderr
+    assert Path(values['session']).name in errors[0] or 'rate' in errors[0]
