@@ -41,7 +41,7 @@ class FallingAsleep:
         self._node.publish_status()
 
     def lost(self) -> None:
-        """A night ended because slow_learner went silent: it is slept again when slow_learner is back."""
+        """A night ended because slow_learner went silent: it is slept again when slow_learner is back, but not for ever."""
         self._nights += 1
         if self._nights < _NIGHTS:
             self._until = time.monotonic() + PATIENCE
@@ -75,6 +75,7 @@ class FallingAsleep:
             handle.get_result_async().add_done_callback(self._on_result)
 
     def _on_result(self, result: Any) -> None:
-        # Kept, cancelled by a person, or failed with slow_learner alive: a new day either way.
-        if result.result() is not None:
+        # Kept, cancelled by a person, or failed: a new day. One that was too slow to say it lives is slept again.
+        answer = result.result()
+        if answer is not None and answer.result.error_code != Sleep.Result.LEASE_LOST:
             self.end()
