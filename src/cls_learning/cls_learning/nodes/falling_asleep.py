@@ -41,7 +41,7 @@ class FallingAsleep:
         self._node.publish_status()
 
     def lost(self) -> None:
-        """A night ended because slow_learner went silent: it is slept again when slow_learner is back, but not for ever."""
+        """A night ended because slow_learner went silent: it is slept again, a few times, when slow_learner is back."""
         self._nights += 1
         if self._nights < _NIGHTS:
             self._until = time.monotonic() + PATIENCE
