@@ -23,6 +23,7 @@ from cls_common.errors import UserError
 @click.option('--task', metavar='TEXT', help='lerobot: what the robot did, in words.')
 def command(sessions: tuple[Path, ...], form: str, output: Path, fps: int | None, task: str | None) -> int:
     """Write SESSIONs (folders, or folders of them) as a dataset of LeRobot or as a video."""
+    from rich.console import Console
     from rich.progress import Progress
 
     from cls_recording.library import find_sessions
@@ -30,16 +31,15 @@ def command(sessions: tuple[Path, ...], form: str, output: Path, fps: int | None
     if form == 'mp4' and task is not None:
         raise UserError('--task', expected='--format lerobot', found='--format mp4')
     found = find_sessions(sessions)
-    with Progress(transient=True) as bar:
+    console = Console(stderr=True)
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
         shown = bar.add_task('reading', total=None)
 
         def progress(done: int, total: int) -> None:
             bar.update(shown, completed=done, total=total, description='writing')
 
-        if form == 'mp4':
-            print(_video(found, output, fps, progress))
-        else:
-            print(_dataset(found, output, fps, task, progress))
+        text = _video(found, output, fps, progress) if form == 'mp4' else _dataset(found, output, fps, task, progress)
+    print(text)
     return 0
 
 

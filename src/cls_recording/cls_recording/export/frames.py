@@ -36,7 +36,7 @@ def frames(reader: SessionReader, topic: str, places: Sequence[int]) -> Iterator
         try:
             image = pad_to_even(_decode(topic, event.message))
         except UserError as error:
-            raise UserError(f'image {number} of session {reader.path.name!r}', found=str(error)) from error
+            raise UserError(f'image {number} of session {reader.path.name!r}: {error}') from error
         while place == number:
             yield image
             place = next(wanted, None)
