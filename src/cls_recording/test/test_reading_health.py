@@ -6,7 +6,7 @@ import math
 import numpy as np
 import pytest
 
-from cls_recording.gaps import Gaps
+from cls_recording.gaps import count_missing, Gaps
 from cls_recording.health import examine
 from cls_recording.repair import repair
 from cls_recording.session import SessionInfo
@@ -46,6 +46,18 @@ def test_dropped_frames_are_counted_in_frames(bags, look):
     health = look([entry for entry in said if id(entry) not in gone])
     assert found(health) == {'dropped_frames': 4} and health.gaps.frames == 96
     assert health.verdict == 'fair' and health.reasons == ('4 images missing (4.0%)',)
+
+
+@pytest.mark.parametrize('stall', [0, 10, 17, 20, 40, 80, 150])
+def test_frames_that_only_come_late_are_not_missing(stall):
+    """At 33 ms, every 20th image waits in ms, and those that waited behind it come one after the other."""
+    last, stamps = 0, []
+    for number in range(200):
+        last = max(last + 1, number * 33 + (stall if number % 20 == 10 else 0))
+        stamps.append(last * 1_000_000)
+    assert count_missing(stamps) == 0
+    assert count_missing(stamps[:25] + stamps[27:60] + stamps[63:]) == 5
+    assert count_missing([*stamps[:100], *(stamp + 60_000_000_000 for stamp in stamps[100:])]) == 0
 
 
 def test_no_frame_is_missed_in_lock_step(bags, look):
