@@ -10,15 +10,22 @@ from . import peek
 _RHYTHM, _KNOWN = 15, 5
 # From here on it is no loss but an interruption: a camera that went away, a simulation that stood still.
 _INTERRUPTION = 30
+# After so many in time, nothing comes late any more.
+_CAUGHT_UP = 5
 _UNREADABLE = (struct.error, IndexError, UnicodeDecodeError)
 
 
 class StampRow:
-    """Holes in a row of stamps that should come at a steady rhythm."""
+    """Holes in a row of stamps that should come at a steady rhythm.
+
+    A stamp that is only late leaves a hole before it and none after: the next ones come the sooner, and fill it.
+    """
 
     def __init__(self) -> None:
         self._last: int | None = None
         self._intervals: deque[int] = deque(maxlen=_RHYTHM)
+        self._fillable = 0
+        self._in_time = 0
         self.missing = 0
 
     def hear(self, stamp_ns: int) -> None:
@@ -27,13 +34,27 @@ class StampRow:
         if last is None or stamp_ns <= last:
             return
         interval = stamp_ns - last
-        if len(self._intervals) >= _KNOWN:
-            periods = round(interval / median(self._intervals))
-            if periods > _INTERRUPTION:
-                return
-            self.missing += max(periods - 1, 0)
-            interval = interval // max(periods, 1)
-        self._intervals.append(interval)
+        if len(self._intervals) < _KNOWN:
+            self._intervals.append(interval)
+            return
+        periods = round(interval / median(self._intervals))
+        if periods <= _INTERRUPTION:
+            self._count(periods)
+            self._intervals.append(interval // max(periods, 1))
+
+    def _count(self, periods: int) -> None:
+        if periods == 1:
+            self._in_time += 1
+            if self._in_time >= _CAUGHT_UP:
+                self._fillable = 0
+            return
+        self._in_time = 0
+        if periods > 1:
+            self.missing += periods - 1
+            self._fillable += periods - 1
+        elif self._fillable:
+            self.missing -= 1
+            self._fillable -= 1
 
 
 class NumberRow:
