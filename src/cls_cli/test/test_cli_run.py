@@ -3,6 +3,7 @@
 from contextlib import contextmanager
 import json
 import os
+from pathlib import Path
 import signal
 import subprocess
 import sys
@@ -10,9 +11,11 @@ import sys
 from fake_graph.watching import descendants, is_running, wait_until
 import pytest
 
+from cls_cli import entry
 from cls_common.robot import Channel, Kind, RobotInfo
 from cls_learning.policies.contract import uniform
 from cls_learning.randomness import stream
+from cls_recording.reader import SessionReader
 
 PAN_TILT = RobotInfo('sim', (), tuple(Channel(name, Kind.RELATIVE, 'deg', -10.0, 10.0) for name in ('pan', 'tilt')))
 
@@ -37,29 +40,45 @@ def running(tmp_path, *options, stdin=None):
         process.wait(10)
 
 
-def refused(*options):
-    """Returns the one line with which `run` refuses."""
-    done = subprocess.run(
-        [sys.executable, '-m', 'cls_cli', 'run', *options], capture_output=True, text=True, timeout=60
-    )
-    assert done.returncode == 2, done.stdout
-    [line] = done.stderr.splitlines()
-    return line
+@pytest.fixture
+def act(runtime, tmp_path, capsys):
+    """Calls `run` in this process; returns its status, its report and what it said."""
+
+    def call(*options):
+        report = tmp_path / 'report.json'
+        report.unlink(missing_ok=True)
+        status = entry.main(['run', '--report', str(report), *map(str, options)])
+        return status, json.loads(report.read_text()) if report.exists() else {}, capsys.readouterr()
+
+    return call
 
 
-def test_lock_step_does_what_the_seed_says(runtime, tmp_path):
-    with running(tmp_path, '--lock-step', '--seed', '5', '--steps', '120') as (process, output, report):
-        assert process.wait(60) == 0, output.read_text()
-        told = json.loads(report.read_text())
-        text = output.read_text()
-    expected = [PAN_TILT.to_units(uniform(2, stream(5, 'run', step))) for step in range(120)]
-    assert set(told['distribution']) < {f'pan={pan:g} tilt={tilt:g}' for pan, tilt in expected}
+def answers(session):
+    """Returns what the robot was asked and where its joints came to, one by one."""
+    with SessionReader(Path(session)) as reader:
+        messages = [event.message for event in reader.events(['robot/applied_action'])]
+    return [(message.commanded.tolist(), message.joints_after.tolist()) for message in messages]
+
+
+def test_what_was_recorded_can_be_done_again(act, tmp_path):
+    """Rows 001-062 and 001-071: first the actions that the seed says, then the same, to the last bit of a joint."""
+    status, told, said = act('--lock-step', '--seed', 5, '--steps', 120, '--record', '--sessions-dir', tmp_path / 'a')
+    assert status == 0, said
+    first = answers(told['session'])
+    expected = [PAN_TILT.to_units(uniform(2, stream(5, 'run', step))).tolist() for step in range(120)]
+    assert [action for action, _ in first] == expected
     assert (told['actions'], told['kinds'], told['exit'], told['refused']) == (120, 120, 'clean', {})
     assert told['ended'] == 'all 120 actions are done' and 0 < told['interval_seconds']['median'] < 1
-    assert '\n100 actions   ' in text and '\n120 actions, 120 different\ninterval: mean ' in text
+    assert '\n100 actions   ' in said.out and '\n120 actions, 120 different\ninterval: mean ' in said.out
+
+    again = ('--lock-step', '--seed', 5, '--session', told['session'], '--record', '--sessions-dir', tmp_path / 'b')
+    status, told, said = act(*again)
+    assert status == 0, said
+    assert answers(told['session']) == first
+    assert told['ended'].startswith('all 120 recorded actions of session_')
 
 
-def test_real_time_survives_a_crash_refuses_others_and_ends_on_ctrl_c(runtime, tmp_path):
+def test_real_time_survives_a_crash_refuses_others_and_ends_on_ctrl_c(act, runtime, tmp_path):
     options = ('--robot', 'gym:CartPole-v1', '--sequence', 'double_move', '--rate', '25')
     with running(tmp_path, *options) as (process, output, report):
 
@@ -69,8 +88,9 @@ def test_real_time_survives_a_crash_refuses_others_and_ends_on_ctrl_c(runtime, t
             return json.loads(files[0].read_text()) if files else {'steps': 0}
 
         wait_until(lambda: status()['steps'] > 5, 40.0, 'acting')
-        assert 'a graph runs already in ROS domain' in refused('--robot', 'square')
-        assert 'somebody else commands this robot' in refused('--attach')
+        for others, problem in ((('--robot', 'square'), 'a graph runs already'), (('--attach',), 'somebody else')):
+            code, _, said = act(*others)
+            assert code == 2 and problem in said.err and said.err.count('\n') == 1
         [simulator] = [pid for pid in descendants(process.pid) if is_node(pid, 'simulator')]
         steps = status()['steps']
         os.kill(simulator, signal.SIGKILL)
@@ -95,17 +115,17 @@ def is_node(pid, name):
         return False
 
 
-def test_a_person_confirms_overrides_and_ends(runtime, tmp_path):
-    with running(tmp_path, '--interactive', '--sequence', '1 1; 2 2', '--lock-step', stdin=subprocess.PIPE) as (
-        process, output, report,
-    ):  # fmt: skip
-        process.stdin.write(b'\n__import__("os")\ntilt=-4\n\nq\n')
-        process.stdin.close()
-        assert process.wait(60) == 0, output.read_text()
-        told, text = json.loads(report.read_text()), output.read_text()
+def test_a_person_confirms_overrides_and_ends(act, monkeypatch):
+    reader, writer = os.pipe()
+    os.write(writer, b'\n__import__("os")\ntilt=-4\n\nq\n')
+    with open(reader) as typed:
+        monkeypatch.setattr(sys, 'stdin', typed)
+        status, told, said = act('--interactive', '--sequence', '1 1; 2 2', '--lock-step')
+    os.close(writer)
+    assert status == 0, said
     assert told['distribution'] == {'pan=1 tilt=1': 2, 'pan=0 tilt=-4': 1}
     assert told['ended'] == 'ended by the person who typed'
-    assert "error: action '__import__(" in text and '\n2: pan=2 tilt=2  [Enter' in text
+    assert "error: action '__import__(" in said.err and '\n2: pan=2 tilt=2  [Enter' in said.out
 
 
 @pytest.mark.parametrize(
@@ -123,8 +143,6 @@ def test_a_person_confirms_overrides_and_ends(runtime, tmp_path):
     ],
 )
 def test_what_can_not_be_is_one_line(runtime, capsys, options, text):
-    from cls_cli import entry
-
     assert entry.main(['run', *options]) == 2
     [line] = capsys.readouterr().err.splitlines()
     assert line.startswith('error: ') and text in line
