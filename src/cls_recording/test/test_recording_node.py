@@ -1,0 +1,252 @@
+"""The recorder as a process in a real graph: what is said is in the bag, whatever ends it."""
+
+import contextlib
+from pathlib import Path
+import signal
+import struct
+import subprocess
+import sys
+import time
+
+from mcap.exceptions import McapError
+from mcap.records import Channel, Message
+from mcap.stream_reader import StreamReader
+import pytest
+import rclpy
+from rclpy.qos import QoSProfile, ReliabilityPolicy
+from rosbags.highlevel import AnyReader
+from std_msgs.msg import UInt64
+from std_srvs.srv import Trigger
+
+from cls_common import comms
+from cls_common.nodes import qos
+from cls_common.nodes.conversions import to_robot_info, to_time
+from cls_common.robot import Channel as ActionChannel
+from cls_common.robot import Kind, RobotInfo
+from cls_interfaces.msg import AppliedAction, LearnerStatus, Observation, RecorderStatus
+from cls_interfaces.srv import GetEncoder, StartRecording
+from cls_recording.bag import storage_files
+from cls_recording.reader import SessionReader
+from cls_recording.repair import repair
+
+DEADLINE = 30.0
+ROBOT = RobotInfo('twin', ('state',), (ActionChannel('pan', Kind.RELATIVE, 'deg', -1.0, 1.0),))
+
+
+class Graph:
+    """A robot, a learner and an encoder in this process, and what the recorder says of itself."""
+
+    def __init__(self, namespace: str = '') -> None:
+        self.context = rclpy.Context()
+        rclpy.init(context=self.context)
+        self.node = rclpy.create_node('graph', context=self.context, namespace=namespace)
+        self.executor = rclpy.executors.SingleThreadedExecutor(context=self.context)
+        self.executor.add_node(self.node)
+        self.status: RecorderStatus | None = None
+        qos.subscription(self.node, comms.RECORDER_STATUS, self._on_status)
+        observation = comms.Topic('observation/state', 'cls_interfaces/msg/Observation', comms.STATE, ())
+        topics = (comms.APPLIED_ACTION, comms.ROBOT_INFO, comms.FAST_STATUS, observation)
+        self.publishers = {topic.name: qos.publisher(self.node, topic) for topic in topics}
+        self.node.create_service(GetEncoder, comms.GET_ENCODER.name, self._on_get_encoder)
+        self.sent = 0
+
+    def _on_status(self, message: RecorderStatus) -> None:
+        self.status = message
+
+    def _on_get_encoder(self, request, response):
+        if not request.with_weights:
+            response.encoder_id, response.config, response.size = 'eyes', '{"name": "none"}', 3
+        return response
+
+    def until(self, condition, what):
+        end = time.monotonic() + DEADLINE
+        while not (found := condition()):
+            assert time.monotonic() < end, f'{what} did not happen in {DEADLINE} s: {self.status}'
+            self.executor.spin_once(timeout_sec=0.02)
+        return found
+
+    def say_robot(self) -> None:
+        self.publishers['robot/info'].publish(to_robot_info(ROBOT, to_time(1)))
+
+    def act(self, count: int = 1) -> None:
+        for _ in range(count):
+            self.sent += 1
+            self.publishers['robot/applied_action'].publish(AppliedAction(source='test', sequence=self.sent))
+
+    def await_taps(self, *names: str) -> None:
+        self.until(lambda: all(self.node.count_subscribers(name) for name in names), f'listening to {names}')
+
+    def await_synced(self) -> RecorderStatus:
+        count = self.sent
+        self.until(lambda: self.status and self.status.recording and self.status.synced >= count, 'a sync')
+        return self.status
+
+    def call(self, service: comms.Service, request):
+        client = self.node.create_client(qos.interface(service.type), service.name)
+        self.until(client.service_is_ready, service.name)
+        future = client.call_async(request)
+        self.until(future.done, f'an answer of {service.name}')
+        return future.result()
+
+    def close(self) -> None:
+        self.executor.shutdown()
+        self.node.destroy_node()
+        rclpy.try_shutdown(context=self.context)
+
+
+@pytest.fixture
+def graph():
+    graph = Graph()
+    yield graph
+    graph.close()
+
+
+@pytest.fixture
+def record(tmp_path):
+    """Starts a recorder as a process, by its parameters; at the end none is left."""
+    started = []
+
+    def start(**parameters) -> subprocess.Popen:
+        values = {'sessions_dir': tmp_path / 's', 'sync_period': 0.1, **parameters}
+        arguments = [part for name, value in values.items() for part in ('-p', f'{name}:={value}')]
+        command = [sys.executable, '-m', 'cls_recording.nodes.recorder', '--ros-args', *arguments]
+        started.append(subprocess.Popen(command, stderr=subprocess.PIPE, text=True))
+        return started[-1]
+
+    yield start
+    for process in started:
+        process.kill()
+        process.wait()
+        process.stderr.close()
+
+
+def end(process: subprocess.Popen) -> None:
+    process.send_signal(signal.SIGINT)
+    assert process.wait(DEADLINE) == 0
+
+
+def sequences(session: Path) -> list[int]:
+    with SessionReader(session) as reader:
+        return [event.message.sequence for event in reader.events(['robot/applied_action'])]
+
+
+def test_all_that_is_said_is_recorded_as_it_was_said_and_the_session_knows_whose_it_is(graph, record):
+    process = record(name='first')
+    graph.await_taps('robot/applied_action')
+    graph.act(50)  # nobody said yet which robot this is
+    graph.say_robot()
+    status = LearnerStatus(node='fast_learner', model='m', run_id='r', config_sha256='c' * 64)
+    graph.publishers['fast_learner/status'].publish(status)
+    graph.await_taps('observation/state')
+    graph.publishers['observation/state'].publish(Observation(modality='state', data=[1.0, 2.0]))
+    graph.act(950)
+    said = graph.await_synced()
+    assert Path(said.session).name == 'first' and said.lost == said.dropped == 0 and said.fault == ''
+    assert {'/robot/info', '/experience', '/observation/state'} <= set(said.topics)
+    refused = graph.call(comms.START_RECORDING, StartRecording.Request())
+    assert not refused.success and said.session in refused.message
+    end(process)
+    session = Path(said.session)
+    assert sequences(session) == list(range(1, 1001))
+    with SessionReader(session) as reader:
+        info = reader.info
+        assert info.robot == ROBOT and info.total_steps == 1000
+        assert (info.model, info.run_id, info.config_sha256) == ('m', 'r', 'c' * 64)
+        assert info.encoder == {'name': 'none', 'id': 'eyes', 'size': 3, 'version': 0}
+        assert [list(event.message.data) for event in reader.events(['observation/state'])] == [[1.0, 2.0]]
+    with AnyReader([session]) as reader:
+        latched = next(c for c in reader.connections if c.topic == '/robot/info')
+        assert latched.ext.offered_qos_profiles[0].durability.name == 'TRANSIENT_LOCAL'
+
+
+def test_started_stopped_and_started_again_by_service(graph, record):
+    process = record(autostart='false')
+    graph.say_robot()
+    graph.until(lambda: graph.status, 'a status')
+    assert not graph.status.recording and not graph.call(comms.STOP_RECORDING, Trigger.Request()).success
+    assert graph.node.count_subscribers('camera/image_raw/compressed') == 0  # or the robot would compress for nobody
+    folders = []
+    for name in ('one', 'two'):
+        # The robot may be heard only now; then its folder is made a moment later.
+        answer = graph.call(comms.START_RECORDING, StartRecording.Request(name=name))
+        assert answer.success, answer.message
+        graph.await_taps('robot/applied_action')
+        before = graph.sent
+        graph.act(20)
+        graph.until(lambda: graph.status.recording and graph.status.synced >= 20, 'a sync')
+        stopped = graph.call(comms.STOP_RECORDING, Trigger.Request())
+        assert stopped.success and stopped.message.endswith(f'/twin/{name}')
+        assert sequences(Path(stopped.message)) == list(range(before + 1, before + 21))
+        graph.until(lambda: not graph.status.recording, 'the end')
+        folders.append(stopped.message)
+    for request, reason in (
+        (StartRecording.Request(name='one'), 'new name'),
+        (StartRecording.Request(name='../x'), 'letters'),
+    ):
+        answer = graph.call(comms.START_RECORDING, request)
+        assert not answer.success and reason in answer.message and '\n' not in answer.message
+    end(process)
+    assert len(set(folders)) == 2
+
+
+def test_after_sigkill_each_message_that_was_acknowledged_is_there(graph, record):
+    process = record()
+    graph.say_robot()
+    graph.await_taps('robot/applied_action')
+    graph.until(lambda: graph.act(3) or (graph.status and graph.status.synced > 200), 'two hundred synced')
+    acknowledged, session = graph.status.synced, Path(graph.status.session)
+    process.kill()
+    process.wait()
+    found = 0
+    for name in storage_files(session):
+        with (session / name).open('rb') as stream, contextlib.suppress(McapError):
+            for record_ in StreamReader(stream).records:
+                found += isinstance(record_, Message)
+                assert not isinstance(record_, Channel) or record_.message_encoding == 'cdr'
+    assert found >= acknowledged
+    repair(session)
+    heard = sequences(session)
+    assert heard == list(range(heard[0], heard[-1] + 1))
+    with SessionReader(session) as reader:
+        assert sum(topic.count for topic in reader.topics.values()) >= acknowledged
+        assert reader.info.robot == ROBOT
+
+
+def test_topics_of_others_are_found_when_they_appear_reliable_or_not(graph, record):
+    process = record(topics='numbers,/elsewhere/numbers,robot/info')
+    graph.say_robot()
+    graph.until(lambda: graph.status and graph.status.recording, 'recording')
+    assert '/numbers' not in graph.status.topics
+    opened = [
+        graph.node.create_publisher(UInt64, 'numbers', 10),
+        graph.node.create_publisher(
+            UInt64, '/elsewhere/numbers', QoSProfile(depth=10, reliability=ReliabilityPolicy.BEST_EFFORT)
+        ),
+    ]
+    graph.await_taps('numbers', '/elsewhere/numbers')
+    graph.until(lambda: all(p.get_subscription_count() for p in opened), 'a match')
+    for publisher in opened:
+        publisher.publish(UInt64(data=7))
+    graph.until(lambda: graph.status.synced >= 3, 'a sync')
+    session = Path(graph.status.session)
+    end(process)
+    with AnyReader([session]) as reader:
+        heard = {
+            c.topic: struct.unpack_from('<Q', data, 4)[0] for c, _, data in reader.messages() if 'numbers' in c.topic
+        }
+        assert heard == {'/numbers': 7, '/elsewhere/numbers': 7}
+        assert {c.msgtype for c in reader.connections} == {'std_msgs/msg/UInt64', 'cls_interfaces/msg/RobotInfo'}
+
+
+def test_a_disk_that_fails_is_a_fault_in_the_status_and_the_node_goes_on(graph, record, tmp_path):
+    (tmp_path / 'file').write_text('no folder')
+    process = record(sessions_dir=tmp_path / 'file')
+    graph.say_robot()
+    graph.until(lambda: graph.status and graph.status.fault, 'the fault')
+    assert not graph.status.recording and 'can not be written' in graph.status.fault
+    graph.until(lambda: not graph.node.count_subscribers('robot/applied_action'), 'nothing listened to')
+    assert 'can not be written' in graph.call(comms.START_RECORDING, StartRecording.Request()).message
+    assert process.poll() is None
+    (tmp_path / 'file').unlink()
+    assert graph.call(comms.START_RECORDING, StartRecording.Request()).success
+    end(process)
