@@ -8,13 +8,14 @@ from cls_common import comms
 from cls_common.errors import UserError
 from cls_common.nodes import qos
 from cls_common.nodes.runner import run
+from cls_interfaces.msg import RecorderStatus
 from cls_recording.nodes.recorder import Recorder
 from cls_recording.storing import Progress
 
 from ..run_directory import domain
 from ..supervision.commands import parameter_text
 
-_LINE_PERIOD, _DISCOVERY = 0.5, 1.5
+_LINE_PERIOD = 0.5
 # With nobody at the screen, a line now and then.
 _QUIET_EVERY = 20
 
@@ -23,12 +24,14 @@ class ShownRecorder(Recorder):
     """A recorder that says on standard output how it fares, and ends when it can't record.
 
     Parameters, topics and services: those of `Recorder`.
+
+    Subscribers: recorder/status (cls_interfaces/RecorderStatus): another may record already.
     """
 
     def __init__(self) -> None:
         super().__init__()
         self._lines = 0
-        self._looks = round(_DISCOVERY / _LINE_PERIOD)
+        qos.subscription(self, comms.RECORDER_STATUS, self._on_status)
         qos.steady_timer(self, _LINE_PERIOD, self._on_line)
 
     @property
@@ -36,13 +39,16 @@ class ShownRecorder(Recorder):
         """Whether the recording ended by itself."""
         return not self.progress.recording
 
-    def _on_line(self) -> None:
-        self._lines += 1
-        if self._lines <= self._looks and self.count_publishers(comms.RECORDER_STATUS.name) > 1:
+    def _on_status(self, message: RecorderStatus) -> None:
+        # Our own is heard too; of two recorders the one that was here first goes on.
+        if message.recording and message.duration > self.progress.duration + _LINE_PERIOD:
             raise UserError(
                 f'a recorder runs already in ROS domain {domain()}',
-                do='Call its recorder/start, or end it first.',
+                found=message.session, do='Call its recorder/stop, or let it do the work.',
             )  # fmt: skip
+
+    def _on_line(self) -> None:
+        self._lines += 1
         if sys.stdout.isatty():
             print(f'\r\x1b[K{line(self.progress)}', end='', flush=True)
         elif self._lines % _QUIET_EVERY == 1:
