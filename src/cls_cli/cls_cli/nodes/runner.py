@@ -25,6 +25,7 @@ from ..acting.actor import Actor, Command, SOURCE
 # Who else commands a robot is found a quarter of a second after the robot on a machine at rest; or heard of by what
 # the robot does.
 _POLITE = 1.5
+_STILL = (RobotState.STOPPED, RobotState.FAULT)
 
 
 class Runner(Node):
@@ -78,7 +79,7 @@ class Runner(Node):
         """What is missing before it can act; empty where nothing is."""
         if self.actor is None:
             return 'a robot (robot/info)'
-        if self._state is None or self._state.state in (RobotState.STOPPED, RobotState.FAULT):
+        if self._state is None or self._state.state in _STILL:
             return f'the robot to be ready ({self._state.error_msg if self._state else "robot/state"})'
         if not self._action.get_subscription_count():
             return 'the robot to listen (robot/action)'
@@ -145,6 +146,8 @@ class Runner(Node):
 
     def _on_state(self, message: RobotState) -> None:
         self._state = message
+        if self.actor is not None and message.state in _STILL:
+            self.actor.news = f'the robot takes no actions: {message.error_msg}; waiting'
 
     def _on_joints(self, message: Any) -> None:
         if self.actor is not None:
