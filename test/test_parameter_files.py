@@ -21,6 +21,7 @@ SETTINGS = {
     'fast_learner': 'cls_learning.node_settings:FastNodeSettings',
     'slow_learner': 'cls_learning.node_settings:SlowNodeSettings',
     'recorder': 'cls_recording.settings:RecorderSettings',
+    'player': 'cls_recording.playing.settings:PlayerSettings',
 }
 
 

@@ -38,7 +38,7 @@ _CHOICES = ('namespace', 'log_level', 'duration', 'startup_timeout', 'report', '
 @click.option('--view/--no-view', default=None, help='Live view and keys; default: on a terminal.')
 def command(sessions: tuple[Path, ...], models_dir: Path, sessions_dir: Path, params_file: str, **chosen: Any) -> int:
     """Replay sessions, or all of a folder, to the learners of a brain; save the model at the end."""
-    _check(sessions, chosen['filter_action'])
+    _check(sessions, chosen['filter_action'], chosen['rate'])
     choices = Choices(**{name: chosen.pop(name) for name in _CHOICES})
     # Nodes need not share our working directory.
     chosen |= {
@@ -49,14 +49,16 @@ def command(sessions: tuple[Path, ...], models_dir: Path, sessions_dir: Path, pa
     return run(GraphOptions(robot=REPLAY, **chosen), choices)
 
 
-def _check(sessions: tuple[Path, ...], filter_action: str) -> None:
+def _check(sessions: tuple[Path, ...], filter_action: str, rate: float) -> None:
     """Says what is wrong before anything is started."""
     for path in sessions:
         if ',' in str(path.absolute()):
             raise UserError(f'session {path}', expected='a path without a comma')
     from cls_recording.filters import ActionFilter
+    from cls_recording.playing.settings import check_rate
     from cls_recording.playing.sources import open_sources
 
+    check_rate(rate)
     wanted = ActionFilter.parse(filter_action) if filter_action else None
     for source in open_sources(sessions):
         if wanted is not None:

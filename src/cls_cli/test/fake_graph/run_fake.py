@@ -11,9 +11,12 @@ from cls_common.graph import Process
 
 
 def main() -> int:
-    """Takes one JSON argument: {"choices": {...}, "simulator": {...}, "fast_learner": {...}, "slow_learner": {...}}."""
+    """Takes one JSON argument: {"choices": {...}, "simulator": {...}, "fast_learner": {...}, "slow_learner": {...}}.
+
+    With "player" instead of "simulator" it is a replay.
+    """
     given = json.loads(sys.argv[1]) if len(sys.argv) > 1 else {}
-    names = ('simulator', 'fast_learner', 'slow_learner')
+    names = ('player' if 'player' in given else 'simulator', 'fast_learner', 'slow_learner')
     nice = {'slow_learner': 19}
     processes = [Process(name, 'fake_graph', given.get(name, {}), nice=nice.get(name, 0)) for name in names]
     choices = given.get('choices', {})
@@ -22,7 +25,9 @@ def main() -> int:
     os.environ['PYTHONPATH'] = f'{Path(__file__).parents[1]}{os.pathsep}{os.environ.get("PYTHONPATH", "")}'
     has_steps = bool(given.get('fast_learner', {}).get('max_steps'))
     return entry.guarded(
-        lambda: run_processes(processes, Choices(**choices), robot='fake', steps=has_steps, model=Path('fake'))
+        lambda: run_processes(
+            processes, Choices(**choices), robot='fake', steps=has_steps, model=Path('fake'), replay='player' in given
+        )
     )
 
 

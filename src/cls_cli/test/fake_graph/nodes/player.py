@@ -1,0 +1,34 @@
+"""Says that it plays, and is finished after `seconds`."""
+
+import sys
+import time
+
+from rclpy.node import Node
+
+from cls_common import comms
+from cls_common.nodes import runner
+from cls_common.nodes.qos import publisher, steady_timer
+from cls_interfaces.msg import PlayerStatus
+
+
+class FakePlayer(Node):
+    """Publishes player/status."""
+
+    def __init__(self) -> None:
+        super().__init__('player')
+        self._end = time.monotonic() + self.declare_parameter('seconds', 3.0).value
+        self._publisher = publisher(self, comms.PLAYER_STATUS)
+        steady_timer(self, 0.1, self._say)
+
+    def _say(self) -> None:
+        is_over = time.monotonic() > self._end
+        self._publisher.publish(
+            PlayerStatus(
+                state=PlayerStatus.FINISHED if is_over else PlayerStatus.PLAYING, sessions=1, steps=40, unanswered=3,
+                progress=1.0 if is_over else 0.5, missing=['robot/applied_action'],
+            )
+        )  # fmt: skip
+
+
+if __name__ == '__main__':
+    sys.exit(runner.run(FakePlayer))
