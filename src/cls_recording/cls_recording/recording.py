@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import replace
 import threading
 import time
+import traceback
 
 from cls_common.errors import UserError
 from cls_common.robot import RobotInfo
@@ -96,6 +97,9 @@ class Recording:
             fault = str(self._storing.explain(error))
         except UserError as error:
             fault = str(error)
+        except Exception as error:  # border of the thread: a recorder that stopped must say so
+            fault = f'a mistake of the recorder itself: {error!r}'
+            self._say(traceback.format_exc(), True)
         finally:
             if fault:
                 self._queue.close()
