@@ -51,13 +51,13 @@ class Subject:
     def watch(self) -> None:
         """Starts again what has died, as `./cls up` does; raises UserError where a process gave up."""
         ended = self.supervisor.watch(time.monotonic())
-        self.supervisor.yield_time(self._nice)
         if ended is not None:
             said = self.supervisor.last_error(ended.name)
             raise UserError(str(ended), found=said or f'see {self.supervisor.log(ended.name)}')
 
-    def forgive(self) -> None:
-        """Forgets deaths of before: they were not theirs, and many in a row would mean giving up."""
+    def settle(self) -> None:
+        """Everybody works: who trains gives way, and deaths of before are forgotten, since many mean giving up."""
+        self.supervisor.yield_time(self._nice)
         self.supervisor.policy.records.clear()
 
     def pids(self) -> dict[str, int]:

@@ -16,7 +16,7 @@ from .subject import Subject
 from .verdict import judge, Outcome
 
 # s; PyTorch takes its time to import where everything else is busy too.
-STARTUP, RECOVERY = 180.0, 90.0
+STARTUP, RECOVERY = 300.0, 180.0
 
 
 class Trials:
@@ -70,7 +70,7 @@ class Trials:
             self._graph = subject, heard
             if not watch_until(lambda: heard.count > 0, STARTUP, subject, heard):
                 raise UserError(f'no step within {STARTUP:g} s', found=heard.remote.pair().missing())
-        self._graph[0].forgive()
+        self._graph[0].settle()
         return self._graph
 
     def _end_graph(self, keep_logs: bool) -> None:
