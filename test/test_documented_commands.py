@@ -40,6 +40,11 @@ def test_everything_to_be_typed_exists(path: Path) -> None:
 def unknown_options(name: str, words: list[str]) -> list[str]:
     command = cli.get_command(click.Context(cli), name)
     assert command
+    if isinstance(command, click.Group) and words and not words[0].startswith('-'):
+        inner = command.get_command(click.Context(command), words[0])
+        if inner is None:
+            return [f'./cls {name} {words[0]}']
+        name, command = f'{name} {words[0]}', inner
     known = {text for option in command.params for text in (*option.opts, *option.secondary_opts)}
     given = {word.partition('=')[0] for word in words if word.startswith('--')}
     return [f'./cls {name} {option}' for option in sorted(given - known - {'--help'})]

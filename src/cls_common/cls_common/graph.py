@@ -96,7 +96,7 @@ class GraphOptions:
     def __post_init__(self) -> None:
         is_gym = self.robot.startswith(GYM) and self.robot != GYM
         if self.robot not in ROBOTS and not is_gym:
-            raise UserError(f'unknown robot {self.robot!r}', expected=f'{", ".join(ROBOTS)} or {GYM}ID')
+            raise UserError(f'unknown robot {self.robot!r}', expected=f'{", ".join(r for r in ROBOTS if r != REPLAY)} or {GYM}ID')
         if self.brain not in BRAINS:
             raise UserError(f'unknown brain {self.brain!r}', expected=' or '.join(BRAINS))
         if self.mode and self.mode not in MODES:
@@ -109,8 +109,8 @@ class GraphOptions:
         if (self.robot == REPLAY) != bool(self.session):
             raise UserError(
                 f'robot {self.robot!r} with session {self.session!r}',
-                expected=f'a session with robot {REPLAY}, and with no other',
-            )
+                expected=f'a session with robot {REPLAY}, and with no other', do='Replay with `./cls play SESSION`.',
+            )  # fmt: skip
         if self.robot == REPLAY and (self.lock_step or self.mode not in ('', 'follow')):
             raise UserError('a replay', expected='mode follow, without lock-step', found=f'mode {self.mode!r}')
         if not (self.rate == 0.0 or 0.1 <= self.rate <= 100.0):

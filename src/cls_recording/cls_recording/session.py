@@ -114,8 +114,9 @@ def robot_to_json(robot: RobotInfo) -> dict[str, Any]:
     return {
         'name': robot.name, 'modalities': list(robot.modalities),
         'channels': [[c.name, int(c.kind), c.unit, c.low, c.high] for c in robot.channels],
-        'joint_names': list(robot.joint_names), 'joint_low': list(robot.joint_low), 'joint_high': list(robot.joint_high),
-        'settle_time': robot.settle_time, 'lock_step': robot.lock_step,
+        'joint_names': list(robot.joint_names), 'joint_low': list(robot.joint_low),
+        'joint_high': list(robot.joint_high), 'settle_time': robot.settle_time,
+        'lock_step': robot.lock_step,
     }  # fmt: skip
 
 

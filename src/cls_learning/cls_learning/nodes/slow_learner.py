@@ -28,7 +28,7 @@ from cls_interfaces.action import Sleep
 from cls_interfaces.msg import LearnerStatus
 from cls_perception.devices import choose_device
 
-from ..agent.cortex import Cortex
+from ..agent.cortex import Cortex, make_waking_half
 from ..agent.recipe import check_against, resolve
 from ..checkpoints.config_file import ModelConfig
 from ..checkpoints.folder import ModelFolder
@@ -109,7 +109,9 @@ class SlowLearnerNode(Node):
         folder = self._folder
         if folder.config is None:
             self.get_logger().info(f'new model {self._settings.model!r}: waiting for robot and encoder')
-            folder.create(*self._describe_new_model())
+            config, encoder_weights = self._describe_new_model()
+            make_waking_half(config)  # refuses a policy that can't act on this robot, before it is frozen
+            folder.create(config, encoder_weights)
         else:
             check_against(folder.config.settings, self._asked, self._settings.model)
         cortex = Cortex(folder, str(choose_device(self._settings.device)))
