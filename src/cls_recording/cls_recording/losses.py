@@ -6,26 +6,28 @@ import struct
 
 from . import peek
 
-# A row of stamps has a rhythm when so many intervals are known; it is theirs, in the middle.
-_RHYTHM, _KNOWN = 15, 5
-# From here on it is no loss but an interruption: a camera that went away, a simulation that stood still.
+# A row of stamps has a rhythm when so many intervals are known: the one in the middle of the last ones.
+_KNOWN, _RHYTHM = 15, 31
+# From so many periods on it is no loss but an interruption: a camera that went away, a simulation that stood still.
 _INTERRUPTION = 30
-# After so many in time, nothing comes late any more.
-_CAUGHT_UP = 5
+# Stamps at less than this share of the rhythm catch up with a delay and say nothing about it; so many in a row do.
+_HURRIED, _NEW_RHYTHM = 0.3, 60
+# A hole is filled when what follows came so much sooner, in periods; so many stamps after it, it stays one.
+_FILLED, _CAUGHT_UP = 0.8, 5
 _UNREADABLE = (struct.error, IndexError, UnicodeDecodeError)
 
 
 class StampRow:
     """Holes in a row of stamps that should come at a steady rhythm.
 
-    A stamp that is only late leaves a hole before it and none after: the next ones come the sooner, and fill it.
+    A stamp that is only late leaves a hole before it and shorter intervals after it, by which the hole is filled again.
     """
 
     def __init__(self) -> None:
         self._last: int | None = None
         self._intervals: deque[int] = deque(maxlen=_RHYTHM)
-        self._fillable = 0
-        self._in_time = 0
+        self._strange = self._since_hole = self._fillable = 0
+        self._made_up = 0.0
         self.missing = 0
 
     def hear(self, stamp_ns: int) -> None:
@@ -37,24 +39,32 @@ class StampRow:
         if len(self._intervals) < _KNOWN:
             self._intervals.append(interval)
             return
-        periods = round(interval / median(self._intervals))
+        periods = interval / median(self._intervals)
+        if _HURRIED < periods <= _INTERRUPTION:
+            self._intervals.append(interval)
+            self._strange = 0
+        else:
+            self._strange += 1
+            if self._strange > _NEW_RHYTHM:
+                self._intervals.clear()
+                self._strange = 0
         if periods <= _INTERRUPTION:
             self._count(periods)
-            self._intervals.append(interval // max(periods, 1))
 
-    def _count(self, periods: int) -> None:
-        if periods == 1:
-            self._in_time += 1
-            if self._in_time >= _CAUGHT_UP:
-                self._fillable = 0
-            return
-        self._in_time = 0
-        if periods > 1:
-            self.missing += periods - 1
-            self._fillable += periods - 1
-        elif self._fillable:
+    def _count(self, periods: float) -> None:
+        holes = max(round(periods) - 1, 0)
+        self._made_up += holes + 1 - periods
+        self._since_hole += 1
+        if holes:
+            self.missing += holes
+            self._fillable += holes
+            self._since_hole = 0
+        elif self._fillable and self._made_up > _FILLED:
             self.missing -= 1
             self._fillable -= 1
+            self._made_up -= 1.0
+        if self._since_hole >= self._fillable + _CAUGHT_UP:
+            self._fillable, self._made_up = 0, 0.0
 
 
 class NumberRow:
