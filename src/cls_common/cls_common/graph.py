@@ -96,7 +96,8 @@ class GraphOptions:
     def __post_init__(self) -> None:
         is_gym = self.robot.startswith(GYM) and self.robot != GYM
         if self.robot not in ROBOTS and not is_gym:
-            raise UserError(f'unknown robot {self.robot!r}', expected=f'{", ".join(r for r in ROBOTS if r != REPLAY)} or {GYM}ID')
+            known = ', '.join(robot for robot in ROBOTS if robot != REPLAY)
+            raise UserError(f'unknown robot {self.robot!r}', expected=f'{known} or {GYM}ID')
         if self.brain not in BRAINS:
             raise UserError(f'unknown brain {self.brain!r}', expected=' or '.join(BRAINS))
         if self.mode and self.mode not in MODES:

@@ -20,6 +20,7 @@ from cls_learning.config import MemorySettings
 from cls_learning.memory.contract import Record, ReplayMemory
 from cls_learning.types import Experience, Transition, Windows
 
+pytestmark = pytest.mark.timeout(300)  # ten seconds on a quiet machine
 WINDOWS = 1_000_000
 KINDS = ('pieces', 'fifo')
 CAPACITY = 3000
@@ -184,7 +185,7 @@ def windows_of(world: World, source: str, generator: np.random.Generator, wanted
     for number, experience in enumerate((heard if source == 'live' else recorded)(world, generator), 1):
         for kind, own in memories.items():
             own.add(Record.of(labelled(experience)))
-            if generator.random() < 0.002:
+            if generator.random() < 0.0005:
                 memories[kind] = stored_and_back(own, kind)
         if number < CAPACITY or number % 200:
             continue

@@ -158,7 +158,8 @@ def lived(tmp_path_factory: pytest.TempPathFactory) -> Lived:
     eyes = {**encoder.config(), 'id': encoder.id, 'size': encoder.size, 'version': encoder.version}
     folder.create(ModelConfig(robot.info, eyes, SEED, recipe, origins, ''), encoder.weights())
     diary = Diary(folder, robot, encoder, 'curiosity', lambda _: None)
-    diary.live(STEPS)
+    with diary.living:
+        diary.live(STEPS)
     folder.close()
     return Lived(robot.info, encoder, diary.said, weights_hash(folder.path))
 

@@ -12,8 +12,9 @@ from typing import Any
 from cls_common.errors import UserError
 from cls_common.graph import Process
 
-# A node may still be writing its model when it is asked to end; after this long it hangs and is killed.
-STOP_WAIT = 20
+# A node may still be writing its model when it is asked to end, at low priority on a busy machine; after this long it
+# hangs and is killed.
+STOP_WAIT = 45
 _LOG_BYTES = '10MB'
 _RPC = 'supervisor.rpcinterface:make_main_rpcinterface'
 

@@ -1,6 +1,8 @@
 """A model that lives in this process: both halves in turn, as the graph's two learners do it. No ROS."""
 
+from collections import deque
 from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
 import logging
@@ -14,6 +16,8 @@ from .skill import SkillWindow
 
 MORNING = 'morning'  # phase of the report that says that a night was kept
 _log = logging.getLogger(__name__)
+# Steps by which the waking half may be ahead: neither half needs the other before the night.
+_AHEAD = 32
 # Optimiser steps from one report of a night to the next.
 _REPORT_EVERY = 50
 
@@ -32,10 +36,11 @@ def stay(_: Floats) -> None:
 
 
 class Living:
-    """An opened model and both its halves.
+    """An opened model and both its halves, each in a thread of its own; use it in a `with`.
 
     Attributes:
-        cortex: the sleeping half in its folder. waking: the waking half.
+        cortex: the sleeping half in its folder; look at it after `catch_up`. waking: the waking half.
+        learned: called in the cortex's thread after each step it has learned, with Slow's error before.
         done: wake steps of this run.
         before_save: called first where something is saved.
     """
@@ -52,19 +57,40 @@ class Living:
         self._stopping = stopping
         self._skill = SkillWindow()
         self.before_save: Callable[[], None] = lambda: None
+        self.learned: Callable[[Experience, float], None] = lambda _, __: None
         self.done = 0
+        self._thread = ThreadPoolExecutor(1, 'cortex')
+        self._open: deque[Future[None]] = deque()
+
+    def __enter__(self) -> 'Living':
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        # What was lived is learned, whatever ends this: the folder is closed next.
+        self._thread.shutdown()
 
     def wake_step(
         self, transition: Transition, mode: str, goes_on: bool, send: Callable[[Floats], None] = stay
     ) -> Experience:
         """Closes a step and learns it in both halves; sleep, where it is due, is the caller's next call."""
         experience = wake_step.close(self.waking, transition, mode, goes_on, send)
-        self.cortex.learn(experience, datetime.now())
+        self._open.append(self._thread.submit(self._learn, experience))
+        if len(self._open) > _AHEAD:
+            self._open.popleft().result()
         self.done += 1
         self._skill.add(experience.error_before, experience.copy_error)
         figures = {'skill_fast': self._skill.value(), 'skill_slow': self.cortex.skill.value()}
         self._report(Progress(self.done, 'wake', figures))
         return experience
+
+    def _learn(self, experience: Experience) -> None:
+        self.cortex.learn(experience, datetime.now())
+        self.learned(experience, self.cortex.metrics.get('slow_error', float('nan')))
+
+    def catch_up(self) -> None:
+        """Returns when the cortex has learned every step so far; raises what went wrong there."""
+        while self._open:
+            self._open.popleft().result()
 
     def sleep_where_due(self) -> None:
         """Sleeps at the end of a cycle, also of one that ended before this process began; saves where that is due.
@@ -73,6 +99,7 @@ class Living:
         """
         if not self.waking.should_sleep:
             return
+        self.catch_up()
         goal = Goal()
         night = self.cortex.begin_night(self.waking.to_bytes(), goal)
         for progress in night.run():
@@ -94,6 +121,7 @@ class Living:
 
     def save(self) -> None:
         """Writes the next generation."""
+        self.catch_up()
         self.before_save()
         if self.cortex.sequence > 0:
             self.cortex.save(self.waking.to_bytes(), datetime.now())

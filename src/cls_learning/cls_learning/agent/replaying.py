@@ -97,7 +97,8 @@ def replay(
         assert folder.config is not None
         recording = Recording(paths, folder.config.robot, encoder, action_filter)
         run = _Run(options, folder, recording, report, stopping)
-        run.live()
+        with run.living:
+            run.live()
     finally:
         folder.close()
     return ReplaySummary(
@@ -118,6 +119,7 @@ class _Run:
         self.living = Living(folder, report, self._is_over)
         self.progress = ReplayProgress.open(folder.path, recording.key, self.living.cortex)
         self.living.before_save = lambda: self.progress.cut(self.living.cortex.sequence)
+        self.living.learned = lambda experience, error: self.progress.add(error, experience.copy_error)
         if self.living.cortex.relived and not self.progress.epochs:
             self.living.save()  # what others lived before is not of this replay
         self.plateau = self.finished = False
@@ -126,6 +128,7 @@ class _Run:
         """Lives epochs until it is enough; what was done before counts."""
         while not self._is_enough():
             self._epoch()
+            self.living.catch_up()
             if not self.progress.is_between:
                 break
         self.finished = self._is_enough()
@@ -153,9 +156,9 @@ class _Run:
         for transition in islice(self._recording.transitions(), before, None):
             if self._is_over():
                 return
-            experience = living.wake_step(transition, 'follow', goes_on=True)
-            progress.add(living.cortex.metrics['slow_error'], experience.copy_error)
+            living.wake_step(transition, 'follow', goes_on=True)
             living.sleep_where_due()
+        living.catch_up()
         if not progress.done_in_epoch:
             raise UserError('the sessions', expected='steps to learn from', found='none that match')
         progress.end_epoch()

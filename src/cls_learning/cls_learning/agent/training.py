@@ -90,7 +90,9 @@ def train(options: TrainOptions, report: Callable[[Progress], None] = lambda _: 
                 check_against(folder.config.settings, asked, options.model)
                 folder.config.check_robot(robot.info)
                 folder.config.check_encoder(encoder.id)
-            Life(folder, robot, encoder, options.mode, report).live(options.steps)
+            life = Life(folder, robot, encoder, options.mode, report)
+            with life.living:
+                life.live(options.steps)
         finally:
             robot.close()
     finally:

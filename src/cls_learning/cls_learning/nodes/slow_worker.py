@@ -209,7 +209,10 @@ class SlowWorker:
             self.put(other)
 
     def learn_up_to(self, sequence: int, patience: float = 5.0) -> None:
-        """Finishes every experience up to `sequence`: they come by another way than the answer that names it."""
+        """Finishes every experience up to `sequence`: they come by another way than the answer that names it.
+
+        Gives up where none came for `patience` s and Fast no longer has them.
+        """
         assert self.cortex is not None
         until = time.monotonic() + patience
         later: list[SleepJob | SaveJob] = []
@@ -220,10 +223,12 @@ class SlowWorker:
                 continue
             if isinstance(job, Experience):
                 self._learn(job)
+                until = time.monotonic() + patience
             elif job is not None:
                 later.append(job)
         for job in later:
             self.put(job)
+        self._fetch(sequence)
 
     def _save(self, job: SaveJob) -> None:
         try:
