@@ -18,12 +18,13 @@ from cls_cli.faults.verdict import allowed, judge, Outcome, summary, write_json
 from cls_common.errors import UserError
 
 SEED = 4
+pytestmark = pytest.mark.timeout(300)  # a process that imports PyTorch on what may be two busy cores
 # A night every 15 steps, so that a life of a second has some.
 SMALL = {
     **RECIPE, 'sleep.wake_steps_per_cycle': 15, 'sleep.sws_steps': 5, 'sleep.rem_steps': 5, 'sleep.tether_steps': 3,
     'sleep.batch_size': 8, 'network.slow_hidden': 32, 'network.fast_hidden': 16,
 }  # fmt: skip
-LONGEST = 50
+LONGEST = 35
 
 
 def outcome(**changes: Any) -> Outcome:
