@@ -12,6 +12,12 @@ from .statistics import clean, summary
 # A row beats the best of a family; `action_blind` counts as 0 where it is worse (learning probe, 7.7).
 _BLIND, _JOINT, _CONVERGED = 'action_blind', 'joint_equal', 'joint_converged'
 _RETRIEVAL, _REPLAY = 'retrieval_', ('er_', 'der')
+# What only a life in order, with Fast or with nights, has; null in other rows.
+_LIVED = (
+    'matrix', 'average', 'own_scene', 'forgetting', 'bwt', 'fwt', 'fast_at', 'fast_at_worst', 'fast_skill',
+    'fast_own_scene', 'fast_lived', 'earlier_scenes', 'sleep_gain', 'sleep_gain_mean', 'sleep_gain_worst',
+    'rolled_back', 'night_seconds',
+)  # fmt: skip
 
 
 def document(results: Results) -> dict[str, Any]:
@@ -42,7 +48,9 @@ def write(path: Path, report: dict[str, Any]) -> None:
 def _row(line: Line, others: Sequence[Line], results: Results) -> dict[str, Any]:
     # Rows without a memory of their own stand beside every share.
     others = [other for other in others if line.share is None or other.share in (None, line.share)]
-    figures = [{**own, **compared} for own, compared in zip(line.figures, _compared(line, others))]
+    figures = [
+        {**dict.fromkeys(_LIVED), **own, **compared} for own, compared in zip(line.figures, _compared(line, others))
+    ]
     return {
         'recipe': line.recipe, 'encoder': line.encoder, 'life': results.request.plan.life, 'memory': line.share,
         'values': line.values, 'skill_by_seed': [each['skill'] for each in line.figures], **summary(figures),

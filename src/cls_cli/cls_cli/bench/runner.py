@@ -18,7 +18,7 @@ from .judge import Figures, Judge
 from .plan import Plan, TUNING_SEED
 from .rows.contract import Row, Task, Values
 from .statistics import clean
-from .store import check_encoder, key_of, source_digest, Store
+from .store import check_encoder, key_of, program_digest, Store
 from .world import order, robot
 
 _SOURCES = (
@@ -56,7 +56,8 @@ class Job:
         what = self.recipe or f'scene {self.scene}'
         tuned = ' ' + ' '.join(f'{k}={v}' for k, v in self.values.items()) if self.seed == TUNING_SEED else ''
         seed = 'tuning' if self.seed == TUNING_SEED else f'seed {self.seed}'
-        return f'{self.encoder} {seed} {what}{tuned}'
+        kept = f' {self.share:.0%}' if self.recipe else ''
+        return f'{self.encoder} {seed} {what}{kept}{tuned}'
 
 
 @dataclass(frozen=True)
@@ -157,13 +158,17 @@ class _Workers:
 
     def do(self, jobs: Iterable[Job]) -> list[Figures]:
         """Does all jobs and returns their figures in order."""
-        futures = [self._pool.submit(_work, self._request, job) for job in jobs]
-        waiting: set[Future[Figures]] = set(futures)
+        wanted = list(jobs)
+        # What an earlier run has finished needs no process.
+        found = {job.label: figures for job in wanted if (figures := _finished(self._request, job)) is not None}
+        futures = {job.label: self._pool.submit(_work, self._request, job) for job in wanted if job.label not in found}
+        waiting: set[Future[Figures]] = set(futures.values())
         while waiting:
             for label, share in self._tell():
-                self._report(label, share, 1.0 - len(waiting) / len(futures))
+                self._report(label, share, 1.0 - len(waiting) / len(wanted))
             waiting = {future for future in waiting if not future.done()}
-        return [future.result() for future in futures]
+        found |= {label: future.result() for label, future in futures.items()}
+        return [found[job.label] for job in wanted]
 
     def _tell(self) -> Iterator[tuple[str, float]]:
         try:
@@ -183,6 +188,14 @@ def _begin(told: Any) -> None:
     # Only the parent decides about an interruption.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     torch.set_num_threads(1)
+
+
+def _finished(request: Request, job: Job) -> Figures | None:
+    """Returns what an earlier run left of a job, nothing in it for a scene; None where it is to be done."""
+    store = Store(request.folder)
+    if job.scene >= 0:
+        return {} if store.scene_file(request.plan, job.seed, job.scene, job.encoder).exists() else None
+    return store.read_row(row_key(store, request.plan, job, rows.find(job.recipe)))
 
 
 def _work(request: Request, job: Job) -> Figures:
@@ -219,7 +232,7 @@ def row_key(store: Store, plan: Plan, job: Job, row: Row) -> str:
     return key_of([
         job.recipe, job.values, row.depends_on(plan, job.share), {**asdict(plan), 'shares': None}, share, job.seed,
         job.encoder, store.digest(plan, job.seed, job.encoder), torch.__version__,
-        source_digest((*row.sources, type(row).__module__, *_SOURCES)),
+        program_digest((*row.sources, type(row).__module__, *_SOURCES)),
     ])  # fmt: skip
 
 

@@ -2,6 +2,7 @@
 
 from abc import abstractmethod
 from dataclasses import dataclass
+import itertools
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,8 @@ from .plan import Plan
 from .rows.contract import budget, Row, Task, Values
 from .rows.product import default_budget
 from .stream import Indices, Kept, Steps, steps_of_life
+
+_OUTPUTS, _INPUTS = 512, 514  # of the image encoders' embeddings, and two joints' actions
 
 
 @dataclass
@@ -34,13 +37,14 @@ class SequentialRow(Row):
 
     Attributes:
         slow_size: as large as Slow, else as Fast.
-        every_step: one large batch a wake step, of equal sample-gradients in all; else as many steps *and*
-            sample-gradients as Slow has, spread evenly over the wake steps.
+        spends: 'steps': as many optimiser steps *and* sample-gradients as Slow, spread evenly over the wake steps;
+            'samples': as many sample-gradients, in one larger batch a wake step; 'waking': one batch a wake step, of
+            the arithmetic that both halves spend awake, as if the night cost nothing.
     """
 
     name: str
     slow_size: bool = True
-    every_step: bool = False
+    spends: str = 'steps'
 
     def depends_on(self, plan: Plan, share: float) -> Values:
         return {
@@ -54,8 +58,10 @@ class SequentialRow(Row):
 
     def budget(self, plan: Plan) -> tuple[int, int]:
         """Returns optimiser steps of the whole life and samples of each."""
+        if self.spends == 'waking':
+            return plan.total, waking_batch(self.hidden())
         steps, samples = default_budget(plan)
-        steps = plan.total if self.every_step else steps
+        steps = plan.total if self.spends == 'samples' else steps
         return steps, max(round(samples / steps), 2)
 
     def run(self, task: Task) -> Figures:
@@ -112,6 +118,22 @@ class SequentialRow(Row):
     def stored(self, plan: Plan, share: float) -> int:
         """Returns how many transitions are kept at most."""
         return plan.window + plan.capacity(share)
+
+
+def waking_batch(hidden: tuple[int, ...]) -> int:
+    """Returns the samples of a wake step that cost a network of this size what the default recipe's wake step costs.
+
+    Arithmetic is counted as weights x samples: Fast's batch, and Slow's single transition.
+    """
+    settings = LearningSettings()
+    batch = 1 + settings.fast.recent + settings.fast.older
+    spent = _weights(fast_hidden()) * batch + _weights(slow_hidden()) / settings.slow.wake_interval
+    return max(round(spent / _weights(hidden)), 2)
+
+
+def _weights(hidden: tuple[int, ...]) -> int:
+    sizes = (_INPUTS, *hidden, _OUTPUTS)
+    return sum(a * b for a, b in itertools.pairwise(sizes))
 
 
 def recent(living: Living, count: int, draws: np.random.Generator) -> Indices:

@@ -1,6 +1,6 @@
 """Means over seeds and their 95 % intervals."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 import math
 from typing import Any
 
@@ -21,17 +21,21 @@ def clean(value: Any) -> Any:
     return int(value) if isinstance(value, np.integer) else value
 
 
-def mean(values: Sequence[Any]) -> Any:
-    """Mean over seeds of one figure: a number, or a list or mapping of them; None where a seed has none."""
+def mean(values: Sequence[Any], of: Callable[[Sequence[float]], Any] = np.mean) -> Any:
+    """Mean over seeds of one figure: a number, or a list or mapping of them; None where a seed has none.
+
+    Args:
+        of: what is taken of the numbers instead of their mean.
+    """
     first = next((value for value in values if value is not None), None)
     if isinstance(first, Mapping):
-        return {name: mean([value and value.get(name) for value in values]) for name in first}
+        return {name: mean([value and value.get(name) for value in values], of) for name in first}
     if isinstance(first, list):
-        return [mean([value and _at(value, i) for value in values]) for i in range(len(first))]
+        return [mean([value and _at(value, i) for value in values], of) for i in range(len(first))]
     if isinstance(first, str):
         return first if all(value == first for value in values) else None
     known = [value for value in values if value is not None]
-    return float(np.mean(known)) if known and len(known) == len(values) else None
+    return float(of(known)) if known and len(known) == len(values) else None
 
 
 def interval(values: Sequence[Any]) -> Any:
@@ -49,12 +53,16 @@ def interval(values: Sequence[Any]) -> Any:
 
 
 def summary(figures: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Returns each figure's mean over seeds, and its interval as `<name>_ci` beside it."""
+    """Returns each figure's mean over seeds, and its interval as `<name>_ci` beside it.
+
+    Of `<name>_worst` it is the worst of all seeds, which has no interval.
+    """
     found: dict[str, Any] = {}
     for name in dict.fromkeys(name for each in figures for name in each):
         values = [each.get(name) for each in figures]
-        found[name] = mean(values)
-        found[f'{name}_ci'] = interval(values)
+        is_worst = name.endswith('_worst')
+        found[name] = mean(values, min if is_worst else np.mean)
+        found[f'{name}_ci'] = None if is_worst else interval(values)
     return found
 
 

@@ -2,6 +2,7 @@
 
 import ast
 from collections.abc import Callable, Iterable
+from functools import cache
 import hashlib
 import importlib.util
 import json
@@ -49,6 +50,12 @@ def source_digest(modules: Iterable[str]) -> str:
     return digest.hexdigest()[:20]
 
 
+@cache
+def program_digest(modules: tuple[str, ...]) -> str:
+    """Returns `source_digest` as it was when this process first asked: programs do not change while they run."""
+    return source_digest(modules)
+
+
 def check_encoder(name: str) -> None:
     """Refuses what `make_encoder` can't make.
 
@@ -91,7 +98,7 @@ class Store:
     def scene_file(self, plan: Plan, seed: int, scene: int, encoder: str) -> Path:
         """Returns where a scene's embeddings lie, or will."""
         eyes = f'cls_perception.encoders.{encoder.partition(":")[0]}'
-        parts = [plan.data(), seed, scene, encoder, source_digest((*_SCENE_SOURCES, eyes))]
+        parts = [plan.data(), seed, scene, encoder, program_digest((*_SCENE_SOURCES, eyes))]
         return self.folder / 'scenes' / f'{key_of(parts)}.safetensors'
 
     def encode_scene(

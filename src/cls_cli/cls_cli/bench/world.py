@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 import hashlib
 
 import numpy as np
@@ -113,6 +114,7 @@ def world_of(seed: int, scenes: list[tuple[Scene, str]]) -> World:
     return World(seed, tuple(scene for scene, _ in scenes), digest)
 
 
+@cache
 def robot() -> RobotInfo:
     """Returns the robot that lives here: the default pan-tilt."""
     body = make_robot('sim', SimulatorSettings(lock_step=True))

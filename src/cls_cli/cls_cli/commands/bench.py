@@ -66,7 +66,9 @@ def _run(options: dict[str, Any]) -> Any:
     short = options['short']
     changes = {name: options[name] for name in ('scenes', 'steps') if options[name]}
     plan = replace(LIVES[options['life']], **({'scenes': 3} if short else {}) | changes)
-    recipes = options['recipes'] or (SHORT_ROWS if short else tuple(all_rows()))
+    # What sleep is worth when the night is free is a question to the long life.
+    everything = tuple(name for name in all_rows() if plan.life == 'long' or '_waking' not in name)
+    recipes = options['recipes'] or (SHORT_ROWS if short else everything)
     request = Request(
         plan=plan, recipes=recipes, encoders=options['encoders'] or ('early_resnet18',),
         seeds=options['seeds'] or (1 if short else 5), jobs=options['jobs'] or len(os.sched_getaffinity(0)),

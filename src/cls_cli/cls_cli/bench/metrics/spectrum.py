@@ -10,6 +10,8 @@ from ..world import Scene
 from .skill import errors
 
 COMPONENTS = 32
+# Of the first component's variance: below it is rounding, where a short observation fills fewer than 32.
+_NOTHING = 1e-8
 
 
 @dataclass(frozen=True)
@@ -17,7 +19,7 @@ class Spectrum:
     """Principal components of all learning walks together.
 
     Attributes:
-        basis: float32 (D, C), the first 32 of them.
+        basis: float32 (D, C), the first 32 of them that carry anything.
         first_share: of the variance, in the first one.
         participation: (sum of variances)^2 / sum of their squares: how many dimensions take part.
         step_share: mean squared change of a step / variance within a scene.
@@ -40,7 +42,7 @@ def spectrum(scenes: Sequence[Scene]) -> Spectrum:
         for scene in scenes
     ]
     return Spectrum(
-        basis=vectors[:, :COMPONENTS].float(),
+        basis=vectors[:, variances > _NOTHING * variances[0]][:, :COMPONENTS].float(),
         first_share=float(variances[0] / variances.sum()),
         participation=float(variances.sum() ** 2 / variances.square().sum()),
         step_share=float(torch.stack(shares).mean()),

@@ -43,8 +43,9 @@ class ReplayRow(SequentialRow):
 
 
 def rows() -> list[Row]:
-    """Returns both sizes, at both ways to spend the budget, with and without virtual pairs."""
+    """Returns both sizes, each way to spend, with and without virtual pairs."""
     return [
-        ReplayRow(f'er_{size}{spent}{made}', size == 'slow', spent == '_samples', made == '_pairs')
-        for size in ('slow', 'fast') for made in ('', '_pairs') for spent in ('', '_samples')
+        ReplayRow('_'.join(['er', size, *([spends] if spends != 'steps' else []), *(['pairs'] if pairs else [])]),
+                  slow_size=size == 'slow', spends=spends, pairs=pairs)
+        for size in ('slow', 'fast') for pairs in (False, True) for spends in ('steps', 'samples', 'waking')
     ]  # fmt: skip

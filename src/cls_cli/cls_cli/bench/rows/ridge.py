@@ -26,7 +26,8 @@ class Line(OneStep):
         self._scale = float(errors(z, self._mean).mean().sqrt())
         inputs = self._inputs(z, action).double()
         penalty = weight * len(z) * torch.eye(inputs.shape[1], dtype=torch.float64)
-        self._weights: Tensor = torch.linalg.solve(inputs.T @ inputs + penalty, inputs.T @ (z_next - z).double()).float()
+        moments = inputs.T @ (z_next - z).double()
+        self._weights: Tensor = torch.linalg.solve(inputs.T @ inputs + penalty, moments).float()
 
     def predict(self, z: Tensor, action: Tensor) -> Tensor:
         return z + self._inputs(z, action) @ self._weights
