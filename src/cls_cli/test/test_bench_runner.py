@@ -75,7 +75,7 @@ def test_paths_are_what_the_robot_could_do() -> None:
 def test_programs_count_by_what_they_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(tmp_path)
     digests = []
-    for text in ('a = 1\n', '# why\na  =  1\n', 'a = 2\n'):
+    for text in ('a = 1\n', '"""What."""\n# why\na  =  1\n', 'a = 2\n'):
         (tmp_path / 'measured_program.py').write_text(text)
         digests.append(source_digest(['measured_program']))
     assert digests[0] == digests[1] != digests[2]

@@ -1,7 +1,9 @@
 """A network for the rows beside the product: the learners' own model and normaliser, trained in plain ways."""
 
 from collections.abc import Iterable
+from dataclasses import asdict
 import math
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -89,3 +91,9 @@ def slow_hidden() -> tuple[int, ...]:
 def fast_hidden() -> tuple[int, ...]:
     """Returns the hidden layers of the default recipe's Fast."""
     return (LearningSettings().network.fast_hidden,)
+
+
+def network_values() -> dict[str, Any]:
+    """Returns the settings that a Network takes from the default recipe, by name."""
+    settings = LearningSettings()
+    return {'network': asdict(settings.network), 'normalizer': asdict(settings.normalizer)}

@@ -12,7 +12,7 @@ from cls_learning.config import LearningSettings
 from cls_learning.randomness import stream
 
 from .judge import Figures, of_matrix
-from .network import fast_hidden, Network, slow_hidden
+from .network import fast_hidden, Network, network_values, slow_hidden
 from .plan import Plan
 from .rows.contract import budget, Row, Task, Values
 from .rows.product import default_budget
@@ -49,7 +49,7 @@ class SequentialRow(Row):
     def depends_on(self, plan: Plan, share: float) -> Values:
         return {
             'budget': self.budget(plan), 'hidden': self.hidden(), 'average': LearningSettings().slow.average,
-            'window': plan.window, 'capacity': plan.capacity(share),
+            'window': plan.window, 'capacity': plan.capacity(share), **network_values(),
         }  # fmt: skip
 
     def hidden(self) -> tuple[int, ...]:

@@ -36,7 +36,7 @@ def key_of(value: Any) -> str:
 
 
 def source_digest(modules: Iterable[str]) -> str:
-    """Returns a digest of the programs of modules and packages; comments and layout do not count."""
+    """Returns a digest of the programs of modules and packages; comments, docstrings and layout do not count."""
     digest = hashlib.sha256()
     for name in modules:
         spec = importlib.util.find_spec(name)
@@ -46,8 +46,21 @@ def source_digest(modules: Iterable[str]) -> str:
         files = sorted(origin.parent.rglob('*.py')) if origin.name == '__init__.py' else [origin]
         for file in files:
             if 'nodes' not in file.parts:
-                digest.update(ast.dump(ast.parse(file.read_text(encoding='utf-8'))).encode())
+                digest.update(_program(file.read_text(encoding='utf-8')).encode())
     return digest.hexdigest()[:20]
+
+
+def _program(text: str) -> str:
+    tree = ast.parse(text)
+    for node in ast.walk(tree):
+        match node:
+            case ast.Module(body=[ast.Expr(value=ast.Constant()), *rest]):
+                node.body = rest
+            case ast.ClassDef(body=[ast.Expr(value=ast.Constant()), *rest]):
+                node.body = rest
+            case ast.FunctionDef(body=[ast.Expr(value=ast.Constant()), *rest]):
+                node.body = rest
+    return ast.dump(tree)
 
 
 @cache

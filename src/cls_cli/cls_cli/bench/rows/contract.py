@@ -42,12 +42,13 @@ class Row(ABC):
         name: as in the table.
         uses_memory: whether the share of transitions kept plays a part; else the row is lived once for all shares.
         grid: sets of values; with more than one the best is chosen in the tuning world by skill.
-        sources: modules and packages whose programs decide the figures, beside the bench's own.
+        sources: modules and packages whose programs decide the figures, beside the bench's own; settings are not
+            among them, since their values are in `depends_on`.
     """
 
     name: str
     uses_memory: bool = True
-    sources: ClassVar[tuple[str, ...]] = ('cls_learning.world_models', 'cls_learning.learners', 'cls_learning.config')
+    sources: ClassVar[tuple[str, ...]] = ('cls_learning.world_models', 'cls_learning.learners')
 
     @property
     def grid(self) -> tuple[Values, ...]:

@@ -11,7 +11,7 @@ from cls_learning.config import LearningSettings
 from cls_learning.randomness import derive
 
 from ..judge import Figures
-from ..network import all_steps, Network, slow_hidden
+from ..network import all_steps, Network, network_values, slow_hidden
 from ..plan import Plan
 from .contract import budget, Row, Task, Values
 from .product import default_budget
@@ -45,7 +45,7 @@ class JointRow(Row):
         return tuple({'rate': rate, 'residual': residual} for residual in (True, False) for rate in rates)
 
     def depends_on(self, plan: Plan, share: float) -> Values:
-        return {'budget': self._budget(plan), 'average': self._average(), 'hidden': slow_hidden()}
+        return {'budget': self._budget(plan), 'average': self._average(), 'hidden': slow_hidden(), **network_values()}
 
     def _budget(self, plan: Plan) -> tuple[int, int]:
         """Returns steps and samples of each."""

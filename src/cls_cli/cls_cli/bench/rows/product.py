@@ -34,8 +34,8 @@ class ProductRow(Row):
     sleeps: bool = True
     scored: str = 'slow'
     sources: ClassVar[tuple[str, ...]] = (
-        'cls_learning.agent', 'cls_learning.learners', 'cls_learning.consolidation', 'cls_learning.memory',
-        'cls_learning.world_models', 'cls_learning.config', 'cls_learning.policies',
+        'cls_learning.agent.waking', 'cls_learning.agent.sleeping', 'cls_learning.learners', 'cls_learning.memory',
+        'cls_learning.consolidation', 'cls_learning.world_models', 'cls_learning.randomness',
     )  # fmt: skip
 
     def settings(self, plan: Plan, share: float) -> LearningSettings:
