@@ -1,6 +1,5 @@
 """The player as a real process, with a learner and an encoder of the test's own on the other side."""
 
-from pathlib import Path
 import signal
 import subprocess
 import sys
@@ -198,13 +197,23 @@ def test_images_go_out_for_other_eyes_and_the_process_ends_by_itself(brain, bags
     assert {m.encoder_id for m in brain.all(comms.EMBEDDING)} == {'other eyes'}
 
 
-@pytest.mark.parametrize('values', [{'session': '/nowhere'}, {'session': ''}, {'session': 'x', 'rate': '0.01'}])
+def test_a_filter_replays_in_a_loop_what_matches_as_chains_of_its_own(brain, bags, said, tmp_path):
+    # pan goes 0, 1, 2, 0, 1, 2, ...
+    brain.play(bags.write(tmp_path / 's', said), rate=0.0, loop=True, filter_action='pan=1')
+    brain.until(lambda: len(brain.lived) == 4, 'the second turn')
+    matching = [(*expected(bags)[k][:2], True) for k in (1, 4)]
+    assert brain.lived == 2 * matching
+    assert {m.sequence for m in brain.all(comms.APPLIED_ACTION)} <= {2, 5, 8}
+    brain.until(lambda: brain.status.filtered >= 10, 'a status')
+    assert brain.status.state in (PlayerStatus.PLAYING, PlayerStatus.WAITING) and brain.status.unanswered <= 2
+
+
+@pytest.mark.parametrize('values', [{'session': '/nowhere'}, {'session': 'x', 'rate': '0.01'}], ids=['session', 'rate'])
 def test_what_makes_no_sense_is_one_line_and_status_2(values):
     command = [sys.executable, '-m', 'cls_recording.nodes.player', '--ros-args']
-    command += [part for name, value in values.items() for part in ('-p', f"{name}:='{value}'")]
-    command = [part.replace("'0.01'", '0.01') for part in command]
+    command += [part for name, value in values.items() for part in ('-p', f'{name}:={value}')]
     ended = subprocess.run(command, capture_output=True, text=True, timeout=DEADLINE)
     assert ended.returncode == 2
     errors = [line for line in ended.stderr.splitlines() if line.startswith('error: ')]
     assert len(errors) == 1 and 'Traceback' not in ended.stderr, ended.stderr
-    assert Path(values['session']).name in errors[0] or 'rate' in errors[0]
+    assert ('nowhere' if 'rate' not in values else 'rate') in errors[0]

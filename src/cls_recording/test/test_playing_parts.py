@@ -233,6 +233,11 @@ def test_a_barrier_falls_by_the_answer_to_its_own_question_or_by_time():
     assert barrier.is_passed(2.0)
     barrier.raise_up(3.0)
     assert not barrier.is_passed(8.0) and barrier.is_passed(8.1) and not barrier.is_up
+    barrier.raise_up(9.0)
+    assert barrier.is_passed(9.0)  # in vain once is enough
+    barrier.hear(old)
+    barrier.raise_up(10.0)
+    assert not barrier.is_passed(10.0)
 
 
 def says(learner, now=0.0, **changes):

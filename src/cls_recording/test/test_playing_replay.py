@@ -83,6 +83,34 @@ def test_what_is_learned_depends_on_neither_delays_nor_rates_nor_nights(session,
     assert nights == (0 if cycle == 0 else (STEPS - 1) // cycle)
 
 
+@pytest.mark.parametrize('rate', [0.0, 100.0])
+@pytest.mark.parametrize('encoder', ['eyes', 'others'])
+def test_neither_a_full_queue_nor_an_action_that_overtakes_changes_what_is_lived(bags, tmp_path, rate, encoder):
+    """At 300 images a second, each action takes 0.1 s and settles for 50 ms: thirty embeddings in a motion."""
+    said = [(bags.begin, '/robot/info', bags.robot(settle_time=0.05))]
+    for n in range(600):
+        time_ns = bags.begin + (n + 1) * bags.second // 300
+        said.append((time_ns + 5, '/camera/image_raw/compressed', bags.image(time_ns)))
+        if n % 60 == 59:
+            start = bags.stamp(time_ns - bags.second // 10)
+            said.append((time_ns + 6, '/robot/applied_action', bags.applied(time_ns, n // 60 + 1, start=start)))
+    path = bags.write(tmp_path / 's', embedded(bags, said))
+    twin = Twin([path], rate=rate, encoder=EncoderAnswer(encoder, 'camera')).run()
+    frame = bags.second / 300
+    starts = [bags.begin + (60 * (k + 1)) * frame - bags.second / 10 for k in range(9)]
+    settled = [bags.begin + (60 * (k + 1)) * frame + 0.05e9 for k in range(9)]
+    assert len(twin.lived) == 9
+    first = twin.lived[0]
+    assert -1000 <= starts[0] - first.stamp_z < frame
+    for transition, at in zip(twin.lived, settled):
+        assert -1000 <= transition.stamp_next - at <= frame + 1000
+
+
+def test_a_learner_that_knows_no_question_is_asked_in_vain_once(session):
+    twin = Twin([session], rate=0.0, answers=False).run()
+    assert len(twin.lived) == STEPS - 1 and 5.0 < twin.now < 6.0
+
+
 def test_only_what_a_robot_would_say_goes_out(bags, tmp_path):
     alien = [
         (bags.begin + n, topic, bags.make(kind))
@@ -138,10 +166,10 @@ def test_before_the_first_step_it_waits_for_a_learner_that_follows(session):
 def test_a_learner_that_went_silent_is_named_and_its_step_counted(session):
     twin = Twin([session], rate=0.0)
     twin.run(lambda t: len(t.lived) == 4)
-    twin.is_silent, twin.latency = True, 1e9
+    twin.is_silent = True
     twin.run(lambda t: 'silent' in t.replay.fault)
     assert twin.replay.state is State.WAITING and twin.replay.answers.unanswered == 1
-    twin.is_silent, twin.latency = False, 0.002
+    twin.is_silent = False
     twin.run()
     assert twin.replay.steps == STEPS
 
@@ -182,8 +210,11 @@ def test_a_seek_goes_on_elsewhere_as_a_new_chain(session, bags, rate, from_step,
     twin.replay.seek(0, position)
     assert twin.replay.course.position == pytest.approx(position)
     twin.run()
-    later = chain(twin)[lived:]
-    assert later == [(*pair[:2], n == 0) for n, pair in enumerate(expected(bags)[to_step:])]
+    later = [(*pair[:2], n == 0) for n, pair in enumerate(expected(bags)[to_step:])]
+    assert chain(twin)[-len(later) :] == later
+    # What had gone out before may still be lived.
+    assert chain(twin)[: -len(later)] == expected(bags)[: len(twin.lived) - len(later)]
+    assert len(twin.lived) - len(later) in (lived, lived + 1)
     # Robot, its state, then what follows the place.
     outs = [out for _, out in twin.heard[heard:]]
     first = next(n for n, out in enumerate(outs) if isinstance(out, Break))

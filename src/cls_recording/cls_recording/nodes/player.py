@@ -117,7 +117,7 @@ class Player(Node):
         self._pump()
 
     def _on_embedding(self, message: Any) -> None:
-        self._replay.answers.hear_embedding(to_nanoseconds(message.header.stamp))
+        self._replay.hear_embedding(to_nanoseconds(message.header.stamp), time.monotonic())
         self._pump()
 
     def _on_set_paused(self, request: SetBool.Request, response: SetBool.Response) -> SetBool.Response:

@@ -9,7 +9,7 @@ from .items import Motion
 class _Step:
     """An action that went out, the stamp after which an image shows its result, and the stamp of that image, ns."""
 
-    settled_ns: int
+    settled_ns: float
     ends_episode: bool
     closing_ns: int | None = None
 
@@ -66,7 +66,8 @@ class Answers:
         if self._first_ns is None or self._first_ns > motion.start_ns or motion.start_ns < self._closed_ns:
             self.unanswered += 1
             return
-        self._step = _Step(motion.end_ns + round(settle_time * 1e9), motion.ends_episode)
+        # In floats as the learner reckons, so that both agree to the last bit.
+        self._step = _Step(motion.end_ns + settle_time * 1e9, motion.ends_episode)
 
     def show(self, stamp_ns: int, now: float, *, is_embedded_elsewhere: bool) -> None:
         """An image, observation or embedding went out; steady time in s.
@@ -87,10 +88,12 @@ class Answers:
             # What closed an episode is not what the next one starts from.
             self._first_ns = None
 
-    def hear_embedding(self, stamp_ns: int) -> None:
-        """The encoder said one."""
-        if self._embedding_ns is not None and stamp_ns >= self._embedding_ns:
-            self._embedding_ns = None
+    def hear_embedding(self, stamp_ns: int) -> bool:
+        """The encoder said one; returns whether it is the one awaited."""
+        if self._embedding_ns is None or stamp_ns < self._embedding_ns:
+            return False
+        self._embedding_ns = None
+        return True
 
     def hear_experience(self, stamp_next_ns: int) -> bool:
         """The learner said one; returns whether it is the one awaited."""

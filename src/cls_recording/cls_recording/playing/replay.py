@@ -96,6 +96,11 @@ class Replay:
         self._is_finished = False
         self.answers.jump()
 
+    def hear_embedding(self, stamp_ns: int, now: float) -> None:
+        """Takes what the encoder made of an image; steady time in s."""
+        if self.answers.hear_embedding(stamp_ns):
+            self._let_it_be_seen(now)
+
     def hear_experience(self, sequence: int, stamp_next_ns: int, *, ends_cycle: bool) -> None:
         """Takes an experience of the learner."""
         self.learner.hear_experience(sequence, ends_cycle)
@@ -114,8 +119,6 @@ class Replay:
             if entry is None:
                 self._end_session()
                 continue
-            if self._must_settle(entry, now):
-                return None
             self.course.step()
             out = self._take(entry, now)
             if out is not None:
@@ -134,7 +137,7 @@ class Replay:
         if self._awaits_answer(now):
             return False
         if answers.is_open:
-            return is_due
+            return is_due and self.barrier.is_passed(now)
         self.learner.look(now)
         # At the end only a night is waited for: nothing more is to be learned.
         self._is_held_up = self.learner.sleeps or (upcoming is not None and bool(self._trouble()))
@@ -155,16 +158,6 @@ class Replay:
         if self.course.choice is None:
             return 'the encoder has not said what it is'
         return '' if self.is_connected else 'the learner does not listen yet'
-
-    def _must_settle(self, entry: Item | Break, now: float) -> bool:
-        """Whether a chain's first action still waits until the learner has surely seen what came before it."""
-        if not (self._is_cut and self._settings.with_learner and isinstance(entry, Item) and entry.motion):
-            return False
-        if self._is_left_out(entry):
-            return False
-        self._is_cut = False
-        self.barrier.raise_up(now)
-        return True
 
     def _is_left_out(self, item: Item) -> bool:
         if self._filter is None or item.motion is None:
@@ -187,7 +180,15 @@ class Replay:
         elif choice is not None and entry.topic == choice.sense and entry.stamp_ns is not None:
             is_embedded = self._settings.with_learner and not choice.reuses
             self.answers.show(entry.stamp_ns, now, is_embedded_elsewhere=is_embedded)
+            if not is_embedded:
+                self._let_it_be_seen(now)
         return entry
+
+    def _let_it_be_seen(self, now: float) -> None:
+        """Waits until the learner took an embedding: its queue is short, and an action must not overtake it."""
+        # An experience says it too.
+        if self._settings.with_learner and not self.answers.awaits_experience:
+            self.barrier.raise_up(now)
 
     def _cut(self, entry: Break, now: float) -> Break:
         self.info = entry.info or self.info
