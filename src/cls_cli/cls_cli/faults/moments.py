@@ -22,6 +22,8 @@ NIGHT, SAVE = 0.6, 0.15
 _PATIENCE = 60.0
 # Messages under way when their sender died, s.
 _UNDER_WAY = 0.4
+# Who waits for a disk can't die before it answers, s.
+_LAST_BREATH = 30.0
 _TURN, _POLL = 0.2, 0.002
 
 
@@ -59,6 +61,8 @@ def kill(trial: Trial, subject: Subject, witness: Witness) -> Kill:
     saved = subject.saved(generation) if generation else None
     # A save that died leaves its folder behind.
     is_saving = was_saving or ('slow_learner' in trial.order and subject.is_saving)
+    if not subject.await_end([pids[name] for name in trial.order], _LAST_BREATH):
+        raise UserError(f'somebody lives on {_LAST_BREATH:g} s after SIGKILL')
     if 'fast_learner' in VICTIMS[trial.kind]:
         threading.Event().wait(_UNDER_WAY)
     phase = 'saving' if is_saving else 'sleeping' if _is_asleep(witness.last) else 'waking'

@@ -5,6 +5,7 @@ import http.client
 import os
 from pathlib import Path
 import signal
+import threading
 import time
 
 import yaml
@@ -18,6 +19,8 @@ from ..run_directory import RunDirectory
 from ..supervision.commands import node_command
 from ..supervision.supervisor import Supervisor
 from .reference import ENCODER, RECIPE
+
+_POLL = 0.02
 
 
 class Subject:
@@ -72,6 +75,16 @@ class Subject:
                 os.kill(pid, signal.SIGKILL)
             except ProcessLookupError:
                 continue
+
+    @staticmethod
+    def await_end(pids: Iterable[int], timeout: float) -> bool:
+        """Returns whether all have gone within `timeout` s: one that dies while it syncs a file holds its lock on."""
+        deadline, pause = time.monotonic() + timeout, threading.Event()
+        left = list(pids)
+        while left and time.monotonic() < deadline:
+            pause.wait(_POLL)
+            left = [pid for pid in left if Path(f'/proc/{pid}').exists()]
+        return not left
 
     @property
     def _generations(self) -> Path:
