@@ -92,7 +92,7 @@ def save_for_ever(models: Path, experience: Experience, told: int) -> None:
     sequence = max([0 if found is None else found[0].sequence, *(e.sequence for e in folder.lived_since(start))])
     while True:
         sequence += 1
-        folder.journal.experience(dataclasses.replace(experience, sequence=sequence))
+        folder.write_down(dataclasses.replace(experience, sequence=sequence))
         if sequence % 3 == 0:
             folder.save(parts_of(sequence), run_id='r', sequence=sequence, cycles=0, now=NOW)
         os.write(told, sequence.to_bytes(4, 'little'))
@@ -148,9 +148,9 @@ def test_two_generations_are_kept_and_the_journals_they_need(lived: Any) -> None
     for number in (3, 4, 5):
         assert lived.live(1) and lived.save() == number
         assert sorted(p.name for p in (folder / 'generations').iterdir()) == [f'{number - 1:06d}', f'{number:06d}']
-    assert sorted(p.name for p in (folder / 'journal').iterdir()) == ['000004.journal']
+    assert sorted(p.name for p in (folder / 'journal').iterdir()) == ['000003.journal', '000004.journal']
     lived.live(1)
-    assert sorted(p.name for p in (folder / 'journal').iterdir()) == ['000004.journal', '000005.journal']
+    assert sorted(p.name for p in (folder / 'journal').iterdir()) == ['000003.journal', '000004.journal', '000005.journal']
 
 
 # --- Damage

@@ -33,7 +33,7 @@ def whole(tmp_path: Path, experiences: list[Experience]) -> Path:
     writer = JournalWriter(path)
     for item in experiences[:2]:
         writer.experience(item)
-    writer.night({'sws': 5, 'rem': -1, 'tether': 0})
+    writer.night(LivedNight({'sws': 5, 'rem': -1, 'tether': 0}, is_kept=True))
     for item in experiences[2:]:
         writer.experience(item)
     writer.close()
@@ -78,9 +78,9 @@ def test_everything_comes_back(whole: Path, experiences: list[Experience]) -> No
 
 def test_a_night_of_no_wishes(tmp_path: Path) -> None:
     writer = JournalWriter(tmp_path / 'j')
-    writer.night({})
+    writer.night(LivedNight({}, is_kept=False))
     writer.close()
-    assert list(read(tmp_path / 'j')) == [LivedNight({}, is_kept=True)]
+    assert list(read(tmp_path / 'j')) == [LivedNight({}, is_kept=False)]
 
 
 def test_torn_at_any_byte(whole: Path, tmp_path: Path) -> None:

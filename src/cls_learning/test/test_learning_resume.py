@@ -239,3 +239,48 @@ def test_a_fast_from_before_is_not_taken_over(tools: SimpleNamespace, open_life:
     with pytest.raises(UserError):
         life.cortex.adopt(blob.pack({}), 21, 'r', tools.NOW)
     assert life.cortex.sequence == 20 and life.cortex.sleeping.gaps == 0
+
+
+def test_what_comes_while_a_save_is_written_is_kept(tools: SimpleNamespace, open_life: Callable[..., Any]) -> None:
+    """It stands in the journal of before the save, which is written by another thread than the one that hears."""
+    life = open_life(body=tools.Body()).live(10)
+    ahead = [life.waking.learn(step) for step in tools.Body(scene=1).walk(3)]
+    before = life.waking.to_bytes()
+    life.cortex.write_down(ahead[0])
+    life.cortex.write_down(ahead[2])  # one is missing: it may still be had, and comes first
+    life.cortex.save(before, tools.NOW)
+    life.cortex.write_down(ahead[1])
+    life.folder.close()
+    again = open_life(body=tools.Body())
+    assert again.cortex.sequence == 12
+    assert again.cortex.last is not None and np.array_equal(again.cortex.last.transition.z, ahead[1].transition.z)
+
+
+@pytest.mark.parametrize('was_kept', [True, False])
+def test_a_night_that_ended_while_slow_died_is_kept_where_fast_woke_from_it(
+    was_kept: bool, tools: SimpleNamespace, open_life: Callable[..., Any]
+) -> None:
+    life = open_life(body=tools.Body()).live(20)
+    goal = Goal({'sws': 2, 'rem': 1, 'tether': 1})
+    life.cortex.announce(goal)
+    life.folder.close()
+    again = open_life(body=tools.Body())
+    assert again.cortex.pending is not None and again.cortex.cycles == 0
+    if was_kept:
+        again.cortex.keep_pending(tools.NOW)
+    assert again.cortex.pending is None or not was_kept
+    twin = tools.Life(_twin(again, tools), tools.Body()).live(20)
+    if was_kept:
+        night = twin.cortex.begin_night(twin.waking.to_bytes(), goal)
+        assert len(list(night.run())) == 4
+        twin.waking.load_bytes(night.finish())
+        twin.cortex.keep(night, goal, twin.waking.to_bytes(), tools.NOW)
+    again.waking.load_bytes(again.cortex.waking_bytes)
+    assert again.hash() == twin.hash() and again.cortex.cycles == twin.cortex.cycles == was_kept
+    twin.folder.close()
+
+
+def _twin(life: Any, tools: SimpleNamespace) -> ModelFolder:
+    folder = ModelFolder(life.folder.path.parent, 'twin')
+    folder.create(life.cortex.config, b'')
+    return folder

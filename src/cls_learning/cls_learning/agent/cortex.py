@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from datetime import datetime
 import logging
+import threading
 import uuid
 
 from cls_common.errors import UserError
@@ -26,6 +27,7 @@ class Cortex:
     """Opens a created model, goes on where it stopped, and keeps every step.
 
     Attributes:
+        writing: held while a night is told to Fast: what Fast lives after it must stand after it in the journal.
         waking_bytes: the waking half as it was after `sequence` when last handed over.
         problems: what had to be left aside while opening, for people.
         last: the last step learned here, None where none is known; from its z_next the chain goes on.
@@ -48,7 +50,9 @@ class Cortex:
         self.last: Experience | None = None
         self.relived: list[tuple[float, float]] = []
         self.pending: Goal | None = None
+        self.writing = threading.RLock()
         self._open()
+        self._written = self.sequence
 
     def _open(self) -> None:
         waking = make_waking_half(self.config)
@@ -65,8 +69,7 @@ class Cortex:
         self._anchor(waking.to_bytes())
 
     def _find_last(self, generation: int) -> Experience | None:
-        # A save may have come right after it: then it stands in the journal before.
-        lived = (e for e in self.folder.lived_since(generation - 1) if isinstance(e, Experience))
+        lived = (e for e in self.folder.lived_since(generation) if isinstance(e, Experience))
         return next((e for e in lived if e.sequence == self.sequence), None)
 
     def _relive(self, waking: WakingHalf, lived: Iterator[Experience | LivedNight]) -> None:
@@ -103,7 +106,10 @@ class Cortex:
         """Writes an experience to the journal, then learns it and adds its row to the log (row 000-075)."""
         if experience.sequence <= self.sequence or not self._is_sound(experience):
             return
-        self.folder.journal.experience(experience)
+        with self.writing:
+            if experience.sequence > self._written:
+                self.folder.write_down(experience)
+                self._written = experience.sequence
         self.last = experience
         self.metrics = self.sleeping.learn(experience)
         self.skill.add(self.metrics.get('slow_error', float('nan')), experience.copy_error)
@@ -115,6 +121,17 @@ class Cortex:
             curiosity_reward=experience.metrics.get('curiosity_reward', float('nan')),
             replay_size=len(self.sleeping.memory),
         )  # fmt: skip
+
+    def write_down(self, experience: Experience, *, is_last_chance: bool = False) -> None:
+        """Writes an experience to the journal before its turn to be learned comes; from any thread.
+
+        Only the very next one: what was missed may still be had, and then comes first. At the `is_last_chance`, any.
+        """
+        with self.writing:
+            missed = experience.sequence - self._written - 1
+            if (missed == 0 or (missed > 0 and is_last_chance)) and self._is_sound(experience):
+                self.folder.write_down(experience)
+                self._written = experience.sequence
 
     def _is_sound(self, experience: Experience) -> bool:
         """Whether it can be learned from: else it counts as never heard, and one NaN does not spoil the memory."""
@@ -131,7 +148,7 @@ class Cortex:
 
     def announce(self, goal: Goal) -> None:
         """Writes down that a finished night is about to be told to Fast: until `keep` only Fast knows how it went."""
-        self.folder.journal.night(goal.steps, is_kept=False)
+        self.folder.write_down(LivedNight(goal.steps, is_kept=False))
         self.folder.sync()
 
     def keep_pending(self, now: datetime) -> None:
@@ -147,7 +164,7 @@ class Cortex:
 
     def keep(self, night: Night, goal: Goal, waking_bytes: bytes, now: datetime) -> None:
         """Keeps a finished night, whose `finish` gave these bytes, and logs it."""
-        self.folder.journal.night(goal.steps)
+        self.folder.write_down(LivedNight(goal.steps, is_kept=True))
         self.cycles += 1
         self.pending = None
         self._anchor(waking_bytes)
@@ -207,7 +224,7 @@ class Cortex:
         self.sleeping.normalizer.load(waking.normalizer.state())
         self.cycles = waking.cycles
         self.sleeping.gaps += sequence - self.sequence
-        self.sleeping.sequence = sequence
+        self.sleeping.sequence = self._written = sequence
         self.run_id = run_id
         self.save(waking_bytes, now)
 

@@ -7,6 +7,7 @@ import json
 import os
 from pathlib import Path
 import re
+import threading
 
 from filelock import FileLock, Timeout
 
@@ -54,6 +55,7 @@ class ModelFolder:
         self.generation = (generations.numbers(self._generations) or [0])[-1]
         self._damaged: list[int] = []
         self._journal: journal.JournalWriter | None = None
+        self._writing = threading.Lock()
         self.log = TrainingLog(self.path / 'training.log')
 
     @property
@@ -114,30 +116,40 @@ class ModelFolder:
         return None
 
     def lived_since(self, generation: int) -> Iterator[Experience | journal.LivedNight]:
-        """Yields what the journals hold that came after a generation."""
+        """Yields what the journals hold that came after a generation, and experiences of shortly before.
+
+        What came while it was being written stands in the journal before; nights never do.
+        """
         for path in sorted((self.path / 'journal').glob('*.journal')):
             if int(path.stem) >= generation:
                 yield from journal.read(path)
+            elif int(path.stem) == generation - 1:
+                yield from (entry for entry in journal.read(path) if isinstance(entry, Experience))
 
-    @property
-    def journal(self) -> journal.JournalWriter:
-        """The journal of what comes after the newest generation."""
-        if self._journal is None:
-            self._journal = journal.JournalWriter(self.path / 'journal' / f'{self.generation:06d}.journal')
-        return self._journal
+    def write_down(self, entry: Experience | journal.LivedNight) -> None:
+        """Appends to the journal of what comes after the newest generation; from any thread, also during a save."""
+        with self._writing:
+            if self._journal is None:
+                self._journal = journal.JournalWriter(self.path / 'journal' / f'{self.generation:06d}.journal')
+            if isinstance(entry, Experience):
+                self._journal.experience(entry)
+            else:
+                self._journal.night(entry)
 
     def save(self, parts: dict[str, bytes], *, run_id: str, sequence: int, cycles: int, now: datetime) -> int:
         """Writes the next generation and starts its journal; journals no generation needs are removed."""
-        self.generation = generations.write(
+        number = generations.write(
             self._generations, parts, run_id=run_id, sequence=sequence, cycles=cycles,
             created_at=now.isoformat(timespec='seconds'), damaged=self._damaged,
         )  # fmt: skip
-        if self._journal is not None:
-            self._journal.close()
-            self._journal = None
+        with self._writing:
+            self.generation = number
+            if self._journal is not None:
+                self._journal.close()
+                self._journal = None
         oldest = generations.numbers(self._generations)[0]
         for path in (self.path / 'journal').glob('*.journal'):
-            if int(path.stem) < oldest:
+            if int(path.stem) < oldest - 1:
                 path.unlink()
         return self.generation
 

@@ -49,10 +49,10 @@ class JournalWriter:
         )  # fmt: skip
         self._append(arrays)
 
-    def night(self, steps: dict[str, int], *, is_kept: bool = True) -> None:
-        """Appends that a night was kept, or is about to be, with the steps that its goal asked for, by phase."""
-        named = {f'night.{name}': np.array([count], np.int64) for name, count in sorted(steps.items())}
-        self._append({**named, 'night': np.array([is_kept])})
+    def night(self, night: 'LivedNight') -> None:
+        """Appends that a night was kept, or is about to be."""
+        named = {f'night.{name}': np.array([count], np.int64) for name, count in sorted(night.steps.items())}
+        self._append({**named, 'night': np.array([night.is_kept])})
 
     def _append(self, arrays: dict[str, np.ndarray]) -> None:
         payload = save(arrays)
@@ -80,7 +80,7 @@ class JournalWriter:
 
 @dataclass(frozen=True)
 class LivedNight:
-    """A night in the journal: the steps its goal asked for, and whether it was kept for sure."""
+    """A night in the journal: the steps its goal asked for, by phase, and whether it was kept for sure."""
 
     steps: dict[str, int]
     is_kept: bool

@@ -168,8 +168,11 @@ class FastLearnerNode(Node):
         ends_cycle = wake_step.ends_cycle(self.waking)
         last = self._steps + 1 == self._settings.max_steps
         goes_on = not (ends_cycle or last or self.services_of_sleep.is_wanted) and self._settings.action_rate == 0
+        # In lock-step nothing waits for us, and a step that is known before the next begins is never lived twice.
+        held: list[Floats] = []
+        send = held.append if self.wake.lock_step else self._send
         try:
-            experience = wake_step.close(self.waking, transition, self.mode, goes_on, self._send)
+            experience = wake_step.close(self.waking, transition, self.mode, goes_on, send)
         except UserError as error:
             self.report_fault(str(error))
             return
@@ -185,6 +188,8 @@ class FastLearnerNode(Node):
         self._metrics = experience.metrics
         self._skill.add(experience.error_before, experience.copy_error)
         self._step_rate.tick(time.monotonic())
+        for action in held:
+            self._send(action)
         if ends_cycle:
             self.falling_asleep.begin()
 

@@ -107,14 +107,15 @@ class NightRunner:
 
     def _keep(self, cortex: Cortex, night: Night, goal: Goal, sleep_id: str) -> None:
         data = night.finish()
-        cortex.announce(goal)
-        try:
-            answer = self._link.end_sleep(sleep_id, data)
-        except NoAnswerError as error:
-            raise _NightEndedError(Sleep.Result.LEASE_LOST, f'{error}; everything is as before') from error
-        if answer.error_code:
-            raise _NightEndedError(Sleep.Result.LEASE_LOST, f'{answer.error_msg}; everything is as before')
-        cortex.keep(night, goal, data, datetime.now())
+        with cortex.writing:
+            cortex.announce(goal)
+            try:
+                answer = self._link.end_sleep(sleep_id, data)
+            except NoAnswerError as error:
+                raise _NightEndedError(Sleep.Result.LEASE_LOST, f'{error}; everything is as before') from error
+            if answer.error_code:
+                raise _NightEndedError(Sleep.Result.LEASE_LOST, f'{answer.error_msg}; everything is as before')
+            cortex.keep(night, goal, data, datetime.now())
         if cortex.save_is_due:
             try:
                 self._worker.phase = 'saving'

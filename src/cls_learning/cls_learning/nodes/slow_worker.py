@@ -1,6 +1,7 @@
 """The thread in which slow_learner thinks: every change of the sleeping half and its folder happens here, in order."""
 
 from collections.abc import Callable
+import contextlib
 from datetime import datetime
 import queue
 import threading
@@ -63,7 +64,10 @@ class SlowWorker:
         return self._stop.is_set()
 
     def put(self, job: Experience | SleepJob | SaveJob) -> None:
-        """Hands over a job; a full queue drops it and counts."""
+        """Hands over a job; a full queue drops it and counts. Experiences are safe at once, learned in their turn."""
+        if isinstance(job, Experience) and self.cortex is not None:
+            with contextlib.suppress(OSError):  # the disk is full: it is said when its turn comes
+                self.cortex.write_down(job)
         try:
             self._jobs.put_nowait(job)
         except queue.Full:
@@ -121,8 +125,8 @@ class SlowWorker:
             job = self._jobs.get_nowait()
             if isinstance(job, SleepJob | SaveJob):
                 job.done.set()
-            elif job is not None and job.sequence > self.cortex.sequence:
-                self.cortex.folder.journal.experience(job)
+            elif job is not None:
+                self.cortex.write_down(job, is_last_chance=True)
 
     def _connect(self) -> None:
         """Gives Fast its half, or takes over a Fast that lived on without us."""
