@@ -64,6 +64,7 @@ def live(folder: Path, model: str, seed: int, recipe: Mapping[str, Any], tell: C
         def on_progress(progress: Progress) -> None:
             if progress.phase in ('wake', MORNING):
                 life.living.catch_up()
+                life.living.catch_up()
                 cortex, waking = life.living.cortex, life.living.waking
                 weights = weights_sha256(waking.to_bytes(), cortex.sleeping.to_bytes())
                 tell(Stage(cortex.sequence, cortex.cycles, weights))
