@@ -15,6 +15,8 @@ from ..playing.reading import Choice
 from ..playing.sources import Source
 
 _LOG_EVERY = 10.0  # s between two lines about damaged images
+# Node names.
+_LEARNER, _ENCODER = 'fast_learner', 'encoder'
 
 
 class Outlets:
@@ -44,6 +46,23 @@ class Outlets:
             # Each image counts: one that is lost takes a step with it.
             profile = comms.SENSOR_RELIABLE if topic is comms.IMAGE else None
             self._publishers[topic.name] = qos.publisher(self._node, topic, profile=profile)
+
+    @property
+    def are_heard(self) -> bool:
+        """Whether the learner, and the encoder where it has work, have found what this node publishes."""
+        choice = self._choice
+        if choice is None:
+            return False
+        ears = {comms.APPLIED_ACTION.name: _LEARNER} if comms.APPLIED_ACTION.name in choice.topics else {}
+        mouths = {comms.EXPERIENCE.name: _LEARNER}
+        if choice.reuses:
+            ears[choice.sense] = _LEARNER
+        else:
+            ears[comms.IMAGE.name if choice.sense == comms.COMPRESSED.name else choice.sense] = _ENCODER
+            mouths[comms.EMBEDDING.name] = _ENCODER
+        found = [(self._node.get_subscriptions_info_by_topic(topic), name) for topic, name in ears.items()]
+        found += [(self._node.get_publishers_info_by_topic(topic), name) for topic, name in mouths.items()]
+        return all(any(end.node_name == name for end in ends) for ends, name in found)
 
     def say_info(self, info: bytes) -> None:
         """Publishes a robot's description."""

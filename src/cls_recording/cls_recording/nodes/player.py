@@ -34,8 +34,6 @@ _LOOK_PERIOD = 0.05
 # Messages published before callbacks get their turn.
 _AT_ONCE, _SOON = 100, 1e-4
 _AFTER_ALL = 2**64 - 1
-# Node names.
-_LEARNER, _ENCODER = 'fast_learner', 'encoder'
 
 
 class Player(Node):
@@ -161,7 +159,7 @@ class Player(Node):
             self._encoder.ask(GetEncoder.Request(with_weights=False), self._on_encoder)
         self._pump()
         if self._replay.state is State.WAITING and self._replay.course.choice is not None:
-            self._replay.is_connected = self._is_heard(self._replay.course.choice)
+            self._replay.is_connected = self._outlets.are_heard
 
     def _pump(self) -> None:
         """Publishes what may go out now."""
@@ -207,23 +205,6 @@ class Player(Node):
             self._replay.is_connected = False
             if self._embeddings is None and not choice.reuses:
                 self._embeddings = qos.subscription(self, comms.EMBEDDING, self._on_embedding)
-
-    def _is_heard(self, choice: Choice) -> bool:
-        """Whether the learner, and the encoder where it has work, have found what this node publishes."""
-        ears = {comms.APPLIED_ACTION.name: _LEARNER} if comms.APPLIED_ACTION.name in choice.topics else {}
-        mouths = {comms.EXPERIENCE.name: _LEARNER}
-        if choice.reuses:
-            ears[choice.sense] = _LEARNER
-        else:
-            ears[comms.IMAGE.name if choice.sense == comms.COMPRESSED.name else choice.sense] = _ENCODER
-            mouths[comms.EMBEDDING.name] = _ENCODER
-        return all(
-            any(end.node_name == name for end in self.get_subscriptions_info_by_topic(topic))
-            for topic, name in ears.items()
-        ) and all(
-            any(end.node_name == name for end in self.get_publishers_info_by_topic(topic))
-            for topic, name in mouths.items()
-        )
 
     def _say_clock(self) -> None:
         now_ns = self._replay.clock_ns
