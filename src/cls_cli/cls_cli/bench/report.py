@@ -40,6 +40,7 @@ def document(results: Results) -> dict[str, Any]:
 
 def write(path: Path, report: dict[str, Any]) -> None:
     """Writes it, whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f'{path.name}.new')
     temporary.write_text(json.dumps(report, indent=2, allow_nan=False) + '\n', encoding='utf-8')
     temporary.replace(path)

@@ -18,7 +18,7 @@ from .judge import Figures, Judge
 from .plan import Plan, TUNING_SEED
 from .rows.contract import Row, Task, Values
 from .statistics import clean
-from .store import check_encoder, key_of, program_digest, Store
+from .store import check_encoder, key_of, KNOWN_PROGRAMS, program_digest, Store
 from .world import order, robot
 
 _SOURCES = (
@@ -94,6 +94,9 @@ def run(request: Request, report: Report) -> Results:
     tunes = any(len(row.grid) > 1 for row in chosen.values())
     for encoder in request.encoders:
         check_encoder(encoder)
+        Store(request.folder).scene_file(request.plan, 0, 0, encoder)
+    for row in chosen.values():
+        _programs(row)
     seeds = [*range(request.seeds), *([TUNING_SEED] if tunes else [])]
     with _Workers(request, report) as workers:
         workers.do(
@@ -144,7 +147,7 @@ class _Workers:
         self._request, self._report = request, report
         context = multiprocessing.get_context('spawn')
         self._told: Any = context.Queue()
-        self._pool = ProcessPoolExecutor(request.jobs, context, _begin, (self._told,))
+        self._pool = ProcessPoolExecutor(request.jobs, context, _begin, (self._told, KNOWN_PROGRAMS))
 
     def __enter__(self) -> '_Workers':
         return self
@@ -166,7 +169,10 @@ class _Workers:
         while waiting:
             for label, share in self._tell():
                 self._report(label, share, 1.0 - len(waiting) / len(wanted))
-            waiting = {future for future in waiting if not future.done()}
+            done = {future for future in waiting if future.done()}
+            for future in done:
+                future.result()  # raises what went wrong, at once
+            waiting -= done
         found |= {label: future.result() for label, future in futures.items()}
         return [found[job.label] for job in wanted]
 
@@ -182,9 +188,10 @@ class _Workers:
 _told: Any = None
 
 
-def _begin(told: Any) -> None:
+def _begin(told: Any, programs: dict[tuple[str, ...], str]) -> None:
     global _told
     _told = told
+    KNOWN_PROGRAMS.update(programs)
     # Only the parent decides about an interruption.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     torch.set_num_threads(1)
@@ -232,8 +239,12 @@ def row_key(store: Store, plan: Plan, job: Job, row: Row) -> str:
     return key_of([
         job.recipe, job.values, row.depends_on(plan, job.share), {**asdict(plan), 'shares': None}, share, job.seed,
         job.encoder, store.digest(plan, job.seed, job.encoder), torch.__version__,
-        program_digest((*row.sources, type(row).__module__, *_SOURCES)),
+        _programs(row),
     ])  # fmt: skip
+
+
+def _programs(row: Row) -> str:
+    return program_digest((*row.sources, type(row).__module__, *_SOURCES))
 
 
 @cache

@@ -2,7 +2,6 @@
 
 import ast
 from collections.abc import Callable, Iterable
-from functools import cache
 import hashlib
 import importlib.util
 import json
@@ -27,6 +26,9 @@ _SCENE_SOURCES = (
     'cls_sim.panorama', 'cls_sim.noise', 'cls_sim.worlds.room', 'cls_cli.bench.scenes', 'cls_perception.backbones',
     'cls_perception.torch_encoder',
 )  # fmt: skip
+
+# Digests by modules. Handed to every process of a run, so that all agree though somebody edits a file meanwhile.
+KNOWN_PROGRAMS: dict[tuple[str, ...], str] = {}
 
 
 def key_of(value: Any) -> str:
@@ -63,10 +65,11 @@ def _program(text: str) -> str:
     return ast.dump(tree)
 
 
-@cache
 def program_digest(modules: tuple[str, ...]) -> str:
-    """Returns `source_digest` as it was when this process first asked: programs do not change while they run."""
-    return source_digest(modules)
+    """Returns `source_digest` as it was when it was first asked for: keys do not change while a bench runs."""
+    if modules not in KNOWN_PROGRAMS:
+        KNOWN_PROGRAMS[modules] = source_digest(modules)
+    return KNOWN_PROGRAMS[modules]
 
 
 def check_encoder(name: str) -> None:
