@@ -92,9 +92,7 @@ BEGIN_SLEEP = Service('fast_learner/begin_sleep', 'cls_interfaces/srv/BeginSleep
 END_SLEEP = Service('fast_learner/end_sleep', 'cls_interfaces/srv/EndSleep', ('fast_learner',))
 GET_STATE = Service('fast_learner/get_state', 'cls_interfaces/srv/GetState', ('fast_learner',))
 LOAD_STATE = Service('fast_learner/load_state', 'cls_interfaces/srv/LoadState', ('fast_learner',))
-GET_EXPERIENCES = Service(
-    'fast_learner/get_experiences', 'cls_interfaces/srv/GetExperiences', ('fast_learner',)
-)
+GET_EXPERIENCES = Service('fast_learner/get_experiences', 'cls_interfaces/srv/GetExperiences', ('fast_learner',))
 GET_ENCODER = Service('encoder/get_encoder', 'cls_interfaces/srv/GetEncoder', ('encoder',))
 START_RECORDING = Service('recorder/start', 'cls_interfaces/srv/StartRecording', ('recorder',))
 STOP_RECORDING = Service('recorder/stop', 'std_srvs/srv/Trigger', ('recorder',))

@@ -150,7 +150,7 @@ def test_two_generations_are_kept_and_the_journals_they_need(lived: Any) -> None
         assert sorted(p.name for p in (folder / 'generations').iterdir()) == [f'{number - 1:06d}', f'{number:06d}']
     assert sorted(p.name for p in (folder / 'journal').iterdir()) == ['000003.journal', '000004.journal']
     lived.live(1)
-    assert sorted(p.name for p in (folder / 'journal').iterdir()) == ['000003.journal', '000004.journal', '000005.journal']
+    assert sorted(p.name for p in (folder / 'journal').iterdir()) == [f'00000{n}.journal' for n in (3, 4, 5)]
 
 
 # --- Damage
