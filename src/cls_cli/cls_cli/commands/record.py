@@ -28,4 +28,5 @@ def command(name: str, topics: tuple[str, ...], sessions_dir: Path, budget_gb: f
         'sessions_dir': str(sessions_dir.absolute()), 'name': name, 'topics': ','.join(topics),
         'budget_bytes': max(int(budget_gb * 1024**3), 1 << 20),
     }  # fmt: skip
-    return record(parameters, namespace)
+    status: int = record(parameters, namespace)
+    return status

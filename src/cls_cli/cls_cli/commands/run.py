@@ -60,7 +60,8 @@ def command(policy: str, params_file: str, sessions_dir: str, session: str, **ch
     }  # fmt: skip
     chosen['policy'] = _policy(policy, chosen)
     robot = GraphOptions(**{name: chosen.pop(name) for name in _ROBOT})
-    from ..acting.run import Choices, run
+    from ..acting.choices import Choices
+    from ..acting.run import run
 
     return run(robot, Choices(**chosen))
 

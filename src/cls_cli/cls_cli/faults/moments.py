@@ -5,14 +5,17 @@ from dataclasses import dataclass
 from itertools import pairwise
 import threading
 import time
+from typing import TYPE_CHECKING
 
 from cls_common.errors import UserError
 from cls_learning.checkpoints.generations import Manifest
 
-from .nodes.witness import Heard, Witness
 from .plan import Trial, VICTIMS
 from .reference import CYCLE
 from .subject import Subject
+
+if TYPE_CHECKING:
+    from .nodes.witness import Heard, Witness
 
 # Uniform in time means: within this many s from when the graph lives undisturbed, a few cycles.
 SPREAD = 5.0
@@ -48,7 +51,7 @@ class Kill:
     time: float
 
 
-def kill(trial: Trial, subject: Subject, witness: Witness) -> Kill:
+def kill(trial: Trial, subject: Subject, witness: 'Witness') -> Kill:
     """Waits for the moment that the trial aims at and kills its victims."""
     pids = subject.pids()
     missing = [name for name in trial.order if name not in pids]
@@ -73,7 +76,7 @@ def _is_asleep(sequence: int) -> bool:
     return sequence > 0 and sequence % CYCLE == 0
 
 
-def _await_moment(trial: Trial, subject: Subject, witness: Witness) -> None:
+def _await_moment(trial: Trial, subject: Subject, witness: 'Witness') -> None:
     if trial.aim == 'any':
         watch_until(lambda: False, SPREAD * trial.share, subject, witness)
         return
@@ -92,18 +95,18 @@ def _await_moment(trial: Trial, subject: Subject, witness: Witness) -> None:
     pause.wait(SAVE * trial.share)
 
 
-def _has_fallen_asleep(heard: Sequence[Heard]) -> bool:
+def _has_fallen_asleep(heard: Sequence['Heard']) -> bool:
     return any(_is_asleep(h.sequence) for h in heard[-3:])
 
 
-def night_seconds(heard: Sequence[Heard]) -> float:
+def night_seconds(heard: Sequence['Heard']) -> float:
     """Returns how long the last whole night took: from a cycle's last step to the first one after it, s."""
     nights = [b.time - a.time for a, b in pairwise(heard) if _is_asleep(a.sequence)]
     # One in which somebody died took longer, and says nothing about where to aim.
     return min([*nights[-5:], 3 * NIGHT]) if nights else NIGHT
 
 
-def watch_until(condition: Callable[[], bool], timeout: float, subject: Subject, witness: Witness) -> bool:
+def watch_until(condition: Callable[[], bool], timeout: float, subject: Subject, witness: 'Witness') -> bool:
     """Keeps the graph up until the condition holds, asked with each experience; returns whether it did in time, s."""
     deadline = time.monotonic() + timeout
     while not witness.wait(condition, min(_TURN, max(deadline - time.monotonic(), 0.0))):

@@ -4,16 +4,19 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 import time
+from typing import TYPE_CHECKING
 
 from cls_common.errors import UserError
 from cls_learning.checkpoints.generations import Manifest
 
 from .moments import Kill, kill, watch_until
-from .nodes.witness import Witness, witness
 from .plan import Trial
 from .reference import inspect, Reference, Stage
 from .subject import Subject
 from .verdict import judge, Outcome
+
+if TYPE_CHECKING:
+    from .nodes.witness import Witness
 
 # s; PyTorch takes its time to import where everything else is busy too.
 STARTUP, RECOVERY = 300.0, 180.0
@@ -29,7 +32,7 @@ class Trials:
         self._folder, self._seed, self._reference = folder, seed, reference
         self._number = self._gaps = 0
         self._stack = ExitStack()
-        self._graph: tuple[Subject, Witness] | None = None
+        self._graph: tuple[Subject, 'Witness'] | None = None
 
     def __enter__(self) -> 'Trials':
         return self
@@ -59,8 +62,10 @@ class Trials:
         except UserError as error:
             return _failed(trial, killed, str(error))
 
-    def _living_graph(self) -> tuple[Subject, Witness]:
+    def _living_graph(self) -> tuple[Subject, 'Witness']:
         if self._graph is None:
+            from .nodes.witness import witness
+
             self._number += 1
             self._gaps = 0
             subject = Subject(self._number, self._folder, self._seed)
@@ -84,7 +89,7 @@ class Trials:
         seconds = time.monotonic() - killed.time
         return self._judge(trial, killed, at, killed.before - at.steps, at.steps, seconds, problems)
 
-    def _see_it_go_on(self, trial: Trial, killed: Kill, subject: Subject, heard: Witness) -> Outcome:
+    def _see_it_go_on(self, trial: Trial, killed: Kill, subject: Subject, heard: 'Witness') -> Outcome:
         """Waits for a save of later steps: by then whoever died is back, and both halves have gone on."""
         found: list[Manifest] = []
 
