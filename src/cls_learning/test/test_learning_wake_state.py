@@ -238,6 +238,71 @@ def test_whatever_happens_chains_are_true(events: list[str], settle_ms: int) -> 
         last = transition
 
 
+def in_lock_step() -> WakeState:
+    """Another process lived up to the image at 100 ms; the world may already be further."""
+    state = WakeState(lock_step=True)
+    state.go_on(seen(100), np.array([1.0]))
+    assert not state.can_start, 'nothing was seen yet: the world may have begun anew'
+    return state
+
+
+@pytest.mark.parametrize('shown', [100, 200], ids=['nothing happened', 'the next action was done already'])
+def test_in_lock_step_a_restarted_process_goes_on_with_the_chain(shown: float) -> None:
+    state = in_lock_step()
+    state.see(seen(shown))
+    state.feel(np.array([9.0]))
+    assert state.can_start and state.start() == (state._closed, False) and state.joints[0] == 1.0
+    state.open(own(2), now=0.0)
+    transition = state.hear(own(2), applied(101, 150), now=0.1) or state.see(seen(200))
+    assert span(transition) == (100, 200, False)
+
+
+def test_in_lock_step_an_action_that_nobody_heard_of_breaks_the_chain() -> None:
+    state = in_lock_step()
+    state.see(seen(200))
+    state.open(own(2), now=0.0)
+    assert state.hear(own(2), applied(201, 250), now=0.1) is None and not state.is_open
+    assert state.see(seen(300)) is None and state.start()[1]
+
+
+def test_in_lock_step_a_world_that_began_anew_breaks_the_chain() -> None:
+    state = in_lock_step()
+    state.see(seen(5))
+    assert state.start()[0].stamp == 5 * MS and state.start()[1]
+
+
+def test_a_stamp_from_long_before_is_another_time() -> None:
+    """A replay that jumped back: what was seen before is forgotten, what was only late is not."""
+    state = closed()
+    assert state.see(seen(150)) is None and state.newest is not None and state.newest.stamp == 200 * MS
+    state.see(seen(5000))
+    assert state.see(seen(1000)) is None and state.newest.stamp == 1000 * MS
+    assert state.start() == (state.newest, True)
+
+
+@pytest.mark.parametrize('order', ['aee', 'eae', 'eea'])
+def test_it_does_not_matter_whether_the_answer_or_its_images_come_first(order: str) -> None:
+    state = WakeState()
+    state.see(seen(100))
+    images = iter([seen(160), seen(200)])
+    found = [
+        state.see(next(images)) if event == 'e' else state.hear(('player', 7), applied(110, 150), 0.0)
+        for event in order
+    ]
+    (transition,) = [t for t in found if t is not None]
+    assert span(transition) == (100, 160, True)
+
+
+def test_an_action_of_the_same_source_that_was_missed_breaks_the_chain() -> None:
+    state = WakeState()
+    state.see(seen(100))
+    boundaries = []
+    for number, start in ((1, 110), (2, 210), (4, 310)):
+        state.hear(('player', number), applied(start, start + 50), 0.0)
+        boundaries.append(span(state.see(seen(start + 90)))[2])
+    assert boundaries == [True, False, True]
+
+
 # --- The order of a wake step
 
 

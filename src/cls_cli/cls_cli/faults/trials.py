@@ -32,7 +32,7 @@ class Trials:
         self._folder, self._seed, self._reference = folder, seed, reference
         self._number = self._gaps = 0
         self._stack = ExitStack()
-        self._graph: tuple[Subject, 'Witness'] | None = None
+        self._graph: tuple[Subject, Witness] | None = None
 
     def __enter__(self) -> 'Trials':
         return self

@@ -115,6 +115,11 @@ class WakeState:
         """Whether the body has not yet said what it did."""
         return self._step is not None and self._step.applied is None
 
+    def feel(self, joints: Doubles) -> None:
+        """Takes joint angles, rad (J,). Those of the step under way, or of a chain in lock-step, are known better."""
+        if self._step is None and not (self.lock_step and self._closed is not None):
+            self.joints = joints
+
     def see(self, seen: Seen) -> Transition | None:
         """Takes an embedding; returns the transition that it closes. One that came before is ignored."""
         if self.newest is not None and seen.stamp <= self.newest.stamp:

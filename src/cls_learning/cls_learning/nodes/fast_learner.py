@@ -123,10 +123,9 @@ class FastLearnerNode(Node):
             self.report_fault(str(error))
 
     def _on_joints(self, message: Any) -> None:
-        if not self.wake.is_open:
-            joints = to_array(message.position, np.float64)
-            if np.isfinite(joints).all():
-                self.wake.joints = joints
+        joints = to_array(message.position, np.float64)
+        if np.isfinite(joints).all():
+            self.wake.feel(joints)
 
     def _on_embedding(self, message: Embedding) -> None:
         z = np.array(message.data, np.float32)
