@@ -92,15 +92,16 @@ class Session:
             self.startup_seconds = now - self.begun
         if now - self._watched >= _WATCH_PERIOD:
             self._watched = now
-            self._watch(now)
+            self._watch(now, pair)
             self.directory.write_status(self._status(pair, now))
         if not self.ended:
             self.ended = self._limit_reached(pair, now)
 
-    def _watch(self, now: float) -> None:
+    def _watch(self, now: float, pair: Pair) -> None:
         try:
             reason = self.supervisor.watch(now)
-            if self.startup_seconds is not None:
+            # One that starts again imports at full speed: the robot waits for it.
+            if self.startup_seconds is not None and pair.loaded:
                 self.supervisor.yield_time(self.nice)
             self.processes = {state.name: state.state for state in self.supervisor.states()}
         except _GONE as error:

@@ -201,16 +201,23 @@ class Cortex:
         self.folder.sync()
         return number
 
-    def rebuild_waking(self) -> bytes:
+    def rebuild_waking(self, *, without_last: bool = False) -> bytes:
         """Returns the waking half as it must be now: the last one handed over, and what was lived since.
 
         For a fast_learner that died and came back with nothing.
+
+        Args:
+            without_last: as it was before the last step was learned, where that was lived since: for who learns it
+                again, and with it chooses the action that followed.
         """
         self.folder.sync()
         waking = make_waking_half(self.config)
         waking.load_bytes(self.waking_bytes)
         for entry in self.folder.lived_since(self.folder.generation):
+            is_last = isinstance(entry, Experience) and entry.sequence == self.sequence
             if isinstance(entry, Experience) and entry.sequence > self._anchor_sequence:
+                if is_last and without_last:
+                    continue
                 _relearn(waking, entry)
         return waking.to_bytes()
 

@@ -88,10 +88,10 @@ def to_batch(records: list[Record]) -> Batch:
 
 def to_windows(stretches: list[list[Record]]) -> Windows:
     """Stacks unbroken stretches of equal length to tensors."""
-    return Windows(
-        z=torch.stack([_stack([s[0].z] + [r.z_next for r in s]) for s in stretches]),
-        action=torch.stack([_stack([r.action for r in s]) for s in stretches]),
-    )
+    count, steps = len(stretches), len(stretches[0])
+    z = _stack([z for s in stretches for z in (s[0].z, *(r.z_next for r in s))])
+    action = _stack([r.action for s in stretches for r in s])
+    return Windows(z.view(count, steps + 1, -1), action.view(count, steps, -1))
 
 
 def pack(records: list[Record], prefix: str) -> dict[str, Tensor]:

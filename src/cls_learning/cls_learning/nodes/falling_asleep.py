@@ -26,7 +26,7 @@ class FallingAsleep:
         self._node = node
         self._client = ActionClient(node, Sleep, comms.SLEEP.name)
         self._until = self._asked = 0.0
-        self._nights = 0
+        self._nights = self._wishes = 0
 
     @property
     def is_wanted(self) -> bool:
@@ -37,6 +37,7 @@ class FallingAsleep:
         """Asks for sleep: the cycle is over (row 000-028), or weights came of which it was over."""
         self._until = time.monotonic() + PATIENCE
         self._nights = 0
+        self._wishes += 1
         self._ask()
         self._node.publish_status()
 
@@ -72,10 +73,12 @@ class FallingAsleep:
         handle = answer.result()
         # One that was refused is asked again: another night is under way, or slow_learner is not ready yet.
         if handle is not None and handle.accepted:
-            handle.get_result_async().add_done_callback(self._on_result)
+            wish = self._wishes
+            handle.get_result_async().add_done_callback(lambda result: self._on_result(wish, result))
 
-    def _on_result(self, result: Any) -> None:
+    def _on_result(self, wish: int, result: Any) -> None:
         # Kept, cancelled by a person, or failed: a new day. One that was too slow to say it lives is slept again.
+        # It comes after the save, perhaps when the next sleep is wanted already.
         answer = result.result()
-        if answer is not None and answer.result.error_code != Sleep.Result.LEASE_LOST:
+        if wish == self._wishes and answer is not None and answer.result.error_code != Sleep.Result.LEASE_LOST:
             self.end()

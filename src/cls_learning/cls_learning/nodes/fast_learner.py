@@ -27,7 +27,7 @@ from ..agent.waking import WakingHalf
 from ..checkpoints.config_file import ModelConfig
 from ..learners.optimisation import warm_up
 from ..node_settings import FastNodeSettings
-from ..types import Floats, Transition
+from ..types import Experience, Floats, Transition
 from .falling_asleep import FallingAsleep
 from .fast_services import FastServices
 from .lived import Lived
@@ -71,6 +71,7 @@ class FastLearnerNode(Node):
         self._last_sent = self._last_asked = 0.0
         self._config_sha256 = ''
         self._last_action = RobotAction()
+        self._due: list[Floats] = []
         self._action_out = qos.publisher(self, comms.ROBOT_ACTION)
         self._experience_out = qos.publisher(self, comms.EXPERIENCE)
         self._status_out = qos.publisher(self, comms.FAST_STATUS)
@@ -192,17 +193,28 @@ class FastLearnerNode(Node):
         if ends_cycle:
             self.falling_asleep.begin()
 
-    def loaded(self, config: ModelConfig, last: Transition | None) -> None:
+    def loaded(self, config: ModelConfig, last: Experience | None) -> None:
         """Goes on with weights that came: with the chain of the last step, and with the sleep that was due."""
+        assert self.waking is not None
         self._config_sha256 = config.sha256
         self.lived.forget()
         self.falling_asleep.end()
         self.wake.break_chain()
-        if last is not None and not (last.terminal or last.truncated):
-            self.wake.go_on(Seen(last.z_next, last.stamp_next), last.joints_next)
+        self._due = []
+        if last is not None:
+            self._live_last(self.waking, last)
         self._number_actions()
-        if self.waking is not None and self.waking.should_sleep:
+        if self.waking.should_sleep:
             self.falling_asleep.begin()
+
+    def _live_last(self, waking: WakingHalf, last: Experience) -> None:
+        """Learns the last step again where the weights are those of before it: its action may be under way."""
+        t = last.transition
+        if waking.total_steps < last.sequence:
+            waking.episode = last.episode - t.boundary
+            wake_step.close(waking, t, self.mode, not wake_step.ends_cycle(waking), self._due.append)
+        if not (t.terminal or t.truncated):
+            self.wake.go_on(Seen(t.z_next, t.stamp_next), t.joints_next)
 
     def _number_actions(self) -> None:
         """In lock-step an action is numbered by its step, so that one asked again after a restart is done once."""
@@ -218,7 +230,11 @@ class FastLearnerNode(Node):
             self.report_fault(f'no answer to an action within {self._settings.step_timeout:g} s')
         if self.phase == 'wake' and self.mode in wake_step.ACTING_MODES and self._may_act(now):
             assert self.waking is not None
-            seen, _ = self.wake.start()
+            seen, is_new = self.wake.start()
+            due, self._due = self._due, []
+            if due and not is_new:
+                self._send(due[0])
+                return
             with wake_step.until_the_last_action(self):
                 self._send(self.waking.act(seen.z, self.wake.joints, self.mode, self.waking.total_steps))
 

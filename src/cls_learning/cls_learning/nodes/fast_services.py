@@ -132,7 +132,7 @@ class FastServices:
             return response
         node.config, node.model, node.run_id = config, request.model, request.run_id
         self._loaded = request.sha256
-        node.loaded(config, from_experience_message(request.last[0]).transition if request.last else None)
+        node.loaded(config, from_experience_message(request.last[0]) if request.last else None)
         response.success, response.message = True, f'loaded at step {node.waking.total_steps}'
         node.publish_status()
         return response

@@ -180,7 +180,9 @@ class SlowWorker:
         # What the Fast before it lived is learned first: a new one must not live the same steps otherwise.
         self._learn_waiting()
         last = self.cortex.last
-        data = self.cortex.rebuild_waking()
+        # In lock-step the world waits for the very action that was due, and that was chosen before the last step was
+        # learned.
+        data = self.cortex.rebuild_waking(without_last=self.cortex.config.robot.lock_step)
         request = LoadState.Request(
             run_id=self.cortex.run_id, model=self.cortex.folder.path.name, config=self.cortex.config.to_json(),
             state=to_bytes(data), sha256=blob.sha256(data),
