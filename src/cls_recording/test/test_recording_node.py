@@ -74,7 +74,12 @@ class Graph:
             self.publishers['robot/applied_action'].publish(AppliedAction(source='test', sequence=self.sent))
 
     def await_taps(self, *names: str) -> None:
-        self.until(lambda: all(self.node.count_subscribers(name) for name in names), f'listening to {names}')
+        # Matched, and not only known of: what is said before that is heard by nobody.
+        def is_tapped(name: str) -> int:
+            own = self.publishers.get(name)
+            return own.get_subscription_count() if own is not None else self.node.count_subscribers(name)
+
+        self.until(lambda: all(map(is_tapped, names)), f'listening to {names}')
 
     def await_synced(self) -> RecorderStatus:
         count = self.sent

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
+import shutil
 import time
 from typing import TYPE_CHECKING
 
@@ -45,7 +46,7 @@ class Trials:
         for trial in plan:
             outcome = self._run(trial)
             # A life that went another way has no reference: the next trial gets a new one.
-            if not outcome.passed or trial.kind == 'graph':
+            if not outcome.passed or trial.kind == 'graph' or outcome.lost:
                 self._end_graph(keep_logs=not outcome.passed)
             yield outcome
 
@@ -90,7 +91,12 @@ class Trials:
         return self._judge(trial, killed, at, killed.before - at.steps, at.steps, seconds, problems)
 
     def _see_it_go_on(self, trial: Trial, killed: Kill, subject: Subject, heard: 'Witness') -> Outcome:
-        """Waits for a save of later steps: by then whoever died is back, and both halves have gone on."""
+        """Waits for a save of later steps: by then whoever died is back, and both halves have gone on.
+
+        Where both died, steps under way may be lost, and the world has gone on with them: then what they left behind
+        is compared, since what follows is another life.
+        """
+        left = _inspect_copy(subject) if trial.kind == 'both' else None
         found: list[Manifest] = []
 
         def has_gone_on() -> bool:
@@ -109,9 +115,11 @@ class Trials:
         self._gaps += gaps
         first = heard.since(killed.count)[0]
         after = first.sequence - 1 if 'fast_learner' in trial.order else killed.before - gaps
-        problems = [f'chain broken at step {first.sequence}'] if first.boundary else []
         lost = max(killed.before - after, gaps)
         at = Stage(manifest.sequence, manifest.cycles, manifest.weights_sha256)
+        problems = [f'chain broken at step {first.sequence}'] if first.boundary else []
+        if left is not None and lost:
+            at, problems = left, [] if first.boundary else [f'no boundary at step {first.sequence} after lost ones']
         return self._judge(trial, killed, at, lost, after, seconds, problems)
 
     def _judge(
@@ -129,6 +137,17 @@ class Trials:
             lost=lost, rate=round(killed.rate, 1), is_equal=is_equal, compared=(at.steps, at.cycles),
             seconds=round(seconds, 1), failures=judge(lost, killed.rate, is_equal, problems),
         )  # fmt: skip
+
+
+def _inspect_copy(subject: Subject) -> Stage:
+    """Opens a copy of a model whose learners are dead and about to be started again."""
+    name = f'{subject.model}_left'
+    shutil.copytree(subject.models_dir / subject.model, subject.models_dir / name)
+    try:
+        at, _ = inspect(subject.models_dir, name)
+        return at
+    finally:
+        shutil.rmtree(subject.models_dir / name)
 
 
 def _failed(trial: Trial, killed: Kill | None, problem: str) -> Outcome:

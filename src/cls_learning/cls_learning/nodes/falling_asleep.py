@@ -42,9 +42,10 @@ class FallingAsleep:
         self._node.publish_status()
 
     def lost(self) -> None:
-        """A night ended because slow_learner went silent: it is slept again, a few times, when slow_learner is back."""
+        """Slow_learner went silent in a night: one that was due is slept again, a few times, when it is back."""
         self._nights += 1
-        if self._nights < _NIGHTS:
+        waking = self._node.waking
+        if waking is not None and waking.should_sleep and self._nights < _NIGHTS:
             self._until = time.monotonic() + PATIENCE
             self._asked = time.monotonic()
 
