@@ -224,7 +224,7 @@ def test_the_actor_seeks_error_and_keeps_to_what_was_done(tools: SimpleNamespace
     twin.load_bytes(half.to_bytes())
     reported = half.policy.learn(half.memory, 12, np.random.default_rng(3))
     assert reported['policy_loss'] == pytest.approx(loss.item(), rel=1e-4)
-    step(twin.policy._optimizer, twin.policy.actor, actor_loss(twin, batch, scale), 0.0)
+    step(twin.policy._optimizer, actor_loss(twin, batch, scale), 0.0)
     assert_equal(half.policy.actor, [w.detach() for w in twin.policy.actor.parameters()])
 
 
@@ -269,7 +269,7 @@ def test_gradients_are_clipped_to_a_norm() -> None:
     for limit, expected in ((1.0, 1.0), (0.0, 50.0)):
         module = nn.Linear(4, 1, bias=False)
         loss = (module.weight * torch.tensor([30.0, 40.0, 0.0, 0.0])).sum()
-        step(make_adam(module, 1e-3), module, loss, limit)
+        step(make_adam(module, 1e-3), loss, limit)
         assert module.weight.grad is not None
         assert float(module.weight.grad.norm()) == pytest.approx(expected, rel=1e-4)
 

@@ -11,6 +11,10 @@ if TYPE_CHECKING:
     from cls_learning.agent.replaying import ReplaySummary
 
 
+# Steps from one look at the figures to the next: drawing takes time from learning.
+_SHOW_EVERY = 20
+
+
 @click.command('replay', help='Learn from recorded sessions in one process, without ROS; goes on where it was stopped.')
 @click.argument('sessions', nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option('--model', default='default', show_default=True, help='Name of the model; created where it is missing.')
@@ -40,6 +44,8 @@ def command(sessions: tuple[Path, ...], overrides: tuple[str, ...], **chosen: An
         task = bar.add_task('reading', total=_length(options))
 
         def show(lived: Lived) -> None:
+            if lived.phase == 'wake' and lived.step % _SHOW_EVERY:
+                return
             figures = ' '.join(f'{name} {value:.3f}' for name, value in lived.figures.items())
             bar.update(task, completed=lived.step, description=f'{lived.phase:6} {figures}')
 
@@ -67,7 +73,9 @@ def _length(options: Any) -> int | None:
 def _print(summary: 'ReplaySummary') -> None:
     made = f'{summary.reused} reused, {summary.computed} computed'
     refused = f', {summary.refused} refused' if summary.refused else ''
-    click.echo(f'steps {summary.steps} (embeddings: {made}{refused})')
+    rate = summary.steps / max(summary.awake, 1e-9)
+    pace = f'{summary.awake:.0f} s awake ({rate:.0f} steps/s) and {summary.asleep:.0f} s asleep'
+    click.echo(f'steps {summary.steps} in {pace} (embeddings: {made}{refused})')
     for number, loss in enumerate(summary.losses, 1):
         click.echo(f'epoch {number:3}  loss {loss:.4f} of copying')
     if summary.losses:

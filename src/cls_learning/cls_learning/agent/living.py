@@ -6,6 +6,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
 import logging
+import time
 
 from ..checkpoints.folder import ModelFolder
 from ..consolidation.night import Goal
@@ -41,7 +42,7 @@ class Living:
     Attributes:
         cortex: the sleeping half in its folder; look at it after `catch_up`. waking: the waking half.
         learned: called in the cortex's thread after each step it has learned, with Slow's error before.
-        done: wake steps of this run.
+        done: wake steps of this run. slept: s spent in nights.
         before_save: called first where something is saved.
     """
 
@@ -59,6 +60,7 @@ class Living:
         self.before_save: Callable[[], None] = lambda: None
         self.learned: Callable[[Experience, float], None] = lambda _, __: None
         self.done = 0
+        self.slept = 0.0
         self._thread = ThreadPoolExecutor(1, 'cortex')
         self._open: deque[Future[None]] = deque()
 
@@ -74,6 +76,7 @@ class Living:
     ) -> Experience:
         """Closes a step and learns it in both halves; sleep, where it is due, is the caller's next call."""
         experience = wake_step.close(self.waking, transition, mode, goes_on, send)
+        self.cortex.write_down(experience)
         self._open.append(self._thread.submit(self._learn, experience))
         if len(self._open) > _AHEAD:
             self._open.popleft().result()
@@ -100,6 +103,13 @@ class Living:
         if not self.waking.should_sleep:
             return
         self.catch_up()
+        begun = time.monotonic()
+        try:
+            self._sleep()
+        finally:
+            self.slept += time.monotonic() - begun
+
+    def _sleep(self) -> None:
         goal = Goal()
         night = self.cortex.begin_night(self.waking.to_bytes(), goal)
         for progress in night.run():

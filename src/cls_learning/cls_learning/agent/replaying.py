@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
+import time
 from typing import Any
 
 import torch
@@ -62,7 +63,8 @@ class ReplaySummary:
     Attributes:
         losses: of each finished epoch: Slow's mean one-step error before learning, in units of copying z.
         plateau: whether the loss stayed. finished: False where it was stopped before its end.
-        steps: wake steps of this run. reused, computed: how their embeddings came about. refused: unusable ones.
+        steps: wake steps of this run. awake, asleep: s that they and the nights took.
+        reused, computed: how their embeddings came about. refused: unusable ones.
         weights: hash, 64 hex digits.
     """
 
@@ -70,6 +72,8 @@ class ReplaySummary:
     plateau: bool
     finished: bool
     steps: int
+    awake: float
+    asleep: float
     reused: int
     computed: int
     refused: int
@@ -97,12 +101,15 @@ def replay(
         assert folder.config is not None
         recording = Recording(paths, folder.config.robot, encoder, action_filter)
         run = _Run(options, folder, recording, report, stopping)
+        begun = time.monotonic()
         with run.living:
             run.live()
+        seconds = time.monotonic() - begun
     finally:
         folder.close()
     return ReplaySummary(
         losses=run.progress.losses(), plateau=run.plateau, finished=run.finished, steps=run.living.done,
+        awake=seconds - run.living.slept, asleep=run.living.slept,
         reused=recording.reused, computed=recording.computed, refused=recording.refused,
         weights=weights_hash(folder.path),
     )  # fmt: skip

@@ -25,6 +25,8 @@ class Learner:
         self.name = name
         self.raw = model.to(normalizer.device)
         self.acting: WorldModel = copy.deepcopy(model).requires_grad_(False) if decay > 0 else model
+        self._weights: list[Tensor] = list(self.raw.parameters())
+        self._averaged: list[Tensor] = list(self.acting.parameters())
         self.normalizer = normalizer
         self.code = code
         self._decay = decay
@@ -54,9 +56,9 @@ class Learner:
 
     def take_step(self, optimizer: torch.optim.Adam, loss: Tensor) -> float:
         """Takes one step and lets the acting weights follow; returns the loss, NaN where it was refused."""
-        value = step(optimizer, self.raw, loss, self._gradient_norm)
+        value = step(optimizer, loss, self._gradient_norm)
         if value == value and self.acting is not self.raw:
-            average_into(self.acting, self.raw, self._decay)
+            average_into(self._averaged, self._weights, self._decay)
         return value
 
     def parameter_count(self) -> int:

@@ -22,28 +22,36 @@ def warm_up() -> None:
     optimizer.step()
 
 
-def step(optimizer: torch.optim.Adam, module: nn.Module, loss: Tensor, gradient_norm: float) -> float:
+def step(optimizer: torch.optim.Adam, loss: Tensor, gradient_norm: float) -> float:
     """Takes one step on `loss` (0-d) and returns its value; a non-finite loss or gradient changes nothing.
+
+    Gradients are clipped as `clip_grad_norm_` does, but not touched where there is nothing to clip: each pass over them
+    costs as much as a tenth of the step.
 
     Returns:
         the loss; NaN where the step was refused.
     """
     value = float(loss.detach())
-    optimizer.zero_grad(set_to_none=True)
+    weights: list[Tensor] = optimizer.param_groups[0]['params']
+    for weight in weights:
+        weight.grad = None
     loss.backward()  # type: ignore[no-untyped-call]
-    limit = gradient_norm if gradient_norm > 0 else float('inf')
-    norm = nn.utils.clip_grad_norm_(module.parameters(), limit)
-    if not (math.isfinite(value) and bool(torch.isfinite(norm))):
+    norm = nn.utils.get_total_norm([weight.grad for weight in weights if weight.grad is not None])
+    length = float(norm)
+    if not (math.isfinite(value) and math.isfinite(length)):
         optimizer.zero_grad(set_to_none=True)
         return float('nan')
+    # Its arithmetic adds 1e-6 to the norm before it compares.
+    if 0 < gradient_norm < length + 1e-6:
+        nn.utils.clip_grads_with_norm_(weights, gradient_norm, norm)
     optimizer.step()
     return value
 
 
 @torch.no_grad()
-def average_into(average: nn.Module, raw: nn.Module, decay: float) -> None:
+def average_into(average: list[Tensor], raw: list[Tensor], decay: float) -> None:
     """Moves averaged weights towards the raw ones: average <- decay x average + (1 - decay) x raw."""
-    torch._foreach_lerp_(list(average.parameters()), list(raw.parameters()), 1.0 - decay)
+    torch._foreach_lerp_(average, raw, 1.0 - decay)
 
 
 def module_state(prefix: str, module: nn.Module) -> State:

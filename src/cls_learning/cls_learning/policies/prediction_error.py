@@ -73,7 +73,7 @@ class PredictionErrorPolicy(Policy):
         _, out, _ = model.predict(model.initial(len(x)), x, action)
         surprise = (out - x_next).square().mean()
         distance = (action - self._fast.code.to_input(batch.action)).square().mean()
-        loss = step(self._optimizer, self.actor, own.clip_penalty * distance - surprise, self._gradient_norm)
+        loss = step(self._optimizer, own.clip_penalty * distance - surprise, self._gradient_norm)
         # The backward pass went through Fast, which must not learn from it.
         model.zero_grad(set_to_none=True)
         return {'policy_loss': loss}
