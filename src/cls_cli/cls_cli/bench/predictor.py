@@ -1,5 +1,6 @@
 """What can be scored: anything that dreams in raw embeddings."""
 
+from abc import ABC, abstractmethod
 from typing import Protocol
 
 import torch
@@ -33,12 +34,12 @@ class Learned:
         return self._learner.dream(z, actions)[:, 1:]
 
 
-class OneStep:
+class OneStep(ABC):
     """Base of what predicts one step only: a dream feeds on its own output."""
 
+    @abstractmethod
     def predict(self, z: Tensor, action: Tensor) -> Tensor:
         """Predicts z_next (B, D) raw from z (B, D) raw and action (B, 2) degrees."""
-        raise NotImplementedError
 
     def dream(self, z: Tensor, actions: Tensor) -> Tensor:
         """See Predictor."""

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-import json
 from pathlib import Path
 import secrets
 from typing import Any
@@ -20,6 +19,7 @@ from ..checkpoints.folder import ModelFolder
 from .cortex import make_waking_half
 from .recipe import check_against, resolve
 from .recorded import missing
+from .stored_encoder import load_stored_encoder
 
 
 def open_model(
@@ -33,8 +33,13 @@ def open_model(
     settings, origins, asked = resolve(config_dir() / 'presets', preset, overrides)
     if folder.config is not None:
         check_against(folder.config.settings, asked, folder.path.name)
-        _check_same('seed', seed if seed >= 0 else folder.config.seed, folder.config.seed, folder.path.name)
-        return _stored_encoder(folder, encoder)
+        if seed not in (-1, folder.config.seed):
+            raise UserError(
+                f'seed of the existing model {folder.path.name!r}',
+                expected=f'{folder.config.seed}, as in its config.json', found=str(seed),
+                do='Leave it out, or choose another model name.',
+            )  # fmt: skip
+        return load_stored_encoder(folder, encoder, threads=1)
     with SessionReader(paths[0]) as reader:
         robot = reader.info.robot
         if robot is None:
@@ -46,20 +51,6 @@ def open_model(
     make_waking_half(config)  # refuses a policy that can't act on this robot, before it is frozen
     folder.create(config, eyes.weights())
     return eyes
-
-
-def _stored_encoder(folder: ModelFolder, name: str) -> Encoder:
-    stored = json.loads((folder.path / 'encoder' / 'config.json').read_text(encoding='utf-8'))
-    _check_same('encoder', name or stored['name'], stored['name'], folder.path.name)
-    return encoders.load(stored, (folder.path / 'encoder' / 'weights.safetensors').read_bytes(), threads=1)
-
-
-def _check_same(what: str, asked: Any, own: Any, model: str) -> None:
-    if asked != own:
-        raise UserError(
-            f'{what} of the existing model {model!r}', expected=f'{own}, as in its config.json', found=str(asked),
-            do='Leave it out, or choose another model name.',
-        )  # fmt: skip
 
 
 def _new_encoder(reader: SessionReader, name: str, seed: int) -> Encoder:

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-import json
 import logging
 from pathlib import Path
 import secrets
@@ -28,6 +27,7 @@ from . import wake_step
 from .cortex import make_waking_half
 from .living import Living, Progress
 from .recipe import check_against, resolve
+from .stored_encoder import load_stored_encoder
 
 _log = logging.getLogger(__name__)
 DEFAULT_ENCODER = 'early_resnet18'
@@ -183,13 +183,7 @@ def _seed(options: TrainOptions, config: ModelConfig | None) -> int:
 def _encoder(options: TrainOptions, folder: ModelFolder, seed: int, robot: SimulatedRobot) -> encoders.Encoder:
     threads = 1 if options.seed >= 0 else 0
     if folder.config is not None:
-        stored = json.loads((folder.path / 'encoder' / 'config.json').read_text(encoding='utf-8'))
-        if options.encoder not in ('', stored['name']):
-            raise UserError(
-                f'encoder for the existing model {options.model!r}', expected=stored['name'], found=options.encoder,
-                do='Leave it out, or choose another model name.',
-            )  # fmt: skip
-        return encoders.load(stored, (folder.path / 'encoder' / 'weights.safetensors').read_bytes(), threads=threads)
+        return load_stored_encoder(folder, options.encoder, threads)
     name = options.encoder or DEFAULT_ENCODER
     settings = EncoderSettings(name=name, seed=seed, threads=threads)
     if not encoders.find(name).vectors:
