@@ -82,8 +82,10 @@ class Storing:
         return self._writer is not None
 
     def describe(self, known: Mapping[str, object]) -> None:
-        """Adds what is known of the session."""
-        self._known = {**self._known, **known}
+        """Adds what is known of the session; what is new is on the disk with the next sync."""
+        if any(self._known.get(name) != fact for name, fact in known.items()):
+            self._known = {**self._known, **known}
+            self._renewed = float('-inf')
 
     def open(self, now: float) -> None:
         """Begins a session; `now`: s on the steady clock. Raises OSError where its folder can't be made."""
@@ -96,7 +98,7 @@ class Storing:
         self._budget = Budget(folder, self._settings.budget_bytes)
         self.earlier, self.earlier_bytes = self.heard, self.heard_bytes
         self._repeated = self._synced = 0
-        self._begun = self._renewed = now
+        self._begun, self._renewed = now, float('-inf')
         self._parts += 1
         self._look_at_disk()
 

@@ -25,7 +25,7 @@ from cls_common.robot import Channel as ActionChannel
 from cls_common.robot import Kind, RobotInfo
 from cls_interfaces.msg import AppliedAction, LearnerStatus, Observation, RecorderStatus
 from cls_interfaces.srv import GetEncoder, StartRecording
-from cls_recording.bag import storage_files
+from cls_recording.bag import METADATA, storage_files
 from cls_recording.reader import SessionReader
 from cls_recording.repair import repair
 
@@ -155,8 +155,9 @@ def test_all_that_is_said_is_recorded_as_it_was_said_and_the_session_knows_whose
     assert {'/robot/info', '/experience', '/observation/state'} <= set(said.topics)
     refused = graph.call(comms.START_RECORDING, StartRecording.Request())
     assert not refused.success and said.session in refused.message
-    end(process)
     session = Path(said.session)
+    graph.until(lambda: 'eyes' in (session / METADATA).read_text(), 'an answer of the encoder')
+    end(process)
     assert sequences(session) == list(range(1, 1001))
     with SessionReader(session) as reader:
         info = reader.info

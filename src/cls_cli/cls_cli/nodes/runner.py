@@ -83,7 +83,7 @@ class Runner(Node):
             return f'the robot to be ready ({self._state.error_msg if self._state else "robot/state"})'
         if not self._action.get_subscription_count():
             return 'the robot to listen (robot/action)'
-        if self._records and not (self.recorder and self.recorder.recording):
+        if self._records and not (self.recorder and self.recorder.recording and self.recorder.session):
             return f'the recorder ({(self.recorder and self.recorder.fault) or "recorder/status"})'
         if time.monotonic() < self._polite_until:
             return 'a moment, for others to be seen'
