@@ -67,8 +67,7 @@ class Network(Learned):
         """Takes one step on a loss (0-d) over that many samples."""
         if self._cosine_steps:
             share = min(self.steps / self._cosine_steps, 1.0)
-            for group in self._optimizer.param_groups:
-                group['lr'] = self._rate * 0.5 * (1.0 + math.cos(math.pi * share))
+            self._optimizer.learning_rate = self._rate * 0.5 * (1.0 + math.cos(math.pi * share))
         self.learner.take_step(self._optimizer, loss)
         self.steps += 1
         self.samples += samples

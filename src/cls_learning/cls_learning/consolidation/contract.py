@@ -7,6 +7,7 @@ import numpy as np
 import torch
 
 from ..config import SleepSettings
+from ..learners.adam import Adam
 from ..learners.fast import FastLearner
 from ..learners.slow import SlowLearner
 from ..memory.contract import ReplayMemory
@@ -26,7 +27,7 @@ class Sleeper:
     fast: FastLearner
     slow: SlowLearner
     memory: ReplayMemory
-    tether_optimizer: torch.optim.Adam
+    tether_optimizer: Adam
     settings: SleepSettings
 
 

@@ -1,6 +1,5 @@
 """Fast, the hippocampus: learns from every step (rows 000-015, 000-017, 000-021)."""
 
-import torch
 from torch import Tensor
 
 from cls_common.robot import RobotInfo
@@ -10,6 +9,7 @@ from ..config import LearningSettings
 from ..randomness import derive
 from ..types import Batch
 from .actions import ActionCode
+from .adam import Adam
 from .learner import Learner, squared_error
 from .normalizer import Normalizer
 from .optimisation import load_optimizer, make_adam, optimizer_state, State
@@ -41,7 +41,7 @@ class FastLearner(Learner):
         loss = squared_error(self.forward(x, batch.action), x_next).mean()
         return {'fast_loss': self.take_step(self._optimizer, loss)}
 
-    def follow(self, target: Tensor, batch: Batch, optimizer: torch.optim.Adam) -> float:
+    def follow(self, target: Tensor, batch: Batch, optimizer: Adam) -> float:
         """Takes one Tether step towards Slow's outputs (row 000-042); target (B, D) normalised."""
         x = self.normalizer.normalize(batch.z)
         loss = squared_error(self.forward(x, batch.action), target).mean()

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from ..world_models.contract import WorldModel
 from .actions import ActionCode
+from .adam import Adam
 from .normalizer import Normalizer
 from .optimisation import average_into, load_module, module_state, State, step
 
@@ -54,7 +55,7 @@ class Learner:
         _, out, _ = self.raw.predict(self.raw.initial(len(x)), x, self.code.to_input(action))
         return out
 
-    def take_step(self, optimizer: torch.optim.Adam, loss: Tensor) -> float:
+    def take_step(self, optimizer: Adam, loss: Tensor) -> float:
         """Takes one step and lets the acting weights follow; returns the loss, NaN where it was refused."""
         value = step(optimizer, loss, self._gradient_norm)
         if value == value and self.acting is not self.raw:

@@ -6,23 +6,17 @@ import math
 import torch
 from torch import nn, Tensor
 
+from .adam import Adam
+
 State = dict[str, Tensor]
 
 
-def make_adam(module: nn.Module, learning_rate: float) -> torch.optim.Adam:
-    """Adam in its fused form: one pass over memory, twice as fast as the plain one on a processor."""
-    return torch.optim.Adam(module.parameters(), lr=learning_rate, fused=True)
+def make_adam(module: nn.Module, learning_rate: float) -> Adam:
+    """Returns an optimiser of all weights of a module."""
+    return Adam(module.parameters(), learning_rate)
 
 
-def warm_up() -> None:
-    """Makes and steps an optimiser once: the first one of a process imports for seconds on a busy machine."""
-    weight = torch.zeros(1, requires_grad=True)
-    optimizer = torch.optim.Adam([weight], fused=True)
-    weight.grad = torch.zeros(1)
-    optimizer.step()
-
-
-def step(optimizer: torch.optim.Adam, loss: Tensor, gradient_norm: float) -> float:
+def step(optimizer: Adam, loss: Tensor, gradient_norm: float) -> float:
     """Takes one step on `loss` (0-d) and returns its value; a non-finite loss or gradient changes nothing.
 
     Gradients are clipped as `clip_grad_norm_` does, but not touched where there is nothing to clip: each pass over them
@@ -32,14 +26,15 @@ def step(optimizer: torch.optim.Adam, loss: Tensor, gradient_norm: float) -> flo
         the loss; NaN where the step was refused.
     """
     value = float(loss.detach())
-    weights: list[Tensor] = optimizer.param_groups[0]['params']
+    weights = optimizer.weights
     for weight in weights:
         weight.grad = None
     loss.backward()  # type: ignore[no-untyped-call]
     norm = nn.utils.get_total_norm([weight.grad for weight in weights if weight.grad is not None])
     length = float(norm)
     if not (math.isfinite(value) and math.isfinite(length)):
-        optimizer.zero_grad(set_to_none=True)
+        for weight in weights:
+            weight.grad = None
         return float('nan')
     # Its arithmetic adds 1e-6 to the norm before it compares.
     if 0 < gradient_norm < length + 1e-6:
@@ -64,22 +59,36 @@ def load_module(prefix: str, module: nn.Module, state: Mapping[str, Tensor]) -> 
     module.load_state_dict(select(prefix, state), strict=True)
 
 
-def optimizer_state(prefix: str, optimizer: torch.optim.Adam) -> State:
-    """Returns copies of Adam's moments and step counts, named by parameter index."""
-    state: State = {}
-    for index, values in optimizer.state_dict()['state'].items():
-        for name, value in values.items():
-            state[f'{prefix}.{index}.{name}'] = torch.as_tensor(value).detach().cpu().clone()
-    return state
+def optimizer_state(prefix: str, optimizer: Adam) -> State:
+    """Returns copies of Adam's moments and step counts, named by parameter index; none before the first step."""
+    return {
+        f'{prefix}.{index}.{name}': tensor.detach().cpu().clone()
+        for name, tensors in optimizer.moments.items()
+        for index, tensor in enumerate(tensors)
+    }
 
 
-def load_optimizer(prefix: str, optimizer: torch.optim.Adam, state: Mapping[str, Tensor]) -> None:
-    """Puts Adam's moments back; none stored means that it has not stepped yet."""
-    stored: dict[int, dict[str, Tensor]] = {}
-    for key, value in select(prefix, state).items():
-        index, name = key.split('.')
-        stored.setdefault(int(index), {})[name] = value.clone()
-    optimizer.load_state_dict({'state': stored, 'param_groups': optimizer.state_dict()['param_groups']})
+def load_optimizer(prefix: str, optimizer: Adam, state: Mapping[str, Tensor]) -> None:
+    """Puts Adam's moments back; none stored means that it has not stepped yet.
+
+    Raises:
+        KeyError: some are stored, but not all.
+        ValueError: one has another shape than its weight.
+    """
+    stored = select(prefix, state)
+    if not stored:
+        optimizer.moments = {}
+        return
+    weights = optimizer.weights
+    moments = {
+        name: [stored[f'{index}.{name}'].to(weight.device, copy=True) for index, weight in enumerate(weights)]
+        for name in ('step', 'exp_avg', 'exp_avg_sq')
+    }
+    for name in ('exp_avg', 'exp_avg_sq'):
+        for moment, weight in zip(moments[name], weights):
+            if moment.shape != weight.shape:
+                raise ValueError(f'{prefix}.{name}: expected shape {tuple(weight.shape)}, found {tuple(moment.shape)}')
+    optimizer.moments = moments
 
 
 def select(prefix: str, state: Mapping[str, Tensor]) -> State:

@@ -25,7 +25,6 @@ from ..agent.skill import SkillWindow
 from ..agent.wake_state import Applied, Seen, WakeState
 from ..agent.waking import WakingHalf
 from ..checkpoints.config_file import ModelConfig
-from ..learners.optimisation import warm_up
 from ..node_settings import FastNodeSettings
 from ..types import Experience, Floats, Transition
 from .falling_asleep import FallingAsleep
@@ -54,7 +53,6 @@ class FastLearnerNode(Node):
         super().__init__('fast_learner')
         self._settings = declare(self, FastNodeSettings)
         torch.set_num_threads(self._settings.threads)
-        warm_up()
         self.mode = self._settings.mode
         self.robot: RobotInfo | None = None
         self.waking: WakingHalf | None = None

@@ -1,0 +1,49 @@
+"""Adam (Kingma and Ba 2015) by torch's own kernel, without torch's optimiser class.
+
+The class imports PyTorch's compiler front end when it is first made: four seconds of processor time in every process
+that learns. What it computes, to the last bit, is `torch.optim.adam.adam`.
+"""
+
+from collections.abc import Iterable
+
+import torch
+from torch import Tensor
+from torch.optim.adam import adam
+
+
+class Adam:
+    """Fused: one pass over memory, twice as fast on a processor as a kernel for each operation.
+
+    Attributes:
+        weights: what is optimised; each with a `grad` when `step` is called.
+        learning_rate: of the next step.
+        moments: by name, a tensor for each weight; empty before the first step.
+    """
+
+    BETAS = (0.9, 0.999)
+    EPSILON = 1e-8
+
+    def __init__(self, weights: Iterable[Tensor], learning_rate: float) -> None:
+        self.weights = list(weights)
+        self.learning_rate = learning_rate
+        self.moments: dict[str, list[Tensor]] = {}
+
+    @torch.no_grad()
+    def step(self) -> None:
+        """Takes one step along the gradients of all weights."""
+        if not self.moments:
+            zero = torch.zeros((), dtype=torch.float32)
+            self.moments = {
+                'step': [zero.to(weight.device, copy=True) for weight in self.weights],
+                'exp_avg': [torch.zeros_like(weight) for weight in self.weights],
+                'exp_avg_sq': [torch.zeros_like(weight) for weight in self.weights],
+            }
+        gradients = [weight.grad for weight in self.weights if weight.grad is not None]
+        if len(gradients) < len(self.weights):
+            raise ValueError('a weight without a gradient: it has no part in the loss')
+        own = self.moments
+        adam(
+            self.weights, gradients, own['exp_avg'], own['exp_avg_sq'], [], own['step'],
+            fused=True, amsgrad=False, beta1=self.BETAS[0], beta2=self.BETAS[1], lr=self.learning_rate,
+            weight_decay=0.0, eps=self.EPSILON, maximize=False,
+        )  # fmt: skip
