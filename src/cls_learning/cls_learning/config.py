@@ -94,17 +94,20 @@ class SleepSettings(Settings):
 
 @dataclass(frozen=True, kw_only=True)
 class PolicySettings(Settings):
-    kind: str = setting('visit_count', 'Who chooses actions in mode curiosity, by the name of its file in policies/.')
+    kind: str = setting('curious', 'Who chooses actions in mode curiosity, by the name of its file in policies/.')
+    reward: str = setting(
+        'visit_count', 'What `curious` seeks, by the names of files in rewards/: NAME, or NAME*NAME for their product.'
+    )
     hidden: int = setting(256, 'Units of the two hidden layers of the actor (row 000-057).', low=1)
     joint_aware: bool = setting(True, 'The actor sees the joint angles too (row 000-058).')
-    learning_rate: float = setting(1e-3, 'Adam of the actor.', low=0.0)
-    interval: int = setting(4, 'Wake steps from one update of the actor to the next (row 000-063).', low=1)
-    batch_size: int = setting(16, 'Samples of each update of the actor (row 000-063).', low=1)
+    learning_rate: float = setting(1e-3, 'Adam of the actor, or of what a reward learns.', low=0.0)
+    interval: int = setting(4, 'Wake steps from one update of either to the next (row 000-063).', low=1)
+    batch_size: int = setting(16, 'Samples of each of these updates (row 000-063).', low=1)
     warmup: int = setting(50, 'First steps, in which the actor acts at random (row 000-061).', low=0)
     noise: float = setting(0.3, 'Standard deviation of exploration, share of the action scale (row 000-062).', low=0.0)
     clip_penalty: float = setting(0.1, "Weight of the actor's distance to the applied action (row 000-064).", low=0.0)
-    candidates: int = setting(32, 'Actions that visit_count compares.', low=1)
-    horizon: int = setting(4, 'Imagined steps for which visit_count holds each of them.', low=1)
+    candidates: int = setting(32, 'Actions that `curious` compares.', low=1)
+    horizon: int = setting(4, 'Imagined steps for which `curious` holds each of them.', low=1)
     cell_deg: float = setting(10.0, 'Width of a cell of joint angles.', unit='deg', low=0.1)
     action: str = setting('', 'What `constant` does, robot units: `5 0` or `pan=5`.')
     sequence: str = setting('', 'What `sequence` does over and over: actions with semicolons between, or its name.')

@@ -18,9 +18,9 @@ from cls_learning.policies.contract import EndOfActionsError
 from cls_learning.randomness import stream
 
 # `manual` needs a person: what it keeps of this contract stands in test_learning_selectors.py.
-NO_POLICIES = ('__init__', 'contract', 'cells', 'typed', 'manual')
+NO_POLICIES = ('__init__', 'contract', 'typed', 'manual')
 KINDS = sorted(p.stem for p in Path(policies.__file__).parent.glob('*.py') if p.stem not in NO_POLICIES)
-EXPLORERS = ('visit_count', 'prediction_error', 'random')
+EXPLORERS = ('curious', 'visit_count', 'prediction_error', 'random')
 # What those are told that have to be told something; each suits every body below.
 TOLD = {
     'constant': {'policy.action': '1 2'}, 'sequence': {'policy.sequence': '0 1; 1.5 2; 2 3'},
@@ -214,8 +214,17 @@ def test_it_leaves_the_corner(tools: SimpleNamespace) -> None:
     assert np.median(steps) <= 40
 
 
+def test_visit_count_is_curious_by_default(tools: SimpleNamespace) -> None:
+    z, joints = np.ones(tools.Z_SIZE, np.float32), np.array([0.2, -0.1])
+    halves = [half_of(tools, kind, steps=30) for kind in ('curious', 'visit_count')]
+    assert all(np.array_equal(*(act(half, z, joints, step) for half in halves)) for step in range(30, 35))
+    assert halves[0].to_bytes() == halves[1].to_bytes()
+    with pytest.raises(UserError, match=r"reward 'rnd'.*policy 'curious'"):
+        half_of(tools, 'visit_count', **{'policy.reward': 'rnd'})
+
+
 def test_an_unknown_kind_is_refused_with_the_list() -> None:
-    listed = r'constant, manual, prediction_error, random, recorded, sequence, visit_count'
+    listed = r'constant, curious, manual, prediction_error, random, recorded, sequence, visit_count'
     with pytest.raises(UserError, match=rf"'psychic'.*{listed}"):
         policies.find('psychic')
 

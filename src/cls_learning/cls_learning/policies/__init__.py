@@ -17,7 +17,7 @@ def find(kind: str) -> ModuleType:
     Raises:
         UserError: no such kind.
     """
-    return by_name.find(__name__, Path(__file__).parent, 'policy', kind, apart=('cells', 'typed'))
+    return by_name.find(__name__, Path(__file__).parent, 'policy', kind, apart=('typed',))
 
 
 def make(settings: LearningSettings, robot: RobotInfo, z_size: int, fast: FastLearner | None, seed: int) -> Policy:

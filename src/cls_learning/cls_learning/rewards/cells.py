@@ -8,9 +8,12 @@ import torch
 
 from cls_common.robot import Kind, RobotInfo
 
+from ..config import LearningSettings
 from ..learners.fast import FastLearner
 from ..randomness import derive
 from ..types import Doubles, Floats
+from .contract import learner_of
+from .imagined import Imagined
 
 
 class Cells(Protocol):
@@ -22,8 +25,8 @@ class Cells(Protocol):
 
     count: int
 
-    def ahead(self, z: Floats, joints: Doubles, actions: Floats, horizon: int) -> NDArray[np.int64]:
-        """Returns (C, horizon) cells when each of (C, A) unit actions is held for `horizon` steps."""
+    def ahead(self, imagined: Imagined) -> NDArray[np.int64]:
+        """Returns the cell that each imagined step leads to, (C, H)."""
 
     def here(self, z: Floats, joints: Doubles) -> int:
         """Returns the cell of a place."""
@@ -49,10 +52,10 @@ class JointCells:
             c.kind == Kind.RELATIVE and c.unit in ('deg', 'rad') for c in robot.channels
         )
 
-    def ahead(self, z: Floats, joints: Doubles, actions: Floats, horizon: int) -> NDArray[np.int64]:
-        values = self._robot.low + (actions + 1.0) * 0.5 * (self._robot.high - self._robot.low)  # (C, A)
-        steps = np.arange(1, horizon + 1)[None, :, None]
-        path = joints + values[:, None, :] * self._to_rad * steps  # (C, H, J)
+    def ahead(self, imagined: Imagined) -> NDArray[np.int64]:
+        values = self._robot.low + (imagined.actions + 1.0) * 0.5 * (self._robot.high - self._robot.low)  # (C, A)
+        steps = np.arange(1, imagined.horizon + 1)[None, :, None]
+        path = imagined.joints + values[:, None, :] * self._to_rad * steps  # (C, H, J)
         return self._index(path)
 
     def here(self, z: Floats, joints: Doubles) -> int:
@@ -81,16 +84,29 @@ class SeenCells:
         self._fast = fast
         self.count = 2**self.BITS
 
-    def ahead(self, z: Floats, joints: Doubles, actions: Floats, horizon: int) -> NDArray[np.int64]:
-        start = torch.from_numpy(z).expand(len(actions), -1)
-        values = torch.from_numpy(self._fast.robot.to_units(actions))
-        path = self._fast.dream(start, values[:, None].expand(-1, horizon, -1))
-        cells: NDArray[np.int64] = self._index(path[:, 1:]).numpy()
+    def ahead(self, imagined: Imagined) -> NDArray[np.int64]:
+        cells: NDArray[np.int64] = self._index(imagined.path[:, 1:]).numpy()
         return cells
 
     def here(self, z: Floats, joints: Doubles) -> int:
-        return int(self._index(torch.from_numpy(z)[None])[0])
+        return int(self._index(self._fast.normalizer.normalize(torch.from_numpy(z)[None]))[0])
 
-    def _index(self, z: torch.Tensor) -> torch.Tensor:
-        bits = (self._fast.normalizer.normalize(z) @ self._planes > 0).long()
+    def _index(self, x: torch.Tensor) -> torch.Tensor:
+        bits = (x @ self._planes > 0).long()
         return (bits * 2 ** torch.arange(self.BITS)).sum(dim=-1)
+
+
+def make_cells(
+    settings: LearningSettings, robot: RobotInfo, z_size: int, fast: FastLearner | None, seed: int, reward: str
+) -> Cells:
+    """Returns cells of joint angles where the robot has joints that its actions move, else of what it sees.
+
+    Args:
+        reward: who counts in them.
+
+    Raises:
+        UserError: there is nothing to count in without a learner.
+    """
+    if JointCells.fits(robot):
+        return JointCells(robot, settings.policy.cell_deg)
+    return SeenCells(learner_of(fast, reward), z_size, seed)

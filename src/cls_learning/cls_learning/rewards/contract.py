@@ -1,0 +1,66 @@
+"""What every reward does."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+
+import numpy as np
+from torch import Tensor
+
+from cls_common.errors import UserError
+
+from ..learners.fast import FastLearner
+from ..types import Batch, Doubles, Transition
+from .imagined import Imagined
+
+
+class Reward(ABC):
+    """What a step is worth to curiosity, in [0, 1] whatever the networks say (H3).
+
+    Attributes:
+        learns: whether `learn` is worth calling.
+    """
+
+    learns = True
+
+    @abstractmethod
+    def ahead(self, imagined: Imagined) -> Doubles:
+        """Returns what each imagined step is worth, float64 (C, H), in [0, 1]; changes nothing."""
+
+    @abstractmethod
+    def lived(self, transition: Transition, error_before: float) -> float:
+        """Returns what a step was worth, in [0, 1], and remembers that it was made.
+
+        Args:
+            error_before: mean squared error of Fast's prediction before it learned this, raw units, 0 or more.
+        """
+
+    @abstractmethod
+    def learn(self, batch: Batch, generator: np.random.Generator) -> float:
+        """Learns from remembered transitions; returns its loss, NaN where a step was refused."""
+
+    @abstractmethod
+    def state(self) -> dict[str, Tensor]:
+        """Returns copies of everything learned, named `policy.<something of its own>`."""
+
+    @abstractmethod
+    def load(self, state: Mapping[str, Tensor]) -> None:
+        """Takes everything back."""
+
+
+class Counting(Reward):
+    """A reward that keeps numbers of places and trains nothing."""
+
+    learns = False
+
+    def learn(self, batch: Batch, generator: np.random.Generator) -> float:
+        return 0.0
+
+
+def learner_of(fast: FastLearner | None, reward: str) -> FastLearner:
+    """Returns the learner; raises UserError where a reward that imagines is to be used without one."""
+    if fast is None:
+        raise UserError(
+            f'reward {reward!r} without networks', expected='a learner whose predictions it uses',
+            do='Start it with ./cls up or ./cls train, or choose another policy.',
+        )  # fmt: skip
+    return fast

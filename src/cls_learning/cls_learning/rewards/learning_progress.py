@@ -1,0 +1,72 @@
+"""Where predictions are getting better (Oudeyer, Kaplan and Hafner 2007), place by place.
+
+Each cell keeps two running averages of Fast's error, a slow and a fast one; their difference is the progress. The slow
+one starts at 1 and the fast one at 0: of a place that nobody has seen everything may still be learned. An error that
+never falls, as in front of a noisy screen, is no progress.
+"""
+
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from cls_common.robot import RobotInfo
+
+from ..config import LearningSettings
+from ..learners.fast import FastLearner
+from ..types import Doubles, Transition
+from .cells import Cells, make_cells
+from .contract import Counting, learner_of
+from .imagined import Imagined
+
+# A cell is seen a dozen times in a day, so averages must say something after two visits and after five.
+_SLOW, _FAST = 0.2, 0.5
+
+
+class LearningProgress(Counting):
+    """Errors count as shares of themselves and of what really changed, so that all lie in [0, 1]."""
+
+    def __init__(self, cells: Cells) -> None:
+        self._cells = cells
+        self._slow, self._fast = np.ones(cells.count), np.zeros(cells.count)
+
+    def ahead(self, imagined: Imagined) -> Doubles:
+        return self._worth(self._cells.ahead(imagined))
+
+    def lived(self, transition: Transition, error_before: float) -> float:
+        cell = np.array(self._cells.here(transition.z_next, transition.joints_next))
+        worth = float(self._worth(cell))
+        # In double precision: what is far away in float32 would overflow when squared.
+        change = float(np.square(transition.z_next.astype(np.float64) - transition.z).mean())
+        error = 1.0 / (1.0 + change / error_before) if error_before > 0 else 0.0
+        self._slow[cell] += _SLOW * (error - self._slow[cell])
+        self._fast[cell] += _FAST * (error - self._fast[cell])
+        return worth
+
+    def _worth(self, cells: np.ndarray) -> Doubles:
+        return np.asarray(np.clip(self._slow[cells] - self._fast[cells], 0.0, 1.0))
+
+    def state(self) -> dict[str, Tensor]:
+        return {
+            'policy.progress.slow': torch.from_numpy(self._slow.copy()),
+            'policy.progress.fast': torch.from_numpy(self._fast.copy()),
+        }
+
+    def load(self, state: Mapping[str, Tensor]) -> None:
+        slow, fast = (state[f'policy.progress.{name}'].numpy() for name in ('slow', 'fast'))
+        if not slow.shape == fast.shape == self._slow.shape:
+            raise ValueError(f'{slow.size} cells instead of {self._slow.size}')
+        self._slow, self._fast = slow.copy(), fast.copy()
+
+
+def make(
+    settings: LearningSettings, robot: RobotInfo, z_size: int, fast: FastLearner | None, seed: int
+) -> LearningProgress:
+    """Counts errors in cells as visit_count counts visits; without a learner there are no errors.
+
+    Raises:
+        UserError: no learner.
+    """
+    learner_of(fast, 'learning_progress')
+    return LearningProgress(make_cells(settings, robot, z_size, fast, seed, 'learning_progress'))

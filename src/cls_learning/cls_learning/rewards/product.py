@@ -1,0 +1,36 @@
+"""The product of several rewards: worth a visit by every one of them."""
+
+from collections.abc import Mapping, Sequence
+import math
+
+import numpy as np
+from torch import Tensor
+
+from ..types import Batch, Doubles, Transition
+from .contract import Reward
+from .imagined import Imagined
+
+
+class ProductReward(Reward):
+    """Args: factors: two at least, of different kinds."""
+
+    def __init__(self, factors: Sequence[Reward]) -> None:
+        self._factors = list(factors)
+        self.learns = any(factor.learns for factor in factors)
+
+    def ahead(self, imagined: Imagined) -> Doubles:
+        worth: Doubles = np.prod([factor.ahead(imagined) for factor in self._factors], axis=0)
+        return worth
+
+    def lived(self, transition: Transition, error_before: float) -> float:
+        return math.prod([factor.lived(transition, error_before) for factor in self._factors])
+
+    def learn(self, batch: Batch, generator: np.random.Generator) -> float:
+        return sum(factor.learn(batch, generator) for factor in self._factors if factor.learns)
+
+    def state(self) -> dict[str, Tensor]:
+        return {name: tensor for factor in self._factors for name, tensor in factor.state().items()}
+
+    def load(self, state: Mapping[str, Tensor]) -> None:
+        for factor in self._factors:
+            factor.load(state)
