@@ -90,6 +90,10 @@ class SleepSettings(Settings):
     tether_steps: int = setting(10, 'Optimiser steps in which Fast follows Slow (row 000-043).', low=1)
     tether_learning_rate: float = setting(1e-3, 'Adam of Fast in Tether (row 000-044).', low=0.0)
     max_duration: float = setting(300.0, 'A night longer than this is rolled back.', unit='s', low=1.0)
+    gate: bool = setting(True, 'A night that did harm on the probes is rolled back.')
+    probes: int = setting(
+        200, 'Transitions never slept on, to judge nights by; at most a quarter of the memory, 0: none.', low=0
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

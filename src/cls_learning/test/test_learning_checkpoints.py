@@ -432,14 +432,15 @@ def test_training_log(path: Path, open_life: Callable[..., Any]) -> None:
     header = (path / 'training.log').read_text().splitlines()[0]
     assert header == (
         'timestamp,event,step,cycle,fast_loss,slow_distill,slow_raw,curiosity_reward,sws_L_dyn,rem_L_ms,tether_loss,'
-        'replay_size'
+        'replay_size,probes,skill_before,skill_after,fast_before,fast_after,change,change_low,change_high,forgetting,'
+        'action_use,alarms'
     )
     rows = list(rows_of(path / 'training.log'))
     events = ['wake'] * 30 + ['sleep', 'save'] + ['wake'] * 30 + ['sleep', 'save'] + ['wake'] * 10
     assert [row['event'] for row in rows] == events
     assert [int(row['step']) for row in rows if row['event'] == 'wake'] == list(range(1, 71))
     wake, sleep, saved = rows[20], rows[30], rows[31]
-    assert all(wake[name] for name in COLUMNS if name not in ('sws_L_dyn', 'rem_L_ms', 'tether_loss'))
+    assert all(wake[name] for name in COLUMNS[:12] if name not in ('sws_L_dyn', 'rem_L_ms', 'tether_loss'))
     assert wake['timestamp'] == '2025-01-02 03:04:05' and wake['cycle'] == '0'
     assert all(float(sleep[name]) > 0 for name in ('sws_L_dyn', 'rem_L_ms', 'tether_loss')) and sleep['cycle'] == '1'
     assert sleep['fast_loss'] == '' and int(saved['replay_size']) == 30

@@ -13,6 +13,7 @@ from ..checkpoints.folder import ModelFolder
 from ..checkpoints.journal import LivedNight
 from ..consolidation.night import Goal
 from ..types import Experience
+from . import log_rows
 from .skill import SkillWindow
 from .sleeping import Night, SleepingHalf
 from .waking import check, WakingHalf
@@ -113,14 +114,8 @@ class Cortex:
         self.last = experience
         self.metrics = self.sleeping.learn(experience)
         self.skill.add(self.metrics.get('slow_error', float('nan')), experience.copy_error)
-        self.folder.log.row(
-            'wake', now, step=experience.sequence, cycle=self.cycles,
-            fast_loss=experience.metrics.get('fast_loss', float('nan')),
-            slow_distill=self.metrics.get('slow_distill', float('nan')),
-            slow_raw=self.metrics.get('slow_raw', float('nan')),
-            curiosity_reward=experience.metrics.get('curiosity_reward', float('nan')),
-            replay_size=len(self.sleeping.memory),
-        )  # fmt: skip
+        row = log_rows.wake(self.sleeping, experience, self.metrics)
+        self.folder.log.row('wake', now, cycle=self.cycles, **row)
 
     def write_down(self, experience: Experience, *, is_last_chance: bool = False) -> None:
         """Writes an experience to the journal before its turn to be learned comes; from any thread.
@@ -143,7 +138,7 @@ class Cortex:
         return experience.prediction_after.shape == (self.config.z_size,)
 
     def begin_night(self, waking_bytes: bytes, goal: Goal) -> Night:
-        """Prepares a night; run it, then `keep` it or roll it back."""
+        """Prepares a night; run it, then `keep` it or `take_back`."""
         return self.sleeping.begin_night(waking_bytes, goal)
 
     def announce(self, goal: Goal) -> None:
@@ -168,11 +163,13 @@ class Cortex:
         self.cycles += 1
         self.pending = None
         self._anchor(waking_bytes)
-        means = night.statistics.means
-        self.folder.log.row(
-            'sleep', now, step=self.sequence, cycle=self.cycles, sws_L_dyn=means['avg_l_dyn'],
-            rem_L_ms=means['avg_l_ms'], tether_loss=means['avg_tether_loss'], replay_size=len(self.sleeping.memory),
-        )  # fmt: skip
+        self.folder.log.row('sleep', now, cycle=self.cycles, **log_rows.sleep(self.sleeping, night))
+
+    def take_back(self, night: Night, now: datetime) -> None:
+        """Makes a night that is not kept as if it had never been; one that the gate refused is counted and logged."""
+        night.roll_back()
+        if night.verdict.rolled_back:
+            self.folder.log.row('rolled_back', now, cycle=self.cycles, **log_rows.sleep(self.sleeping, night))
 
     def network_statistics(self) -> dict[str, float]:
         """Returns sizes and ages (row 000-055); the ratio is Slow's parameters over Fast's."""

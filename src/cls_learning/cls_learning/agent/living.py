@@ -116,16 +116,21 @@ class Living:
             if progress.step % _REPORT_EVERY == 0 or progress.step == progress.steps:
                 self._report(Progress(self.done, progress.phase, {'loss': progress.loss}))
             if self._stopping():
-                night.roll_back()
+                self.cortex.take_back(night, datetime.now())
                 return
         # As slow_learner does: a night that diverged, or in which nothing could be done, never was.
         if night.diverged or not any(night.statistics.steps.values()):
-            night.roll_back()
+            self.cortex.take_back(night, datetime.now())
             return
         waking_bytes = night.finish()
-        self.waking.load_bytes(waking_bytes)
-        self.cortex.keep(night, goal, waking_bytes, datetime.now())
-        self._report(Progress(self.done, MORNING, {}))
+        if night.verdict.rolled_back:
+            _log.warning('night rolled back: %s', night.verdict.text())
+            self.cortex.take_back(night, datetime.now())
+        else:
+            self.waking.load_bytes(waking_bytes)
+            self.cortex.keep(night, goal, waking_bytes, datetime.now())
+            self._report(Progress(self.done, MORNING, {}))
+        # Also after a night that the gate refused: else its count would be lost with whatever dies next.
         if self.cortex.save_is_due:
             self.save()
 

@@ -1,6 +1,7 @@
 """The sleeping half: Slow, replay memory and consolidation. What slow_learner carries."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 import math
 
 import torch
@@ -12,6 +13,7 @@ from cls_common.robot import RobotInfo
 from .. import memory
 from ..checkpoints import blob
 from ..config import LearningSettings
+from ..consolidation import gate
 from ..consolidation.contract import Sleeper
 from ..consolidation.night import Goal, Progress, run, Statistics
 from ..learners.learner import squared_error
@@ -19,7 +21,11 @@ from ..learners.normalizer import Normalizer
 from ..learners.optimisation import load_optimizer, make_adam, optimizer_state
 from ..learners.slow import SlowLearner
 from ..memory.contract import Record
+from ..memory.probes import affordable, Probes, SMALLEST
+from ..randomness import stream
 from ..types import Experience
+from .camera_watch import CameraWatch
+from .mornings import actions_vary, Mornings
 from .waking import WakingHalf
 
 
@@ -29,6 +35,7 @@ class SleepingHalf:
     Attributes:
         sequence: of the last experience learned.
         gaps: experiences that never arrived.
+        probes: kept apart from memory, to judge nights by. mornings: how the learners did on them.
     """
 
     def __init__(
@@ -41,7 +48,11 @@ class SleepingHalf:
         # Follows the waking half's normaliser step by step; every night hands over the original.
         self.normalizer = Normalizer(settings.normalizer, z_size, device)
         self.slow = SlowLearner(settings, robot, z_size, self.normalizer, seed)
-        self.memory = memory.make(settings.memory, seed)
+        self.probes = Probes(affordable(settings.sleep.probes, settings.memory.capacity), seed)
+        capacity = settings.memory.capacity - self.probes.room
+        self.memory = memory.make(replace(settings.memory, capacity=capacity), seed)
+        self.mornings = Mornings()
+        self._camera = CameraWatch()
         # Tether trains Fast, but only ever here: a Fast of the same shape holds the place of its parameters.
         self._tether_fast = WakingHalf(settings, robot, z_size, seed, device)
         self._tether = make_adam(self._tether_fast.fast.raw, settings.sleep.tether_learning_rate)
@@ -65,7 +76,10 @@ class SleepingHalf:
         )
         metrics = {'slow_error': float(squared_error(self.slow.predict(z, action), z_next))}
         self._follow_normalizer(experience)
-        self.memory.add(Record.of(experience))
+        self._camera.see(t.z_next, t.joints_next)
+        record = Record.of(experience)
+        if not self.probes.take(record):
+            self.memory.add(record)
         if experience.sequence % self.settings.slow.wake_interval == 0:
             metrics |= self.slow.update_awake(z, action, z_next, prediction)
         return metrics
@@ -77,6 +91,12 @@ class SleepingHalf:
         if experience.normalizer_version > self.normalizer.version:
             self.normalizer.apply()
             self.normalizer.version = experience.normalizer_version
+
+    @property
+    def alarms(self) -> list[str]:
+        """What a person should look at, in words."""
+        ignores = ['the model ignores actions'] if self.mornings.ignores_actions else []
+        return ignores + (['the camera changed'] if self._camera.is_other else [])
 
     def parameter_counts(self) -> tuple[int, int]:
         """Returns the numbers in Fast's and in Slow's weights."""
@@ -116,14 +136,17 @@ class SleepingHalf:
         return blob.pack(self.state())
 
     def memory_to_bytes(self) -> bytes:
-        """Returns the replay memory as safetensors."""
-        return blob.pack(self.memory.state())
+        """Returns the replay memory, the probes and what is known by them as safetensors."""
+        return blob.pack(self.memory.state() | self.probes.state() | self.mornings.state())
 
     def load_bytes(self, data: bytes, memory_data: bytes) -> None:
         """Takes everything back; raises UserError where it can't."""
         self.load(blob.unpack(data, 'sleeping half'))
         try:
-            self.memory.load(blob.unpack(memory_data, 'replay memory'))
+            state = blob.unpack(memory_data, 'replay memory')
+            self.memory.load(state)
+            self.probes.load(state)
+            self.mornings = Mornings.load(state)
         except KeyError as error:
             raise UserError(
                 'replay memory', expected=f'one of kind {self.settings.memory.kind!r}', found=str(error)
@@ -131,27 +154,32 @@ class SleepingHalf:
 
 
 class Night:
-    """One sleep: run it step by step, then keep it or take it back.
+    """One sleep: run it step by step, finish it, then keep it or take it back.
 
     Attributes:
         statistics: of row 000-050, filled in as it goes on.
+        verdict: of the gate; whole after `finish`. Who reads `rolled_back` there takes the night back.
     """
 
     def __init__(self, half: SleepingHalf, waking_half: bytes, goal: Goal) -> None:
         self._half = half
         self._goal = goal
         self._before = half.state()
+        self._mornings = half.mornings
         self.statistics = Statistics()
+        self.verdict = gate.Verdict(wanted=half.probes.count)
         # The place holder becomes the copy of Fast that this night may train.
         self._waking = half._tether_fast
         self._waking.load_bytes(waking_half)
         half.normalizer.load(self._waking.normalizer.state())
+        self._cycle = self._waking.cycles
+        self._evening = self._score()
 
     def run(self) -> Iterator[Progress]:
         """Yields after each optimiser step; stop iterating and `roll_back` to cancel."""
         half = self._half
         sleeper = Sleeper(self._waking.fast, half.slow, half.memory, half._tether, half.settings.sleep)
-        yield from run(sleeper, self._goal, half.seed, self._waking.cycles, self.statistics)
+        yield from run(sleeper, self._goal, half.seed, self._cycle, self.statistics)
 
     @property
     def diverged(self) -> bool:
@@ -160,11 +188,39 @@ class Night:
         return ran and (self.statistics.refused > 0 or any(map(math.isinf, self.statistics.means.values())))
 
     def roll_back(self) -> None:
-        """Restores weights, averages, optimisers, normaliser and counters of before."""
-        self._half.load(self._before)
+        """Restores weights, averages, optimisers, normaliser and counters of before; counts what the gate refused."""
+        half = self._half
+        half.load(self._before)
+        half.mornings = self._mornings
+        if self.verdict.rolled_back and self._evening is not None:
+            half.mornings = half.mornings.after_harm(*self._evening, half.sequence)
 
     def finish(self) -> bytes:
-        """Begins the new day; returns the waking half that Fast wakes up with."""
+        """Begins the new day and judges the night; returns the waking half that Fast wakes up with."""
+        half = self._half
         self._waking.wake_up()
-        self._half.normalizer.load(self._waking.normalizer.state())
+        half.normalizer.load(self._waking.normalizer.state())
+        self._judge()
         return self._waking.to_bytes()
+
+    def _judge(self) -> None:
+        """With the snapshot of the new day: that is how the learners will act."""
+        half, evening, morning = self._half, self._evening, self._score()
+        if evening is None or morning is None:
+            return
+        robot, count = half.robot, len(half.probes)
+        self.verdict = gate.judge(
+            (evening[0], morning[0]), (evening[1], morning[1]), self.verdict.wanted, not half.settings.sleep.gate,
+            stream(half.seed, 'gate', self._cycle),
+        )  # fmt: skip
+        half.mornings = half.mornings.after_night(
+            *morning, half.probes.keys(), actions_vary(half.probes.batch(), robot.low, robot.high), count >= SMALLEST,
+            stream(half.seed, 'gate.actions', self._cycle),
+        )  # fmt: skip
+
+    def _score(self) -> tuple[gate.Scores, gate.Scores] | None:
+        """Returns Slow's and Fast's scores as they act now, None without probes."""
+        if not len(self._half.probes):
+            return None
+        batch = self._half.probes.batch()
+        return gate.score(self._half.slow, batch), gate.score(self._waking.fast, batch)

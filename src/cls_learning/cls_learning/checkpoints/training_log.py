@@ -1,4 +1,4 @@
-"""training.log: one row for each wake step, sleep and save (rows 000-073 to 000-075)."""
+"""training.log: one row for each wake step, sleep, night rolled back and save (rows 000-073 to 000-075)."""
 
 import csv
 from datetime import datetime
@@ -8,23 +8,27 @@ from pathlib import Path
 COLUMNS = (
     'timestamp', 'event', 'step', 'cycle', 'fast_loss', 'slow_distill', 'slow_raw', 'curiosity_reward',
     'sws_L_dyn', 'rem_L_ms', 'tether_loss', 'replay_size',
+    # Beyond the reference: the gate on sleep (events sleep and rolled_back), and what a person should look at.
+    'probes', 'skill_before', 'skill_after', 'fast_before', 'fast_after', 'change', 'change_low', 'change_high',
+    'forgetting', 'action_use', 'alarms',
 )  # fmt: skip
 
 
 class TrainingLog:
-    """Appends rows; missing values stay empty."""
+    """Appends rows; missing values stay empty. A file keeps the columns that it was begun with."""
 
     def __init__(self, path: Path) -> None:
-        is_new = not path.exists() or path.stat().st_size == 0
-        self._file = open(path, 'a', newline='', encoding='utf-8')  # noqa: SIM115 - held open
-        self._writer = csv.DictWriter(self._file, COLUMNS)
+        columns = _columns_of(path)
+        is_new = not columns
+        self._file = open(path, 'w' if is_new else 'a', newline='', encoding='utf-8')  # noqa: SIM115 - held open
+        self._writer = csv.DictWriter(self._file, columns or COLUMNS, extrasaction='ignore')
         if is_new:
             self._writer.writeheader()
         elif not _ends_whole(path):
             # Whoever was killed left half a row, to which the next one must not be joined.
             self._file.write('\r\n')
 
-    def row(self, event: str, now: datetime, **values: float | int) -> None:
+    def row(self, event: str, now: datetime, **values: float | int | str) -> None:
         """Appends one row; values by column name, NaN is left empty."""
         kept = {k: f'{v:.6g}' if isinstance(v, float) else v for k, v in values.items() if v == v}
         self._writer.writerow({'timestamp': now.strftime('%Y-%m-%d %H:%M:%S'), 'event': event, **kept})
@@ -36,6 +40,15 @@ class TrainingLog:
     def close(self) -> None:
         """Flushes and closes."""
         self._file.close()
+
+
+def _columns_of(path: Path) -> list[str]:
+    """Returns the header; none where whoever was killed left not even that whole."""
+    if not path.exists():
+        return []
+    with open(path, newline='', encoding='utf-8') as file:
+        header = file.readline()
+    return next(csv.reader([header])) if header.endswith('\n') else []
 
 
 def _ends_whole(path: Path) -> bool:

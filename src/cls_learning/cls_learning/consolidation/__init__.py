@@ -12,5 +12,5 @@ def make(name: str) -> Phase:
     Raises:
         UserError: no such phase.
     """
-    phase: Phase = by_name.find(__name__, Path(__file__).parent, 'sleep phase', name, apart=('night',)).PHASE
+    phase: Phase = by_name.find(__name__, Path(__file__).parent, 'sleep phase', name, apart=('night', 'gate')).PHASE
     return phase

@@ -16,12 +16,10 @@ from cls_common.nodes.conversions import from_robot_info, to_array, to_floats, t
 from cls_common.nodes.parameters import declare
 from cls_common.nodes.runner import run
 from cls_common.robot import check_action, RobotInfo
-from cls_interfaces.msg import AppliedAction, Embedding, LearnerStatus, RobotAction
+from cls_interfaces.msg import AppliedAction, Embedding, RobotAction
 from cls_interfaces.srv import SetMode
 
 from ..agent import wake_step
-from ..agent.rate import Rate
-from ..agent.skill import SkillWindow
 from ..agent.wake_state import Applied, Seen, WakeState
 from ..agent.waking import WakingHalf
 from ..checkpoints.config_file import ModelConfig
@@ -29,8 +27,9 @@ from ..node_settings import FastNodeSettings
 from ..types import Experience, Floats, Transition
 from .falling_asleep import FallingAsleep
 from .fast_services import FastServices
+from .fast_status import FastStatus
 from .lived import Lived
-from .messages import set_metrics, to_experience_message
+from .messages import to_experience_message
 
 TICK = 0.01
 # An action or its answer may be lost while processes are still finding each other.
@@ -43,7 +42,7 @@ class FastLearnerNode(Node):
     Parameters: `cls_learning.node_settings.FastNodeSettings`. The recipe comes with the weights, by `load_state`.
 
     Publishers: robot/action, experience, fast_learner/status.
-    Subscribers: embedding, robot/applied_action, robot/info, joint_states, manual_action.
+    Subscribers: embedding, robot/applied_action, robot/info, joint_states, manual_action, slow_learner/status.
     Services: set_mode, fast_learner/{begin_sleep, end_sleep, get_state, load_state, get_experiences}.
     Action clients: sleep, after the last wake step of a cycle.
     Timers (steady): 10 ms for pace, timeouts and the lease; 0.5 s for the status.
@@ -60,19 +59,15 @@ class FastLearnerNode(Node):
         self.run_id = ''
         self.model = ''
         self.wake = WakeState(max_still=self._settings.max_still)
-        self._skill, self._step_rate, self._frame_rate = SkillWindow(), Rate(), Rate()
-        self._metrics: dict[str, float] = {}
-        self._steps = self._faults = self._dropped = 0
-        self._fault = ''
         # Sequences go on rising over a restart of this node, so that no driver takes a new action for an old one.
         self._sequence = time.time_ns() // 1000
         self._last_sent = self._last_asked = 0.0
-        self._config_sha256 = ''
+        self.config_sha256 = ''
         self._last_action = RobotAction()
         self._due: list[Floats] = []
         self._action_out = qos.publisher(self, comms.ROBOT_ACTION)
         self._experience_out = qos.publisher(self, comms.EXPERIENCE)
-        self._status_out = qos.publisher(self, comms.FAST_STATUS)
+        self._status = FastStatus(self)
         qos.subscription(self, comms.EMBEDDING, self._on_embedding)
         qos.subscription(self, comms.APPLIED_ACTION, self._on_applied)
         qos.subscription(self, comms.ROBOT_INFO, self._on_robot_info)
@@ -99,7 +94,7 @@ class FastLearnerNode(Node):
 
     @property
     def _is_done(self) -> bool:
-        return 0 < self._settings.max_steps <= self._steps
+        return 0 < self._settings.max_steps <= self._status.steps
 
     def _on_robot_info(self, message: Any) -> None:
         is_first = self.robot is None
@@ -128,7 +123,7 @@ class FastLearnerNode(Node):
 
     def _on_embedding(self, message: Embedding) -> None:
         z = np.array(message.data, np.float32)
-        self._frame_rate.tick(time.monotonic())
+        self._status.frame_rate.tick(time.monotonic())
         if self.config is not None:
             problem = self._embedding_problem(message, z)
             if problem:
@@ -164,7 +159,7 @@ class FastLearnerNode(Node):
             return
         assert self.config is not None
         ends_cycle = wake_step.ends_cycle(self.waking)
-        last = self._steps + 1 == self._settings.max_steps
+        last = self._status.steps + 1 == self._settings.max_steps
         goes_on = not (ends_cycle or last or self.services_of_sleep.is_wanted) and self._settings.action_rate == 0
         # In lock-step nothing waits for us, and a step that is known before the next begins is never lived twice.
         held: list[Floats] = []
@@ -181,11 +176,7 @@ class FastLearnerNode(Node):
         message.ends_cycle = ends_cycle
         self.lived.add(message)
         self._experience_out.publish(message)
-        self._steps += 1
-        self._fault = ''
-        self._metrics = experience.metrics
-        self._skill.add(experience.error_before, experience.copy_error)
-        self._step_rate.tick(time.monotonic())
+        self._status.stepped(experience)
         for action in held:
             self._send(action)
         if ends_cycle:
@@ -194,7 +185,7 @@ class FastLearnerNode(Node):
     def loaded(self, config: ModelConfig, last: Experience | None) -> None:
         """Goes on with weights that came: with the chain of the last step, and with the sleep that was due."""
         assert self.waking is not None
-        self._config_sha256 = config.sha256
+        self.config_sha256 = config.sha256
         self.lived.forget()
         self.falling_asleep.end()
         self.wake.break_chain()
@@ -279,33 +270,18 @@ class FastLearnerNode(Node):
 
     def woke_up(self) -> None:
         """Begins a new day: rates are counted anew, the next step decides whether the chain holds."""
-        self._step_rate.pause()
+        self._status.woke_up()
         self.publish_status()
 
     def report_fault(self, text: str) -> None:
         """Counts and shows a fault; said in the log at most once a second."""
-        self._faults += 1
-        self._fault = text
+        self._status.faults += 1
+        self._status.fault = text
         self.get_logger().warning(text, throttle_duration_sec=1.0)
 
     def publish_status(self) -> None:
         """Says how it goes."""
-        now = time.monotonic()
-        status = LearnerStatus(
-            node=self.get_name(), phase=self.phase, mode=self.mode, model=self.model, run_id=self.run_id,
-            config_sha256=self._config_sha256, loaded=self.waking is not None, steps=self._steps,
-            dropped=self._dropped, faults=self._faults, fault=self._fault, rate_hz=self._step_rate.value(now),
-            frame_rate=self._frame_rate.value(now), skill=self._skill.value(), joints=to_floats(self.wake.joints, 'd'),
-        )  # fmt: skip
-        status.header.stamp = self.get_clock().now().to_msg()
-        if self.waking is not None:
-            status.total_steps = self.waking.total_steps
-            status.wake_steps_in_cycle = self.waking.wake_steps_in_cycle
-            status.wake_steps_per_cycle = self.waking.settings.sleep.wake_steps_per_cycle
-            status.cycles = self.waking.cycles
-            status.memory_size = len(self.waking.memory)
-        set_metrics(status, self._metrics)
-        self._status_out.publish(status)
+        self._status.publish()
 
 
 def main(args: Sequence[str] | None = None) -> int:

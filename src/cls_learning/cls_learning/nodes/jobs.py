@@ -6,6 +6,7 @@ import threading
 
 from cls_interfaces.action import Sleep
 
+from ..consolidation.gate import Verdict
 from ..consolidation.night import Goal, Progress, Statistics
 
 
@@ -20,6 +21,7 @@ class SleepJob:
     code: int = Sleep.Result.UNKNOWN
     message: str = ''
     statistics: Statistics = field(default_factory=Statistics)
+    verdict: Verdict = field(default_factory=Verdict)
     duration: float = 0.0
 
 

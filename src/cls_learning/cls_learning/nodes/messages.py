@@ -5,10 +5,13 @@ from collections.abc import Mapping
 import numpy as np
 
 from cls_common.nodes.conversions import to_array, to_floats, to_nanoseconds, to_time
+from cls_interfaces.action import Sleep
 from cls_interfaces.msg import Experience as ExperienceMessage
 from cls_interfaces.msg import LearnerStatus
 
+from ..agent.sleeping import SleepingHalf
 from ..types import Experience, Transition
+from .jobs import SleepJob
 
 _METRICS = ('fast_loss', 'policy_loss', 'curiosity_reward')
 
@@ -55,6 +58,35 @@ def set_metrics(status: LearnerStatus, metrics: Mapping[str, float]) -> None:
     """Fills names and values."""
     status.metric_names = list(metrics)
     status.metric_values = to_floats(list(metrics.values()), 'd')
+
+
+def set_unknown(status: LearnerStatus) -> None:
+    """Says that no figure is known yet."""
+    status.skill = status.probe_skill = status.forgetting = status.action_use = float('nan')
+
+
+def set_mornings(status: LearnerStatus, half: SleepingHalf) -> None:
+    """Fills what the sleeping half knows by its probes, and its alarms."""
+    mornings = half.mornings
+    status.probe_skill, status.forgetting = mornings.skill, mornings.forgetting
+    status.action_use, status.nights_rolled_back = mornings.action_use, mornings.rolled_back
+    status.alarms = half.alarms
+
+
+def to_result(job: SleepJob) -> Sleep.Result:
+    """Makes the answer to a goal."""
+    steps, means, verdict = job.statistics.steps, job.statistics.means, job.verdict
+    # Where no phase came to its turn there was nothing to judge either.
+    status = f'{job.statistics.text()}, gate: {verdict.text()}' if steps else ''
+    return Sleep.Result(
+        error_code=job.code, error_msg=job.message, status=status, sws_steps=steps.get('sws', 0),
+        rem_steps=steps.get('rem', 0), tether_steps=steps.get('tether', 0), avg_l_dyn=means['avg_l_dyn'],
+        avg_l_sws=means['avg_l_sws'], avg_l_ms=means['avg_l_ms'], avg_l_rem=means['avg_l_rem'],
+        avg_tether_loss=means['avg_tether_loss'], duration=job.duration, probes=verdict.probes,
+        skill_before=verdict.skill_before, skill_after=verdict.skill_after, fast_before=verdict.fast_before,
+        fast_after=verdict.fast_after, change=verdict.change, change_low=verdict.low, change_high=verdict.high,
+        rolled_back=verdict.rolled_back,
+    )  # fmt: skip
 
 
 def _floats(values: object) -> np.ndarray:

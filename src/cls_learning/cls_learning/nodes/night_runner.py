@@ -44,12 +44,13 @@ class NightRunner:
         """Sleeps through one night, or takes it back; the job says how it went."""
         started = time.monotonic()
         sleep_id = uuid.uuid4().hex
-        fast_sleeps = False
+        fast_sleeps, waking = False, b''
         try:
             state = self._link.begin_sleep(sleep_id, self._lease)
+            waking = bytes(state.state)
             fast_sleeps = True
             self._worker.learn_up_to(state.sequence)
-            self._run(cortex, job, sleep_id, bytes(state.state), started)
+            self._run(cortex, job, sleep_id, waking, started)
             fast_sleeps = False
             job.code, job.message = Sleep.Result.NONE, job.statistics.text()
         except _NightEndedError as ended:
@@ -63,6 +64,10 @@ class NightRunner:
         if fast_sleeps:
             # After the answer, so that nobody who cancelled waits for this too.
             self._wake_with_old(sleep_id)
+        if job.verdict.rolled_back:
+            # Else the count of such nights would be lost with whatever dies next.
+            self._save(cortex, waking)
+            self._worker.phase = 'wake'
 
     def _wake_with_old(self, sleep_id: str) -> None:
         try:
@@ -91,9 +96,15 @@ class NightRunner:
                 )
             if not any(night.statistics.steps.values()):
                 raise _NightEndedError(Sleep.Result.EMPTY_MEMORY, night.statistics.text())
-            self._keep(cortex, night, job.goal, sleep_id)
+            data = night.finish()
+            job.verdict = night.verdict
+            if night.verdict.rolled_back:
+                found = f'harm: {night.verdict.text()}; everything is as before'
+                self._log.warning(f'night rolled back, {found}')
+                raise _NightEndedError(Sleep.Result.GATE_ROLLED_BACK, found)
+            self._keep(cortex, night, job.goal, sleep_id, data)
         except _NightEndedError:
-            night.roll_back()
+            cortex.take_back(night, datetime.now())
             raise
 
     def _check(self, cortex: Cortex, job: SleepJob, lost: threading.Event, duration: float) -> None:
@@ -105,8 +116,7 @@ class NightRunner:
         if duration > limit:
             raise _NightEndedError(Sleep.Result.TIME_LIMIT, f'longer than {limit:g} s; everything is as before')
 
-    def _keep(self, cortex: Cortex, night: Night, goal: Goal, sleep_id: str) -> None:
-        data = night.finish()
+    def _keep(self, cortex: Cortex, night: Night, goal: Goal, sleep_id: str, data: bytes) -> None:
         with cortex.writing:
             cortex.announce(goal)
             try:
@@ -116,10 +126,13 @@ class NightRunner:
             if answer.error_code:
                 raise _NightEndedError(Sleep.Result.LEASE_LOST, f'{answer.error_msg}; everything is as before')
             cortex.keep(night, goal, data, datetime.now())
+        self._save(cortex, data)
+
+    def _save(self, cortex: Cortex, waking: bytes) -> None:
         if cortex.save_is_due:
             try:
                 self._worker.phase = 'saving'
-                cortex.save(data, datetime.now())
+                cortex.save(waking, datetime.now())
             except OSError as error:
                 # The night is kept in the journal all the same.
                 self._log.error(f'not saved: {error}')

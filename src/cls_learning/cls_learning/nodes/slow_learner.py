@@ -38,7 +38,7 @@ from ..node_settings import SlowNodeSettings
 from .fast_link import FastLink
 from .frame_keeper import FrameKeeper
 from .jobs import SaveJob, SleepJob
-from .messages import from_experience_message, set_metrics
+from .messages import from_experience_message, set_metrics, set_mornings, set_unknown, to_result
 from .slow_worker import SlowWorker
 
 # Two for callbacks that wait (a night, a save), two for those that must never.
@@ -177,7 +177,7 @@ class SlowLearnerNode(Node):
                 handle.canceled()
             else:
                 handle.abort()
-            return _to_result(job)
+            return to_result(job)
         finally:
             self._is_asleep.release()
 
@@ -203,7 +203,7 @@ class SlowLearnerNode(Node):
             node=self.get_name(), phase=worker.phase, model=self._settings.model, dropped=worker.dropped
         )
         status.header.stamp = self.get_clock().now().to_msg()
-        status.skill = float('nan')
+        set_unknown(status)
         cortex = worker.cortex
         if cortex is not None:
             status.loaded = worker.is_ready
@@ -213,23 +213,14 @@ class SlowLearnerNode(Node):
             status.total_steps = cortex.sequence
             status.cycles = cortex.cycles
             status.generation = cortex.folder.generation
-            status.memory_size = len(cortex.sleeping.memory)
+            status.memory_size = len(cortex.sleeping.memory) + len(cortex.sleeping.probes)
             status.dropped += cortex.sleeping.gaps
             status.skill = cortex.skill.value()
-            set_metrics(status, cortex.metrics | cortex.network_statistics())
+            set_mornings(status, cortex.sleeping)
+            set_metrics(status, cortex.metrics | cortex.network_statistics() | cortex.sleeping.mornings.of_fast())
         if self._frames is not None:
             status.dropped += self._frames.missing
         self._status_out.publish(status)
-
-
-def _to_result(job: SleepJob) -> Sleep.Result:
-    steps, means = job.statistics.steps, job.statistics.means
-    return Sleep.Result(
-        error_code=job.code, error_msg=job.message, status=job.statistics.text(), sws_steps=steps.get('sws', 0),
-        rem_steps=steps.get('rem', 0), tether_steps=steps.get('tether', 0), avg_l_dyn=means['avg_l_dyn'],
-        avg_l_sws=means['avg_l_sws'], avg_l_ms=means['avg_l_ms'], avg_l_rem=means['avg_l_rem'],
-        avg_tether_loss=means['avg_tether_loss'], duration=job.duration,
-    )  # fmt: skip
 
 
 def main(args: Sequence[str] | None = None) -> int:
