@@ -12,7 +12,7 @@ from ..learners.fast import FastLearner
 from .contract import Reward
 from .product import ProductReward
 
-_NONE = ('bounded', 'cells', 'headed', 'heads', 'imagined', 'product')
+_NONE = ('bounded', 'cells', 'headed', 'heads', 'imagined', 'product', 'visits')
 _FOLDER = Path(__file__).parent
 
 

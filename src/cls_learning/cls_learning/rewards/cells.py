@@ -11,9 +11,12 @@ from cls_common.robot import Kind, RobotInfo
 from ..config import LearningSettings
 from ..learners.fast import FastLearner
 from ..randomness import derive
-from ..types import Doubles, Floats
+from ..types import Doubles, Floats, Transition
 from .contract import learner_of
 from .imagined import Imagined
+
+# A body that ends this share of a cell short of where it was sent was stopped; servos round, and lag a little.
+_STOPPED = 0.25
 
 
 class Cells(Protocol):
@@ -31,6 +34,9 @@ class Cells(Protocol):
     def here(self, z: Floats, joints: Doubles) -> int:
         """Returns the cell of a place."""
 
+    def kept_from(self, transition: Transition) -> int | None:
+        """Returns the cell that something stopped the body from entering; None where nothing did, or nobody knows."""
+
 
 class JointCells:
     """Cells of joint angles, for robots whose relative actions move one joint each.
@@ -42,6 +48,7 @@ class JointCells:
         self._low, self._high = np.array(robot.joint_low), np.array(robot.joint_high)
         self._robot = robot
         self._to_rad = np.array([np.pi / 180 if c.unit == 'deg' else 1.0 for c in robot.channels])
+        self._cell = np.radians(cell_deg)
         self._shape = np.maximum(np.ceil(np.degrees(self._high - self._low) / cell_deg - 1e-9), 1).astype(np.int64)
         self.count = int(self._shape.prod())
 
@@ -60,6 +67,18 @@ class JointCells:
 
     def here(self, z: Floats, joints: Doubles) -> int:
         return int(self._index(joints))
+
+    def kept_from(self, transition: Transition) -> int | None:
+        start = transition.joints_next
+        short = transition.joints + transition.action_commanded * self._to_rad - start
+        short = np.where(np.abs(short) > self._cell * _STOPPED, short, 0.0)
+        size = float(np.abs(short).max())
+        if not 0.0 < size < np.inf:
+            return None
+        # On the way that is left: the next cell, not further off than one width of a cell.
+        here = self.here(transition.z_next, start)
+        ahead = self._index(start + short / size * self._cell * np.linspace(0.1, 1.0, 10)[:, None])  # (10,)
+        return next((int(cell) for cell in ahead if cell != here), None)
 
     def _index(self, joints: Doubles) -> NDArray[np.int64]:
         # What is no number counts as the lower limit; a joint that can't move has one cell.
@@ -90,6 +109,9 @@ class SeenCells:
 
     def here(self, z: Floats, joints: Doubles) -> int:
         return int(self._index(self._fast.normalizer.normalize(torch.from_numpy(z)[None]))[0])
+
+    def kept_from(self, transition: Transition) -> int | None:
+        return None
 
     def _index(self, x: torch.Tensor) -> torch.Tensor:
         bits = (x @ self._planes > 0).long()

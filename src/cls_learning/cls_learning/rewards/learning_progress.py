@@ -8,6 +8,7 @@ never falls, as in front of a noisy screen, is no progress.
 from collections.abc import Mapping
 
 import numpy as np
+from numpy.typing import NDArray
 import torch
 from torch import Tensor
 
@@ -19,6 +20,7 @@ from ..types import Doubles, Transition
 from .cells import Cells, make_cells
 from .contract import Counting, learner_of
 from .imagined import Imagined
+from .visits import Visits
 
 # A cell is seen a dozen times in a day, so averages must say something after two visits and after five.
 _SLOW, _FAST = 0.2, 0.5
@@ -28,15 +30,16 @@ class LearningProgress(Counting):
     """Errors count as shares of themselves and of what really changed, so that all lie in [0, 1]."""
 
     def __init__(self, cells: Cells) -> None:
-        self._cells = cells
+        self._visits = Visits(cells, 'policy.progress')
         self._slow, self._fast = np.ones(cells.count), np.zeros(cells.count)
 
     def ahead(self, imagined: Imagined) -> Doubles:
-        return self._worth(self._cells.ahead(imagined))
+        cells, chance = self._visits.ahead(imagined)
+        return chance * self._worth(cells)
 
     def lived(self, transition: Transition, error_before: float) -> float:
-        cell = np.array(self._cells.here(transition.z_next, transition.joints_next))
-        worth = float(self._worth(cell))
+        cell = self._visits.live(transition)
+        worth = float(self._worth(np.array(cell)))
         # In double precision: what is far away in float32 would overflow when squared.
         change = float(np.square(transition.z_next.astype(np.float64) - transition.z).mean())
         error = 1.0 / (1.0 + change / error_before) if error_before > 0 else 0.0
@@ -44,16 +47,18 @@ class LearningProgress(Counting):
         self._fast[cell] += _FAST * (error - self._fast[cell])
         return worth
 
-    def _worth(self, cells: np.ndarray) -> Doubles:
+    def _worth(self, cells: NDArray[np.int64]) -> Doubles:
         return np.asarray(np.clip(self._slow[cells] - self._fast[cells], 0.0, 1.0))
 
     def state(self) -> dict[str, Tensor]:
         return {
+            **self._visits.state(),
             'policy.progress.slow': torch.from_numpy(self._slow.copy()),
             'policy.progress.fast': torch.from_numpy(self._fast.copy()),
         }
 
     def load(self, state: Mapping[str, Tensor]) -> None:
+        self._visits.load(state)
         slow, fast = (state[f'policy.progress.{name}'].numpy() for name in ('slow', 'fast'))
         if not slow.shape == fast.shape == self._slow.shape:
             raise ValueError(f'{slow.size} cells instead of {self._slow.size}')
