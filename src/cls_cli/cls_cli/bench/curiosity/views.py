@@ -106,7 +106,7 @@ class Scenery:
         # Pan to the left and tilt up move the picture right and down.
         middle = SIDE / 2 - (self._world.screen_deg(self._seed) - pose) * per_degree
         left, top = (int(v) for v in np.rint(middle - size / 2))
-        x, y = slice(max(left, 0), left + size[0]), slice(max(top, 0), top + size[1])
+        x, y = (slice(max(at, 0), max(at + int(side), 0)) for at, side in zip((left, top), size))
         part = image[y, x]
         part[...] = picture[max(-top, 0) :, max(-left, 0) :][: part.shape[0], : part.shape[1]]
 
