@@ -37,7 +37,7 @@ class EncoderSettings(WeightSettings):
 class TrainingSettings(Settings):
     """How eyes are trained on the robot's own first minutes."""
 
-    steps: int = setting(1500, 'optimiser steps', low=1)
+    steps: int = setting(1000, 'optimiser steps', low=1)
     batch_size: int = setting(64, 'steps of the robot in each', low=1)
     rate: float = setting(1e-3, 'of AdamW at its highest', low=1e-6, high=1.0)
     light: float = setting(0.2, 'largest random change of each colour, as a share: light changes', low=0.0, high=0.9)

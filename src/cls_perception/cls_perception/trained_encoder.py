@@ -34,7 +34,7 @@ class TrainedEncoder(SmallImageEncoder):
     """
 
     features: ClassVar[int]
-    directions: ClassVar[int] = 64
+    directions: ClassVar[int] = 128
     whitening: ClassVar[float] = 0.0
 
     @classmethod

@@ -126,10 +126,11 @@ class Store:
         sources = (*_SCENE_SOURCES, f'cls_perception.encoders.{base}', *eyes.SHARED.get(base, ()))
         parts = [plan.data(), seed, scene, encoder, program_digest(sources)]
         if eyes.is_trained(base):
-            parts.append(self._eyes_file(plan, seed, encoder).stem)
+            parts.append(self.eyes_file(plan, seed, encoder).stem)
         return self.folder / 'scenes' / f'{key_of(parts)}.safetensors'
 
-    def _eyes_file(self, plan: Plan, seed: int, encoder: str) -> Path:
+    def eyes_file(self, plan: Plan, seed: int, encoder: str) -> Path:
+        """Returns where the trained eyes of a seed lie, or will."""
         base = encoder.partition(':')[0]
         sources = (*_SCENE_SOURCES, f'cls_perception.encoders.{base}', *eyes.SOURCES)
         parts = [plan.steps, seed, order(seed, plan.scenes)[0], base, program_digest(sources), torch.__version__]
@@ -140,7 +141,7 @@ class Store:
         base, *options = encoder.split(':')
         if not eyes.is_trained(base) or 'random' in options:
             return None
-        file = self._eyes_file(plan, seed, encoder)
+        file = self.eyes_file(plan, seed, encoder)
         with FileLock(file.with_suffix('.lock')):
             if not file.exists():
                 write_eyes(eyes.learn(base, plan, seed, report), file)

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 @options.models_dir
 @click.option('--preset', default='', help='A recipe of config/presets, for the model.')
 @click.option('--views', default=1000, show_default=True, type=click.IntRange(1), help='Steps of the robot at most.')
-@click.option('--steps', type=click.IntRange(1), help='Steps of training; default: 1500.')
+@click.option('--steps', type=click.IntRange(1), help='Steps of training; default: 1000.')
 @click.option('--seed', default=-1, type=click.IntRange(-1), help='Of training and model; -1: drawn for the model.')
 @click.option('--device', default='', help='cpu or cuda:0; default: the fastest that is there.')
 def command(

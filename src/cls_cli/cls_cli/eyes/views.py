@@ -1,6 +1,7 @@
 """Images and actions of recorded sessions, as eyes are trained on them."""
 
 from collections.abc import Callable, Sequence
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -49,9 +50,8 @@ def read_views(
     for path in paths:
         with SessionReader(path) as reader:
             check_robot(reader, robot)
-            for step in from_senses(reader, _image_topic(reader), shots.see, robot):
-                if len(steps) == limit:
-                    break
+            lived = from_senses(reader, _image_topic(reader), shots.see, robot)
+            for step in islice(lived, limit - len(steps)):
                 steps.append(shots.use(step))
                 actions.append(in_unit(robot, step.action_applied))
                 report(len(steps))

@@ -19,7 +19,7 @@ _BLUR: Final = 2.0  # pixels, of the edges: noise of a few grey levels is gone
 # edges count for less, since they are the hardest to predict.
 _COLOUR_SCALES: Final = (1.2, 0.9, 1.0)
 _EDGE_SCALES: Final = (0.04, 0.024, 0.018)
-_EDGE_SHARE: Final = 0.5
+_EDGE_SHARE: Final = 0.25
 
 
 class EarlyVision(nn.Module):
