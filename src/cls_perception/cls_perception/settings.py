@@ -15,7 +15,8 @@ class WeightSettings(Settings):
     seed: int = setting(0, 'seed of the projection and of random backbones', low=0)
     weights: str = setting(
         '', "backbone weights: empty: the published ones (torchvision's cache, else a download), "
-        "a path of a .pth or .safetensors file, or 'random' for a seeded random backbone",
+        "a path of a .pth or .safetensors file (of trained eyes: what `./cls eyes --out` wrote), "
+        "or 'random' for a seeded random backbone",
     )  # fmt: skip
     backend: str = setting(
         'torch',

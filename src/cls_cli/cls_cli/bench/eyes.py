@@ -22,8 +22,8 @@ from .world import order
 
 # Whatever decides what trained eyes become, beside their own file.
 SOURCES: Final = (
-    'cls_cli.bench.eyes', 'cls_perception.objective', 'cls_perception.receptive_fields', 'cls_perception.settings',
-    'cls_perception.small_images', 'cls_perception.trained_encoder', 'cls_perception.training',
+    'cls_cli.bench.eyes', 'cls_perception.objective', 'cls_perception.receptive_fields', 'cls_perception.small_images',
+    'cls_perception.trained_encoder', 'cls_perception.training',
 )  # fmt: skip
 # Own modules of encoders without training that share them.
 SHARED: Final = {
@@ -50,7 +50,12 @@ def first_minutes(plan: Plan, seed: int) -> Views:
     return Views(torch.cat(small), steps, steps + 1, torch.from_numpy(walk.applied / STEP_LIMIT_DEG))
 
 
+def settings_of(seed: int) -> TrainingSettings:
+    """Returns how the eyes of a seed are trained."""
+    return TrainingSettings(seed=derive(seed, 'bench.eyes') % 2**31, threads=1, device='cpu')
+
+
 def learn(name: str, plan: Plan, seed: int, report: Callable[[float], None]) -> TrainedEncoder:
     """Trains the eyes of a seed, on one thread."""
-    settings = TrainingSettings(seed=derive(seed, 'bench.eyes') % 2**31, threads=1, device='cpu')
+    settings = settings_of(seed)
     return train(name, first_minutes(plan, seed), settings, lambda step, _: report(step / settings.steps))

@@ -133,7 +133,8 @@ class Store:
         """Returns where the trained eyes of a seed lie, or will."""
         base = encoder.partition(':')[0]
         sources = (*_SCENE_SOURCES, f'cls_perception.encoders.{base}', *eyes.SOURCES)
-        parts = [plan.steps, seed, order(seed, plan.scenes)[0], base, program_digest(sources), torch.__version__]
+        asked = eyes.settings_of(seed).to_flat()
+        parts = [plan.steps, seed, order(seed, plan.scenes)[0], base, asked, program_digest(sources), torch.__version__]
         return self.folder / 'eyes' / f'{key_of(parts)}.safetensors'
 
     def _trained(self, plan: Plan, seed: int, encoder: str, report: Callable[[float], None]) -> Path | None:
