@@ -21,6 +21,7 @@ from ..learners.normalizer import Normalizer
 from ..learners.optimisation import load_optimizer, make_adam, optimizer_state
 from ..learners.slow import SlowLearner
 from ..memory.contract import Record
+from ..memory.virtual_walks import VirtualWalks
 from ..memory.probes import affordable, Probes, SMALLEST
 from ..randomness import stream
 from ..types import Experience
@@ -178,7 +179,9 @@ class Night:
     def run(self) -> Iterator[Progress]:
         """Yields after each optimiser step; stop iterating and `roll_back` to cancel."""
         half = self._half
-        sleeper = Sleeper(self._waking.fast, half.slow, half.memory, half._tether, half.settings.sleep)
+        remembered = half.memory.records() if half.settings.sleep.virtual_share else []
+        walks = VirtualWalks(remembered, half.robot)
+        sleeper = Sleeper(self._waking.fast, half.slow, half.memory, walks, half._tether, half.settings.sleep)
         yield from run(sleeper, self._goal, half.seed, self._cycle, self.statistics)
 
     @property
