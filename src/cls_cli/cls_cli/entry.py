@@ -25,6 +25,7 @@ COMMANDS = {
     'train': ('train', 'Learn in simulation in one process, without ROS.'),
     'bench': ('bench', 'Measure what is learned, and against what.'),
     'sessions': ('sessions', 'What was recorded: list, info, repair, export.'),
+    'eyes': ('eyes', 'Train eyes on recorded sessions.'),
     'replay': ('replay', 'Learn from recorded sessions in one process, without ROS.'),
     'models': ('models', 'List the saved models.'),
     'config': ('config', 'Show with what settings a model was made.'),

@@ -32,6 +32,11 @@ class Snapshot:
     rate_hz: float = 0.0
     frame_rate: float = 0.0
     skill: float = math.nan
+    probe_skill: float = math.nan
+    forgetting: float = math.nan
+    nights_rolled_back: int = 0
+    action_use: float = math.nan
+    alarms: tuple[str, ...] = ()
     joints: tuple[float, ...] = ()
     metrics: Mapping[str, float] = field(default_factory=dict)
 
@@ -123,6 +128,11 @@ class Pair:
         """Name of the model folder; empty where unknown."""
         return next((s.model for s in (self.slow, self.fast) if s is not None and s.model), '')
 
+    @property
+    def alarms(self) -> list[str]:
+        """What a person should look at, in words."""
+        return [alarm for s in self.heard for alarm in s.alarms]
+
     def losses(self) -> dict[str, float]:
         """Metrics of both by name; where both use a name, the slow learner's."""
         return {name: value for s in self.heard for name, value in s.metrics.items()}
@@ -152,6 +162,14 @@ def measures(pair: Pair) -> dict[str, Any]:
         'rate_hz': number(fast.rate_hz) if fast else None,
         'frame_rate': number(fast.frame_rate) if fast else None,
         'skill': {'fast': number(fast.skill) if fast else None, 'slow': number(slow.skill) if slow else None},
+        'probe_skill': {
+            'fast': number(fast.probe_skill) if fast else None,
+            'slow': number(slow.probe_skill) if slow else None,
+        },
+        'forgetting': number(slow.forgetting) if slow else None,
+        'action_use': number(slow.action_use) if slow else None,
+        'nights_rolled_back': slow.nights_rolled_back if slow else None,
+        'alarms': pair.alarms,
         'losses': {name: number(value) for name, value in pair.losses().items()},
         'dropped': sum(s.dropped for s in pair.heard),
         'faults': sum(s.faults for s in pair.heard),

@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from . import keys
-from .snapshot import Pair, Replayed
+from .snapshot import Pair, Replayed, Snapshot
 
 _MODE_STYLE = {'manual': 'yellow', 'random': 'magenta', 'curiosity': 'cyan', 'follow': 'blue'}
 
@@ -76,6 +76,7 @@ def _figures(scene: Scene) -> Table:
     table.add_row('steps', f'{fast.steps:,} now   {pair.total_steps:,} in its life   {pair.cycles:,} sleeps')
     table.add_row('rates', f'{fast.rate_hz:.1f} steps/s   {fast.frame_rate:.1f} frames/s')
     table.add_row('skill', Text.assemble('fast ', _skill(fast.skill), '   slow ', _skill(slow.skill)))
+    table.add_row('nights', _nights(slow))
     table.add_row('losses', losses(pair.losses()) or '-')
     table.add_row('pose', pose(scene.joint_names, fast.joints))
     table.add_row('memory', f'{slow.memory_size:,} transitions   generation {slow.generation:,} saved')
@@ -116,6 +117,15 @@ def _skill(value: float) -> Text:
     return Text(f'{value:+.2f}', style='green' if value > 0 else 'red')
 
 
+def _nights(slow: Snapshot) -> Text:
+    text = Text.assemble('skill on probes ', _skill(slow.probe_skill))
+    if math.isfinite(slow.forgetting):
+        text.append(f'   forgotten {slow.forgetting:.2f}   actions count for {slow.action_use:.2f}')
+    if slow.nights_rolled_back:
+        text.append(f'   {slow.nights_rolled_back:,} rolled back', style='red')
+    return text
+
+
 def _faults(scene: Scene) -> Text:
     faults = sum(s.faults for s in scene.pair.heard)
     dropped = sum(s.dropped for s in scene.pair.heard)
@@ -123,7 +133,7 @@ def _faults(scene: Scene) -> Text:
     newest = next((s.fault for s in scene.pair.heard if s.fault), '')
     crashed = [f'{name} restarted {count} times' for name, count in scene.restarts.items()]
     down = [f'{name} is down' for name, state in scene.processes.items() if state != 'RUNNING']
-    for part in (scene.robot_trouble, newest, *crashed, *down):
+    for part in (scene.robot_trouble, newest, *scene.pair.alarms, *crashed, *down):
         if part:
             text.append(f'   {part}', style='red')
     return text
@@ -157,10 +167,11 @@ def line(scene: Scene) -> str:
         return f'{clock(scene.elapsed)}  waiting: {pair.missing()}'
     fast, slow = pair.fast, pair.slow
     replay = '  '.join(['', 'replay ' + scene.replay.text(), *scene.replay.troubles()]) if scene.replay else ''
+    alarms = ''.join(f'  {alarm}' for alarm in pair.alarms)
     skills = [f'{s.skill:+.2f}' if s is not None and math.isfinite(s.skill) else '-' for s in (fast, slow)]
     faults = sum(s.faults for s in pair.heard)
     return (
         f'{clock(scene.elapsed)}  {pair.phase} {fast.wake_steps_in_cycle}/{fast.wake_steps_per_cycle}  {fast.mode}  '
         f'step {fast.steps:,} ({pair.total_steps:,} in its life)  {pair.cycles} sleeps  {fast.rate_hz:.1f} steps/s  '
-        f'{fast.frame_rate:.1f} frames/s  skill fast {skills[0]} slow {skills[1]}  {faults} faults{replay}'
+        f'{fast.frame_rate:.1f} frames/s  skill fast {skills[0]} slow {skills[1]}  {faults} faults{alarms}{replay}'
     )

@@ -1,13 +1,15 @@
 """What a run leaves, from statuses to JSON."""
 
+import io
 import json
 import math
 
 import pytest
 from rich.console import Console
 
+from cls_cli.commands.status import as_text
 from cls_cli.report import build_report, write_report
-from cls_cli.snapshot import Pair, Snapshot
+from cls_cli.snapshot import measures, Pair, Snapshot
 from cls_cli.view import clock, line, render, Scene
 
 FAST = Snapshot(
@@ -17,7 +19,8 @@ FAST = Snapshot(
 )  # fmt: skip
 SLOW = Snapshot(
     node='slow_learner', phase='wake', model='m', loaded=True, total_steps=111, cycles=1, dropped=3, memory_size=110,
-    metrics={'slow_raw': 0.125},
+    metrics={'slow_raw': 0.125}, probe_skill=0.25, forgetting=0.125, action_use=0.5, nights_rolled_back=1,
+    alarms=('the camera changed',),
 )  # fmt: skip
 
 
@@ -28,7 +31,9 @@ def test_report_joins_both_learners_and_has_no_nan(tmp_path):
     assert report == {
         'startup_seconds': 1.235, 'steps': 12, 'total_steps': 112, 'cycles': 1, 'rate_hz': 10.0, 'frame_rate': 30.0,
         'skill': {'fast': 0.5, 'slow': None}, 'losses': {'fast_loss': 0.25, 'policy_loss': None, 'slow_raw': 0.125},
-        'dropped': 4, 'faults': 2, 'model': 'm', 'exit': 'clean', 'weights_sha256': 'ab', 'restarts': {'encoder': 1},
+        'probe_skill': {'fast': None, 'slow': 0.25}, 'forgetting': 0.125, 'action_use': 0.5, 'nights_rolled_back': 1,
+        'alarms': ['the camera changed'], 'dropped': 4, 'faults': 2, 'model': 'm', 'exit': 'clean',
+        'weights_sha256': 'ab', 'restarts': {'encoder': 1},
     }  # fmt: skip
     write_report(tmp_path / 'report.json', report)
     assert json.loads((tmp_path / 'report.json').read_text()) == report
@@ -103,3 +108,16 @@ def test_one_line_stands_in_for_the_view():
     assert text.startswith('1:02:05  wake 12/500  curiosity  step 12 (112 in its life)') and '\n' not in text
     assert 'waiting: slow_learner' in line(Scene(robot='sim', elapsed=1.0, pair=Pair(FAST, None)))
     assert clock(59.9) == '0:00:59'
+
+
+def test_alarms_and_nights_stand_beside_the_faults():
+    pair = Pair(FAST, SLOW)
+    console = Console(record=True, width=120, file=io.StringIO())
+    console.print(render(Scene(robot='sim', elapsed=5.0, pair=pair)))
+    shown = console.export_text()
+    assert all('the camera changed' in text for text in (shown, line(Scene(robot='sim', elapsed=5.0, pair=pair))))
+    assert 'skill on probes +0.25' in shown and '1 rolled back' in shown
+    text = as_text(measures(pair))
+    assert [row.split(None, 1)[1] for row in text.splitlines() if row.startswith('alarms')] == ['the camera changed']
+    quiet = Pair(FAST, change(SLOW, alarms=()))
+    assert 'camera' not in line(Scene(robot='sim', elapsed=5.0, pair=quiet)) and 'none' in as_text(measures(quiet))

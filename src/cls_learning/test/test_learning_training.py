@@ -16,7 +16,6 @@ from cls_learning.checkpoints.listing import list_models, read_config, weights_h
 OVERRIDES = {
     'network.slow_hidden': 64, 'sleep.wake_steps_per_cycle': 25, 'sleep.sws_steps': 3, 'sleep.rem_steps': 3,
     'sleep.tether_steps': 2, 'sleep.batch_size': 16, 'fast.recent': 3, 'fast.older': 4,
-    'sleep.probes': 0,
 }  # fmt: skip
 
 

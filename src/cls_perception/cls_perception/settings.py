@@ -34,6 +34,19 @@ class EncoderSettings(WeightSettings):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
+class TrainingSettings(Settings):
+    """How eyes are trained on the robot's own first minutes."""
+
+    steps: int = setting(1500, 'optimiser steps', low=1)
+    batch_size: int = setting(64, 'steps of the robot in each', low=1)
+    rate: float = setting(1e-3, 'of AdamW at its highest', low=1e-6, high=1.0)
+    light: float = setting(0.2, 'largest random change of each colour, as a share: light changes', low=0.0, high=0.9)
+    seed: int = setting(0, 'of first weights and of all draws', low=0)
+    threads: int = setting(1, 'threads of the trained encoder; 0: as many as torch would use', low=0, high=256)
+    device: str = setting('', 'torch device such as cpu or cuda:0; empty: cuda, else mps, else cpu')
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class EncoderNodeSettings(WeightSettings):
     """Parameters of the node `encoder`."""
 

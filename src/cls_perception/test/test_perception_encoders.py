@@ -25,12 +25,19 @@ PARAMETERS = {
     'resnet18': (11_176_512, 0),
     'r3d_18': (33_166_272, 0),
     'early_resnet18': (157_504, 524_800),
+    'joint_prediction': (27_968, 524_800),
+    'masked_autoencoder': (1_927_488, 1_573_376),
+    'retina': (0, 82_944),
+    'thumbnail': (0, 98_816),
     'identity': (0, 0),
 }
 
 
+WITHOUT_WEIGHTS = ('identity', 'early_resnet18', 'retina', 'thumbnail')
+
+
 def make(name: str, seed: int = 0, **values: object) -> Encoder:
-    weights = '' if name in ('identity', 'early_resnet18') else 'random'
+    weights = '' if name in WITHOUT_WEIGHTS else 'random'
     return encoders.make(EncoderSettings(**{'name': name, 'seed': seed, 'weights': weights, **values}), size=3)
 
 

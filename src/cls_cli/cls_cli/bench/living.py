@@ -96,12 +96,13 @@ class _Life:
             pass
         self._count(night.statistics.steps)
         self._spent.night_seconds += time.monotonic() - began
-        if night.diverged:
+        morning = b'' if night.diverged else night.finish()
+        if night.diverged or night.verdict.rolled_back:
             night.roll_back()
             self._noted.rolled_back += 1
             self._noted.gains.append(None)
             return
-        self._waking.load_bytes(night.finish())
+        self._waking.load_bytes(morning)
         self._noted.gains.append(judge.gain(before, judge.errors(self._scored), place + 1))
 
     def _count(self, steps: dict[str, int]) -> None:

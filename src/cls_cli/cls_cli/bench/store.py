@@ -9,6 +9,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock
 from safetensors import safe_open
 from safetensors.torch import save_file
 import torch
@@ -17,7 +18,9 @@ from cls_common.errors import UserError
 from cls_perception import encoders
 from cls_perception.encoder import Encoder
 from cls_perception.settings import EncoderSettings, RANDOM
+from cls_perception.trained_encoder import write_eyes
 
+from . import eyes
 from .plan import Plan
 from .scenes import encode
 from .world import order, scene_of, World, world_of
@@ -80,21 +83,27 @@ def check_encoder(name: str) -> None:
     """
     base, *options = name.split(':')
     kind = encoders.find(base)
-    if set(options) - {'bf16', 'published'} or kind.vectors or kind.frames > 1:
-        expected = 'NAME, NAME:bf16 or NAME:published of an encoder of single images'
+    known = {'bf16', 'random' if eyes.is_trained(base) else 'published'}
+    if set(options) - known or kind.vectors or kind.frames > 1:
+        expected = 'NAME, NAME:bf16, NAME:published, or NAME:random for untrained ones, of an encoder of single images'
         raise UserError(f'encoder {name!r}', expected=expected)
 
 
-def make_encoder(name: str, seed: int) -> Encoder:
+def make_encoder(name: str, seed: int, trained: Path | None = None) -> Encoder:
     """Makes the eyes of a seed, on one thread.
 
     Args:
-        name: of an encoder; `NAME:bf16` computes in bfloat16, `NAME:published` takes torchvision's weights.
+        name: of an encoder; `NAME:bf16` computes in bfloat16, `NAME:published` takes torchvision's weights,
+            `NAME:random` leaves untrained what else is trained.
+        trained: file of the weights of one that is trained.
     """
     base, *options = name.split(':')
-    published = 'published' in options or not getattr(encoders.find(base), 'published', '')
+    weights = '' if trained is None else str(trained)
+    if not weights and 'published' not in options:
+        has_published = bool(getattr(encoders.find(base), 'published', ''))
+        weights = RANDOM if has_published or 'random' in options else ''
     return encoders.make(EncoderSettings(
-        name=base, seed=seed, threads=1, device='cpu', weights='' if published else RANDOM,
+        name=base, seed=seed, threads=1, device='cpu', weights=weights,
         backend='torch-bf16' if 'bf16' in options else 'torch',
     ))  # fmt: skip
 
@@ -108,14 +117,34 @@ class Store:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        for name in ('scenes', 'rows'):
+        for name in ('scenes', 'rows', 'eyes'):
             (folder / name).mkdir(parents=True, exist_ok=True)
 
     def scene_file(self, plan: Plan, seed: int, scene: int, encoder: str) -> Path:
         """Returns where a scene's embeddings lie, or will."""
-        eyes = f'cls_perception.encoders.{encoder.partition(":")[0]}'
-        parts = [plan.data(), seed, scene, encoder, program_digest((*_SCENE_SOURCES, eyes))]
+        base = encoder.partition(':')[0]
+        sources = (*_SCENE_SOURCES, f'cls_perception.encoders.{base}', *eyes.SHARED.get(base, ()))
+        parts = [plan.data(), seed, scene, encoder, program_digest(sources)]
+        if eyes.is_trained(base):
+            parts.append(self._eyes_file(plan, seed, encoder).stem)
         return self.folder / 'scenes' / f'{key_of(parts)}.safetensors'
+
+    def _eyes_file(self, plan: Plan, seed: int, encoder: str) -> Path:
+        base = encoder.partition(':')[0]
+        sources = (*_SCENE_SOURCES, f'cls_perception.encoders.{base}', *eyes.SOURCES)
+        parts = [plan.steps, seed, order(seed, plan.scenes)[0], base, program_digest(sources), torch.__version__]
+        return self.folder / 'eyes' / f'{key_of(parts)}.safetensors'
+
+    def _trained(self, plan: Plan, seed: int, encoder: str, report: Callable[[float], None]) -> Path | None:
+        """Trains the eyes of a seed unless that was done before; one process does, the others wait."""
+        base, *options = encoder.split(':')
+        if not eyes.is_trained(base) or 'random' in options:
+            return None
+        file = self._eyes_file(plan, seed, encoder)
+        with FileLock(file.with_suffix('.lock')):
+            if not file.exists():
+                write_eyes(eyes.learn(base, plan, seed, report), file)
+        return file
 
     def encode_scene(
         self, plan: Plan, seed: int, scene: int, encoder: str, report: Callable[[float], None] = lambda _: None
@@ -124,10 +153,10 @@ class Store:
         file = self.scene_file(plan, seed, scene, encoder)
         if file.exists():
             return
-        eyes = make_encoder(encoder, seed)
-        tensors, digest = encode(plan, seed, scene, eyes, report)
+        made = make_encoder(encoder, seed, self._trained(plan, seed, encoder, report))
+        tensors, digest = encode(plan, seed, scene, made, report)
         temporary = file.with_name(f'{file.name}.{os.getpid()}')
-        save_file(tensors, temporary, {'digest': digest, 'encoder_id': eyes.id})
+        save_file(tensors, temporary, {'digest': digest, 'encoder_id': made.id})
         temporary.replace(file)
 
     def world(self, plan: Plan, seed: int, encoder: str) -> World:
@@ -139,12 +168,14 @@ class Store:
         return world_of(seed, scenes)
 
     def digest(self, plan: Plan, seed: int, encoder: str) -> str:
-        """Returns the hash of an encoded world without loading it."""
+        """Returns the hash of an encoded world, and of eyes that were trained for it, without loading it."""
         files = [self.scene_file(plan, seed, number, encoder) for number in order(seed, plan.scenes)]
         digests = []
         for file in files:
             with safe_open(file, framework='pt') as opened:
                 digests.append(opened.metadata()['digest'])
+                if eyes.is_trained(encoder.partition(':')[0]):
+                    digests.append(opened.metadata()['encoder_id'])
         return hashlib.sha256(''.join(digests).encode()).hexdigest()
 
     def read_row(self, key: str) -> dict[str, Any] | None:

@@ -83,3 +83,68 @@ def _run(options: dict[str, Any]) -> Any:
             bar.update(shown[label], completed=share, visible=share < 1.0)
 
         return run(request, report)
+
+
+@command.command('curiosity')
+@click.option('--reward', 'rewards', multiple=True, metavar='NAME',
+              help='A reward, a product of rewards, random, greedy or reference; default: all rows.')  # fmt: skip
+@click.option('--world', 'worlds', multiple=True, metavar='NAME', help='Where to explore; default: all worlds.')
+@click.option('--encoder', 'encoders', multiple=True, metavar='NAME',
+              help='Eyes, as for learning, or thumbnail; default: early_resnet18.')  # fmt: skip
+@click.option('--starts', type=click.IntRange(1), help='Walks in each world; 10, or 2 with --short.')
+@click.option('--seeds', type=click.IntRange(1), help='Scenes among which the starts are dealt; 2, or 1 with --short.')
+@click.option('--steps', type=click.IntRange(20), help='Of a walk at most; default: as each world says.')
+@click.option('--short', is_flag=True, help='2 starts in 1 scene and 2 worlds, seen as thumbnails.')
+@click.option('--json', 'json_file', type=click.Path(path_type=Path, dir_okay=False), help='Where the report goes.')
+@click.option('--plot', 'plot_dir', type=click.Path(path_type=Path, file_okay=False), help='Where plots go.')
+@click.option('--jobs', type=click.IntRange(1), help='Processes, each on one thread; default: one a core.')
+@click.option('--cache', 'folder', default='build/bench', show_default=True,
+              type=click.Path(path_type=Path, file_okay=False), help='What is kept from run to run.')  # fmt: skip
+def curiosity(**options: Any) -> int:
+    """Explore worlds by every reward, and print how far it came and what it was drawn to.
+
+    Walks that are finished are kept: a run that was stopped goes on where it was.
+    """
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from ..bench.curiosity.plots import draw
+    from ..bench.curiosity.report import document
+    from ..bench.curiosity.runner import run
+    from ..bench.curiosity.table import show
+    from ..bench.report import write
+
+    request = _curiosity_request(options)
+    with Progress(transient=True) as bar:
+        task = bar.add_task('', total=1.0)
+        results = run(request, lambda label, share: bar.update(task, description=label, completed=share))
+    report = document(results)
+    if options['json_file']:
+        write(options['json_file'], report)
+    console = Console()
+    show(report, console if console.is_terminal else Console(width=_WIDE))
+    if options['plot_dir']:
+        draw(report, options['plot_dir'])
+    return 0
+
+
+def _curiosity_request(options: dict[str, Any]) -> Any:
+    from cls_common.errors import UserError
+
+    from ..bench.curiosity.explorers import ALL
+    from ..bench.curiosity.runner import Request
+    from ..bench.curiosity.views import ENCODER, THUMBNAIL
+    from ..bench.curiosity.worlds import WORLDS
+
+    short = options['short']
+    worlds = options['worlds'] or (('noise', 'corner') if short else tuple(WORLDS))
+    for name in worlds:
+        if name not in WORLDS:
+            raise UserError(f'unknown world {name!r}', expected='one of ' + ', '.join(WORLDS))
+    return Request(
+        rewards=tuple(dict.fromkeys(options['rewards'])) or ALL, worlds=tuple(dict.fromkeys(worlds)),
+        encoders=tuple(dict.fromkeys(options['encoders'])) or (THUMBNAIL if short else ENCODER,),
+        starts=options['starts'] or (2 if short else 10), seeds=options['seeds'] or (1 if short else 2),
+        steps=options['steps'] or (500 if short else 0), jobs=options['jobs'] or len(os.sched_getaffinity(0)),
+        folder=options['folder'],
+    )  # fmt: skip

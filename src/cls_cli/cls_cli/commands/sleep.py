@@ -80,8 +80,20 @@ def _conclude(result: Any | None) -> int:
         value = getattr(result, measure)
         if math.isfinite(value):
             print(f'{measure:<16} {value:.6g}')
+    for line in judged(result):
+        print(line)
     print(f'took {result.duration:.1f} s')
     return 0 if result.error_code == 0 else 1
+
+
+def judged(result: Any) -> list[str]:
+    """Returns what the gate found, in lines; none without probes."""
+    if not result.probes:
+        return []
+    slow = f'slow {result.skill_before:.3f} -> {result.skill_after:.3f}'
+    fast = f'fast {result.fast_before:.3f} -> {result.fast_after:.3f}'
+    change = f'{result.change:+.3f} [{result.change_low:+.3f}, {result.change_high:+.3f}]'
+    return [f'skill on {result.probes} probes: {slow}, {fast}', f'change of slow {change}']
 
 
 def error_name(result: Any) -> str:

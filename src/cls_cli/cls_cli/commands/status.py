@@ -51,6 +51,8 @@ def as_text(status: Mapping[str, Any], prefix: str = '') -> str:
     for name, value in status.items():
         if isinstance(value, dict):
             lines += [as_text(value, f'{prefix}{name}.')] if value else []
+        elif isinstance(value, list):
+            lines.append(f'{prefix + name:<20}  {"; ".join(value) or "none"}')
         elif value is not None:
             text = f'{value:.4g}' if isinstance(value, float) and not value.is_integer() else f'{value}'
             lines.append(f'{prefix + name:<20}  {text}')

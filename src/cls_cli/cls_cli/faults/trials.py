@@ -116,6 +116,9 @@ class Trials:
         first = heard.since(killed.count)[0]
         after = first.sequence - 1 if 'fast_learner' in trial.order else killed.before - gaps
         lost = max(killed.before - after, gaps)
+        if left is not None and first.boundary:
+            # A step that was lived and told to nobody alive: what the robot saw of it is in no journal.
+            lost = max(lost, 1)
         at = Stage(manifest.sequence, manifest.cycles, manifest.weights_sha256)
         problems = [f'chain broken at step {first.sequence}'] if first.boundary else []
         if left is not None and lost:

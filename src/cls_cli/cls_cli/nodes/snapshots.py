@@ -6,7 +6,7 @@ from cls_interfaces.msg import LearnerStatus, PlayerStatus
 
 from ..snapshot import Replayed, Snapshot
 
-_CONVERTED = ('joints', 'metrics')
+_CONVERTED = ('joints', 'metrics', 'alarms')
 _PLAYER_STATES = {
     PlayerStatus.WAITING: 'waiting', PlayerStatus.PLAYING: 'playing', PlayerStatus.PAUSED: 'paused',
     PlayerStatus.FINISHED: 'finished',
@@ -18,6 +18,7 @@ def to_snapshot(message: LearnerStatus) -> Snapshot:
     """Returns the same as plain data."""
     return Snapshot(
         joints=tuple(message.joints),
+        alarms=tuple(message.alarms),
         metrics=dict(zip(message.metric_names, message.metric_values)),
         **{name: getattr(message, name) for name in _SAME},
     )

@@ -217,7 +217,7 @@ class Night:
             stream(half.seed, 'gate', self._cycle),
         )  # fmt: skip
         half.mornings = half.mornings.after_night(
-            *morning, half.probes.keys(), actions_vary(half.probes.batch(), robot.low, robot.high), count >= SMALLEST,
+            *morning, half.probes.names(), actions_vary(half.probes.batch(), robot.low, robot.high), count >= SMALLEST,
             stream(half.seed, 'gate.actions', self._cycle),
         )  # fmt: skip
 

@@ -14,8 +14,10 @@ from .contract import pack, Record, to_batch, unpack
 SMALLEST = 200
 # Consecutive transitions that become probes together: single ones would leave few unbroken windows for dreams.
 PIECE = 5
-# Wake steps of which one piece may be kept apart: a fifth of life at most, until there are enough.
-_BLOCK = 25
+# Wake steps of which one piece may be kept apart; 40 pieces are there before the second night of the default recipe.
+_BLOCK = 22
+# The first wake steps are all for sleep: a first night may come soon.
+_YOUNG = 100
 
 
 def affordable(wanted: int, capacity: int) -> int:
@@ -27,7 +29,7 @@ def affordable(wanted: int, capacity: int) -> int:
 class Probes:
     """Whole pieces of consecutive transitions, spread evenly over life and over episodes.
 
-    Until there are enough, one piece of each block of 25 steps is kept apart; later a block gives one with the chance
+    Until there are enough, one piece of each block of 22 steps is kept apart; later a block gives one with the chance
     count / (pieces of life so far), so that all of life stands the same chance (reservoir sampling, Vitter 1985). It
     takes the place of one of the episode with the most pieces. Whether a step becomes a probe depends on the seed, its
     sequence and on how many there are, never on time.
@@ -42,6 +44,7 @@ class Probes:
         self._seed = seed
         self._pieces: list[list[Record]] = []
         self._growing: list[Record] = []
+        self._block, self._first = -1, -1  # the block under way, and where its piece begins
 
     @property
     def room(self) -> int:
@@ -54,13 +57,14 @@ class Probes:
 
     def take(self, record: Record) -> bool:
         """Takes one transition in its turn; returns whether it became a probe and must not be trained on."""
-        if not self._wanted:
+        if not self._wanted or record.sequence <= _YOUNG:
             return False
-        block, place = divmod(record.sequence - 1, _BLOCK)
-        if self._growing and (self._growing[0].sequence - 1) // _BLOCK != block:
+        block, place = _place(record)
+        if self._growing and _place(self._growing[0])[0] != block:
             self._growing = []  # its other steps were never heard
-        first = self._first_of(block)
-        if first is None or not first <= place < first + PIECE:
+        if block != self._block:
+            self._block, self._first = block, self._first_of(block)
+        if not self._first <= place < self._first + PIECE:
             return False
         self._growing.append(record)
         if len(self._growing) == PIECE:
@@ -69,12 +73,12 @@ class Probes:
             self._make_room(block)
         return True
 
-    def _first_of(self, block: int) -> int | None:
-        """Returns where in a block its piece begins, None where the block gives none."""
+    def _first_of(self, block: int) -> int:
+        """Returns where in a block its piece begins, out of it where the block gives none."""
         generator = stream(self._seed, 'probes', block)
         first = int(generator.integers(_BLOCK - PIECE + 1))
         is_chosen = len(self._pieces) < self._wanted or generator.random() * (block + 1) < self._wanted
-        return first if is_chosen else None
+        return first if is_chosen else _BLOCK
 
     def _make_room(self, block: int) -> None:
         if len(self._pieces) <= self._wanted:
@@ -89,7 +93,7 @@ class Probes:
         """Returns all probes in order of life, piece after piece; there must be some."""
         return to_batch([record for piece in self._pieces for record in piece])
 
-    def keys(self) -> np.ndarray:
+    def names(self) -> np.ndarray:
         """Returns what names each piece: the sequence of its first transition, int64 (P,)."""
         return np.array([piece[0].sequence for piece in self._pieces], np.int64)
 
@@ -101,7 +105,13 @@ class Probes:
     def load(self, state: Mapping[str, Tensor]) -> None:
         """Takes everything back; none where it was written before there were probes."""
         self._pieces, self._growing = [], []
+        self._block = -1
         if 'probes.whole.count' in state:
             whole = unpack(state, 'probes.whole')
             self._pieces = [whole[i : i + PIECE] for i in range(0, len(whole), PIECE)]
             self._growing = unpack(state, 'probes.growing')
+
+
+def _place(record: Record) -> tuple[int, int]:
+    """Returns which block a transition belongs to, and where in it."""
+    return divmod(record.sequence - 1 - _YOUNG, _BLOCK)

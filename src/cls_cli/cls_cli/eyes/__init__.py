@@ -1,0 +1,1 @@
+"""Eyes trained on recorded sessions, and models made with them."""

@@ -1,0 +1,46 @@
+"""A model gets its eyes when it is made, and keeps them: so they are frozen before its first step."""
+
+from collections.abc import Iterator
+import contextlib
+from datetime import datetime
+from pathlib import Path
+import secrets
+
+from cls_common.errors import UserError
+from cls_common.resources import config_dir
+from cls_common.robot import RobotInfo
+from cls_learning.agent.cortex import make_waking_half
+from cls_learning.agent.recipe import resolve
+from cls_learning.checkpoints.config_file import ModelConfig
+from cls_learning.checkpoints.folder import ModelFolder
+from cls_perception.encoder import Encoder
+
+
+@contextlib.contextmanager
+def new_model(models_dir: Path, name: str) -> Iterator[ModelFolder]:
+    """Opens the folder of a model that is to be made; raises UserError where there is one of that name."""
+    folder = ModelFolder(models_dir, name)
+    try:
+        if folder.config is not None:
+            raise UserError(
+                f'model {name!r}', expected='a new name: a model keeps the eyes it was made with',
+                found='an existing model', do='Choose another model name.',
+            )  # fmt: skip
+        yield folder
+    finally:
+        folder.close()
+
+
+def create(folder: ModelFolder, robot: RobotInfo, encoder: Encoder, preset: str, seed: int) -> None:
+    """Makes the model.
+
+    Args:
+        preset: of its recipe; empty: the default.
+        seed: of its networks; -1: drawn.
+    """
+    settings, origins, _ = resolve(config_dir() / 'presets', preset, {})
+    seed = seed if seed >= 0 else secrets.randbelow(2**31)
+    stored = {**encoder.config(), 'id': encoder.id, 'size': encoder.size, 'version': encoder.version}
+    config = ModelConfig(robot, stored, seed, settings, origins, datetime.now().isoformat(timespec='seconds'))
+    make_waking_half(config)  # refuses a policy that can't act on this robot, before it is frozen
+    folder.create(config, encoder.weights())

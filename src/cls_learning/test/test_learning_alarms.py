@@ -1,0 +1,174 @@
+"""What a person should look at: a model that ignores actions, a camera that changed. Both ways, on real learners."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from itertools import pairwise
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from cls_learning.agent.camera_watch import CameraWatch
+from cls_learning.agent.mornings import Mornings
+from cls_learning.agent.sleeping import SleepingHalf
+from cls_learning.consolidation.gate import Scores
+from cls_learning.consolidation.night import Goal
+from cls_learning.types import Transition
+from cls_perception import encoders
+from cls_perception.settings import EncoderSettings
+from cls_sim.worlds.room import RoomEnv
+
+IGNORED = 'the model ignores actions'
+CAMERA = 'the camera changed'
+RECIPE = {
+    'memory.capacity': 1000, 'sleep.wake_steps_per_cycle': 260, 'sleep.sws_steps': 60, 'sleep.rem_steps': 20,
+    'sleep.learning_rate': 3e-3,
+}  # fmt: skip
+GENERATOR = np.random.default_rng
+
+
+def live(tools: SimpleNamespace, transitions: Iterator[Transition]) -> SleepingHalf:
+    """Lives 1,040 steps with four nights."""
+    waking = tools.waking(tools.recipe(RECIPE))
+    half = SleepingHalf(waking.settings, waking.robot, tools.Z_SIZE, 0)
+    for transition in transitions:
+        half.learn(waking.learn(transition))
+        if waking.should_sleep:
+            night = half.begin_night(waking.to_bytes(), Goal())
+            list(night.run())
+            waking.load_bytes(night.finish())
+    return half
+
+
+def test_a_model_that_uses_actions_gives_no_alarm(tools: SimpleNamespace) -> None:
+    half = live(tools, tools.Body().walk(1040))
+    assert len(half.probes) == 200 and half.mornings.nights == 4 and half.mornings.skill > 0.3
+    assert half.mornings.action_use > 0.3 and IGNORED not in half.alarms
+
+
+def drift(tools: SimpleNamespace, actions: Iterator[np.ndarray]) -> Iterator[Transition]:
+    """A body that swings by itself: what it says it did has nothing to do with what it sees."""
+    body = tools.Body()
+    for step, said in enumerate(actions):
+        swing = np.array([8.0 * np.sin(step / 5.0), 6.0 * np.cos(step / 5.0)], np.float32)
+        yield replace(body.step(swing), action_applied=said, action_commanded=said)
+
+
+def test_where_actions_do_nothing_the_model_ignores_them_and_says_so(tools: SimpleNamespace) -> None:
+    draw = GENERATOR(3)
+    half = live(tools, drift(tools, (draw.uniform(-10, 10, 2).astype(np.float32) for _ in range(1040))))
+    assert half.mornings.skill > 0.05 and abs(half.mornings.action_use) < 0.05
+    assert half.alarms == [IGNORED]
+
+
+def test_with_one_action_for_ever_nobody_can_tell(tools: SimpleNamespace) -> None:
+    half = live(tools, drift(tools, (np.array([3.0, 0.0], np.float32) for _ in range(1040))))
+    assert half.mornings.skill > 0.05 and half.mornings.action_use == 0 and half.alarms == []
+
+
+def morning(mornings: Mornings, skill: float, use: float, *, varies: bool = True, is_enough: bool = True) -> Mornings:
+    errors = GENERATOR(1).normal(1.0 - skill, 0.001, (40, 5))
+    found = Scores(errors, errors + use, np.ones((40, 5)))
+    return mornings.after_night(found, found, np.arange(40), varies, is_enough, GENERATOR(2))
+
+
+@pytest.mark.parametrize(
+    'nights, skill, use, changes, is_said',
+    [
+        (2, 0.3, 0.0, {}, True),
+        (2, 0.3, -0.1, {}, True),
+        (1, 0.3, 0.0, {}, False),  # young
+        (5, 0.04, 0.0, {}, False),  # knows nothing yet, so nothing to use actions for
+        (5, 0.3, 0.01, {}, False),
+        (5, 0.3, 0.0, {'varies': False}, False),
+        (5, 0.3, 0.0, {'is_enough': False}, False),
+    ],
+)
+def test_when_the_model_is_said_to_ignore_actions(
+    nights: int, skill: float, use: float, changes: dict[str, Any], is_said: bool
+) -> None:
+    mornings = Mornings()
+    for _ in range(nights):
+        mornings = morning(mornings, skill, use, **changes)
+    assert mornings.ignores_actions is is_said
+
+
+def test_the_alarm_holds_until_actions_clearly_count() -> None:
+    mornings = Mornings()
+    said = []
+    for use in (0.0, 0.0, 0.01, 0.0, 0.015, 0.03, 0.015, 0.01):
+        mornings = morning(mornings, 0.3, use)
+        said.append(mornings.ignores_actions)
+    assert said == [False, True, True, True, True, False, False, False]
+
+
+@pytest.fixture(scope='module')
+def views() -> dict[str, Any]:
+    """Poses of a walk within 20 x 10 degrees, and early_resnet18's embeddings there: a room, darker, another."""
+    encoder = encoders.make(EncoderSettings(name='early_resnet18', seed=0, threads=1))
+    poses = GENERATOR(0).uniform((-10, -5), (10, 5), (300, 2))
+
+    def look(env: RoomEnv, which: np.ndarray, first: int) -> np.ndarray:
+        return encoder.encode(np.stack([env.view(pose, 0.0, first + i) for i, pose in enumerate(which)]))
+
+    room = RoomEnv(scene=0, seed=0, noise_sigma=2.0)
+    found: dict[str, Any] = {'poses': np.radians(poses), 'before': look(room, poses[:200], 0)}
+    found['other'] = look(RoomEnv(scene=1, seed=0, noise_sigma=2.0), poses[200:], 3000)
+    room.panorama = np.rint(room.panorama * 0.8).astype(np.uint8)
+    found['darker'] = look(room, poses[200:], 4000)
+    return found
+
+
+@pytest.mark.parametrize('now, is_other', [('other', False), ('darker', True)])
+def test_the_camera_changed_is_said_of_light_and_not_of_another_room(
+    views: dict[str, Any], now: str, is_other: bool
+) -> None:
+    watch = CameraWatch()
+    ever = False
+    for z, joints in zip(np.concatenate([views['before'], views[now]]), views['poses']):
+        watch.see(z, joints)
+        ever |= watch.is_other
+    assert ever is is_other and watch.is_other is is_other
+
+
+def walk(steps: int, shift: float = 0.0, seed: int = 0, joints: int = 2) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Embeddings that vary with the pose, all shifted alike; in units of their spread."""
+    draw = GENERATOR(seed)
+    to_z = GENERATOR(99).normal(0.0, 1.0, (2, 64)) * np.sqrt(3.0 / 2.0) / 0.3
+    for pose in draw.uniform(-0.3, 0.3, (steps, 2)):
+        z = np.tanh(pose @ to_z) + shift + draw.normal(0.0, 0.05, 64)
+        yield z.astype(np.float32), pose[:joints]
+
+
+def feed(watch: CameraWatch, seen: Iterator[tuple[np.ndarray, np.ndarray]]) -> list[bool]:
+    said = []
+    for z, joints in seen:
+        watch.see(z, joints)
+        said.append(watch.is_other)
+    return said
+
+
+def test_it_does_not_flicker_and_ends_when_the_new_light_is_the_usual_one() -> None:
+    watch = CameraWatch()
+    assert not any(feed(watch, walk(600)))
+    said = feed(watch, walk(1000, 0.5, 1))
+    assert sum(a != b for a, b in pairwise(said)) == 2, 'on once, off once'
+    assert said.index(True) <= 120 and not said[-1]
+
+
+def test_without_joints_it_says_nothing() -> None:
+    watch = CameraWatch()
+    assert not any(feed(watch, walk(400, joints=0)) + feed(watch, walk(300, 0.5, 1, joints=0)))
+
+
+def test_the_sleeping_half_says_so(tools: SimpleNamespace) -> None:
+    waking = tools.waking(tools.recipe())
+    half = SleepingHalf(waking.settings, waking.robot, tools.Z_SIZE, 0)
+    body, draw = tools.Body(), GENERATOR(0)
+    for number in range(400):
+        home = -0.5 * np.degrees(body.joints)
+        transition = body.step((home + draw.uniform(-5, 5, 2)).astype(np.float32))
+        light = np.float32(0.4 if number >= 300 else 0.0)
+        half.learn(waking.learn(replace(transition, z=transition.z + light, z_next=transition.z_next + light)))
+    assert half.alarms == [CAMERA]

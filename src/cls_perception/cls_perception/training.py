@@ -1,0 +1,108 @@
+"""Trains eyes on what a robot saw and did in its first minutes."""
+
+from collections.abc import Callable
+import math
+from typing import Any, Final
+
+import torch
+
+from cls_common.errors import UserError
+
+from . import backbones, encoders
+from .devices import choose_device
+from .objective import Batch, Objective, Views
+from .settings import TrainingSettings
+from .torch_encoder import Network
+from .trained_encoder import Principal, TrainedEncoder
+
+FEWEST: Final = 64  # steps; fewer would be learned by heart
+_WARM_UP: Final = 0.05  # of all steps, in which the rate rises; attention is unstable without
+_DECAY: Final = 0.05  # of weights, as He et al. 2022 have it
+_CHUNK: Final = 64  # images at once where nothing is learned
+
+
+def find_trainable(name: str) -> type[TrainedEncoder]:
+    """Returns the class of an encoder that learns; raises UserError for others."""
+    kind = encoders.find(name)
+    if not issubclass(kind, TrainedEncoder):
+        known = ', '.join(other for other in encoders.NAMES if issubclass(encoders.find(other), TrainedEncoder))
+        raise UserError(f'encoder {name!r} learns nothing', expected=f'one of {known}')
+    return kind
+
+
+def train(
+    name: str, views: Views, settings: TrainingSettings, report: Callable[[int, float], None] = lambda *_: None,
+    origin: dict[str, Any] | None = None,
+) -> TrainedEncoder:  # fmt: skip
+    """Trains an encoder, its backbone by its objective, then its projection on the features of all images.
+
+    One seed, one device and one thread give the same weights.
+
+    Args:
+        report: hears of every step: its number from 1 and its loss.
+        origin: of the views, plain values for the config.
+
+    Raises:
+        UserError: no such encoder, too few steps to learn from, or a loss that is not finite.
+    """
+    kind = find_trainable(name)
+    if len(views.before) < FEWEST:
+        raise UserError('training of eyes', expected=f'at least {FEWEST} steps', found=f'{len(views.before)}')
+    device = choose_device(settings.device)
+    draws = torch.Generator().manual_seed(settings.seed)
+    with backbones.seeded(settings.seed):
+        network = kind.build()
+        objective = kind.objective(network.backbone, views.actions.shape[1])
+        objective.to(device).train()
+        # Inside: dropout and the like would draw from the global generator.
+        _optimise(objective, views, settings, draws, device, report)
+    _project(network, kind, views, draws, device)
+    config = {
+        'name': name, 'seed': settings.seed, 'backend': 'torch', 'version': 1, 'origin': 'trained',
+        'training': {**settings.to_flat(), 'device': device.type, 'views': len(views.images), **(origin or {})},
+    }  # fmt: skip
+    return kind(network.cpu(), config, settings.threads, settings.device)
+
+
+def _optimise(
+    objective: Objective, views: Views, settings: TrainingSettings, draws: torch.Generator, device: torch.device,
+    report: Callable[[int, float], None],
+) -> None:  # fmt: skip
+    optimiser = torch.optim.AdamW(objective.parameters(), settings.rate, betas=(0.9, 0.95), weight_decay=_DECAY)
+    warm = max(round(_WARM_UP * settings.steps), 1)
+    rates = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: min(
+        (step + 1) / warm, 0.5 * (1.0 + math.cos(math.pi * step / settings.steps)),
+    ))  # fmt: skip
+    for step in range(1, settings.steps + 1):
+        loss = objective.loss(_draw(views, settings, draws, device), draws)
+        optimiser.zero_grad(set_to_none=True)
+        torch.autograd.backward(loss)
+        optimiser.step()
+        rates.step()
+        value = float(loss.detach())
+        if not math.isfinite(value):
+            raise UserError('training of eyes', expected='a finite loss', found=f'{value} at step {step}',
+                            do='Give a smaller rate.')  # fmt: skip
+        report(step, value)
+
+
+def _draw(views: Views, settings: TrainingSettings, draws: torch.Generator, device: torch.device) -> Batch:
+    """Draws steps; the light of each is changed at random, alike before and after."""
+    chosen = torch.randint(len(views.before), (settings.batch_size,), generator=draws)
+    spread = settings.light
+    gain = 1.0 + spread * (2.0 * torch.rand((settings.batch_size, 3, 1, 1), generator=draws) - 1.0)
+
+    def look(index: torch.Tensor) -> torch.Tensor:
+        return (views.images[index].float().div_(255.0) * gain).clamp_(0.0, 1.0).to(device)
+
+    return Batch(look(views.before[chosen]), look(views.after[chosen]), views.actions[chosen].to(device))
+
+
+@torch.inference_mode()
+def _project(
+    network: Network, kind: type[TrainedEncoder], views: Views, draws: torch.Generator, device: torch.device
+) -> None:
+    network.eval()
+    seen = [network.backbone(part.float().div(255.0).to(device)).cpu() for part in torch.split(views.images, _CHUNK)]
+    with torch.inference_mode(False), torch.no_grad():
+        network.projection = Principal(kind.directions, kind.whitening).fit(torch.cat(seen).clone(), draws)
