@@ -179,10 +179,19 @@ class Night:
     def run(self) -> Iterator[Progress]:
         """Yields after each optimiser step; stop iterating and `roll_back` to cancel."""
         half = self._half
-        remembered = half.memory.records() if half.settings.sleep.virtual_share else []
-        walks = VirtualWalks(remembered, half.robot)
-        sleeper = Sleeper(self._waking.fast, half.slow, half.memory, walks, half._tether, half.settings.sleep)
+        sleeper = Sleeper(
+            self._waking.fast, half.slow, half.memory, self._virtual_walks(), half._tether, half.settings.sleep
+        )
         yield from run(sleeper, self._goal, half.seed, self._cycle, self.statistics)
+
+    def _virtual_walks(self) -> VirtualWalks:
+        """Walks over all that both halves remember, but for the probes."""
+        half = self._half
+        if not half.settings.sleep.virtual_share:
+            return VirtualWalks([], half.robot)
+        apart = half.probes.sequences()
+        records = {r.sequence: r for r in (*half.memory.records(), *self._waking.memory.records())}
+        return VirtualWalks([r for sequence, r in sorted(records.items()) if sequence not in apart], half.robot)
 
     @property
     def diverged(self) -> bool:

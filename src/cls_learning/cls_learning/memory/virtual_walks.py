@@ -51,7 +51,7 @@ class VirtualWalks:
         chosen = records if can_walk(robot) else []
         units = np.array([180.0 / np.pi if c.unit == 'deg' else 1.0 for c in robot.channels])
         self._z = torch.from_numpy(np.stack([r.z for r in chosen])) if chosen else torch.zeros(0, 1)
-        self._poses = np.array([r.joints * units for r in chosen]).reshape(len(chosen), -1)
+        self._poses = np.array([r.joints * units for r in chosen]).reshape(len(chosen), len(units))
         self._episodes = np.array([r.episode for r in chosen], np.int64)
         self._low, self._high = robot.low.astype(float), robot.high.astype(float)
         self._sequences = np.array([r.sequence for r in chosen], np.int64)
