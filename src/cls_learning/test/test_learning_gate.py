@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 import torch
 
+from cls_interfaces.msg import LearnerStatus
 from cls_learning.agent.cortex import Cortex
 from cls_learning.agent.living import Living
 from cls_learning.agent.mornings import Mornings
@@ -24,6 +25,8 @@ from cls_learning.consolidation.gate import interval, judge, Scores
 from cls_learning.consolidation.night import Goal
 from cls_learning.memory.contract import Record
 from cls_learning.memory.probes import affordable, PIECE, Probes
+from cls_learning.nodes.jobs import SleepJob
+from cls_learning.nodes.messages import set_mornings, to_result
 
 GENERATOR = np.random.default_rng
 # Large enough a memory for a gate; a day of a fifth of the life that its 200 probes need.
@@ -350,3 +353,24 @@ def test_killed_after_a_kept_night_the_probes_and_mornings_are_relived(model: An
         path.unlink()
     twin = live_on(model())
     assert twin.sleeping.memory_to_bytes() == again
+
+
+def test_the_answer_and_the_status_say_what_the_gate_found(evening: Any) -> None:
+    waking, half = evening(learning_rate=0.3)
+    night, _ = slept(waking, half)
+    night.roll_back()
+    job = SleepJob(Goal(), lambda _: None, lambda: False, statistics=night.statistics, verdict=night.verdict)
+    result = to_result(job)
+    assert (result.probes, result.rolled_back, result.change) == (200, True, night.verdict.change)
+    assert result.skill_after < result.skill_before - 0.02 and result.change_low < result.change_high < 0
+    assert 'tether ok, gate: skill on 200 probes' in result.status
+    status = LearnerStatus()
+    set_mornings(status, half)
+    assert status.nights_rolled_back == 1 and status.alarms == []
+    assert status.probe_skill == pytest.approx(night.verdict.skill_before) and status.forgetting == 0.0
+
+
+def test_without_a_gate_the_answer_says_so(tools: SimpleNamespace, open_life: Callable[..., Any]) -> None:
+    night, _ = slept(*(lambda life: (life.waking, life.cortex.sleeping))(open_life().live(20)))
+    job = SleepJob(Goal(), lambda _: None, lambda: False, statistics=night.statistics, verdict=night.verdict)
+    assert to_result(job).status.endswith('gate: not judged: memory has no 200 probes')

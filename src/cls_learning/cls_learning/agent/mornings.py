@@ -80,7 +80,8 @@ class Mornings:
         """Counts a night that the gate took back; the same one, slept again after a restart, only once."""
         is_new = sequence != self.rolled_back_at
         return replace(
-            self, skill=slow.skill, fast_skill=fast.skill, rolled_back=self.rolled_back + is_new,
+            self, skill=slow.skill, fast_skill=fast.skill, action_use=float(slow.action_use().mean()),
+            fast_action_use=float(fast.action_use().mean()), rolled_back=self.rolled_back + is_new,
             rolled_back_at=sequence,
         )  # fmt: skip
 
