@@ -66,7 +66,7 @@ class Learners:
         for record in self.records:
             self.memory.add(record)
         self.sleeper = Sleeper(
-            self.fast, self.slow, self.memory, VirtualWalks([], self.robot), make_adam(self.fast.raw, 1e-3),
+            self.fast, self.slow, self.memory, VirtualWalks([], self.robot, tools.Z_SIZE), make_adam(self.fast.raw, 1e-3),
             self.settings.sleep,
         )  # fmt: skip
 

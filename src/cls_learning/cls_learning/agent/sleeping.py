@@ -21,8 +21,8 @@ from ..learners.normalizer import Normalizer
 from ..learners.optimisation import load_optimizer, make_adam, optimizer_state
 from ..learners.slow import SlowLearner
 from ..memory.contract import Record
-from ..memory.virtual_walks import VirtualWalks
 from ..memory.probes import affordable, Probes, SMALLEST
+from ..memory.virtual_walks import VirtualWalks
 from ..randomness import stream
 from ..types import Experience
 from .camera_watch import CameraWatch
@@ -188,10 +188,12 @@ class Night:
         """Walks over all that both halves remember, but for the probes."""
         half = self._half
         if not half.settings.sleep.virtual_share:
-            return VirtualWalks([], half.robot)
+            return VirtualWalks([], half.robot, half.z_size)
         apart = half.probes.sequences()
         records = {r.sequence: r for r in (*half.memory.records(), *self._waking.memory.records())}
-        return VirtualWalks([r for sequence, r in sorted(records.items()) if sequence not in apart], half.robot)
+        return VirtualWalks(
+            [r for sequence, r in sorted(records.items()) if sequence not in apart], half.robot, half.z_size
+        )
 
     @property
     def diverged(self) -> bool:

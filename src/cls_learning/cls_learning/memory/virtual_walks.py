@@ -40,6 +40,7 @@ class VirtualWalks:
 
     Args:
         records: transitions of one robot, in the order of life; frames of different episodes never meet.
+        z_size: length of an embedding, D.
 
     Attributes:
         motion: by episode, how much more a view changes by itself than by neighbouring moves: about 1 where the scene
@@ -47,10 +48,10 @@ class VirtualWalks:
         moving: episodes whose scene did not stand still, and those too short to tell; nothing is drawn from them.
     """
 
-    def __init__(self, records: Sequence[Record], robot: RobotInfo) -> None:
+    def __init__(self, records: Sequence[Record], robot: RobotInfo, z_size: int) -> None:
         chosen = records if can_walk(robot) else []
         units = np.array([180.0 / np.pi if c.unit == 'deg' else 1.0 for c in robot.channels])
-        self._z = torch.from_numpy(np.stack([r.z for r in chosen])) if chosen else torch.zeros(0, 1)
+        self._z = torch.from_numpy(np.stack([r.z for r in chosen])) if chosen else torch.zeros(0, z_size)
         self._poses = np.array([r.joints * units for r in chosen]).reshape(len(chosen), len(units))
         self._episodes = np.array([r.episode for r in chosen], np.int64)
         self._low, self._high = robot.low.astype(float), robot.high.astype(float)
