@@ -66,8 +66,8 @@ class Learners:
         for record in self.records:
             self.memory.add(record)
         self.sleeper = Sleeper(
-            self.fast, self.slow, self.memory, VirtualWalks([], self.robot, tools.Z_SIZE), make_adam(self.fast.raw, 1e-3),
-            self.settings.sleep,
+            self.fast, self.slow, self.memory, VirtualWalks([], self.robot, tools.Z_SIZE),
+            make_adam(self.fast.raw, 1e-3), self.settings.sleep,
         )  # fmt: skip
 
     def batch(self, seed: int = 0) -> Batch:
