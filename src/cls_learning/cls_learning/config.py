@@ -11,7 +11,7 @@ from cls_common.settings import group, setting, Settings
 
 @dataclass(frozen=True, kw_only=True)
 class NetworkSettings(Settings):
-    world_model: str = setting('mlp', 'Kind of world model, by the name of its file in world_models/.')
+    world_model: str = setting('film', 'Kind of world model, by the name of its file in world_models/.')
     fast_hidden: int = setting(256, 'Units of the hidden layer of Fast (row 000-015).', low=1)
     slow_hidden: int = setting(1024, 'Units of each of the two hidden layers of Slow (row 000-016).', low=1)
     residual: bool = setting(True, 'Networks predict the change of z, starting at no change.')
@@ -82,6 +82,10 @@ class SleepSettings(Settings):
         choices=('fast', 'gated'),
     )
     gate_max: float = setting(0.5, 'Largest share of Fast in a gated target.', low=0.0, high=1.0)
+    virtual_share: float = setting(
+        0.5, 'Share of the batches of SWS and REM from walks over remembered frames, where the scene stands still.',
+        low=0.0, high=1.0,
+    )  # fmt: skip
     rem_steps: int = setting(200, 'Optimiser steps of REM (row 000-037).', low=1)
     rem_k: int = setting(3, 'Steps of each dream (row 000-038).', low=1)
     rem_gamma: float = setting(0.5, 'Weight of the dream loss (row 000-039).', low=0.0)

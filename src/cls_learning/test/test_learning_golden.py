@@ -22,11 +22,15 @@ from cls_learning.learners.optimisation import make_adam, step
 from cls_learning.learners.slow import SlowLearner
 from cls_learning.memory.contract import Record, to_batch, to_windows
 from cls_learning.memory.fifo import FifoMemory
+from cls_learning.memory.virtual_walks import VirtualWalks
 from cls_learning.policies.prediction_error import PredictionErrorPolicy
 from cls_learning.types import Batch
 
 # No averaging and no clipping, so that what one step optimises is Adam's first step and nothing else.
-BARE = {'network.gradient_norm': 0.0, 'fast.average': 0.0, 'slow.average': 0.0, 'normalizer.kind': 'identity'}
+BARE = {
+    'network.world_model': 'mlp', 'network.gradient_norm': 0.0, 'fast.average': 0.0, 'slow.average': 0.0,
+    'normalizer.kind': 'identity', 'sleep.virtual_share': 0.0,
+}  # fmt: skip
 
 
 def first_adam_step(module: nn.Module, loss: Tensor, rate: float) -> list[Tensor]:
@@ -62,7 +66,8 @@ class Learners:
         for record in self.records:
             self.memory.add(record)
         self.sleeper = Sleeper(
-            self.fast, self.slow, self.memory, make_adam(self.fast.raw, 1e-3), self.settings.sleep
+            self.fast, self.slow, self.memory, VirtualWalks([], self.robot, tools.Z_SIZE),
+            make_adam(self.fast.raw, 1e-3), self.settings.sleep,
         )  # fmt: skip
 
     def batch(self, seed: int = 0) -> Batch:
@@ -77,15 +82,15 @@ def network(module: Any, z: Tensor, action_deg: Tensor) -> Tensor:
 
 
 def test_parameter_counts(tools: SimpleNamespace) -> None:
-    """Rows 000-015, 000-016, 000-055, 000-058."""
-    settings = LearningSettings()
-    normalizer = Normalizer(settings.normalizer, 512)
-    robot = tools.pan_tilt()
-    fast = FastLearner(settings, robot, 512, normalizer, 0)
-    slow = SlowLearner(settings, robot, 512, normalizer, 0)
-    assert fast.parameter_count() == 263_424
-    assert slow.parameter_count() == 2_101_760
-    assert round(slow.parameter_count() / fast.parameter_count(), 4) == 7.9786
+    """Rows 000-015, 000-016, 000-055, 000-058; what the default adds stays within a tenth."""
+    robot, found = tools.pan_tilt(), {}
+    for kind in ('mlp', 'film'):
+        settings = LearningSettings.from_flat({'network.world_model': kind})
+        normalizer = Normalizer(settings.normalizer, 512)
+        fast = FastLearner(settings, robot, 512, normalizer, 0)
+        found[kind] = fast.parameter_count(), SlowLearner(settings, robot, 512, normalizer, 0).parameter_count()
+    assert found == {'mlp': (263_424, 2_101_760), 'film': (264_960, 2_107_904)}
+    assert round(2_101_760 / 263_424, 4) == 7.9786
     counts = {}
     for joint_aware in (True, False):
         own = LearningSettings.from_flat({'policy.kind': 'prediction_error', 'policy.joint_aware': joint_aware})
@@ -104,6 +109,7 @@ def test_the_reference_preset_is_the_reference() -> None:
     assert settings.network.residual is False and settings.normalizer.kind == 'identity'
     assert (settings.fast.recent, settings.fast.older, settings.fast.reservoir) == (0, 0, 0)
     assert settings.fast.average == settings.slow.average == settings.sleep.rem_anchor == 0.0
+    assert settings.network.world_model == 'mlp' and settings.sleep.virtual_share == 0.0
 
 
 REFERENCE = {

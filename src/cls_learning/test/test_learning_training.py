@@ -82,7 +82,7 @@ def test_where_numbers_came_from_is_kept(trained: tuple[Path, str, list[Progress
         ({'overrides': {'fast.speed': 1}}, "unknown parameter 'fast.speed'"),
         ({'overrides': {'fast.ring': 0}}, "parameter 'fast.ring'; expected 1 to any; found 0"),
         ({'overrides': {'policy.kind': 'psychic'}}, "unknown policy 'psychic'"),
-        ({'overrides': {'network.world_model': 'oracle'}}, "unknown world model 'oracle'; expected one of mlp"),
+        ({'overrides': {'network.world_model': 'oracle'}}, "unknown world model 'oracle'; expected one of film, mlp"),
         ({'overrides': {'sleep.phases': 'sws nap'}}, "unknown sleep phase 'nap'"),
         ({'robot': 'dog'}, "unknown robot 'dog'"),
         ({'encoder': 'eyes'}, 'eyes'),

@@ -22,6 +22,7 @@ from ..learners.optimisation import load_optimizer, make_adam, optimizer_state
 from ..learners.slow import SlowLearner
 from ..memory.contract import Record
 from ..memory.probes import affordable, Probes, SMALLEST
+from ..memory.virtual_walks import VirtualWalks
 from ..randomness import stream
 from ..types import Experience
 from .camera_watch import CameraWatch
@@ -178,8 +179,21 @@ class Night:
     def run(self) -> Iterator[Progress]:
         """Yields after each optimiser step; stop iterating and `roll_back` to cancel."""
         half = self._half
-        sleeper = Sleeper(self._waking.fast, half.slow, half.memory, half._tether, half.settings.sleep)
+        sleeper = Sleeper(
+            self._waking.fast, half.slow, half.memory, self._virtual_walks(), half._tether, half.settings.sleep
+        )
         yield from run(sleeper, self._goal, half.seed, self._cycle, self.statistics)
+
+    def _virtual_walks(self) -> VirtualWalks:
+        """Walks over all that both halves remember, but for the probes."""
+        half = self._half
+        if not half.settings.sleep.virtual_share:
+            return VirtualWalks([], half.robot, half.z_size)
+        apart = half.probes.sequences()
+        records = {r.sequence: r for r in (*half.memory.records(), *self._waking.memory.records())}
+        return VirtualWalks(
+            [r for sequence, r in sorted(records.items()) if sequence not in apart], half.robot, half.z_size
+        )
 
     @property
     def diverged(self) -> bool:

@@ -4,13 +4,13 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
-import torch
 
 from ..config import SleepSettings
 from ..learners.adam import Adam
 from ..learners.fast import FastLearner
 from ..learners.slow import SlowLearner
 from ..memory.contract import ReplayMemory
+from ..memory.virtual_walks import VirtualWalks
 
 
 @dataclass(frozen=True)
@@ -21,12 +21,14 @@ class Sleeper:
         fast: a copy of the waking half's Fast; only Tether trains it.
         slow: trained by SWS and REM, frozen in Tether.
         memory: what is replayed.
+        walks: over the same frames, never walked; empty where the scene moves.
         tether_optimizer: Fast's own for Tether (row 000-020).
     """
 
     fast: FastLearner
     slow: SlowLearner
     memory: ReplayMemory
+    walks: VirtualWalks
     tether_optimizer: Adam
     settings: SleepSettings
 

@@ -27,9 +27,12 @@ class Rem:
 
     def step(self, sleeper: Sleeper, generator: np.random.Generator) -> StepResult:
         settings, slow = sleeper.settings, sleeper.slow
-        windows = sleeper.memory.windows(settings.batch_size, settings.rem_k, generator).to(slow.normalizer.device)
-        true = slow.normalizer.normalize(windows.z)  # (B, K + 1, D)
-        dream = slow.raw.rollout(true[:, 0], slow.code.to_input(windows.action))  # (B, K + 1, D)
+        virtual = sleeper.walks.draw(round(settings.virtual_share * settings.batch_size), settings.rem_k, generator)
+        real = sleeper.memory.windows(settings.batch_size - len(virtual.z), settings.rem_k, generator)
+        z, action = torch.cat([real.z, virtual.z]), torch.cat([real.action, virtual.action])
+        true = slow.normalizer.normalize(z.to(slow.normalizer.device))  # (B, K + 1, D)
+        actions = slow.code.to_input(action.to(slow.normalizer.device))
+        dream = slow.raw.rollout(true[:, 0], actions)  # (B, K + 1, D)
 
         errors = torch.stack([squared_error(dream[:, k], true[:, k]).mean() for k in range(1, true.shape[1])])  # (K,)
         multi_step = errors.mean() if settings.rem_reduction == 'mean' else errors.sum()

@@ -1,6 +1,7 @@
 """Slow-wave sleep: Slow learns by distillation from Fast over replayed transitions (rows 000-031 to 000-034)."""
 
 import numpy as np
+import torch
 
 from ..config import SleepSettings
 from ..learners.learner import squared_error
@@ -21,11 +22,18 @@ class SlowWaveSleep:
 
     def step(self, sleeper: Sleeper, generator: np.random.Generator) -> StepResult:
         settings = sleeper.settings
-        batch = sleeper.memory.transitions(settings.batch_size, generator).to(sleeper.slow.normalizer.device)
+        virtual = sleeper.walks.draw(round(settings.virtual_share * settings.batch_size), 1, generator)
+        real = sleeper.memory.transitions(settings.batch_size - len(virtual.z), generator)
+        z, action, z_next = (
+            torch.cat(parts).to(sleeper.slow.normalizer.device)
+            for parts in (
+                (real.z, virtual.z[:, 0]), (real.action, virtual.action[:, 0]), (real.z_next, virtual.z[:, 1])
+            )
+        )  # fmt: skip
         normalizer = sleeper.slow.normalizer
-        x, x_next = normalizer.normalize(batch.z), normalizer.normalize(batch.z_next)
+        x, x_next = normalizer.normalize(z), normalizer.normalize(z_next)
 
-        fast = sleeper.fast.predict_normalized(x, batch.action)  # (B, D)
+        fast = sleeper.fast.predict_normalized(x, action)  # (B, D)
         target = fast
         if settings.sws_target == 'gated':
             # Fast counts as far as it beats "no change" on this very sample.
@@ -33,7 +41,7 @@ class SlowWaveSleep:
             gate = (1.0 - ratio).clamp(0.0, 1.0)[:, None] * settings.gate_max  # (B, 1)
             target = gate * fast + (1.0 - gate) * x_next
 
-        dynamics = squared_error(sleeper.slow.forward(x, batch.action), target).mean()
+        dynamics = squared_error(sleeper.slow.forward(x, action), target).mean()
         loss = sleeper.slow.update_asleep(settings.sws_alpha * dynamics)
         return StepResult(loss, {'avg_l_dyn': float(dynamics.detach())})
 

@@ -56,6 +56,10 @@ class ReplayMemory(ABC):
         """Transitions held."""
 
     @abstractmethod
+    def records(self) -> list[Record]:
+        """Everything held, in the order of life."""
+
+    @abstractmethod
     def transitions(self, count: int, generator: np.random.Generator) -> Batch:
         """Draws `count` <= len(self) different transitions, uniformly."""
 

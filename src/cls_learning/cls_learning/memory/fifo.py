@@ -26,6 +26,9 @@ class FifoMemory(ReplayMemory):
     def __len__(self) -> int:
         return len(self._records)
 
+    def records(self) -> list[Record]:
+        return list(self._records)
+
     def transitions(self, count: int, generator: np.random.Generator) -> Batch:
         chosen = generator.choice(len(self._records), count, replace=False)
         return to_batch([self._records[i] for i in chosen])

@@ -48,6 +48,9 @@ class PieceMemory(ReplayMemory):
     def __len__(self) -> int:
         return self._count
 
+    def records(self) -> list[Record]:
+        return [record for piece in self._pieces for record in piece]
+
     def transitions(self, count: int, generator: np.random.Generator) -> Batch:
         return to_batch([stretch[0] for stretch in self._draw(count, 1, generator)])
 
@@ -68,8 +71,7 @@ class PieceMemory(ReplayMemory):
         return np.fromiter((len(piece) for piece in self._pieces), np.int64, len(self._pieces))
 
     def state(self) -> dict[str, Tensor]:
-        records = [record for piece in self._pieces for record in piece]
-        return {'memory.lengths': torch.from_numpy(self._lengths()), **pack(records, 'memory')}
+        return {'memory.lengths': torch.from_numpy(self._lengths()), **pack(self.records(), 'memory')}
 
     def load(self, state: Mapping[str, Tensor]) -> None:
         records = unpack(state, 'memory')

@@ -97,6 +97,10 @@ class Probes:
         """Returns what names each piece: the sequence of its first transition, int64 (P,)."""
         return np.array([piece[0].sequence for piece in self._pieces], np.int64)
 
+    def sequences(self) -> set[int]:
+        """Returns the sequences of all that was kept apart."""
+        return {record.sequence for piece in (*self._pieces, self._growing) for record in piece}
+
     def state(self) -> dict[str, Tensor]:
         """Returns everything held, by name."""
         whole = [record for piece in self._pieces for record in piece]

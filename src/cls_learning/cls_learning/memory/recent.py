@@ -62,6 +62,10 @@ class RecentMemory:
         chosen = generator.choice(len(everything), min(count, len(everything)), replace=False)
         return to_batch([everything[i] for i in chosen])
 
+    def records(self) -> list[Record]:
+        """Everything held, in the order of life."""
+        return sorted(self._older, key=lambda record: record.sequence) + self._recent
+
     def state(self) -> dict[str, Tensor]:
         """Returns everything held, by name."""
         return {

@@ -1,0 +1,110 @@
+"""Walks over remembered frames that nobody walked: true as long as the scene stands still.
+
+Two frames of one episode whose joints one action could lead from and to make a step: its action is the difference of
+the joints (learning probe, section 4). Steps in a row make a walk. That is far more than was lived: reverse replay,
+short cuts, compositions.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+import torch
+
+from cls_common.robot import Kind, RobotInfo
+
+from ..types import Windows
+from .contract import Record
+
+Indices = NDArray[np.int64]
+
+# Squared distance of frames that are near in pose but far in time, over that of neighbours in time, at equal moves.
+STILL_RATIO = 1.5
+# Neighbours in time, in one class of moves, below which that class says nothing.
+_ENOUGH = 3
+# Classes of moves, by the largest share of a channel's reach.
+_CLASSES = np.array([0.25, 0.5, 0.75, 1.0])
+# Steps from which on two frames are far in time, and frames of an episode that are compared with all others.
+_FAR, _COMPARED = 20, 256
+
+
+def can_walk(robot: RobotInfo) -> bool:
+    """Whether a difference of joints is an action of this robot: one relative channel for each joint, in angles."""
+    return len(robot.channels) == len(robot.joint_names) > 0 and all(
+        channel.kind is Kind.RELATIVE and channel.unit in ('deg', 'rad') for channel in robot.channels
+    )
+
+
+class VirtualWalks:
+    """Draws walks over the frames before and after a set of transitions.
+
+    Args:
+        records: transitions of one robot, in the order of life; frames of different episodes never meet.
+        z_size: length of an embedding, D.
+
+    Attributes:
+        motion: by episode, how much more a view changes by itself than by neighbouring moves: about 1 where the scene
+            stands still, NaN where that can't be told.
+        moving: episodes whose scene did not stand still, and those too short to tell; nothing is drawn from them.
+    """
+
+    def __init__(self, records: Sequence[Record], robot: RobotInfo, z_size: int) -> None:
+        chosen = records if can_walk(robot) else []
+        units = np.array([180.0 / np.pi if c.unit == 'deg' else 1.0 for c in robot.channels])
+        self._z = torch.from_numpy(np.stack([r.z for r in chosen])) if chosen else torch.zeros(0, z_size)
+        self._poses = np.array([r.joints * units for r in chosen]).reshape(len(chosen), len(units))
+        self._episodes = np.array([r.episode for r in chosen], np.int64)
+        self._low, self._high = robot.low.astype(float), robot.high.astype(float)
+        self._sequences = np.array([r.sequence for r in chosen], np.int64)
+        self.motion = {int(e): self._motion(np.flatnonzero(self._episodes == e)) for e in np.unique(self._episodes)}
+        self.moving = {episode for episode, ratio in self.motion.items() if not ratio < STILL_RATIO}
+        self._usable = np.flatnonzero(~np.isin(self._episodes, list(self.moving)))
+
+    def __len__(self) -> int:
+        """Frames that walks lead over."""
+        return len(self._usable)
+
+    def draw(self, count: int, steps: int, generator: np.random.Generator) -> Windows:
+        """Draws up to `count` walks of `steps` steps; fewer where frames have no neighbour, none where there are few.
+
+        Returns:
+            z (B, steps + 1, D) raw and actions (B, steps, A) in robot units.
+        """
+        if not len(self):
+            return Windows(torch.zeros(0, steps + 1, self._z.shape[1]), torch.zeros(0, steps, len(self._low)))
+        path = [self._usable[generator.integers(len(self._usable), size=count)]]
+        for _ in range(steps):
+            found, ends = self._neighbours(path[-1], generator)
+            path = [*(at[found] for at in path), ends]
+        frames = np.stack(path, axis=1)  # (B, steps + 1)
+        moves = np.diff(self._poses[frames], axis=1).astype(np.float32)
+        return Windows(self._z[torch.from_numpy(frames)], torch.from_numpy(moves))
+
+    def _neighbours(self, start: Indices, generator: np.random.Generator) -> tuple[NDArray[np.bool_], Indices]:
+        """Returns which starts have a neighbour, and one for each of those."""
+        at = self._usable
+        moves = self._poses[at][None] - self._poses[start][:, None]  # (B, N, A)
+        near = ((moves >= self._low) & (moves <= self._high)).all(-1)
+        near &= self._episodes[at][None] == self._episodes[start][:, None]
+        near &= at[None] != start[:, None]
+        ends = np.where(near, generator.random(near.shape), -1.0).argmax(1)
+        found: NDArray[np.bool_] = near.any(1)
+        return found, at[ends[found]]
+
+    def _motion(self, at: Indices) -> float:
+        """Returns the ratio of `motion` for the frames of one episode, at their places."""
+        compared = at[np.linspace(0, len(at) - 1, min(len(at), _COMPARED)).astype(int)]
+        moves = self._poses[at][None] - self._poses[compared][:, None]  # (C, N, A)
+        reach = np.where(moves < 0, self._low, self._high)
+        size = (moves / np.where(reach == 0, np.inf, reach)).max(-1)
+        kind = np.where((size > 0) & (size <= 1), np.searchsorted(_CLASSES, size), len(_CLASSES))
+        apart = np.abs(self._sequences[at][None] - self._sequences[compared][:, None])
+        z = self._z[torch.from_numpy(at)]
+        changed = torch.cdist(self._z[torch.from_numpy(compared)], z).square().numpy()
+        ratios, weights = [], []
+        for each in range(len(_CLASSES)):
+            near, far = ((kind == each) & chosen for chosen in (apart == 1, apart >= _FAR))
+            if near.sum() >= _ENOUGH and far.sum() >= _ENOUGH and changed[near].mean() > 0:
+                ratios.append(changed[far].mean() / changed[near].mean())
+                weights.append(min(near.sum(), far.sum()))
+        return float(np.average(ratios, weights=weights)) if ratios else float('nan')

@@ -1,0 +1,58 @@
+"""A perceptron whose hidden units are scaled by the action (FiLM, Perez et al. 2018): z_next = z + f(z, a).
+
+An action says *how far* a picture changes, so it multiplies; as two numbers beside 512 it can hardly be heard. The
+last scaling starts in proportion to the action: no action, no change, and a small action a small one. What a world
+does by itself it learns by the bias of that scaling.
+"""
+
+import itertools
+from typing import Any
+
+import torch
+from torch import nn, Tensor
+
+from .contract import WorldModel
+from .mlp import initialise
+
+
+class FilmWorldModel(WorldModel):
+    """Layers over embedding and action; the action scales each before its ReLU, and the last one after it too.
+
+    Args:
+        residual: the output is added to z and its layer starts at zero: untrained it says "no change".
+    """
+
+    def __init__(self, z_size: int, action_size: int, hidden: tuple[int, ...], residual: bool) -> None:
+        super().__init__()
+        sizes = (z_size + action_size, *hidden)
+        self.layers = nn.ModuleList(nn.Linear(inputs, outputs) for inputs, outputs in itertools.pairwise(sizes))
+        self.scale = nn.Linear(action_size, hidden[0])
+        self.drive = nn.Linear(action_size, hidden[-1])
+        self.output = nn.Linear(hidden[-1], z_size)
+        self.residual = residual
+
+    def initial(self, batch: int) -> None:
+        return None
+
+    def predict(self, state: Any, z: Tensor, action: Tensor) -> tuple[None, Tensor, dict[str, Tensor]]:
+        first, *others = self.layers
+        hidden = torch.relu(first(torch.cat([z, action], dim=-1)) * (1.0 + self.scale(action)))  # (B, H)
+        for layer in others:
+            hidden = torch.relu(layer(hidden))
+        out = self.output(hidden * self.drive(action))  # (B, D)
+        return None, z + out if self.residual else out, {}
+
+
+def make(*, z_size: int, action_size: int, hidden: tuple[int, ...], residual: bool, seed: int) -> FilmWorldModel:
+    """Makes an untrained network."""
+    model = FilmWorldModel(z_size, action_size, hidden, residual)
+    initialise(model, seed)
+    generator = torch.Generator().manual_seed(seed + 1)
+    for modulation in (model.scale, model.drive):
+        with torch.no_grad():
+            modulation.weight.normal_(generator=generator)
+        nn.init.zeros_(modulation.bias)
+    if residual:
+        nn.init.zeros_(model.output.weight)
+        nn.init.zeros_(model.output.bias)
+    return model

@@ -1,0 +1,98 @@
+"""Walks over remembered frames: every step is one that the robot could have made and would have seen so."""
+
+from dataclasses import replace
+
+from hypothesis import given, settings, strategies
+import numpy as np
+import pytest
+
+from cls_common.robot import Channel, Kind, RobotInfo
+from cls_learning.memory.contract import Record
+from cls_learning.memory.virtual_walks import can_walk, STILL_RATIO, VirtualWalks
+
+ROBOT = RobotInfo(
+    'r', ('camera',), tuple(Channel(n, Kind.RELATIVE, 'deg', -10.0, 10.0) for n in ('pan', 'tilt')), ('pan', 'tilt'),
+    (-2.0, -1.0), (2.0, 1.0),
+)  # fmt: skip
+
+
+def view(episode, pose, seconds=0.0):
+    """What is seen: the pose, where the scene is, and what moves in it."""
+    return np.array([*pose / 5, 20.0 * episode, 10 * np.sin(3 * seconds), 10 * np.cos(2 * seconds)], np.float32)
+
+
+def lived(episode, count, seed=0, drift=0.0, first=0):
+    generator = np.random.default_rng((seed, episode))
+    pose, records = generator.uniform(-20, 20, 2), []
+    for i in range(count):
+        after = np.clip(pose + generator.uniform(-10, 10, 2), (-40, -20), (40, 20))
+        records.append(Record(
+            z=view(episode, pose, drift * i), z_next=view(episode, after, drift * (i + 1)),
+            action=(after - pose).astype(np.float32), commanded=np.zeros(2, np.float32), joints=np.radians(pose),
+            time=i, episode=episode, sequence=first + i,
+        ))  # fmt: skip
+        pose = after
+    return records
+
+
+def life():
+    return lived(1, 150) + lived(2, 150, first=150)
+
+
+@settings(max_examples=25, deadline=None)
+@given(strategies.integers(0, 1000), strategies.integers(1, 5), strategies.integers(1, 40))
+def test_each_step_is_possible_and_shows_what_is_there(seed, steps, count):
+    walks = VirtualWalks(life(), ROBOT, 5)
+    drawn = walks.draw(count, steps, np.random.default_rng(seed))
+    z, action = drawn.z.numpy(), drawn.action.numpy()
+    assert z.shape == (len(action), steps + 1, 5) and len(action) <= count
+    assert (np.abs(action) <= 10.0).all()
+    np.testing.assert_allclose(np.diff(z[..., :2], axis=1) * 5, action, atol=1e-3)
+    assert (z[..., 2] == z[:, :1, 2]).all()  # one episode
+
+
+def test_most_of_them_were_never_walked():
+    records = life()
+    real = {(tuple(r.z), tuple(r.z_next)) for r in records}
+    drawn = VirtualWalks(records, ROBOT, 5).draw(200, 1, np.random.default_rng(0)).z.numpy()
+    assert len(drawn) > 190
+    assert np.mean([(tuple(a), tuple(b)) in real for a, b in drawn]) < 0.2
+
+
+def test_equal_draws_give_equal_walks():
+    first, second = (VirtualWalks(life(), ROBOT, 5).draw(9, 3, np.random.default_rng(4)) for _ in range(2))
+    assert first.z.equal(second.z) and first.action.equal(second.action)
+
+
+def test_where_the_scene_moves_nothing_is_drawn():
+    still, moves = lived(1, 200), lived(2, 200, drift=0.3, first=200)
+    walks = VirtualWalks(still + moves, ROBOT, 5)
+    assert walks.moving == {2} and walks.motion[1] < 1.3 and walks.motion[2] > 2 * STILL_RATIO
+    assert (walks.draw(100, 2, np.random.default_rng(0)).z[..., 2] == 20.0).all()
+    assert len(VirtualWalks(moves, ROBOT, 5)) == 0
+    assert VirtualWalks(moves, ROBOT, 5).draw(5, 3, np.random.default_rng(0)).z.shape == (0, 4, 5)
+
+
+def test_what_is_too_short_to_tell_is_not_trusted():
+    walks = VirtualWalks(lived(1, 5), ROBOT, 5)
+    assert walks.moving == {1} and np.isnan(walks.motion[1]) and len(walks) == 0
+
+
+def test_a_frame_without_neighbours_begins_nothing():
+    far = [replace(r, joints=r.joints + 1.0, sequence=500) for r in lived(1, 1)]
+    walks = VirtualWalks(lived(1, 150) + far, ROBOT, 5)
+    assert len(walks.draw(2000, 1, np.random.default_rng(0)).z) < 2000
+
+
+@pytest.mark.parametrize('changed', [
+    {'channels': (Channel('action', Kind.DISCRETE, '', 0.0, 1.0),)},
+    {'channels': tuple(Channel(n, Kind.ABSOLUTE, 'deg', -10.0, 10.0) for n in ('pan', 'tilt'))},
+    {'channels': tuple(Channel(n, Kind.RELATIVE, 'm', -10.0, 10.0) for n in ('pan', 'tilt'))},
+    {'joint_names': (), 'joint_low': (), 'joint_high': ()},
+])  # fmt: skip
+def test_only_where_a_difference_of_joints_is_an_action(changed):
+    robot = replace(ROBOT, **changed)
+    assert can_walk(ROBOT) and not can_walk(robot)
+    walks = VirtualWalks(lived(1, 100), robot, 5)
+    assert len(walks) == 0 and len(walks.draw(4, 2, np.random.default_rng(0)).z) == 0
+    assert len(VirtualWalks([], ROBOT, 5).draw(4, 2, np.random.default_rng(0)).z) == 0
