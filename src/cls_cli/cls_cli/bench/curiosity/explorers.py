@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections import deque
+from functools import cache
 from typing import Final
 
 import numpy as np
@@ -120,8 +121,10 @@ def check(name: str) -> None:
     """Refuses what `make` can't make; raises UserError."""
     if name not in (RANDOM, GREEDY, REFERENCE):
         rewards.parse(name)
+    settings_of(name)
 
 
+@cache  # a preset that is edited meanwhile changes nothing in this run
 def settings_of(name: str) -> LearningSettings:
     """Returns the recipe: the reference preset, or the default one with this reward."""
     if name == REFERENCE:

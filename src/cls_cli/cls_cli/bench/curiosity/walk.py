@@ -26,7 +26,7 @@ Figures = dict[str, Any]
 NOTED_EVERY: Final = 25
 # Of the model that is trained on what the walk has seen: a rate and a length at which random's walks give the best one
 # (300, 500 and 2,000 steps tried); longer or faster it learns the walk by heart.
-_RATE, _BATCH, _LEAST_UPDATES = 1e-4, 64, 400
+_RATE, _BATCH, _LEAST_UPDATES = 3e-4, 64, 400
 _PAIRS: Final = 1000
 
 
