@@ -72,7 +72,7 @@ class MemorySettings(Settings):
 class SleepSettings(Settings):
     wake_steps_per_cycle: int = setting(500, 'Wake steps after which sleep starts by itself (row 000-028).', low=1)
     phases: str = setting('sws rem tether', 'Phases in order, by the names of their files in consolidation/.')
-    learning_rate: float = setting(3e-4, 'Adam of Slow, asleep (row 000-019).', low=0.0)
+    learning_rate: float = setting(1.5e-4, 'Adam of Slow, asleep (row 000-019).', low=0.0)
     batch_size: int = setting(32, 'Samples of each step, without replacement (row 000-045).', low=1)
     sws_steps: int = setting(200, 'Optimiser steps of slow-wave sleep (row 000-033).', low=1)
     sws_alpha: float = setting(1.0, 'Weight of the distillation loss (row 000-034).', low=0.0)
@@ -83,7 +83,7 @@ class SleepSettings(Settings):
     )
     gate_max: float = setting(0.5, 'Largest share of Fast in a gated target.', low=0.0, high=1.0)
     virtual_share: float = setting(
-        0.5, 'Share of the batches of SWS and REM from walks over remembered frames, where the scene stands still.',
+        0.8, 'Share of the batches of SWS and REM from walks over remembered frames, where the scene stands still.',
         low=0.0, high=1.0,
     )  # fmt: skip
     rem_steps: int = setting(200, 'Optimiser steps of REM (row 000-037).', low=1)
