@@ -26,6 +26,8 @@ _ENOUGH = 3
 _CLASSES = np.array([0.25, 0.5, 0.75, 1.0])
 # Steps from which on two frames are far in time, and frames of an episode that are compared with all others.
 _FAR, _COMPARED = 20, 256
+# Frames tried as the end of a step; about one in forty lies within reach of a pan-tilt.
+_TRIED = 256
 
 
 def can_walk(robot: RobotInfo) -> bool:
@@ -59,6 +61,7 @@ class VirtualWalks:
         self.motion = {int(e): self._motion(np.flatnonzero(self._episodes == e)) for e in np.unique(self._episodes)}
         self.moving = {episode for episode, ratio in self.motion.items() if not ratio < STILL_RATIO}
         self._usable = np.flatnonzero(~np.isin(self._episodes, list(self.moving)))
+        self._groups = self._episodes[self._usable]  # rises, since life goes on
 
     def __len__(self) -> int:
         """Frames that walks lead over."""
@@ -72,24 +75,26 @@ class VirtualWalks:
         """
         if not len(self):
             return Windows(torch.zeros(0, steps + 1, self._z.shape[1]), torch.zeros(0, steps, len(self._low)))
-        path = [self._usable[generator.integers(len(self._usable), size=count)]]
+        path = [generator.integers(len(self), size=count)]
         for _ in range(steps):
             found, ends = self._neighbours(path[-1], generator)
             path = [*(at[found] for at in path), ends]
-        frames = np.stack(path, axis=1)  # (B, steps + 1)
+        frames = self._usable[np.stack(path, axis=1)]  # (B, steps + 1)
         moves = np.diff(self._poses[frames], axis=1).astype(np.float32)
         return Windows(self._z[torch.from_numpy(frames)], torch.from_numpy(moves))
 
     def _neighbours(self, start: Indices, generator: np.random.Generator) -> tuple[NDArray[np.bool_], Indices]:
-        """Returns which starts have a neighbour, and one for each of those."""
-        at = self._usable
-        moves = self._poses[at][None] - self._poses[start][:, None]  # (B, N, A)
-        near = ((moves >= self._low) & (moves <= self._high)).all(-1)
-        near &= self._episodes[at][None] == self._episodes[start][:, None]
-        near &= at[None] != start[:, None]
-        ends = np.where(near, generator.random(near.shape), -1.0).argmax(1)
+        """Returns which starts have a neighbour, and one for each of those; all by their place in `_usable`.
+
+        Of each start's episode some frames are tried: to look at all would cost more than to learn from them.
+        """
+        first, behind = (np.searchsorted(self._groups, self._groups[start], side) for side in ('left', 'right'))
+        draws = generator.random((len(start), _TRIED))
+        tried = first[:, None] + (draws * (behind - first)[:, None]).astype(np.int64)  # (B, T)
+        moves = self._poses[self._usable[tried]] - self._poses[self._usable[start]][:, None]  # (B, T, A)
+        near = ((moves >= self._low) & (moves <= self._high)).all(-1) & (tried != start[:, None])
         found: NDArray[np.bool_] = near.any(1)
-        return found, at[ends[found]]
+        return found, tried[np.arange(len(start)), near.argmax(1)][found]
 
     def _motion(self, at: Indices) -> float:
         """Returns the ratio of `motion` for the frames of one episode, at their places."""
