@@ -132,7 +132,7 @@ def test_a_person_confirms_overrides_and_ends(act, monkeypatch):
     'options, text',
     [
         (('--robot', 'replay'), "robot 'replay' with session ''"),
-        (('--policy', 'psychic'), "unknown policy 'psychic'; expected one of constant, manual"),
+        (('--policy', 'psychic'), "unknown policy 'psychic'; expected one of constant, curious, manual"),
         (('--action', '1 1', '--sequence', '1 1'), '--action and --sequence with policy none'),
         (('--action', '1 1', '--policy', 'random'), 'expected --action with constant alone'),
         (('--filter-action', 'pan=1'), 'expected a --session to filter'),

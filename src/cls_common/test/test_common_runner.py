@@ -16,7 +16,6 @@ import pytest
 SCRIPT = Path(__file__).with_name('ending_nodes.py')
 LIMIT = 2.0  # s from the signal to the end, as a rule
 HANGING = 10.0  # s after which no busy machine excuses it: a supervisor would kill, without torque-off
-BATCH = 6  # nodes at once: enough to use waiting time, few enough for two cores
 
 
 class Nodes:
@@ -82,14 +81,13 @@ def end(kind: str, number: signal.Signals, count: int) -> tuple[list[int], list[
 
 
 @pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM], ids=lambda n: n.name)
-@pytest.mark.parametrize(('kind', 'count'), [('ticking', 12), ('idle', 6), ('threads', 6), ('starting', 6)])
+@pytest.mark.parametrize(('kind', 'count'), [('ticking', 6), ('idle', 3), ('threads', 3), ('starting', 6)])
 def test_signals_end_a_node_in_order_and_in_time(kind: str, number: signal.Signals, count: int) -> None:
-    for _ in range(count // BATCH):
-        statuses, seconds, closed = end(kind, number, BATCH)
-        assert statuses == [0] * BATCH
-        assert closed == BATCH
-        assert statistics.median(seconds) < LIMIT
-        assert max(seconds) < HANGING
+    statuses, seconds, closed = end(kind, number, count)
+    assert statuses == [0] * count
+    assert closed == count
+    assert statistics.median(seconds) < LIMIT
+    assert max(seconds) < HANGING
 
 
 def finish(kind: str, *arguments: str) -> tuple[int, str, list[list[str]]]:

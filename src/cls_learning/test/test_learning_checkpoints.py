@@ -243,7 +243,7 @@ def test_pickles_and_other_files_are_refused(
     'name, tensor',
     [
         ('waking.safetensors', 'fast.raw.layers.0.weight'),
-        ('sleeping.safetensors', 'slow.acting.layers.2.bias'),
+        ('sleeping.safetensors', 'slow.acting.output.bias'),
         ('replay.safetensors', 'memory.z_next'),
     ],
 )
@@ -388,9 +388,9 @@ def test_the_hash_is_of_weights_alone(lived: Any) -> None:
         halves = (changed, sleeping) if state is waking else (waking, changed)
         return weights_sha256(*map(blob.pack, halves))
 
-    for name in ('fast.raw.layers.0.weight', 'fast.acting.layers.2.bias', 'policy.visits', 'normalizer.mean'):
+    for name in ('fast.raw.layers.0.weight', 'fast.acting.output.bias', 'policy.visits', 'normalizer.mean'):
         assert hash_with(waking, name) != original, name
-    for name in ('slow.raw.layers.0.weight', 'slow.acting.layers.4.bias'):
+    for name in ('slow.raw.layers.0.weight', 'slow.acting.drive.bias'):
         assert hash_with(sleeping, name) != original, name
     for state, name in (
         (waking, 'fast.optimizer.0.exp_avg'), (waking, 'ring.recent.z_next'), (waking, 'counters.cycles'),

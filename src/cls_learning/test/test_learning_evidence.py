@@ -91,7 +91,7 @@ def test_fast_beats_no_change_within_200_steps(seed: int, tools: SimpleNamespace
 def two_scenes(tools: SimpleNamespace, seed: int, **options: Any) -> Pair:
     pair = Pair(tools, seed, **options)
     pair.live(scene(tools, 0), 200, seed)
-    pair.live(scene(tools, 1), 200, seed + 50)
+    pair.live(scene(tools, 1), 400, seed + 50)
     return pair
 
 
@@ -100,7 +100,7 @@ def test_sleep_keeps_the_old_scene(seed: int, tools: SimpleNamespace) -> None:
     """Row 000-108: after a change of scene Slow, with its nights, knows the old one better than Fast."""
     pair, old = two_scenes(tools, seed, changes=NO_RESERVOIR), unseen(tools, 0)
     slow, fast = error(pair.sleeping.slow, old), error(pair.waking.fast, old)
-    assert slow < 0.8 * fast and slow < 0.3 * copying(old)
+    assert slow < 0.5 * fast and slow < 0.3 * copying(old)
 
 
 def test_what_the_nights_are_for(tools: SimpleNamespace) -> None:

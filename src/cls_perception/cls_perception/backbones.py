@@ -12,7 +12,6 @@ from safetensors import SafetensorError
 import safetensors.torch
 import torch
 from torch import nn
-import torchvision
 
 from cls_common.errors import UserError
 
@@ -30,6 +29,9 @@ State = dict[str, torch.Tensor]
 
 def classifier(name: str) -> Any:
     """Returns torchvision's network with its default initialisation, classifier included."""
+    # Importing it takes four seconds of processor time, which eyes of our own do not need.
+    import torchvision
+
     return torchvision.models.get_model(name, weights=None)
 
 
@@ -90,6 +92,8 @@ def from_file(name: str, path: str) -> State:
 
 def from_torchvision(name: str, published: str) -> State:
     """Reads published weights from torch's cache, or downloads them into it."""
+    import torchvision
+
     url = torchvision.models.get_model_weights(name)[published].url
     file = Path(torch.hub.get_dir(), 'checkpoints', url.rsplit('/', 1)[1])
     before = socket.getdefaulttimeout()
