@@ -64,7 +64,7 @@ def save(folder, answer):
 
 def test_a_model_sees_the_same_after_a_restart(graph, tmp_path, scene):
     """Hazard H1, through processes, files and the service; one torch process costs seconds, so much is asked of it."""
-    asked = EncoderSettings(name='retina', seed=7, threads=1)
+    asked = EncoderSettings(name='early_resnet18', seed=7, threads=1)
     # Reliable serves both kinds of subscription.
     eyes = Sense(graph, comms.IMAGE, comms.SENSOR_RELIABLE)
     first = graph.start('encoder', encoder=asked.name, models_dir=str(tmp_path), model='bob', seed=7, threads=1)
@@ -80,7 +80,7 @@ def test_a_model_sees_the_same_after_a_restart(graph, tmp_path, scene):
         'encoder', default_encoder='resnet50', models_dir=str(tmp_path), model='bob', seed=8, threads=1,
         reliable_images=True,
     )  # fmt: skip
-    graph.until(lambda: 'encoder retina' in graph.log())
+    graph.until(lambda: 'encoder early_resnet18' in graph.log())
     eyes.connect()
     after = eyes.send(stamped(scene, 200))
     assert after.encoder_id == before.encoder_id == answer.encoder_id
