@@ -236,10 +236,12 @@ def lived(request: Request, job: Job, report: Callable[[float], None]) -> Figure
 def row_key(store: Store, plan: Plan, job: Job, row: Row) -> str:
     """Returns the key of a row's figures: of everything that they depend on."""
     share = job.share if row.uses_memory else None
+    # By name, a scene's file tells all that its embeddings depend on: the program of the eyes too.
+    scenes = [store.scene_file(plan, job.seed, number, job.encoder).stem for number in order(job.seed, plan.scenes)]
     return key_of([
         job.recipe, job.values, row.depends_on(plan, job.share), {**asdict(plan), 'shares': None}, share, job.seed,
         job.encoder, store.digest(plan, job.seed, job.encoder), torch.__version__,
-        _programs(row),
+        scenes, _programs(row),
     ])  # fmt: skip
 
 

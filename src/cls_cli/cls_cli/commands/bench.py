@@ -20,7 +20,7 @@ def command() -> None:
 @click.option('--recipe', 'recipes', multiple=True, metavar='NAME',
               help='A row or preset, or one changed: NAME,SETTING=VALUE,...; default: all rows.')  # fmt: skip
 @click.option('--encoder', 'encoders', multiple=True, metavar='NAME',
-              help='Random eyes: NAME, NAME:bf16 or NAME:published; default: early_resnet18.')  # fmt: skip
+              help='Eyes: NAME, NAME:bf16, NAME:published, NAME:random; default: early_resnet18.')  # fmt: skip
 @click.option('--scenes', type=click.IntRange(1), help='How many scenes are lived in.')
 @click.option('--seeds', type=click.IntRange(1), help='How many worlds, orders and networks; 5, or 1 with --short.')
 @click.option('--steps', type=click.IntRange(20), help='Wake steps in each scene.')
