@@ -30,11 +30,9 @@ FAST = {
 class Watcher:
     """A ROS node that hears all that a driver says."""
 
-    def __init__(self):
-        self.context = rclpy.Context()
-        self.context.init()
-        self.node = rclpy.create_node('watcher', context=self.context)
-        self.executor = SingleThreadedExecutor(context=self.context)
+    def __init__(self, context):
+        self.node = rclpy.create_node('watcher', context=context)
+        self.executor = SingleThreadedExecutor(context=context)
         self.executor.add_node(self.node)
         self.heard = {}
         for topic in (
@@ -94,7 +92,6 @@ class Watcher:
     def close(self):
         self.executor.shutdown()
         self.node.destroy_node()
-        self.context.try_shutdown()
 
 
 @pytest.fixture
@@ -103,9 +100,22 @@ def board():
         yield fake
 
 
+@pytest.fixture(scope='module')
+def context():
+    """One for all, with a node that stays: with the last node of a context goes its participant, and where drivers die
+    at that very moment the middleware crashed now and then.
+    """
+    context = rclpy.Context()
+    context.init()
+    anchor = rclpy.create_node('anchor', context=context)
+    yield context
+    anchor.destroy_node()
+    context.try_shutdown()
+
+
 @pytest.fixture
-def watcher():
-    watcher = Watcher()
+def watcher(context):
+    watcher = Watcher(context)
     yield watcher
     watcher.close()
 
