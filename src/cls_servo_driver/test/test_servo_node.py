@@ -101,21 +101,29 @@ def board():
 
 
 @pytest.fixture(scope='module')
-def context():
-    """One for all, with a node that stays: with the last node of a context goes its participant, and where drivers die
-    at that very moment the middleware crashed now and then.
+def contexts():
+    """Makes contexts of their own, each with a node that stays until all drivers are long gone.
+
+    With the last node of a context goes its participant, and where a driver dies at that very moment the middleware
+    crashed now and then.
     """
-    context = rclpy.Context()
-    context.init()
-    anchor = rclpy.create_node('anchor', context=context)
-    yield context
-    anchor.destroy_node()
-    context.try_shutdown()
+    kept = []
+
+    def make():
+        context = rclpy.Context()
+        context.init()
+        kept.append((context, rclpy.create_node('anchor', context=context)))
+        return context
+
+    yield make
+    for context, anchor in kept:
+        anchor.destroy_node()
+        context.try_shutdown()
 
 
 @pytest.fixture
-def watcher(context):
-    watcher = Watcher(context)
+def watcher(contexts):
+    watcher = Watcher(contexts())
     yield watcher
     watcher.close()
 
