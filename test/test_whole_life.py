@@ -27,7 +27,6 @@ from cls_interfaces.srv import SetMode
 
 ROOT = Path(__file__).resolve().parents[1]
 SEED, STEPS, CYCLE = 3, 70, 40
-EYES = 'retina'  # the only ones without four seconds of torchvision in every process
 RECIPE = {
     'sleep.wake_steps_per_cycle': CYCLE, 'sleep.sws_steps': 12, 'sleep.rem_steps': 8, 'sleep.tether_steps': 3,
     'network.slow_hidden': 64,
@@ -55,7 +54,7 @@ class Graph:
         parameters.write_text(yaml.safe_dump({'/**/slow_learner': {'ros__parameters': RECIPE}}))
         options = GraphOptions(
             robot='square', model='life', models_dir=str(folder), lock_step=True, seed=SEED, steps=STEPS,
-            params_file=str(parameters), encoder=EYES,
+            params_file=str(parameters),
         )  # fmt: skip
         self._described = {process.name: process for process in describe(options)}
         self.running: dict[str, subprocess.Popen[bytes]] = {}
@@ -166,7 +165,7 @@ def test_lives_and_sleeps_by_itself_and_ends_where_one_process_ends(graph: Graph
 
     overrides = [text for name, value in RECIPE.items() for text in ('--set', f'{name}={value}')]
     train = subprocess.run(
-        [sys.executable, '-m', 'cls_cli', 'train', '--robot', 'square', '--model', 'life', '--encoder', EYES,
+        [sys.executable, '-m', 'cls_cli', 'train', '--robot', 'square', '--model', 'life',
          '--models-dir', str(tmp_path), '--steps', str(STEPS), '--seed', str(SEED), *overrides],
         capture_output=True, text=True, check=True,
     )  # fmt: skip
