@@ -77,7 +77,7 @@ def test_the_screen_is_where_the_arithmetic_says() -> None:
     assert np.array_equal(scenery.view(near[0], 2), scenery.view(near[0], 2))
 
 
-@settings(max_examples=200)
+@settings(max_examples=200, deadline=None)
 @given(data=strategies.data())
 def test_nobody_goes_through_the_wall(data: strategies.DataObject) -> None:
     world = WORLDS['passage']
