@@ -3,6 +3,8 @@
 import torch
 from torch import nn
 
+from .threads import lent_threads
+
 
 class ReceptiveFields(nn.Module):
     """Averages maps over a grid of overlapping Gaussian windows.
@@ -39,7 +41,9 @@ class Isometry(nn.Module):
         super().__init__()
         weight = torch.empty(size, features)
         if not weight.is_meta:
-            nn.init.orthogonal_(weight)
+            # Its decomposition rounds differently on more threads, and a seed must mean the same everywhere.
+            with lent_threads(1):
+                nn.init.orthogonal_(weight)
         self.weight = nn.Parameter(weight)
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:

@@ -17,6 +17,7 @@ from . import weights as weight_files
 from .devices import choose_device
 from .encoder import Array, CAMERA, EMBEDDING_SIZE, Encoder
 from .settings import BACKENDS, EncoderSettings, RANDOM
+from .threads import lent_threads
 
 IMAGE_SIZE: Final = 224  # row 000-001
 _PRECISION: Final = {'torch': 'float32', 'torch-bf16': 'bfloat16'}
@@ -149,16 +150,10 @@ class TorchEncoder(Encoder):
 
     @contextlib.contextmanager
     def _arithmetic(self) -> Iterator[None]:
-        # The thread count is the process's, so it is lent; TF32 would break what 'float32' in the id says.
-        before = torch.get_num_threads()
-        if self._threads and self._threads != before:
-            torch.set_num_threads(self._threads)
-        try:
-            with torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False):
-                yield
-        finally:
-            if torch.get_num_threads() != before:
-                torch.set_num_threads(before)
+        # TF32 would break what 'float32' in the id says.
+        exact = torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False)
+        with lent_threads(self._threads), exact:
+            yield
 
 
 def resize(images: torch.Tensor) -> torch.Tensor:

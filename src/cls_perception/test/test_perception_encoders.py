@@ -17,6 +17,7 @@ from cls_perception import encoders, torch_encoder
 from cls_perception import weights as weight_files
 from cls_perception.encoder import Encoder
 from cls_perception.settings import EncoderSettings
+from cls_perception.threads import lent_threads
 
 # Parameters of the backbone and of the projection.
 PARAMETERS = {
@@ -85,6 +86,14 @@ def test_is_itself_again_after_saving_and_loading(encoder, sample, z):
     assert (again.size, again.modality, again.version) == (encoder.size, encoder.modality, encoder.version)
     assert again.config() == encoder.config()
     assert np.array_equal(again.encode(sample), z)
+
+
+def test_a_seed_means_the_same_on_any_number_of_threads(encoder):
+    ids = set()
+    for threads in (1, 2, 3):
+        with lent_threads(threads):
+            ids.add(make(encoder.name).id)
+    assert ids == {encoder.id}
 
 
 def test_embedding_leaves_every_weight_as_it_was(encoder, z):

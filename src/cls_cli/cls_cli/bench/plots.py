@@ -1,6 +1,7 @@
 """Plots of a report, with 95 % intervals: one file for each figure and encoder."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,13 +23,20 @@ def draw(report: dict[str, Any], folder: Path) -> list[Path]:
         rows = [row for row in report['rows'] if row['encoder'] == encoder]
         for name, plot in (('skill', _skill), ('dreams', _dreams), ('keeping', _keeping), ('nights', _nights)):
             height = 1.5 + 0.3 * len(rows) if plot in (_skill, _keeping) else 4.5
-            figure = Figure(figsize=(8.0, max(height, 3.0)), layout='constrained')
-            axes = figure.add_subplot()
-            plot(axes, rows)
-            axes.set_title(f'{encoder}, {report["life"]} life, {report["seeds"]} seeds, world {report["world"]}')
-            files.append(folder / f'{name}_{encoder.replace(":", "_")}.png')
-            figure.savefig(files[-1], dpi=110)
+            title = f'{encoder}, {report["life"]} life, {report["seeds"]} seeds, world {report["world"]}'
+            file = folder / f'{name}_{encoder.replace(":", "_")}.png'
+            files.append(save(file, title, partial(plot, rows=rows), height))
     return files
+
+
+def save(file: Path, title: str, plot: Callable[[Axes], None], height: float = 5.0) -> Path:
+    """Writes one plot, 8 inches wide, and returns its file."""
+    figure = Figure(figsize=(8.0, max(height, 3.0)), layout='constrained')
+    axes = figure.add_subplot()
+    plot(axes)
+    axes.set_title(title)
+    figure.savefig(file, dpi=110)
+    return file
 
 
 def label(row: Row) -> str:

@@ -1,5 +1,6 @@
 """`bench`: measures, with baselines and intervals; nothing here needs a running graph."""
 
+from collections.abc import Callable
 from dataclasses import replace
 import os
 from pathlib import Path
@@ -9,6 +10,38 @@ import click
 
 _WIDE = 240
 SHORT_ROWS = ('default', 'reference', 'joint_equal')
+
+
+def _kept_and_shown(function: Callable[..., int]) -> Callable[..., int]:
+    """Adds the options that all measurements share: where results go, how many processes, where caches lie."""
+    for option in reversed((
+        click.option('--json', 'json_file', type=click.Path(path_type=Path, dir_okay=False),
+                     help='Where the report goes.'),
+        click.option('--plot', 'plot_dir', type=click.Path(path_type=Path, file_okay=False), help='Where plots go.'),
+        click.option('--jobs', type=click.IntRange(1), help='Processes, each on one thread; default: one a core.'),
+        click.option('--cache', 'folder', default='build/bench', show_default=True,
+                     type=click.Path(path_type=Path, file_okay=False), help='What is kept from run to run.'),
+    )):  # fmt: skip
+        function = option(function)
+    return function
+
+
+def _deliver(
+    report: dict[str, Any], show: Callable[..., None], draw: Callable[..., Any], options: dict[str, Any]
+) -> int:
+    """Writes, prints and plots a report, as asked for; returns the exit status."""
+    from rich.console import Console
+
+    from ..bench.report import write
+
+    if options['json_file']:
+        write(options['json_file'], report)
+    console = Console()
+    # Into a file or a pipe a table goes in full.
+    show(report, console if console.is_terminal else Console(width=_WIDE))
+    if options['plot_dir']:
+        draw(report, options['plot_dir'])
+    return 0
 
 
 @click.group('bench')
@@ -27,33 +60,18 @@ def command() -> None:
 @click.option('--life', type=click.Choice(['short', 'long']), default='short', show_default=True,
               help='5 scenes x 1,000 steps with 20 % kept, or 20 x 500 with 5 % and 2 %.')  # fmt: skip
 @click.option('--short', is_flag=True, help=f'3 scenes, 1 seed, {", ".join(SHORT_ROWS)}.')
-@click.option('--json', 'json_file', type=click.Path(path_type=Path, dir_okay=False), help='Where the report goes.')
-@click.option('--plot', 'plot_dir', type=click.Path(path_type=Path, file_okay=False), help='Where plots go.')
-@click.option('--jobs', type=click.IntRange(1), help='Processes, each on one thread; default: one a core.')
-@click.option('--cache', 'folder', default='build/bench', show_default=True,
-              type=click.Path(path_type=Path, file_okay=False), help='What is kept from run to run.')  # fmt: skip
+@_kept_and_shown
 def learning(**options: Any) -> int:
     """Learn through scenes one after another, asleep and awake, and print how well.
 
     Rows that are finished are kept: a run that was stopped goes on where it was.
     """
-    from rich.console import Console
-
-    from ..bench.report import document, write
+    from ..bench.plots import draw
+    from ..bench.report import document
     from ..bench.table import show
 
     results = _run(options)
-    report = document(results)
-    if options['json_file']:
-        write(options['json_file'], report)
-    console = Console()
-    # Into a file or a pipe a table goes in full.
-    show(report, console if console.is_terminal else Console(width=_WIDE))
-    if options['plot_dir']:
-        from ..bench.plots import draw
-
-        draw(report, options['plot_dir'])
-    return 0
+    return _deliver(document(results), show, draw, options)
 
 
 def _run(options: dict[str, Any]) -> Any:
@@ -95,37 +113,24 @@ def _run(options: dict[str, Any]) -> Any:
 @click.option('--seeds', type=click.IntRange(1), help='Scenes among which the starts are dealt; 2, or 1 with --short.')
 @click.option('--steps', type=click.IntRange(20), help='Of a walk at most; default: as each world says.')
 @click.option('--short', is_flag=True, help='2 starts in 1 scene and 2 worlds, seen as thumbnails.')
-@click.option('--json', 'json_file', type=click.Path(path_type=Path, dir_okay=False), help='Where the report goes.')
-@click.option('--plot', 'plot_dir', type=click.Path(path_type=Path, file_okay=False), help='Where plots go.')
-@click.option('--jobs', type=click.IntRange(1), help='Processes, each on one thread; default: one a core.')
-@click.option('--cache', 'folder', default='build/bench', show_default=True,
-              type=click.Path(path_type=Path, file_okay=False), help='What is kept from run to run.')  # fmt: skip
+@_kept_and_shown
 def curiosity(**options: Any) -> int:
     """Explore worlds by every reward, and print how far it came and what it was drawn to.
 
     Walks that are finished are kept: a run that was stopped goes on where it was.
     """
-    from rich.console import Console
     from rich.progress import Progress
 
     from ..bench.curiosity.plots import draw
     from ..bench.curiosity.report import document
     from ..bench.curiosity.runner import run
     from ..bench.curiosity.table import show
-    from ..bench.report import write
 
     request = _curiosity_request(options)
     with Progress(transient=True) as bar:
         task = bar.add_task('', total=1.0)
         results = run(request, lambda label, share: bar.update(task, description=label, completed=share))
-    report = document(results)
-    if options['json_file']:
-        write(options['json_file'], report)
-    console = Console()
-    show(report, console if console.is_terminal else Console(width=_WIDE))
-    if options['plot_dir']:
-        draw(report, options['plot_dir'])
-    return 0
+    return _deliver(document(results), show, draw, options)
 
 
 def _curiosity_request(options: dict[str, Any]) -> Any:

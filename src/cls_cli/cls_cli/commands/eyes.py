@@ -56,7 +56,8 @@ def command(
             create(folder, robot, eyes, chosen['preset'], chosen['seed'])
     click.echo(f'eyes {eyes.id}')
     if model:
-        click.echo(f'model {model} sees with them: ./cls up --robot {robot.name} --model {model}')
+        place = '' if models_dir == Path('models') else f' --models-dir {models_dir}'
+        click.echo(f'model {model} sees with them: ./cls up --robot {robot.name} --model {model}{place}')
     return 0
 
 

@@ -5,6 +5,7 @@ from typing import Any, TYPE_CHECKING
 
 import click
 
+from ..options import models_dir
 from .train import parse_override
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ _SHOW_EVERY = 20
 @click.command('replay', help='Learn from recorded sessions in one process, without ROS; goes on where it was stopped.')
 @click.argument('sessions', nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option('--model', default='default', show_default=True, help='Name of the model; created where it is missing.')
-@click.option('--models-dir', default='models', show_default=True, type=click.Path(path_type=Path))
+@models_dir
 @click.option('--until-plateau', is_flag=True, help='Repeat all sessions until the loss stays.')
 @click.option('--patience', default=5, show_default=True, type=click.IntRange(1), help='Epochs without improvement.')
 @click.option('--min-delta', default=0.001, show_default=True, type=click.FloatRange(0.0), help='An improvement.')

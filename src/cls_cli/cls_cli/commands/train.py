@@ -8,12 +8,14 @@ import click
 
 from cls_common.errors import UserError
 
+from ..options import models_dir
+
 
 @click.command(help='Learn in simulation in one process, without ROS, for STEPS more wake steps.')
 @click.option('--robot', default='sim', show_default=True, help='sim, square or gym:ID.')
 @click.option('--scene', default=-1, type=click.IntRange(-1), help='Which simulated scene.')
 @click.option('--model', default='default', show_default=True, help='Name of the model; created where it is missing.')
-@click.option('--models-dir', default='models', show_default=True, type=click.Path(path_type=Path))
+@models_dir
 @click.option('--steps', default=500, show_default=True, type=click.IntRange(1), help='Wake steps to add.')
 @click.option('--seed', default=-1, help='Of world, networks and exploration. Implies one thread and an exact result.')
 @click.option('--encoder', default='', help="By name; default: the model's own, early_resnet18 for a new one.")

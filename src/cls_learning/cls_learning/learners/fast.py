@@ -2,6 +2,7 @@
 
 from torch import Tensor
 
+from cls_common.errors import UserError
 from cls_common.robot import RobotInfo
 
 from .. import world_models
@@ -53,3 +54,13 @@ class FastLearner(Learner):
     def load(self, state: State) -> None:
         super().load(state)
         load_optimizer('fast.optimizer', self._optimizer, state)
+
+
+def learner_of(fast: FastLearner | None, user: str) -> FastLearner:
+    """Returns the learner; raises UserError where `user`, who imagines, is to be used without one."""
+    if fast is None:
+        raise UserError(
+            f'{user} without networks', expected='a learner whose predictions it uses',
+            do='Start it with ./cls up or ./cls train, or choose another policy.',
+        )  # fmt: skip
+    return fast

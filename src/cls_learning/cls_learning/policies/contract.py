@@ -6,9 +6,6 @@ from collections.abc import Mapping
 import numpy as np
 from torch import Tensor
 
-from cls_common.errors import UserError
-
-from ..learners.fast import FastLearner
 from ..memory.recent import RecentMemory
 from ..types import Doubles, Floats, Transition
 
@@ -67,16 +64,6 @@ class Selector(Policy):
 
     def load(self, state: Mapping[str, Tensor]) -> None:
         pass
-
-
-def learner_of(fast: FastLearner | None, kind: str) -> FastLearner:
-    """Returns the learner; raises UserError where a policy that imagines is to act without one."""
-    if fast is None:
-        raise UserError(
-            f'policy {kind!r} without networks', expected='a learner whose predictions it uses',
-            do='Start it with ./cls up or ./cls train, or choose another policy.',
-        )  # fmt: skip
-    return fast
 
 
 def uniform(size: int, generator: np.random.Generator) -> Floats:

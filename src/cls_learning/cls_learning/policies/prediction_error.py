@@ -13,7 +13,7 @@ from torch import nn, Tensor
 from cls_common.robot import RobotInfo
 
 from ..config import LearningSettings
-from ..learners.fast import FastLearner
+from ..learners.fast import FastLearner, learner_of
 from ..learners.optimisation import (
     load_module,
     load_optimizer,
@@ -26,7 +26,7 @@ from ..memory.recent import RecentMemory
 from ..randomness import derive
 from ..types import Doubles, Floats, Transition
 from ..world_models.mlp import initialise
-from .contract import learner_of, Policy, uniform
+from .contract import Policy, uniform
 
 
 class PredictionErrorPolicy(Policy):
@@ -98,4 +98,4 @@ def make(
     settings: LearningSettings, robot: RobotInfo, z_size: int, fast: FastLearner | None, seed: int
 ) -> PredictionErrorPolicy:
     """Makes the reference's actor."""
-    return PredictionErrorPolicy(settings, robot, z_size, learner_of(fast, 'prediction_error'), seed)
+    return PredictionErrorPolicy(settings, robot, z_size, learner_of(fast, "policy 'prediction_error'"), seed)

@@ -9,10 +9,9 @@ import torch
 from cls_common.robot import Kind, RobotInfo
 
 from ..config import LearningSettings
-from ..learners.fast import FastLearner
+from ..learners.fast import FastLearner, learner_of
 from ..randomness import derive
 from ..types import Doubles, Floats, Transition
-from .contract import learner_of
 from .imagined import Imagined
 
 # A body that ends this share of a cell short of where it was sent was stopped; servos round, and lag a little.
@@ -131,4 +130,4 @@ def make_cells(
     """
     if JointCells.fits(robot):
         return JointCells(robot, settings.policy.cell_deg)
-    return SeenCells(learner_of(fast, reward), z_size, seed)
+    return SeenCells(learner_of(fast, f'reward {reward!r}'), z_size, seed)

@@ -6,9 +6,6 @@ from collections.abc import Mapping
 import numpy as np
 from torch import Tensor
 
-from cls_common.errors import UserError
-
-from ..learners.fast import FastLearner
 from ..types import Batch, Doubles, Transition
 from .imagined import Imagined
 
@@ -54,13 +51,3 @@ class Counting(Reward):
 
     def learn(self, batch: Batch, generator: np.random.Generator) -> float:
         return 0.0
-
-
-def learner_of(fast: FastLearner | None, reward: str) -> FastLearner:
-    """Returns the learner; raises UserError where a reward that imagines is to be used without one."""
-    if fast is None:
-        raise UserError(
-            f'reward {reward!r} without networks', expected='a learner whose predictions it uses',
-            do='Start it with ./cls up or ./cls train, or choose another policy.',
-        )  # fmt: skip
-    return fast

@@ -11,10 +11,9 @@ from torch import Tensor
 from cls_common.robot import RobotInfo
 
 from ..config import LearningSettings
-from ..learners.fast import FastLearner
+from ..learners.fast import FastLearner, learner_of
 from ..types import Batch, Doubles, Transition
 from .bounded import to_doubles
-from .contract import learner_of
 from .headed import HeadedReward
 from .heads import VIEW
 from .imagined import Imagined
@@ -55,5 +54,5 @@ def make(
     settings: LearningSettings, robot: RobotInfo, z_size: int, fast: FastLearner | None, seed: int
 ) -> Disagreement:
     """Makes it untrained; raises UserError without a learner."""
-    learner = learner_of(fast, Disagreement.name)
+    learner = learner_of(fast, f'reward {Disagreement.name!r}')
     return Disagreement(settings, z_size, learner, seed, heads=HEADS, outputs=VIEW, with_action=True)

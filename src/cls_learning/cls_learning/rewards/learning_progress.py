@@ -15,10 +15,10 @@ from torch import Tensor
 from cls_common.robot import RobotInfo
 
 from ..config import LearningSettings
-from ..learners.fast import FastLearner
+from ..learners.fast import FastLearner, learner_of
 from ..types import Doubles, Transition
 from .cells import Cells, make_cells
-from .contract import Counting, learner_of
+from .contract import Counting
 from .imagined import Imagined
 from .visits import Visits
 
@@ -73,5 +73,5 @@ def make(
     Raises:
         UserError: no learner.
     """
-    learner_of(fast, 'learning_progress')
+    learner_of(fast, "reward 'learning_progress'")
     return LearningProgress(make_cells(settings, robot, z_size, fast, seed, 'learning_progress'))

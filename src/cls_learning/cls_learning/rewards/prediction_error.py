@@ -12,11 +12,10 @@ from torch import nn, Tensor
 from cls_common.robot import RobotInfo
 
 from ..config import LearningSettings
-from ..learners.fast import FastLearner
+from ..learners.fast import FastLearner, learner_of
 from ..learners.learner import squared_error
 from ..types import Batch, Doubles, Transition
 from .bounded import to_doubles
-from .contract import learner_of
 from .headed import HeadedReward
 from .imagined import Imagined
 
@@ -51,5 +50,5 @@ def make(
     settings: LearningSettings, robot: RobotInfo, z_size: int, fast: FastLearner | None, seed: int
 ) -> PredictionError:
     """Makes it untrained; raises UserError without a learner."""
-    learner = learner_of(fast, PredictionError.name)
+    learner = learner_of(fast, f'reward {PredictionError.name!r}')
     return PredictionError(settings, z_size, learner, seed, heads=1, outputs=1, with_action=True)

@@ -11,12 +11,11 @@ from torch import Tensor
 from cls_common.robot import RobotInfo
 
 from ..config import LearningSettings
-from ..learners.fast import FastLearner
+from ..learners.fast import FastLearner, learner_of
 from ..learners.learner import squared_error
 from ..randomness import derive
 from ..types import Batch, Doubles, Transition
 from .bounded import to_doubles
-from .contract import learner_of
 from .headed import HeadedReward
 from .heads import Heads, VIEW
 from .imagined import Imagined
@@ -55,4 +54,4 @@ def make(
     settings: LearningSettings, robot: RobotInfo, z_size: int, fast: FastLearner | None, seed: int
 ) -> RandomDistillation:
     """Makes it untrained; raises UserError without a learner."""
-    return RandomDistillation(settings, z_size, learner_of(fast, RandomDistillation.name), seed)
+    return RandomDistillation(settings, z_size, learner_of(fast, f'reward {RandomDistillation.name!r}'), seed)

@@ -1,11 +1,12 @@
 """Plots of a report, with 95 % intervals: coverage by steps in each world, and what the models are worth."""
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
+from ..plots import save
 from .walk import NOTED_EVERY
 
 Row = dict[str, Any]
@@ -25,15 +26,10 @@ def draw(report: dict[str, Any], folder: Path) -> list[Path]:
         for name, shown in [*plots, ('noise', [r for r in rows if r['noise_ratio'] is not None]), ('model', rows)]:
             if not shown:
                 continue
-            figure = Figure(figsize=(8.0, 5.0), layout='constrained')
-            axes = figure.add_subplot()
-            if name.startswith('coverage'):
-                _coverage(axes, shown)
-            else:
-                _bars(axes, shown, {'noise': 'noise_ratio', 'model': 'model_skill'}[name])
-            axes.set_title(f'{name}, {encoder}, {report["starts"]} starts in {report["seeds"]} scenes')
-            files.append(folder / f'{name}_{encoder.replace(":", "_")}.png')
-            figure.savefig(files[-1], dpi=110)
+            figure = {'noise': 'noise_ratio', 'model': 'model_skill'}.get(name, '')
+            plot = partial(_bars, rows=shown, figure=figure) if figure else partial(_coverage, rows=shown)
+            title = f'{name}, {encoder}, {report["starts"]} starts in {report["seeds"]} scenes'
+            files.append(save(folder / f'{name}_{encoder.replace(":", "_")}.png', title, plot))
     return files
 
 
