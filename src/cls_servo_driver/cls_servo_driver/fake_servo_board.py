@@ -3,6 +3,7 @@
 The real pyserial code opens the terminal as it opens a USB port. Tests, demonstrations and fault drills use it.
 """
 
+import contextlib
 from dataclasses import dataclass
 import json
 import os
@@ -185,7 +186,9 @@ class FakeServoBoard:
         self.heard += data.decode('ascii', 'replace').splitlines()
         is_drained = time.monotonic() - self._said_at < self.drains_for
         if not self.is_deaf and not (is_drained and not data.startswith(b'servos ')):
-            os.write(stdin, data)
+            # To a board whose program has ended one can still talk; nobody hears it.
+            with contextlib.suppress(BrokenPipeError):
+                os.write(stdin, data)
 
     def _to_host(self, said: bytes, master: int) -> bytes:
         *lines, rest = said.split(b'\n')
