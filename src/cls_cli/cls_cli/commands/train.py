@@ -1,7 +1,6 @@
 """`./cls train`: both halves in one process, without ROS."""
 
 import json
-from pathlib import Path
 from typing import Any
 
 import click
