@@ -45,7 +45,7 @@ class FastSettings(Settings):
 
 @dataclass(frozen=True, kw_only=True)
 class SlowSettings(Settings):
-    wake_learning_rate: float = setting(1e-4, 'Adam, awake (row 000-018).', low=0.0)
+    wake_learning_rate: float = setting(3e-5, 'Adam, awake (row 000-018).', low=0.0)
     wake_distill_weight: float = setting(0.1, 'Weight of the error against Fast (row 000-025).', low=0.0)
     wake_raw_weight: float = setting(1.0, 'Weight of the error against the real embedding (row 000-026).', low=0.0)
     wake_interval: int = setting(1, 'Wake steps from one update to the next (row 000-027).', low=1)
@@ -65,14 +65,17 @@ class MemorySettings(Settings):
         choices=('pieces', 'fifo'),
     )
     capacity: int = setting(5000, 'Transitions kept for sleep (row 000-051).', low=32)
-    piece_length: int = setting(10, 'Consecutive transitions that are kept or dropped together.', low=1)
+    piece_length: int = setting(
+        3, 'Consecutive transitions that are kept or dropped together, at least rem_k: shorter ones show more views.',
+        low=1,
+    )  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
 class SleepSettings(Settings):
     wake_steps_per_cycle: int = setting(500, 'Wake steps after which sleep starts by itself (row 000-028).', low=1)
     phases: str = setting('sws rem tether', 'Phases in order, by the names of their files in consolidation/.')
-    learning_rate: float = setting(1.5e-4, 'Adam of Slow, asleep (row 000-019).', low=0.0)
+    learning_rate: float = setting(3e-4, 'Adam of Slow, asleep (row 000-019).', low=0.0)
     batch_size: int = setting(32, 'Samples of each step, without replacement (row 000-045).', low=1)
     sws_steps: int = setting(200, 'Optimiser steps of slow-wave sleep (row 000-033).', low=1)
     sws_alpha: float = setting(1.0, 'Weight of the distillation loss (row 000-034).', low=0.0)

@@ -109,6 +109,11 @@ def test_rem_needs_one_entry_more_than_its_steps(tools: SimpleNamespace, open_li
     assert night.statistics.status['rem'] == 'skipped: 20 transitions of 21 needed'
 
 
+def test_pieces_are_long_enough_for_a_dream(tools: SimpleNamespace, open_life: Callable[..., Any]) -> None:
+    life = open_life(settings=tools.recipe({'sleep.rem_k': 6, 'memory.piece_length': 1})).live(60)
+    assert life.cortex.sleeping.memory.window_count(6) >= 10 > life.cortex.sleeping.memory.window_count(7)
+
+
 @pytest.mark.parametrize('kind', ['fifo', 'pieces'])
 @pytest.mark.parametrize('average', [0.0, 0.9])
 def test_a_night_stopped_anywhere_can_be_taken_back(

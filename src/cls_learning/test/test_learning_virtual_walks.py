@@ -59,6 +59,16 @@ def test_most_of_them_were_never_walked():
     assert np.mean([(tuple(a), tuple(b)) in real for a, b in drawn]) < 0.2
 
 
+def test_they_lead_over_the_views_after_broken_stretches_too():
+    records = life()
+    kept = [record for record in records if record.sequence % 4 < 2]  # stretches of two steps: three views each
+    walks = VirtualWalks(kept, ROBOT, 5)
+    assert (len(kept), len(walks), len(VirtualWalks(records, ROBOT, 5))) == (150, 225, 302)
+    last = {tuple(record.z_next) for record in kept if record.sequence % 4 == 1}
+    seen = {tuple(z) for z in walks.draw(2000, 1, np.random.default_rng(0)).z.flatten(0, 1).numpy()}
+    assert last <= seen
+
+
 def test_equal_draws_give_equal_walks():
     first, second = (VirtualWalks(life(), ROBOT, 5).draw(9, 3, np.random.default_rng(4)) for _ in range(2))
     assert first.z.equal(second.z) and first.action.equal(second.action)

@@ -51,7 +51,9 @@ class SleepingHalf:
         self.slow = SlowLearner(settings, robot, z_size, self.normalizer, seed)
         self.probes = Probes(affordable(settings.sleep.probes, settings.memory.capacity), seed)
         capacity = settings.memory.capacity - self.probes.room
-        self.memory = memory.make(replace(settings.memory, capacity=capacity), seed)
+        # A piece shorter than a dream would hold none.
+        length = max(settings.memory.piece_length, settings.sleep.rem_k)
+        self.memory = memory.make(replace(settings.memory, capacity=capacity, piece_length=length), seed)
         self.mornings = Mornings()
         self._camera = CameraWatch()
         # Tether trains Fast, but only ever here: a Fast of the same shape holds the place of its parameters.

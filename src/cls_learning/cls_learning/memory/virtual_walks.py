@@ -6,6 +6,7 @@ short cuts, compositions.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +14,7 @@ import torch
 
 from cls_common.robot import Kind, RobotInfo
 
-from ..types import Windows
+from ..types import Doubles, Floats, Windows
 from .contract import Record
 
 Indices = NDArray[np.int64]
@@ -28,6 +29,25 @@ _CLASSES = np.array([0.25, 0.5, 0.75, 1.0])
 _FAR, _COMPARED = 20, 256
 # Frames tried as the end of a step; about one in forty lies within reach of a pan-tilt.
 _TRIED = 256
+
+
+@dataclass(frozen=True)
+class _Frame:
+    """A view: z (D,), joints (J,) rad and what was moved since, in units of the actions; and where it belongs."""
+
+    z: Floats
+    joints: Doubles
+    moved: Floats
+    episode: int
+    sequence: int
+
+
+def _frames(record: Record, next_one: Sequence[Record]) -> list[_Frame]:
+    """Returns the frame before a transition, and the one after it unless the next transition begins there."""
+    before = _Frame(record.z, record.joints, np.zeros_like(record.action), record.episode, record.sequence)
+    if any(other.follows(record) for other in next_one):
+        return [before]
+    return [before, _Frame(record.z_next, record.joints, record.action, record.episode, record.sequence + 1)]
 
 
 def can_walk(robot: RobotInfo) -> bool:
@@ -53,11 +73,12 @@ class VirtualWalks:
     def __init__(self, records: Sequence[Record], robot: RobotInfo, z_size: int) -> None:
         chosen = records if can_walk(robot) else []
         units = np.array([180.0 / np.pi if c.unit == 'deg' else 1.0 for c in robot.channels])
-        self._z = torch.from_numpy(np.stack([r.z for r in chosen])) if chosen else torch.zeros(0, z_size)
-        self._poses = np.array([r.joints * units for r in chosen]).reshape(len(chosen), len(units))
-        self._episodes = np.array([r.episode for r in chosen], np.int64)
+        frames = [frame for at, record in enumerate(chosen) for frame in _frames(record, chosen[at + 1 : at + 2])]
+        self._z = torch.from_numpy(np.stack([f.z for f in frames])) if frames else torch.zeros(0, z_size)
+        self._poses = np.array([f.joints * units + f.moved for f in frames]).reshape(len(frames), len(units))
+        self._episodes = np.array([f.episode for f in frames], np.int64)
         self._low, self._high = robot.low.astype(float), robot.high.astype(float)
-        self._sequences = np.array([r.sequence for r in chosen], np.int64)
+        self._sequences = np.array([f.sequence for f in frames], np.int64)
         self.motion = {int(e): self._motion(np.flatnonzero(self._episodes == e)) for e in np.unique(self._episodes)}
         self.moving = {episode for episode, ratio in self.motion.items() if not ratio < STILL_RATIO}
         self._usable = np.flatnonzero(~np.isin(self._episodes, list(self.moving)))
