@@ -5,6 +5,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -69,36 +70,42 @@ def _bars(axes: Axes, rows: Sequence[Row], names: dict[str, str]) -> None:
 
 
 def _dreams(axes: Axes, rows: Sequence[Row]) -> None:
-    for row in rows:
-        known = [(int(k), v, _at(row['skill_at_ci'], k)) for k, v in row['skill_at'].items() if v is not None]
-        # A row that never reaches copying would only squeeze the others together.
-        if known and max(value for _, value, _ in known) > 0:
-            errors = [0.0 if ends is None else (ends[1] - ends[0]) / 2 for _, _, ends in known]
-            axes.errorbar([k for k, _, _ in known], [v for _, v, _ in known], errors, marker='o', label=label(row))
+    shown = [(label(row), row['skill_at'], row['skill_at_ci'] or {}) for row in rows]
+    # A row that never reaches copying would only squeeze the others together.
+    shown = [each for each in shown if max((v for v in each[1].values() if v is not None), default=0.0) > 0]
+    _lines(axes, [(name, [(float(k), v, ends.get(k)) for k, v in at.items()]) for name, at, ends in shown])
     axes.set_xlabel('steps dreamed')
     axes.set_ylabel('skill')
-    axes.axhline(0.0, color='black', linewidth=0.8)
     axes.set_ylim(bottom=max(axes.get_ylim()[0], -0.5))
-    if axes.get_legend_handles_labels()[1]:
-        axes.legend(fontsize='small')
 
 
 def _nights(axes: Axes, rows: Sequence[Row]) -> None:
-    for row in rows:
-        gains = [(i, gain) for i, gain in enumerate(row.get('sleep_gain') or [], 1) if gain is not None]
-        if gains:
-            axes.plot([i for i, _ in gains], [gain for _, gain in gains], marker='o', label=label(row))
+    shown = [(label(row), row['sleep_gain'], row['sleep_gain_ci']) for row in rows if row.get('sleep_gain')]
+    _lines(axes, [
+        (name, [(float(i), gain, ends[i - 1] if ends else None) for i, gain in enumerate(gains, 1)])
+        for name, gains, ends in shown
+    ])  # fmt: skip
     axes.set_xlabel('night')
     axes.set_ylabel('skill gained')
+    axes.set_ylim(max(axes.get_ylim()[0], -0.5), min(axes.get_ylim()[1], 1.0))
+
+
+def _lines(axes: Axes, named: Sequence[tuple[str, list[tuple[float, float | None, Any]]]]) -> None:
+    """Draws points (x, y, interval or None) by name; neighbours stand a little apart, the names beside the plot."""
+    axes.set_prop_cycle(color=[colormaps['tab20'](i) for i in range(20)])
+    for number, (name, points) in enumerate(named):
+        known = [(x, y, ends) for x, y, ends in points if y is not None]
+        errors = [0.0 if ends is None else (ends[1] - ends[0]) / 2 for _, _, ends in known]
+        apart = 0.3 * (number / max(len(named) - 1, 1) - 0.5)
+        axes.errorbar(
+            [x + apart for x, _, _ in known], [y for _, y, _ in known], errors, marker='o', markersize=4,
+            elinewidth=0.8, label=name,
+        )  # fmt: skip
     axes.axhline(0.0, color='black', linewidth=0.8)
-    if axes.get_legend_handles_labels()[1]:
-        axes.legend(fontsize='small')
+    if named:
+        axes.legend(fontsize='small', loc='upper left', bbox_to_anchor=(1.01, 1.0), borderaxespad=0.0)
 
 
 def _half(row: Row, name: str) -> float:
     ends = row.get(f'{name}_ci')
     return 0.0 if ends is None else (ends[1] - ends[0]) / 2
-
-
-def _at(ends: dict[str, Any] | None, k: str) -> Any:
-    return None if ends is None else ends[k]
