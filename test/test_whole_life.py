@@ -29,7 +29,7 @@ ROOT = Path(__file__).resolve().parents[1]
 SEED, STEPS, CYCLE = 3, 70, 40
 RECIPE = {
     'sleep.wake_steps_per_cycle': CYCLE, 'sleep.sws_steps': 12, 'sleep.rem_steps': 8, 'sleep.tether_steps': 3,
-    'network.slow_hidden': 64,
+    'network.slow_hidden': 64, 'memory.piece_length': 10,
 }  # fmt: skip
 # Starting PyTorch takes its time where everything else does too.
 PATIENCE = 120.0

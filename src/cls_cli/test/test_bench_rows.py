@@ -24,7 +24,8 @@ from cls_cli.bench.stream import Kept, steps_of_life, virtual_pairs
 from cls_common.errors import UserError
 from cls_learning.config import LearningSettings
 
-SHORT_NIGHTS = 'sleep.sws_steps=3,sleep.rem_steps=3,sleep.tether_steps=2,network.slow_hidden=16'
+# Long pieces: a memory of 60 steps has few unbroken windows.
+SHORT_NIGHTS = 'sleep.sws_steps=3,sleep.rem_steps=3,sleep.tether_steps=2,network.slow_hidden=16,memory.piece_length=10'
 # Fast's size where Slow's would only take longer.
 LITTLE = {
     'er': ReplayRow('er', slow_size=False, spends='waking'),

@@ -49,11 +49,10 @@ def test_keys_of_the_live_view_reach_the_graph(up, runtime, tmp_path):
     os.write(master, b'1')
     run.await_status(lambda status: status['mode'] == 'manual', 'manual mode')
     steps = run.status()['steps']
-    os.write(master, b'd')
-    shown.wait_for('teleop [-5.0, 0.0]')
+    missed = shown.press_for(b'd', 'teleop [-5.0, 0.0]') - 1
     os.write(master, b'w')
     shown.wait_for('teleop [0.0, 5.0]')
-    run.await_status(lambda status: status['steps'] == steps + 2, 'one step a key')
+    run.await_status(lambda status: steps + 2 <= status['steps'] <= steps + 2 + missed, 'one step a key')
     os.write(master, b'c')
     wait_until(lambda: saves.exists(), 10.0, 'saved')
     os.write(master, b'e')

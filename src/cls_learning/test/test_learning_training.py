@@ -15,7 +15,7 @@ from cls_learning.checkpoints.listing import list_models, read_config, weights_h
 # Small networks and short nights: what is tested is the loop around them.
 OVERRIDES = {
     'network.slow_hidden': 64, 'sleep.wake_steps_per_cycle': 25, 'sleep.sws_steps': 3, 'sleep.rem_steps': 3,
-    'sleep.tether_steps': 2, 'sleep.batch_size': 16, 'fast.recent': 3, 'fast.older': 4,
+    'sleep.tether_steps': 2, 'sleep.batch_size': 16, 'fast.recent': 3, 'fast.older': 4, 'memory.piece_length': 10,
 }  # fmt: skip
 
 

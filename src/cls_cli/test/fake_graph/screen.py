@@ -20,5 +20,16 @@ class Screen:
         except OSError:
             return
 
+    def press_for(self, key: bytes, text: str) -> int:
+        """Presses a key until the text is there: who just began to listen may miss the first. Returns how often."""
+        for presses in range(1, 10):
+            os.write(self._descriptor, key)
+            try:
+                wait_until(lambda: text in self.text, 5.0, f'{text!r} on the screen')
+            except AssertionError:
+                continue
+            return presses
+        raise AssertionError(f'{text!r} was never on the screen')
+
     def wait_for(self, text: str) -> None:
         wait_until(lambda: text in self.text, 20.0, f'{text!r} on the screen')
