@@ -34,8 +34,7 @@ NOW = datetime(2025, 1, 2, 3, 4, 5)
 # Everything that a day and a night do, in little.
 SMALL: Mapping[str, Any] = {
     'network.fast_hidden': 24, 'network.slow_hidden': 32, 'fast.recent': 3, 'fast.older': 4, 'fast.ring': 20,
-    'fast.reservoir': 10, 'memory.capacity': 60, 'memory.piece_length': 10, 'sleep.batch_size': 8,
-    'sleep.wake_steps_per_cycle': 30,
+    'fast.reservoir': 10, 'memory.capacity': 60, 'sleep.batch_size': 8, 'sleep.wake_steps_per_cycle': 30,
     'sleep.sws_steps': 4, 'sleep.rem_steps': 4, 'sleep.tether_steps': 3, 'policy.warmup': 5, 'policy.hidden': 16,
     'policy.batch_size': 4,
 }  # fmt: skip

@@ -260,7 +260,7 @@ def test_what_comes_while_a_save_is_written_is_kept(tools: SimpleNamespace, open
 def test_a_night_that_ended_while_slow_died_is_kept_where_fast_woke_from_it(
     was_kept: bool, tools: SimpleNamespace, open_life: Callable[..., Any]
 ) -> None:
-    life = open_life(body=tools.Body()).live(20)
+    life = open_life(body=tools.Body()).live(28)
     goal = Goal({'sws': 2, 'rem': 1, 'tether': 1})
     life.cortex.announce(goal)
     life.folder.close()
@@ -269,7 +269,7 @@ def test_a_night_that_ended_while_slow_died_is_kept_where_fast_woke_from_it(
     if was_kept:
         again.cortex.keep_pending(tools.NOW)
     assert again.cortex.pending is None or not was_kept
-    twin = tools.Life(_twin(again, tools), tools.Body()).live(20)
+    twin = tools.Life(_twin(again, tools), tools.Body()).live(28)
     if was_kept:
         night = twin.cortex.begin_night(twin.waking.to_bytes(), goal)
         assert len(list(night.run())) == 4
