@@ -93,7 +93,11 @@ def test_a_recipe_keeps_no_more_than_its_share(life: str, preset: str) -> None:
         settings = ProductRow(preset, preset=preset).settings(plan, share)
         window = 0 if plan.window_counts else plan.window
         assert stored(settings) <= round(share * plan.total) + max(window, 1)
-        assert plan.total // settings.sleep.wake_steps_per_cycle == plan.scenes * plan.nights
+        # As much sleep as the plan says, in pieces that the window covers.
+        sleep, whole = settings.sleep, LearningSettings().sleep
+        parts, rest = divmod(plan.cycle, sleep.wake_steps_per_cycle)
+        assert rest == 0 and (parts * sleep.sws_steps, parts * sleep.rem_steps) == (whole.sws_steps, whole.rem_steps)
+        assert sleep.wake_steps_per_cycle <= plan.window if settings.fast.recent else parts == 1
 
 
 @given(st.integers(0, 40), st.integers(1, 60), st.integers(0, 3))

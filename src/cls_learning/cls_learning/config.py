@@ -73,9 +73,12 @@ class MemorySettings(Settings):
 
 @dataclass(frozen=True, kw_only=True)
 class SleepSettings(Settings):
-    wake_steps_per_cycle: int = setting(500, 'Wake steps after which sleep starts by itself (row 000-028).', low=1)
+    wake_steps_per_cycle: int = setting(
+        500, 'Wake steps after which sleep starts by itself (row 000-028); of more than fast.ring, some are missed.',
+        low=1,
+    )  # fmt: skip
     phases: str = setting('sws rem tether', 'Phases in order, by the names of their files in consolidation/.')
-    learning_rate: float = setting(3e-4, 'Adam of Slow, asleep (row 000-019).', low=0.0)
+    learning_rate: float = setting(2e-4, 'Adam of Slow, asleep (row 000-019).', low=0.0)
     batch_size: int = setting(32, 'Samples of each step, without replacement (row 000-045).', low=1)
     sws_steps: int = setting(200, 'Optimiser steps of slow-wave sleep (row 000-033).', low=1)
     sws_alpha: float = setting(1.0, 'Weight of the distillation loss (row 000-034).', low=0.0)

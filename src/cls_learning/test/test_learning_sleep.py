@@ -148,13 +148,16 @@ def test_before_the_first_night_optimisers_have_no_moments_to_give_back(open_lif
 
 
 def test_a_finished_night_can_still_be_taken_back(life: Any) -> None:
-    """When Fast does not answer any more: the normaliser's snapshot too."""
-    before = everything(life.cortex.sleeping)
+    """When Fast does not answer any more: the normaliser's snapshot and what was seen of the scenes too."""
+    half = life.cortex.sleeping
+    before, remembered = everything(half), half.memory_to_bytes()
     night = night_of(life)
     list(night.run())
     night.finish()
+    assert half.stillness.motions.keys() == {1}
     night.roll_back()
-    assert_same(before, everything(life.cortex.sleeping))
+    assert_same(before, everything(half))
+    assert half.memory_to_bytes() == remembered
 
 
 def test_after_a_night_a_new_day_begins(open_life: Callable[..., Any]) -> None:

@@ -8,7 +8,8 @@ import pytest
 
 from cls_common.robot import Channel, Kind, RobotInfo
 from cls_learning.memory.contract import Record
-from cls_learning.memory.virtual_walks import can_walk, STILL_RATIO, VirtualWalks
+from cls_learning.memory.stillness import Motion, STILL_RATIO, Stillness
+from cls_learning.memory.virtual_walks import can_walk, VirtualWalks
 
 ROBOT = RobotInfo(
     'r', ('camera',), tuple(Channel(n, Kind.RELATIVE, 'deg', -10.0, 10.0) for n in ('pan', 'tilt')), ('pan', 'tilt'),
@@ -77,7 +78,8 @@ def test_equal_draws_give_equal_walks():
 def test_where_the_scene_moves_nothing_is_drawn():
     still, moves = lived(1, 200), lived(2, 200, drift=0.3, first=200)
     walks = VirtualWalks(still + moves, ROBOT, 5)
-    assert walks.moving == {2} and walks.motion[1] < 1.3 and walks.motion[2] > 2 * STILL_RATIO
+    motions = walks.stillness.motions
+    assert walks.stillness.moving == {2} and motions[1].ratio < 1.3 and motions[2].ratio > 2 * STILL_RATIO
     assert (walks.draw(100, 2, np.random.default_rng(0)).z[..., 2] == 20.0).all()
     assert len(VirtualWalks(moves, ROBOT, 5)) == 0
     assert VirtualWalks(moves, ROBOT, 5).draw(5, 3, np.random.default_rng(0)).z.shape == (0, 4, 5)
@@ -85,7 +87,30 @@ def test_where_the_scene_moves_nothing_is_drawn():
 
 def test_what_is_too_short_to_tell_is_not_trusted():
     walks = VirtualWalks(lived(1, 5), ROBOT, 5)
-    assert walks.moving == {1} and np.isnan(walks.motion[1]) and len(walks) == 0
+    assert walks.stillness.moving == {1} and np.isnan(walks.stillness.motions[1].ratio) and len(walks) == 0
+
+
+def test_what_was_still_when_more_was_remembered_stays_so():
+    records = lived(1, 150)
+    known = VirtualWalks(records, ROBOT, 5).stillness
+    walks = VirtualWalks(records[:5], ROBOT, 5, Stillness.load(known.state()))
+    assert len(walks) == 6 and walks.stillness.motions == known.motions
+    assert VirtualWalks(lived(2, 5), ROBOT, 5, known).stillness.motions.keys() == {2}
+
+
+@pytest.mark.parametrize(('ratio', 'frames', 'expected'), [
+    (3.0, 150, 3.0), (3.0, 100, 3.0), (3.0, 99, 1.0), (np.nan, 150, 1.0),
+])  # fmt: skip
+def test_a_look_at_far_fewer_frames_changes_no_judgement(ratio, frames, expected):
+    then = Motion(1.0, 200).then(Motion(ratio, frames))
+    assert (then.ratio, then.frames) == (expected, 200)
+    assert Motion(np.nan, 200).then(Motion(ratio, 10)).ratio is ratio
+
+
+def test_an_old_scene_has_more_than_its_share_of_the_frames():
+    walks = VirtualWalks(lived(1, 100) + lived(2, 900, first=100), ROBOT, 5)
+    drawn = walks.draw(4000, 1, np.random.default_rng(0)).z[:, 0, 2]
+    assert (drawn == 20.0).float().mean().item() == pytest.approx(0.25, abs=0.03)
 
 
 def test_a_frame_without_neighbours_begins_nothing():

@@ -22,6 +22,7 @@ from ..learners.optimisation import load_optimizer, make_adam, optimizer_state
 from ..learners.slow import SlowLearner
 from ..memory.contract import Record
 from ..memory.probes import affordable, Probes, SMALLEST
+from ..memory.stillness import Stillness
 from ..memory.virtual_walks import VirtualWalks
 from ..randomness import stream
 from ..types import Experience
@@ -37,6 +38,7 @@ class SleepingHalf:
         sequence: of the last experience learned.
         gaps: experiences that never arrived.
         probes: kept apart from memory, to judge nights by. mornings: how the learners did on them.
+        stillness: which episodes' scenes stood still when they were last looked at.
     """
 
     def __init__(
@@ -55,6 +57,7 @@ class SleepingHalf:
         length = max(settings.memory.piece_length, settings.sleep.rem_k)
         self.memory = memory.make(replace(settings.memory, capacity=capacity, piece_length=length), seed)
         self.mornings = Mornings()
+        self.stillness = Stillness()
         self._camera = CameraWatch()
         # Tether trains Fast, but only ever here: a Fast of the same shape holds the place of its parameters.
         self._tether_fast = WakingHalf(settings, robot, z_size, seed, device)
@@ -140,7 +143,7 @@ class SleepingHalf:
 
     def memory_to_bytes(self) -> bytes:
         """Returns the replay memory, the probes and what is known by them as safetensors."""
-        return blob.pack(self.memory.state() | self.probes.state() | self.mornings.state())
+        return blob.pack(self.memory.state() | self.probes.state() | self.mornings.state() | self.stillness.state())
 
     def load_bytes(self, data: bytes, memory_data: bytes) -> None:
         """Takes everything back; raises UserError where it can't."""
@@ -150,6 +153,7 @@ class SleepingHalf:
             self.memory.load(state)
             self.probes.load(state)
             self.mornings = Mornings.load(state)
+            self.stillness = Stillness.load(state)
         except KeyError as error:
             raise UserError(
                 'replay memory', expected=f'one of kind {self.settings.memory.kind!r}', found=str(error)
@@ -168,7 +172,7 @@ class Night:
         self._half = half
         self._goal = goal
         self._before = half.state()
-        self._mornings = half.mornings
+        self._mornings, self._stillness = half.mornings, half.stillness
         self.statistics = Statistics()
         self.verdict = gate.Verdict(wanted=half.probes.count)
         # The place holder becomes the copy of Fast that this night may train.
@@ -193,9 +197,12 @@ class Night:
             return VirtualWalks([], half.robot, half.z_size)
         apart = half.probes.sequences()
         records = {r.sequence: r for r in (*half.memory.records(), *self._waking.memory.records())}
-        return VirtualWalks(
-            [r for sequence, r in sorted(records.items()) if sequence not in apart], half.robot, half.z_size
-        )
+        walks = VirtualWalks(
+            [r for sequence, r in sorted(records.items()) if sequence not in apart], half.robot, half.z_size,
+            half.stillness,
+        )  # fmt: skip
+        half.stillness = walks.stillness
+        return walks
 
     @property
     def diverged(self) -> bool:
@@ -207,7 +214,7 @@ class Night:
         """Restores weights, averages, optimisers, normaliser and counters of before; counts what the gate refused."""
         half = self._half
         half.load(self._before)
-        half.mornings = self._mornings
+        half.mornings, half.stillness = self._mornings, self._stillness
         if self.verdict.rolled_back and self._evening is not None:
             half.mornings = half.mornings.after_harm(*self._evening, half.sequence)
 

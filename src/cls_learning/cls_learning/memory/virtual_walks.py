@@ -16,11 +16,10 @@ from cls_common.robot import Kind, RobotInfo
 
 from ..types import Doubles, Floats, Windows
 from .contract import Record
+from .stillness import Motion, Stillness
 
 Indices = NDArray[np.int64]
 
-# Squared distance of frames that are near in pose but far in time, over that of neighbours in time, at equal moves.
-STILL_RATIO = 1.5
 # Neighbours in time, in one class of moves, below which that class says nothing.
 _ENOUGH = 3
 # Classes of moves, by the largest share of a channel's reach.
@@ -63,14 +62,15 @@ class VirtualWalks:
     Args:
         records: transitions of one robot, in the order of life; frames of different episodes never meet.
         z_size: length of an embedding, D.
+        known: what is known of the episodes from earlier nights, when more of them was remembered.
 
     Attributes:
-        motion: by episode, how much more a view changes by itself than by neighbouring moves: about 1 where the scene
-            stands still, NaN where that can't be told.
-        moving: episodes whose scene did not stand still, and those too short to tell; nothing is drawn from them.
+        stillness: the same with what these transitions tell; nothing is drawn from episodes that are `moving`.
     """
 
-    def __init__(self, records: Sequence[Record], robot: RobotInfo, z_size: int) -> None:
+    def __init__(
+        self, records: Sequence[Record], robot: RobotInfo, z_size: int, known: Stillness | None = None
+    ) -> None:
         chosen = records if can_walk(robot) else []
         units = np.array([180.0 / np.pi if c.unit == 'deg' else 1.0 for c in robot.channels])
         frames = [frame for at, record in enumerate(chosen) for frame in _frames(record, chosen[at + 1 : at + 2])]
@@ -79,10 +79,11 @@ class VirtualWalks:
         self._episodes = np.array([f.episode for f in frames], np.int64)
         self._low, self._high = robot.low.astype(float), robot.high.astype(float)
         self._sequences = np.array([f.sequence for f in frames], np.int64)
-        self.motion = {int(e): self._motion(np.flatnonzero(self._episodes == e)) for e in np.unique(self._episodes)}
-        self.moving = {episode for episode, ratio in self.motion.items() if not ratio < STILL_RATIO}
-        self._usable = np.flatnonzero(~np.isin(self._episodes, list(self.moving)))
+        motions = {int(e): self._motion(np.flatnonzero(self._episodes == e)) for e in np.unique(self._episodes)}
+        self.stillness = (known or Stillness()).after(motions)
+        self._usable = np.flatnonzero(~np.isin(self._episodes, list(self.stillness.moving)))
         self._groups = self._episodes[self._usable]  # rises, since life goes on
+        self._first, self._frames = np.unique(self._groups, return_index=True, return_counts=True)[1:]
 
     def __len__(self) -> int:
         """Frames that walks lead over."""
@@ -96,13 +97,24 @@ class VirtualWalks:
         """
         if not len(self):
             return Windows(torch.zeros(0, steps + 1, self._z.shape[1]), torch.zeros(0, steps, len(self._low)))
-        path = [generator.integers(len(self), size=count)]
+        path = [self._starts(count, generator)]
         for _ in range(steps):
             found, ends = self._neighbours(path[-1], generator)
             path = [*(at[found] for at in path), ends]
         frames = self._usable[np.stack(path, axis=1)]  # (B, steps + 1)
         moves = np.diff(self._poses[frames], axis=1).astype(np.float32)
         return Windows(self._z[torch.from_numpy(frames)], torch.from_numpy(moves))
+
+    def _starts(self, count: int, generator: np.random.Generator) -> Indices:
+        """Returns frames by their place in `_usable`, each episode by the square root of its frames.
+
+        Every frame alike would be the newest scene most of the time, which is remembered whole; every scene alike
+        would be the same few old frames over and over.
+        """
+        share = np.sqrt(self._frames)
+        chosen = generator.choice(len(share), count, p=share / share.sum())
+        starts: Indices = self._first[chosen] + (generator.random(count) * self._frames[chosen]).astype(np.int64)
+        return starts
 
     def _neighbours(self, start: Indices, generator: np.random.Generator) -> tuple[NDArray[np.bool_], Indices]:
         """Returns which starts have a neighbour, and one for each of those; all by their place in `_usable`.
@@ -117,8 +129,8 @@ class VirtualWalks:
         found: NDArray[np.bool_] = near.any(1)
         return found, tried[np.arange(len(start)), near.argmax(1)][found]
 
-    def _motion(self, at: Indices) -> float:
-        """Returns the ratio of `motion` for the frames of one episode, at their places."""
+    def _motion(self, at: Indices) -> Motion:
+        """Returns what the frames of one episode, at their places, say of its scene."""
         compared = at[np.linspace(0, len(at) - 1, min(len(at), _COMPARED)).astype(int)]
         moves = self._poses[at][None] - self._poses[compared][:, None]  # (C, N, A)
         reach = np.where(moves < 0, self._low, self._high)
@@ -133,4 +145,4 @@ class VirtualWalks:
             if near.sum() >= _ENOUGH and far.sum() >= _ENOUGH and changed[near].mean() > 0:
                 ratios.append(changed[far].mean() / changed[near].mean())
                 weights.append(min(near.sum(), far.sum()))
-        return float(np.average(ratios, weights=weights)) if ratios else float('nan')
+        return Motion(float(np.average(ratios, weights=weights)) if ratios else float('nan'), len(at))

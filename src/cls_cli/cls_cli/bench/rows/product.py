@@ -60,7 +60,8 @@ def fitted(settings: LearningSettings, plan: Plan, share: float) -> dict[str, An
     """Returns what a life imposes on a recipe.
 
     Fast's window and reservoir are kept apart from the memory that sleep replays, so they count: the window as the
-    plan says, the reservoir as a fifth of what is left, both only where Fast learns from them.
+    plan says, the reservoir as a fifth of what is left, both only where Fast learns from them. A recipe with a window
+    sleeps before it overflows, so that every step is there in some night: more often, and as much shorter.
     """
     fast = settings.fast
     kept = plan.capacity(share) + (plan.window if plan.window_counts else 0)
@@ -68,12 +69,20 @@ def fitted(settings: LearningSettings, plan: Plan, share: float) -> dict[str, An
     kept -= window if plan.window_counts else 0
     reservoir = min(fast.reservoir, kept // 5) if fast.older else 0
     memory = max(kept - reservoir, SMALLEST)
+    parts = _parts(plan.cycle, max(window, SMALLEST)) if fast.recent else 1
+    steps = settings.sleep.to_flat()
     return {
         'fast.ring': window, 'fast.reservoir': reservoir, 'memory.capacity': memory,
-        'sleep.wake_steps_per_cycle': plan.cycle,
+        'sleep.wake_steps_per_cycle': plan.cycle // parts,
+        **{f'sleep.{name}': max(round(steps[name] / parts), 1) for name in ('sws_steps', 'rem_steps', 'tether_steps')},
         # Walks are given, so curiosity decides nothing here; the cheapest kind leaves the networks as they are.
         'policy.kind': 'visit_count',
     }  # fmt: skip
+
+
+def _parts(cycle: int, longest: int) -> int:
+    """Returns into how many equal parts a day falls, none longer than so many steps."""
+    return next(parts for parts in range(1, cycle + 1) if cycle % parts == 0 and cycle // parts <= longest)
 
 
 def stored(settings: LearningSettings) -> int:

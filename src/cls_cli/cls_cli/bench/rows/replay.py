@@ -10,7 +10,7 @@ from ..sequential import Living, real, recent, SequentialRow
 from ..stream import virtual_pairs
 from .contract import Row, Values
 
-_SLOW_RATES, _FAST_RATES = (1e-4, 3e-4, 1e-3), (3e-4, 1e-3, 3e-3)
+_SLOW_RATES, _FAST_RATES = (3e-5, 1e-4, 3e-4, 1e-3), (3e-4, 1e-3, 3e-3, 1e-2)
 
 
 @dataclass(frozen=True)
