@@ -18,7 +18,7 @@ class Plan:
     Attributes:
         life: 'short' or 'long'.
         scenes, steps: how many, and wake steps in each.
-        nights: sleeps in each scene, the last one at its end.
+        nights: whole nights of sleep in each scene, the last one at its end; a recipe may have them in parts.
         shares: of all transitions, what may be kept; each share is a row of its own.
         window_counts: whether the recent steps that a learner keeps count in the share; else WINDOW come on top.
         test_walks, test_steps: held-out walks of each scene, by their own seeds, from uniform poses.
