@@ -191,7 +191,7 @@ class Night:
         yield from run(sleeper, self._goal, half.seed, self._cycle, self.statistics)
 
     def _virtual_walks(self) -> VirtualWalks:
-        """Walks over all that both halves remember, but for the probes."""
+        """Walks over all that both halves remember, but for the probes; keeps what they tell of each scene."""
         half = self._half
         if not half.settings.sleep.virtual_share:
             return VirtualWalks([], half.robot, half.z_size)
