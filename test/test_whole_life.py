@@ -21,6 +21,7 @@ import yaml
 from cls_common import comms
 from cls_common.graph import describe, GraphOptions, Process
 from cls_common.nodes import qos
+from cls_common.nodes.asking import Asking
 from cls_interfaces.action import Sleep
 from cls_interfaces.msg import Experience, LearnerStatus
 from cls_interfaces.srv import SetMode
@@ -106,12 +107,11 @@ class Graph:
         return holds
 
     def call(self, service: comms.Service, request: Any) -> Any:
-        client = self.node.create_client(qos.interface(service.type), service.name)
-        self.wait(f'{service.name} to appear', client.service_is_ready)
-        future = client.call_async(request)
-        self.wait(f'an answer of {service.name}', future.done)
+        client = qos.client(self.node, service)
+        asking, answers = Asking(client, again=5.0), []
+        self.wait(f'an answer of {service.name}', lambda: answers or asking.ask(request, answers.append))
         self.node.destroy_client(client)
-        return future.result()
+        return answers[0]
 
     def send_goal(self, feedback: Callable[[Any], None] = lambda _: None, **goal: int) -> Any:
         client = ActionClient(self.node, Sleep, comms.SLEEP.name)

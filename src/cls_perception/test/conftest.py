@@ -14,6 +14,10 @@ import rclpy
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 
+from cls_common import comms
+from cls_common.nodes import qos
+from cls_common.nodes.asking import Asking
+
 LONG = 60.0  # s; torch alone takes up to 10 s to import on a busy machine
 
 
@@ -60,12 +64,10 @@ class Graph:
             'the deadline is over; the processes said:\n' + '\n'.join(map(self.log, range(len(self.processes))))
         )
 
-    def call(self, kind: Any, name: str, request: Any) -> Any:
-        """Calls a service and returns its answer; asked again, since a young server may miss the first request."""
-        client = self.node.create_client(kind, name)
-        self.until(client.service_is_ready)
-        future = client.call_async(request)
-        return self.until(lambda: future.result() if future.done() else None)
+    def call(self, service: comms.Service, request: Any) -> Any:
+        """Asks a service until it answers, and returns its answer."""
+        asking, answers = Asking(qos.client(self.node, service), again=5.0), []
+        return self.until(lambda: answers or asking.ask(request, answers.append))[0]
 
     def end(self, process: subprocess.Popen[bytes]) -> int:
         """Ends a process in order and returns its exit status."""

@@ -71,7 +71,7 @@ def test_a_model_sees_the_same_after_a_restart(graph, tmp_path, scene):
     eyes.connect()
     before = eyes.send(stamped(scene, 1))
     check_the_newest_image_wins(graph, eyes, first, scene)
-    answer = graph.call(GetEncoder, comms.GET_ENCODER.name, GetEncoder.Request(with_weights=True))
+    answer = graph.call(comms.GET_ENCODER, GetEncoder.Request(with_weights=True))
     save(tmp_path / 'bob' / 'encoder', answer)
     assert graph.end(first) == 0
 
@@ -111,7 +111,7 @@ def check_weights_travel_whole(graph, answer, scene, before):
     here = encoders.load(json.loads(answer.config), bytes(answer.weights), threads=1)
     assert (here.id, here.size) == (answer.encoder_id, answer.size)
     assert np.array_equal(here.encode(scene[None])[0], conversions.to_array(before.data))
-    light = graph.call(GetEncoder, comms.GET_ENCODER.name, GetEncoder.Request(with_weights=False))
+    light = graph.call(comms.GET_ENCODER, GetEncoder.Request(with_weights=False))
     assert light.encoder_id == answer.encoder_id and not light.weights
 
 
@@ -136,7 +136,7 @@ def test_observations_pass_and_bad_ones_are_refused(graph):
     body = Sense(graph, observations('pose'))
     process = graph.start('encoder', encoder='identity', modality='pose')
     body.connect()
-    unknown = graph.call(GetEncoder, comms.GET_ENCODER.name, GetEncoder.Request(with_weights=True))
+    unknown = graph.call(comms.GET_ENCODER, GetEncoder.Request(with_weights=True))
     assert unknown.encoder_id == ''
 
     first = body.send(observation([1.0, -2.0], 1))
@@ -145,7 +145,7 @@ def test_observations_pass_and_bad_ones_are_refused(graph):
         body.publisher.publish(observation(values, 2))
     body.send(observation([3.0, 4.0], 3))
     assert {e.header.stamp.sec for e in body.embeddings} == {1, 3}
-    answer = graph.call(GetEncoder, comms.GET_ENCODER.name, GetEncoder.Request(with_weights=True))
+    answer = graph.call(comms.GET_ENCODER, GetEncoder.Request(with_weights=True))
     assert (answer.size, answer.encoder_id) == (2, first.encoder_id)
     assert encoders.load(json.loads(answer.config), bytes(answer.weights)).id == first.encoder_id
     assert graph.end(process) == 0

@@ -13,6 +13,7 @@ from std_srvs.srv import SetBool
 
 from cls_common import comms, images
 from cls_common.nodes import qos
+from cls_common.nodes.asking import Asking
 from cls_common.nodes.conversions import from_image, from_robot_info, to_nanoseconds, to_time
 from cls_interfaces.msg import Embedding, Experience, LearnerStatus, PlayerStatus
 from cls_interfaces.srv import GetEncoder, GetExperiences, Seek, SetRate
@@ -112,11 +113,9 @@ class Brain:
         self.until(lambda: self.status.state == PlayerStatus.FINISHED, 'the end')
 
     def call(self, service: comms.Service, request):
-        client = self.learner.create_client(qos.interface(service.type), service.name)
-        self.until(client.service_is_ready, service.name)
-        future = client.call_async(request)
-        self.until(future.done, f'an answer of {service.name}')
-        return future.result()
+        asking, answers = Asking(qos.client(self.learner, service), again=5.0), []
+        self.until(lambda: answers or asking.ask(request, answers.append), f'an answer of {service.name}')
+        return answers[0]
 
     def close(self) -> None:
         if self._process is not None:

@@ -20,6 +20,7 @@ from std_srvs.srv import Trigger
 
 from cls_common import comms
 from cls_common.nodes import qos
+from cls_common.nodes.asking import Asking
 from cls_common.nodes.conversions import to_robot_info, to_time
 from cls_common.robot import Channel as ActionChannel
 from cls_common.robot import Kind, RobotInfo
@@ -92,11 +93,9 @@ class Graph:
         return self.status
 
     def call(self, service: comms.Service, request):
-        client = self.node.create_client(qos.interface(service.type), service.name)
-        self.until(client.service_is_ready, service.name)
-        future = client.call_async(request)
-        self.until(future.done, f'an answer of {service.name}')
-        return future.result()
+        asking, answers = Asking(qos.client(self.node, service), again=5.0), []
+        self.until(lambda: answers or asking.ask(request, answers.append), f'an answer of {service.name}')
+        return answers[0]
 
     def close(self) -> None:
         self.executor.shutdown()

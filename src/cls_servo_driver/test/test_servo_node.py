@@ -8,7 +8,7 @@ import sys
 import time
 
 from lifecycle_msgs.msg import Transition
-from lifecycle_msgs.srv import ChangeState
+from lifecycle_msgs.srv import ChangeState, GetState
 import pytest
 import rclpy
 from rclpy.executors import SingleThreadedExecutor
@@ -16,6 +16,7 @@ from std_srvs.srv import Trigger
 
 from cls_common import comms
 from cls_common.nodes import qos
+from cls_common.nodes.asking import Asking
 from cls_common.nodes.conversions import from_robot_info, to_time
 from cls_interfaces.msg import AppliedAction, RobotAction, RobotState
 from cls_servo_driver.fake_servo_board import FakeServoBoard
@@ -78,16 +79,16 @@ class Watcher:
 
         return self.wait_for(answered, 'the answer')[0]
 
-    def call(self, name, kind=Trigger, **fields):
-        client = self.node.create_client(kind, name)
-        self.wait_for(client.service_is_ready, name)
-        future = client.call_async(kind.Request(**fields))
-        self.wait_for(future.done, name)
-        return future.result()
+    def call(self, client, request):
+        asking, answers = Asking(client, again=5.0), []
+        return self.wait_for(lambda: answers or asking.ask(request, answers.append), client.srv_name)[0]
 
     def change_state(self, transition):
+        """Asks for a transition once the driver is known to hear and to be heard: it can't be asked for twice."""
+        client = self.node.create_client(ChangeState, 'servo_driver/change_state')
+        self.call(self.node.create_client(GetState, 'servo_driver/get_state'), GetState.Request())
         change = Transition(id=getattr(Transition, f'TRANSITION_{transition}'))
-        return self.call('servo_driver/change_state', ChangeState, transition=change).success
+        return self.call(client, ChangeState.Request(transition=change)).success
 
     def close(self):
         self.executor.shutdown()
@@ -196,13 +197,13 @@ def test_the_contract_of_a_robot(board, watcher, run_driver):
 def test_emergency_stop_and_rearm(board, watcher, run_driver):
     run_driver(board.port)
     watcher.ask([5.0, 5.0])
-    stopped = watcher.call(comms.EMERGENCY_STOP.name)
+    stopped = watcher.call(qos.client(watcher.node, comms.EMERGENCY_STOP), Trigger.Request())
     assert stopped.success
     assert board.outputs.are_off
     assert watcher.wait_for_state(RobotState.STOPPED).error_code == RobotState.EMERGENCY_STOP
     assert watcher.ask([1.0, 1.0]).error_code == AppliedAction.NOT_READY
     assert board.outputs.are_off
-    assert watcher.call(comms.REARM.name).success
+    assert watcher.call(qos.client(watcher.node, comms.REARM), Trigger.Request()).success
     watcher.wait_for_state(RobotState.READY)
     assert board.outputs.are_off, 'rearm alone moves nothing'
     assert list(watcher.ask([1.0, 1.0]).applied) == [1.0, 1.0]

@@ -13,6 +13,7 @@ from std_srvs.srv import Trigger
 
 from cls_common import comms
 from cls_common.nodes import qos
+from cls_common.nodes.asking import Asking
 from cls_common.nodes.conversions import from_image, to_floats, to_nanoseconds
 from cls_interfaces.msg import AppliedAction, RobotAction
 from cls_sim.nodes.messages import observation_topic
@@ -78,11 +79,9 @@ class Listener:
         return self.until(answered, f'an answer to {values}')
 
     def call(self, service: comms.Service) -> Trigger.Response:
-        client = self.node.create_client(Trigger, service.name)
-        self.until(client.service_is_ready, service.name)
-        future = client.call_async(Trigger.Request())
-        self.until(future.done, f'an answer of {service.name}')
-        return future.result()
+        asking, answers = Asking(qos.client(self.node, service), again=5.0), []
+        self.until(lambda: answers or asking.ask(Trigger.Request(), answers.append), f'an answer of {service.name}')
+        return answers[0]
 
     def images(self) -> dict[int, np.ndarray]:
         return {to_nanoseconds(m.header.stamp): from_image(m) for m in self.all(comms.IMAGE)}

@@ -17,7 +17,7 @@ from std_srvs.srv import Trigger
 
 from cls_common import comms
 from cls_common.errors import UserError
-from cls_common.nodes.qos import interface, subscription
+from cls_common.nodes import qos
 from cls_interfaces.action import Sleep
 from cls_interfaces.msg import LearnerStatus, PlayerStatus, RobotState
 from cls_interfaces.srv import SetMode
@@ -58,10 +58,10 @@ class Remote(Node):
         self._clients_by_name: dict[str, Client] = {}
         # Opened at once, so that an emergency stop needs no discovery.
         self._client(comms.EMERGENCY_STOP)
-        subscription(self, comms.FAST_STATUS, partial(self._on_status, 'fast'))
-        subscription(self, comms.SLOW_STATUS, partial(self._on_status, 'slow'))
-        subscription(self, comms.ROBOT_STATE, self._on_state)
-        subscription(self, comms.PLAYER_STATUS, self._on_player)
+        qos.subscription(self, comms.FAST_STATUS, partial(self._on_status, 'fast'))
+        qos.subscription(self, comms.SLOW_STATUS, partial(self._on_status, 'slow'))
+        qos.subscription(self, comms.ROBOT_STATE, self._on_state)
+        qos.subscription(self, comms.PLAYER_STATUS, self._on_player)
 
     def pair(self) -> Pair:
         """Returns the newest status of both learners."""
@@ -138,7 +138,7 @@ class Remote(Node):
 
     def _client(self, service: comms.Service) -> Client:
         if service.name not in self._clients_by_name:
-            self._clients_by_name[service.name] = self.create_client(interface(service.type), service.name)
+            self._clients_by_name[service.name] = qos.client(self, service)
         return self._clients_by_name[service.name]
 
     def sleep(

@@ -4,6 +4,7 @@ from collections.abc import Callable
 import importlib
 from typing import Any
 
+from rclpy.client import Client
 from rclpy.clock import Clock, ClockType
 from rclpy.duration import Duration
 from rclpy.node import Node
@@ -13,7 +14,7 @@ from rclpy.qos_overriding_options import QoSOverridingOptions
 from rclpy.subscription import Subscription
 from rclpy.timer import Timer
 
-from ..comms import Profile, Topic
+from ..comms import Profile, Service, Topic
 
 
 def to_qos(profile: Profile) -> QoSProfile:
@@ -54,6 +55,11 @@ def subscription(
         callback_group=callback_group,
         qos_overriding_options=QoSOverridingOptions.with_default_policies(),
     )  # fmt: skip
+
+
+def client(node: Node, service: Service, *, callback_group: Any = None) -> Client:
+    """Opens a client of one of our services."""
+    return node.create_client(interface(service.type), service.name, callback_group=callback_group)
 
 
 def steady_timer(node: Node, period: float, callback: Callable[[], None], *, callback_group: Any = None) -> Timer:

@@ -10,8 +10,8 @@ from rclpy.node import Node
 
 from cls_common import comms
 from cls_common.errors import UserError
+from cls_common.nodes import qos
 from cls_common.nodes.conversions import to_bytes
-from cls_common.nodes.qos import interface
 from cls_interfaces.srv import BeginSleep, EndSleep, GetEncoder, GetExperiences, GetState, LoadState
 
 from ..checkpoints import blob
@@ -36,8 +36,7 @@ class FastLink:
             comms.GET_ENCODER,
         )  # fmt: skip
         self._clients: dict[str, Client] = {
-            service.name: node.create_client(interface(service.type), service.name, callback_group=callback_group)
-            for service in services
+            service.name: qos.client(node, service, callback_group=callback_group) for service in services
         }
 
     def call(self, service: comms.Service, request: Any, patience: float) -> Any:

@@ -13,6 +13,7 @@ from std_srvs.srv import SetBool
 from cls_common import comms
 from cls_common.errors import UserError
 from cls_common.nodes import qos
+from cls_common.nodes.asking import Asking
 from cls_common.nodes.conversions import to_nanoseconds, to_robot_info, to_time
 from cls_common.nodes.parameters import declare
 from cls_common.nodes.runner import run
@@ -25,7 +26,6 @@ from ..playing.reading import Choice, EncoderAnswer
 from ..playing.replay import Replay, State
 from ..playing.settings import PlayerSettings
 from ..playing.sources import open_sources
-from .asking import Asking
 from .outlets import Outlets
 
 _STATUS_PERIOD = 0.5
@@ -98,8 +98,8 @@ class Player(Node):
         self.create_service(SetBool, comms.PAUSE_PLAYER.name, self._on_set_paused)
         self.create_service(SetRate, comms.SET_PLAYER_RATE.name, self._on_set_rate)
         self.create_service(Seek, comms.SEEK_PLAYER.name, self._on_seek)
-        self._encoder = Asking(self, comms.GET_ENCODER, again=2.0)
-        self._learner = Asking(self, comms.GET_EXPERIENCES, again=1.0)
+        self._encoder = Asking(qos.client(self, comms.GET_ENCODER), again=2.0)
+        self._learner = Asking(qos.client(self, comms.GET_EXPERIENCES), again=1.0)
 
     def _on_experience(self, message: Any) -> None:
         self._replay.hear_experience(

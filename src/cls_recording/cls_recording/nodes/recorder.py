@@ -11,6 +11,7 @@ from std_srvs.srv import Trigger
 from cls_common import comms
 from cls_common.errors import UserError
 from cls_common.nodes import qos
+from cls_common.nodes.asking import Asking
 from cls_common.nodes.conversions import from_robot_info
 from cls_common.nodes.parameters import declare
 from cls_common.nodes.runner import run
@@ -23,7 +24,6 @@ from ..message_queue import Received
 from ..recording import Recording
 from ..settings import RecorderSettings
 from ..storing import Progress
-from .asking import Asking
 from .taps import Taps
 
 USUAL = (
@@ -71,7 +71,7 @@ class Recorder(Node):
         qos.subscription(self, comms.ROBOT_INFO, self._on_robot_info)
         qos.subscription(self, comms.FAST_STATUS, self._on_learner)
         qos.subscription(self, comms.SLOW_STATUS, self._on_learner)
-        self._encoder = Asking(self, comms.GET_ENCODER, again=_ASK_AGAIN)
+        self._encoder = Asking(qos.client(self, comms.GET_ENCODER), again=_ASK_AGAIN)
         self.create_service(StartRecording, comms.START_RECORDING.name, self._on_start)
         self.create_service(Trigger, comms.STOP_RECORDING.name, self._on_stop)
         if self._settings.autostart:

@@ -4,21 +4,19 @@ from collections.abc import Callable
 import time
 from typing import Any
 
-from rclpy.node import Node
-
-from cls_common import comms
-from cls_common.nodes import qos
+from rclpy.client import Client
 
 
 class Asking:
-    """A client of one service, with one question under way at a time.
+    """Asks one service, with one question under way at a time.
 
     Args:
-        again: s after which an unanswered question is asked again: one to a server that died is never answered.
+        again: s after which an unanswered question is asked again. One to a server that died is never answered, nor
+            is one that a young server answers before it knows of the client.
     """
 
-    def __init__(self, node: Node, service: comms.Service, again: float) -> None:
-        self._client = node.create_client(qos.interface(service.type), service.name)
+    def __init__(self, client: Client, again: float) -> None:
+        self._client = client
         self._again = again
         self._future: Any = None
         self._number = -1
