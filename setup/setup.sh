@@ -58,7 +58,8 @@ if [ "$have" != "$want" ]; then
   quiet=--quiet
   [ -t 2 ] && quiet=
   .venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/uv.txt
-  .venv/bin/uv pip install $quiet --python .venv/bin/python --require-hashes -r "$lock"
+  # Compiled once: else every process of a place that may not write bytecode compiles PyTorch anew, 2 s each.
+  .venv/bin/uv pip install $quiet --compile-bytecode --python .venv/bin/python --require-hashes -r "$lock"
   [ "$distro" = jazzy ] || .venv/bin/python setup/repair_wheels.py
   echo "$want" >.venv/.complete
 fi
