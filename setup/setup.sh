@@ -42,8 +42,8 @@ have=$(cat .venv/.complete 2>/dev/null || true)
 .venv/bin/python -c '' 2>/dev/null || have=
 if [ "$have" != "$want" ]; then
   free_mb=$(df -Pm . | awk 'NR==2 {print $4}')
-  say "making .venv: downloads about 3.5 GB unless cached, takes 6 GB of disk ($((free_mb / 1024)) GB are free)"
-  [ "$free_mb" -gt 7000 ] || fail "7 GB of free disk are needed here, $((free_mb / 1024)) GB found: free some and run this again."
+  say "making .venv: downloads about 3.5 GB unless cached, takes 7 GB of disk ($((free_mb / 1024)) GB are free)"
+  [ "$free_mb" -gt 7500 ] || fail "7.5 GB of free disk are needed here, $((free_mb / 1024)) GB found: free some and run this again."
   # Only a whole environment of the same kind is brought up to date. An install that was killed leaves packages that
   # look installed and lack files, and a moved folder names its old place, so anything else is made anew; what was
   # downloaded is cached.
