@@ -124,6 +124,10 @@ def record(tmp_path):
 
     yield start
     for process in started:
+        # In order, where it still can: a killed one seems alive for 20 s.
+        process.terminate()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(10)
         process.kill()
         process.wait()
         process.stderr.close()
