@@ -40,7 +40,8 @@ class Graph:
             text = str(value).lower() if isinstance(value, bool) else f"'{value}'" if isinstance(value, str) else value
             command += ['-p', f'{name}:={text}']
         log = open(self._folder / f'{len(self.processes)}.log', 'wb')  # noqa: SIM115 - the process's own
-        process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)
+        # In a folder of its own: where somebody ran the demonstration, there are models already.
+        process = subprocess.Popen(command, cwd=self._folder, stdout=log, stderr=subprocess.STDOUT)
         log.close()
         self.processes.append(process)
         return process
