@@ -68,7 +68,8 @@ def test_what_the_launch_gives_its_nodes_is_declared_by_them(robot: str) -> None
     )
     for process in describe(everything) + describe(replay):
         ours = {name: value for name, value in process.parameters.items() if name != 'use_sim_time'}
-        settings_of(process.name).from_flat(ours)
+        taken = settings_of(process.name).from_flat(ours).to_flat()
+        assert {name: taken[name] for name in ours} == ours
 
 
 def test_every_node_of_the_graph_has_its_settings_here() -> None:

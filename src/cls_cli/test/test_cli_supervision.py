@@ -210,4 +210,4 @@ def test_children_end_when_supervisord_is_killed(supervise):
     wait_for_log(supervisor, 'node', 'up')
     [state] = supervisor.states()
     os.kill(parent(state.pid), signal.SIGKILL)
-    wait_until(lambda: not is_running(state.pid), 2.0, 'child gone')
+    assert wait_until(lambda: not is_running(state.pid), 2.0, 'child gone')

@@ -315,6 +315,7 @@ def test_a_bug_in_a_driver_does_not_end_the_thread_in_silence(read, folder):
     camera.retrieve = good
     seen = len(reading.frames)
     reading.until(lambda: len(reading.frames) > seen)
+    assert not reading.reader.stream.problem, 'frames come again, so nothing is wrong any more'
 
 
 def test_the_end_of_a_film_is_a_warning(read, film):

@@ -4,7 +4,7 @@ from hypothesis import given, strategies
 import pytest
 
 from cls_servo_driver import protocol
-from cls_servo_driver.protocol import At, Moved, Refused, Stopped, TimeoutSet
+from cls_servo_driver.protocol import At, Moved, Refused, Reply, Stopped, TimeoutSet
 
 ANGLES = strategies.floats(-90, 90)
 
@@ -80,4 +80,4 @@ def test_an_acknowledged_move_comes_back_within_a_hundredth(pan, tilt):
 
 @given(strategies.text(max_size=300))
 def test_no_line_makes_the_parser_fail(line):
-    protocol.parse(line)
+    assert isinstance(protocol.parse(line), Reply | None)

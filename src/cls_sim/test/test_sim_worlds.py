@@ -15,10 +15,12 @@ from cls_sim.worlds import ROOM_ID, SQUARE_ID
 from cls_sim.worlds.room import PIXELS_PER_DEGREE, RoomEnv, VIEW_DEG
 
 
-@pytest.mark.filterwarnings('ignore:.*symmetric and normalized.*')
 @pytest.mark.parametrize('env_id', [ROOM_ID, SQUARE_ID])
-def test_worlds_pass_the_checker_of_gymnasium(env_id):
+def test_worlds_pass_the_checker_of_gymnasium(env_id, recwarn):
     check_env(gymnasium.make(env_id, render_mode='rgb_array').unwrapped)
+    # Actions are degrees here, on purpose.
+    said = [str(warning.message) for warning in recwarn]
+    assert all('symmetric and normalized' in text for text in said), said
 
 
 # Row 000-105: S1 -90..90 -> x 20..204, S2 -40..40 -> y 20..204, centre of a square 30 wide.
