@@ -39,7 +39,7 @@ class Controls:
         elif key == keys.STOP:
             self._submit('stopping …', self._remote.emergency_stop)
         elif key == keys.REARM:
-            self._call('rearming …', self._remote.rearm)
+            self._submit('rearming …', self._remote.rearm)
         elif key == keys.SAVE:
             self._call('saving …', self._remote.save_model)
         elif key == keys.SLEEP:

@@ -1,5 +1,6 @@
-"""What each key does. The one place where a key gets its sign (hazard H7). No terminal and no ROS here."""
+"""What each key does. The one place where a key gets its sign . No terminal and no ROS here."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 import math
 
@@ -26,14 +27,18 @@ class Hint:
     meaning: str
 
 
-# One line of the view each.
-HINTS = (
-    (Hint('w/s', 'tilt'), Hint('a/d', 'pan'), Hint('space', 'hold still'), Hint('1/2/3', ' | '.join(MODES.values()))),
-    (
-        Hint(SLEEP, 'sleep'), Hint(SAVE, 'save'), Hint(STOP, 'emergency stop'), Hint(REARM, 'rearm'),
-        Hint(QUIT, 'save and quit'),
-    ),
+_CALLS = (
+    Hint(SLEEP, 'sleep'), Hint(SAVE, 'save'), Hint(STOP, 'emergency stop'), Hint(REARM, 'rearm'),
+    Hint(QUIT, 'save and quit'),
 )  # fmt: skip
+
+
+def hints(channels: Sequence[str]) -> tuple[tuple[Hint, ...], ...]:
+    """Returns the keys and their meanings for a robot with these channels, one line of the view each."""
+    named = {'pan', 'tilt'} <= set(channels)
+    axes = {'a/d': 'pan' if named else None, 'w/s': 'tilt' if named else None}
+    moving = [Hint(key, name or channel) for (key, name), channel in zip(axes.items(), channels)]
+    return (*moving, Hint('space', 'hold still'), Hint('1/2/3', ' | '.join(MODES.values()))), _CALLS
 
 
 def moves(key: str) -> bool:

@@ -65,7 +65,6 @@ def run_processes(
     begun = time.monotonic()
     _check(choices)
     commands = {p.name: node_command(p, choices.namespace, choices.log_level) for p in processes}
-    nice = {p.name: p.nice for p in processes if p.nice}
     # Importing ROS takes a third of a second: after the checks that need none.
     from .nodes.remote import connect
 
@@ -74,7 +73,7 @@ def run_processes(
     with_view = is_interactive() and (choices.view if choices.view is not None else not (limits.duration or steps))
     directory = RunDirectory.create()
     with Interrupts() as interrupts, connect(choices.namespace) as remote:
-        session = Session.start(commands, nice, directory, remote, robot, choices.namespace, limits, begun)
+        session = Session.start(commands, directory, remote, robot, choices.namespace, limits, begun)
         try:
             (_run_with_view if with_view else _run_with_lines)(session, interrupts)
         finally:
@@ -136,6 +135,14 @@ def _run_with_view(session: Session, interrupts: Interrupts) -> None:
 def _run_with_lines(session: Session, interrupts: Interrupts) -> None:
     from .view import line
 
+    last = ''
+
+    def show(message: str) -> None:
+        nonlocal last
+        if message != last:
+            last = message
+            print(message, flush=True)
+
     said = time.monotonic()
     while not session.ended:
         interrupts.wait(_FRAME)
@@ -147,7 +154,7 @@ def _run_with_lines(session: Session, interrupts: Interrupts) -> None:
             print(line(session.scene('')), flush=True)
     interrupts.reset()
     print(line(session.scene('')), flush=True)
-    session.finish(lambda text: print(text, flush=True), interrupts)
+    session.finish(show, interrupts)
 
 
 def _conclude(session: Session) -> int:

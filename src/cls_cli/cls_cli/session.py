@@ -1,15 +1,15 @@
 """One run of `up`: starts the graph, waits until it works, watches it, ends it in order."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 import http.client
 import time
 from typing import Any, TYPE_CHECKING
 import xmlrpc.client
 
-from cls_common.errors import UserError
-
 from .interrupts import Interrupts
+from .orderly_end import OrderlyEnd
 from .report import CLEAN
 from .run_directory import RunDirectory
 from .snapshot import doings, measures, Pair
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 _WATCH_PERIOD = 0.5
 # Nodes import for up to ten seconds on a busy machine.
 _START_TIME = 10.0
-_SAVE_PATIENCE, _SAVE_AGAIN = 45.0, 1.0
+_FRAME = 0.1
 # supervisord does not answer any more.
 _GONE = (OSError, http.client.HTTPException, xmlrpc.client.Error)
 
@@ -62,7 +62,6 @@ class Session:
     supervisor: Supervisor
     remote: 'Remote'
     begun: float
-    nice: Mapping[str, int] = field(default_factory=dict)
     ended: str = ''
     mistake: str = ''
     startup_seconds: float | None = None
@@ -73,16 +72,16 @@ class Session:
 
     @classmethod
     def start(
-        cls, commands: dict[str, list[str]], nice: Mapping[str, int], directory: RunDirectory, remote: 'Remote',
-        robot: str, namespace: str, limits: Limits, begun: float,
+        cls, commands: dict[str, list[str]], directory: RunDirectory, remote: 'Remote', robot: str, namespace: str,
+        limits: Limits, begun: float,
     ) -> 'Session':  # fmt: skip
-        """Starts every process, given its command line and niceness by name."""
+        """Starts every process, given its command line by name."""
         try:
             supervisor = Supervisor(directory.path, commands)
         except BaseException:
             directory.close(keep=False)
             raise
-        return cls(robot, namespace, limits, directory, supervisor, remote, begun, nice)
+        return cls(robot, namespace, limits, directory, supervisor, remote, begun)
 
     def tick(self) -> None:
         """Looks at processes and learners; sets `ended` where it is over. Ten times a second is enough."""
@@ -92,17 +91,14 @@ class Session:
             self.startup_seconds = now - self.begun
         if now - self._watched >= _WATCH_PERIOD:
             self._watched = now
-            self._watch(now, pair)
+            self._watch(now)
             self.directory.write_status(self._status(pair, now))
         if not self.ended:
             self.ended = self._limit_reached(pair, now)
 
-    def _watch(self, now: float, pair: Pair) -> None:
+    def _watch(self, now: float) -> None:
         try:
             reason = self.supervisor.watch(now)
-            # One that starts again imports at full speed: the robot waits for it.
-            if self.startup_seconds is not None and pair.loaded:
-                self.supervisor.yield_time(self.nice)
             self.processes = {state.name: state.state for state in self.supervisor.states()}
         except _GONE as error:
             self.ended, self._crash = f'supervisord is gone ({error})', True
@@ -136,19 +132,34 @@ class Session:
         """Asks for an orderly end, as a person does."""
         self.ended = self.ended or CLEAN
 
-    def finish(self, say: Callable[[str], None], interrupts: Interrupts) -> str:
-        """Saves, ends every process, and returns 'clean' or what went wrong first.
+    def finish(self, show: Callable[[str], None], interrupts: Interrupts) -> str:
+        """Ends the run as a sequence: acting stops, everything is saved, every process ends.
 
         Args:
-            say: shows one line.
+            show: called ten times a second with what is done now.
             interrupts: a further one while saving means that the person wants to wait no longer.
+
+        Returns:
+            'clean' or what went wrong first.
         """
-        problems = [] if self.ended == CLEAN else [self.ended]
-        pair = self.remote.pair()
-        if pair.loaded and pair.total_steps > 0 and self.processes.get('slow_learner') == 'RUNNING':
-            problems += self._save(say, interrupts)
-        say('ending …')
+        end = OrderlyEnd(self.remote, lambda: interrupts.count > 0 or not self._has('slow_learner'))
+        with ThreadPoolExecutor(1, 'end') as pool:
+            work = pool.submit(self._end, end)
+            while not wait([work], _FRAME).done:
+                show(end.message)
+        problems = ([] if self.ended == CLEAN else [self.ended]) + work.result()
+        self.saved = end.saved
+        self.ended = problems[0] if problems else CLEAN
+        return self.ended
+
+    def _end(self, end: OrderlyEnd) -> list[str]:
+        """Returns what went wrong."""
+        problems = []
         try:
+            if self._has('slow_learner'):
+                end.run()
+            problems += [end.problem] if end.problem else []
+            end.message = 'ending …'
             asked = time.monotonic()
             self.supervisor.ask_to_end()
             problems += [
@@ -158,25 +169,14 @@ class Session:
             ]
         except _GONE as error:
             problems.append(f'supervisord is gone ({error})')
-        self.ended = problems[0] if problems else CLEAN
-        return self.ended
+        return problems
 
-    def _save(self, say: Callable[[str], None], interrupts: Interrupts) -> list[str]:
-        say('saving …')
-        deadline = time.monotonic() + _SAVE_PATIENCE
-        is_told = False
-        while True:
-            try:
-                self.saved = self.remote.save_model(lambda: interrupts.count > 0)
-                return []
-            except UserError as error:
-                if interrupts.count or time.monotonic() > deadline:
-                    return [f'not saved: {error}']
-                # Asleep it can't save; a night ends.
-                if not is_told:
-                    is_told = True
-                    say(f'saving waits: {error}  (Ctrl-C: end without; what was lived is in the journal)')
-            interrupts.wait(_SAVE_AGAIN)
+    def _has(self, name: str) -> bool:
+        """Whether a process runs, as far as is known."""
+        try:
+            return any(state.name == name and state.is_up for state in self.supervisor.states())
+        except _GONE:
+            return False
 
     def _is_excused(self, name: str, asked: float) -> bool:
         # A node that still starts can't end in order yet, and one reason to end is enough.
@@ -197,6 +197,7 @@ class Session:
             robot=info.name if info else self.robot, elapsed=time.monotonic() - self.begun, pair=pair,
             processes=self.processes, restarts=self.supervisor.policy.restarts,
             joint_names=info.joint_names if info else (),
+            channels=tuple(channel.name for channel in info.channels) if info else (),
             robot_trouble=state.error_msg if state and state.error_code else '', message=message,
             replay=self.remote.replay,
         )  # fmt: skip

@@ -7,6 +7,7 @@ from typing import Any
 
 # What the sleeping half does is what the person wants to know then; otherwise the waking half's phase.
 _SLEEP_PHASES = ('sws', 'rem', 'tether', 'saving')
+_FALLING = ('falling_asleep', 'asleep')
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,6 +39,12 @@ class Snapshot:
     action_use: float = math.nan
     alarms: tuple[str, ...] = ()
     joints: tuple[float, ...] = ()
+    phase_step: int = 0
+    phase_steps: int = 0
+    last_sleep: str = ''
+    written: int = 0
+    behind: int = 0
+    slowed: int = 0
     metrics: Mapping[str, float] = field(default_factory=dict)
 
 
@@ -114,6 +121,27 @@ class Pair:
         return self.fast.phase if self.fast is not None else 'starting'
 
     @property
+    def is_asleep(self) -> bool:
+        """Whether a sleep is under way, or about to begin."""
+        return self.phase in _SLEEP_PHASES[:-1] or (self.fast is not None and self.fast.phase in _FALLING)
+
+    @property
+    def progress(self) -> tuple[int, int]:
+        """Steps done and to do: of the phase of sleep under way, else of the wake steps before the next sleep."""
+        if self.slow is not None and self.slow.phase in _SLEEP_PHASES and self.slow.phase_steps:
+            return self.slow.phase_step, self.slow.phase_steps
+        if self.fast is None:
+            return 0, 0
+        # After a sleep that failed another whole cycle follows.
+        done, cycle = self.fast.wake_steps_in_cycle, self.fast.wake_steps_per_cycle
+        return (done - 1) % cycle + 1 if done and cycle else done, cycle
+
+    @property
+    def last_sleep(self) -> str:
+        """How the last sleep ended, in a sentence; empty before the first."""
+        return self.slow.last_sleep if self.slow is not None else ''
+
+    @property
     def total_steps(self) -> int:
         """Wake steps of the model's life."""
         return max((s.total_steps for s in self.heard), default=0)
@@ -172,6 +200,9 @@ def measures(pair: Pair) -> dict[str, Any]:
         'alarms': pair.alarms,
         'losses': {name: number(value) for name, value in pair.losses().items()},
         'dropped': sum(s.dropped for s in pair.heard),
+        'behind': fast.behind if fast else None,
+        'slowed': fast.slowed if fast else None,
+        'last_sleep': pair.last_sleep,
         'faults': sum(s.faults for s in pair.heard),
         'model': pair.model,
     }

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 import math
+import re
 
 from rich.console import Group, RenderableType
 from rich.panel import Panel
@@ -13,6 +14,7 @@ from rich.text import Text
 from . import keys
 from .snapshot import Pair, Replayed, Snapshot
 
+_LOSS = re.compile('loss|error|avg_l_')
 _MODE_STYLE = {'manual': 'yellow', 'random': 'magenta', 'curiosity': 'cyan', 'follow': 'blue'}
 
 
@@ -24,7 +26,7 @@ class Scene:
         elapsed: s since the command.
         pair: newest status of both learners.
         processes: state by node, such as 'RUNNING'.
-        joint_names: in the order of the status' joints.
+        joint_names: in the order of the status' joints. channels: names of the robot's actions; empty where unknown.
         robot_trouble: why the robot takes no actions; empty when it does.
         message: answer to the last key, or what is awaited.
         replay: how a replay goes; None where there is none.
@@ -36,6 +38,7 @@ class Scene:
     processes: Mapping[str, str] = field(default_factory=dict)
     restarts: Mapping[str, int] = field(default_factory=dict)
     joint_names: Sequence[str] = ()
+    channels: Sequence[str] = ()
     robot_trouble: str = ''
     message: str = ''
     replay: Replayed | None = None
@@ -46,7 +49,7 @@ def render(scene: Scene) -> RenderableType:
     pair = scene.pair
     title = f'[b]{pair.model or "…"}[/] on {scene.robot}'
     body = _startup(scene) if pair.fast is None or not pair.loaded else _figures(scene)
-    hints = [_hints(line) for line in keys.HINTS]
+    hints = [_hints(line) for line in keys.hints(scene.channels)]
     message = Text(scene.message, style='yellow', overflow='ellipsis', no_wrap=True)
     return Panel(
         Group(body, Text(), message, *hints), title=title, subtitle=clock(scene.elapsed), title_align='left',
@@ -75,8 +78,9 @@ def _figures(scene: Scene) -> Table:
     table.add_row('mode', Text(fast.mode, style=_MODE_STYLE.get(fast.mode, '')))
     table.add_row('steps', f'{fast.steps:,} now   {pair.total_steps:,} in its life   {pair.cycles:,} sleeps')
     table.add_row('rates', f'{fast.rate_hz:.1f} steps/s   {fast.frame_rate:.1f} frames/s')
-    table.add_row('skill', Text.assemble('fast ', _skill(fast.skill), '   slow ', _skill(slow.skill)))
-    table.add_row('nights', _nights(slow))
+    table.add_row('skill', _skills(fast, slow))
+    table.add_row('kept', _kept(slow))
+    table.add_row('last sleep', pair.last_sleep or 'none yet')
     table.add_row('losses', losses(pair.losses()) or '-')
     table.add_row('pose', pose(scene.joint_names, fast.joints))
     table.add_row('memory', f'{slow.memory_size:,} transitions   generation {slow.generation:,} saved')
@@ -94,13 +98,11 @@ def _table() -> Table:
 
 
 def _phase(pair: Pair) -> RenderableType:
-    fast = pair.fast
-    assert fast is not None
     row = Table.grid(padding=(0, 2))
     style = 'green' if pair.phase == 'wake' else 'blue'
-    text = f'{pair.phase} {fast.wake_steps_in_cycle}/{fast.wake_steps_per_cycle}'
-    bar = ProgressBar(total=max(1, fast.wake_steps_per_cycle), completed=fast.wake_steps_in_cycle, width=30)
-    row.add_row(Text(text, style=f'bold {style}'), bar)
+    done, total = pair.progress
+    bar = ProgressBar(total=max(1, total), completed=done, width=30)
+    row.add_row(Text(f'{pair.phase} {done}/{total}', style=f'bold {style}'), bar)
     return row
 
 
@@ -117,12 +119,17 @@ def _skill(value: float) -> Text:
     return Text(f'{value:+.2f}', style='green' if value > 0 else 'red')
 
 
-def _nights(slow: Snapshot) -> Text:
-    text = Text.assemble('skill on probes ', _skill(slow.probe_skill))
+def _skills(fast: Snapshot, slow: Snapshot) -> Text:
+    text = Text.assemble('fast ', _skill(fast.skill), '   slow ', _skill(slow.skill))
+    return text.append('   (1 exact, 0 no better than "nothing changes")', style='dim')
+
+
+def _kept(slow: Snapshot) -> Text:
+    text = Text.assemble('slow on held-out transitions ', _skill(slow.probe_skill))
     if math.isfinite(slow.forgetting):
-        text.append(f'   forgotten {slow.forgetting:.2f}   actions count for {slow.action_use:.2f}')
+        text.append(f'   forgotten {slow.forgetting:.2f}   due to actions {slow.action_use:.2f}')
     if slow.nights_rolled_back:
-        text.append(f'   {slow.nights_rolled_back:,} rolled back', style='red')
+        text.append(f'   {slow.nights_rolled_back:,} sleeps rolled back', style='red')
     return text
 
 
@@ -140,9 +147,10 @@ def _faults(scene: Scene) -> Text:
 
 
 def losses(values: Mapping[str, float]) -> str:
-    """Returns the losses as text, undefined ones left out."""
+    """Returns losses and errors among metrics as text, undefined ones left out."""
+    shown = {name: value for name, value in values.items() if _LOSS.search(name) and math.isfinite(value)}
     # Of one width, so that the row does not jump about.
-    return '  '.join(f'{name} {value:<9.4g}' for name, value in values.items() if math.isfinite(value)).rstrip()
+    return '  '.join(f'{name} {value:<9.4g}' for name, value in shown.items()).rstrip()
 
 
 def pose(names: Sequence[str], joints: tuple[float, ...]) -> str:
@@ -170,8 +178,9 @@ def line(scene: Scene) -> str:
     alarms = ''.join(f'  {alarm}' for alarm in pair.alarms)
     skills = [f'{s.skill:+.2f}' if s is not None and math.isfinite(s.skill) else '-' for s in (fast, slow)]
     faults = sum(s.faults for s in pair.heard)
+    done, total = pair.progress
     return (
-        f'{clock(scene.elapsed)}  {pair.phase} {fast.wake_steps_in_cycle}/{fast.wake_steps_per_cycle}  {fast.mode}  '
+        f'{clock(scene.elapsed)}  {pair.phase} {done}/{total}  {fast.mode}  '
         f'step {fast.steps:,} ({pair.total_steps:,} in its life)  {pair.cycles} sleeps  {fast.rate_hz:.1f} steps/s  '
         f'{fast.frame_rate:.1f} frames/s  skill fast {skills[0]} slow {skills[1]}  {faults} faults{alarms}{replay}'
     )

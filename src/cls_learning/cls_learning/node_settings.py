@@ -15,6 +15,9 @@ class FastNodeSettings(Settings):
     step_timeout: float = setting(5.0, 'An action without an answer for this long is a fault.', unit='s', low=0.1)
     max_still: float = setting(1.0, 'For this long a resting robot is taken to see what it saw.', unit='s', low=0.0)
     max_steps: int = setting(0, 'Wake steps of this run after which acting ends; 0: never.', low=0)
+    max_behind: int = setting(
+        200, 'Acting waits while slow_learner is further behind than this; 0: never.', unit='steps', low=0, high=1000
+    )
     threads: int = setting(1, 'Threads of one forward pass; the networks are small.', low=1, high=64)
 
 
@@ -31,6 +34,9 @@ class SlowNodeSettings(LearningSettings):
     )
     device: str = setting('', 'torch device of Slow, such as cpu or cuda:0; empty: cuda, else mps, else cpu.')
     save_frames: bool = setting(False, 'Keep a picture before and after each action (row 000-083).')
+    nice: int = setting(
+        10, 'Niceness of learning awake; sleep and saving, in which the robot rests, are not niced.', low=0, high=19
+    )
     lease: float = setting(
         3.0, 'Fast wakes by itself when this node is silent for so long in sleep.', unit='s', low=0.5
     )

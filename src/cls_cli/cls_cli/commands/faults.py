@@ -17,14 +17,17 @@ _COLUMNS = ('trial', 'kind', 'aim', 'phase', 'before', 'after', 'lost', 'weights
 @click.command('faults')
 @click.option('--trials', default=10, show_default=True, type=click.IntRange(1), help='How many kills.')
 @click.option('--seed', default=1, show_default=True, type=click.IntRange(0), help='Of the moments and of the life.')
-@click.option('--kinds', default='slow,fast,both,graph', show_default=True, help='Who dies, in turn.')
+@click.option(
+    '--victim', '--kinds', 'kinds', default='slow,fast,both,graph', show_default=True,
+    help='What is killed, in turn; `end`: nothing, each graph is ended in order, on one core beside busy processes.',
+)
 @click.option('--json', 'json_file', type=click.Path(path_type=Path), help='Write every outcome as JSON.')
 @click.option('--folder', type=click.Path(path_type=Path), help='Keep the models here; default: thrown away.')
 def command(trials: int, seed: int, kinds: str, json_file: Path | None, folder: Path | None) -> int:
     """Kill learners of a real lock-step graph with SIGKILL while they wake, sleep and save, and check what comes back.
 
-    Weights are compared with those of a life in one process that was never interrupted. Exit status 1 if any differ,
-    or if more than a second of steps is lost. Takes about half a minute a trial.
+    Weights are compared with those of a run in one process that was never interrupted. Exit status 1 if any differ,
+    or if more than a second of steps is lost; after an orderly end none may be. Takes about half a minute a trial.
     """
     from ..faults.plan import make_plan, parse_kinds
     from ..run_directory import domain, find_status

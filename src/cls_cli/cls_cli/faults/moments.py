@@ -57,7 +57,7 @@ def kill(trial: Trial, subject: Subject, witness: 'Witness') -> Kill:
     missing = [name for name in trial.order if name not in pids]
     if missing:
         raise UserError('nobody to kill', expected=', '.join(trial.order), found=f'no {", ".join(missing)}')
-    _await_moment(trial, subject, witness)
+    await_moment(trial, subject, witness)
     was_saving, rate, generation = subject.is_saving, witness.rate, subject.generation()
     subject.kill(pids[name] for name in trial.order)
     died = time.monotonic()
@@ -76,7 +76,13 @@ def _is_asleep(sequence: int) -> bool:
     return sequence > 0 and sequence % CYCLE == 0
 
 
-def _await_moment(trial: Trial, subject: Subject, witness: 'Witness') -> None:
+def phase_of(subject: Subject, witness: 'Witness') -> str:
+    """Returns what the learners do now: waking, sleeping or saving."""
+    return 'saving' if subject.is_saving else 'sleeping' if _is_asleep(witness.last) else 'waking'
+
+
+def await_moment(trial: Trial, subject: Subject, witness: 'Witness') -> None:
+    """Waits for the moment that the trial aims at."""
     if trial.aim == 'any':
         watch_until(lambda: False, SPREAD * trial.share, subject, witness)
         return

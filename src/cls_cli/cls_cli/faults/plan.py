@@ -13,6 +13,8 @@ VICTIMS: dict[str, tuple[str, ...]] = {
     'fast': ('fast_learner',),
     'both': ('fast_learner', 'slow_learner'),
     'graph': ('simulator', 'encoder', 'fast_learner', 'slow_learner'),
+    # Nothing is killed: each graph is ended in order, by either way to end one.
+    'end': ('saved', 'signalled'),
     # Nobody: whether the graph lives as one process does where nothing dies.
     'none': (),
 }

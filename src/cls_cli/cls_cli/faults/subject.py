@@ -31,18 +31,17 @@ class Subject:
         model: name of its folder in `models_dir`.
     """
 
-    def __init__(self, number: int, models_dir: Path, seed: int) -> None:
+    def __init__(self, number: int, models_dir: Path, seed: int, *, lock_step: bool = True) -> None:
         self.namespace = f'faults_{number}'
         self.model = f'graph_{number:03d}'
         self.models_dir = models_dir
         recipe = models_dir / 'recipe.param.yaml'
         recipe.write_text(yaml.safe_dump({'/**/slow_learner': {'ros__parameters': RECIPE}}))
         options = GraphOptions(
-            robot='sim', model=self.model, models_dir=str(models_dir), lock_step=True, seed=seed, encoder=ENCODER,
+            robot='sim', model=self.model, models_dir=str(models_dir), lock_step=lock_step, seed=seed, encoder=ENCODER,
             params_file=str(recipe),
         )  # fmt: skip
         processes = describe(options)
-        self._nice = {p.name: p.nice for p in processes if p.nice}
         self.directory = RunDirectory.create()
         commands = {p.name: node_command(p, self.namespace) for p in processes}
         try:
@@ -59,8 +58,7 @@ class Subject:
             raise UserError(str(ended), found=said or f'see {self.supervisor.log(ended.name)}')
 
     def settle(self) -> None:
-        """Everybody works: who trains gives way, and deaths of before are forgotten, since many mean giving up."""
-        self.supervisor.yield_time(self._nice)
+        """Forgets crashes of before: many in a row would mean to give up."""
         self.supervisor.policy.records.clear()
 
     def pids(self) -> dict[str, int]:

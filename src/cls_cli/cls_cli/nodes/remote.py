@@ -8,6 +8,7 @@ import threading
 import time
 from typing import Any
 
+from action_msgs.srv import CancelGoal
 from rclpy.action import ActionClient
 from rclpy.client import Client
 from rclpy.context import Context
@@ -32,7 +33,9 @@ _DISCOVERY, _LOOK_AGAIN = 4.0, 0.02
 # A request to a server that died meanwhile is never answered, also not by its successor: ask again.
 _ASK_AGAIN = 2.0
 _TURN = 0.1
-_SAVE_TIMEOUT, _STOP_TIMEOUT, _MODE_TIMEOUT = 60.0, 5.0, 5.0
+# Every action server serves this hidden service.
+CANCEL_SLEEP = comms.Service(f'{comms.SLEEP.name}/_action/cancel_goal', 'action_msgs/srv/CancelGoal', comms.SLEEP.servers)
+_SAVE_TIMEOUT, _STOP_TIMEOUT, _MODE_TIMEOUT = 120.0, 5.0, 5.0
 
 
 class Remote(Node):
@@ -163,6 +166,11 @@ class Remote(Node):
         if not sent.result().accepted:
             raise UserError('the sleep goal was rejected', do='It sleeps already, or has no weights yet.')
         return SleepGoal(client, sent.result())
+
+    def cancel_sleep(self) -> None:
+        """Cancels every sleep under way, whoever asked for it; returns when that was heard, not when it has ended."""
+        request = CancelGoal.Request()  # an empty goal id means all goals
+        self.call(CANCEL_SLEEP, request, _STOP_TIMEOUT)
 
     def _on_status(self, name: str, message: LearnerStatus) -> None:
         with self._heard:

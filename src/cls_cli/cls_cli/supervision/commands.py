@@ -38,7 +38,7 @@ def node_command(process: Process, namespace: str = '', log_level: str = '') -> 
     """Returns the command line of one node.
 
     It ends with its parent, whatever that dies of: by SIGINT, since a node that is killed outright leaves the
-    torque on. Its niceness is set once it works (see Supervisor.yield_time).
+    torque on.
     """
     command = [*dies_with_parent('INT')]
     command += [sys.executable, '-m', process.module, '--ros-args', '-r', f'__node:={process.name}']

@@ -1,9 +1,7 @@
 """Owns one supervisord and the node processes below it."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 import http.client
-import os
 from pathlib import Path
 import subprocess
 import sys
@@ -70,7 +68,6 @@ class Supervisor:
     def __init__(self, directory: Path, commands: dict[str, list[str]]) -> None:
         self.directory = directory
         self.policy = RestartPolicy()
-        self._niced: set[int] = set()
         configured = directory / 'supervisord.conf'
         configured.write_text(configuration(directory, commands))
         self._transport = _Transport(directory / 'socket')
@@ -129,21 +126,6 @@ class Supervisor:
         for name in self.policy.due(now):
             self._call('startProcess', f'{_GROUP}:{name}', False)
         return None
-
-    def yield_time(self, nice: Mapping[str, int]) -> None:
-        """Sets the niceness of processes by name, with all their threads; once for each process.
-
-        To be called when they work, not before: a node that starts niced on a busy machine was seen to take two
-        minutes to import, while everything else waited for it.
-        """
-        for state in self.states():
-            if state.is_up and state.name in nice and state.pid not in self._niced:
-                self._niced.add(state.pid)
-                try:
-                    # supervisord makes each process the leader of a group of its own.
-                    os.setpriority(os.PRIO_PGRP, state.pid, nice[state.name])
-                except ProcessLookupError:
-                    continue
 
     def ask_to_end(self) -> None:
         """Sends every process SIGINT."""

@@ -27,12 +27,15 @@ def run(
 ) -> int:
     """Spins a node until SIGINT, SIGTERM or its own end.
 
-    The node may have `close()`, called while ROS still works, and a boolean `finished` by which it ends
-    itself. Signals only set a flag: rclpy's own handlers would end the context before `close()` could use it,
-    and a node that spins without bound was seen to hang after SIGTERM.
+    The node may have `close()`, called while ROS still works, a boolean `finished` by which it ends itself, and
+    `wind_down()`, by which it goes on after the first signal: the node is spun until it returns true, so that it
+    can still hear and answer other nodes; a second signal ends it at once. Signals only set a flag: rclpy's own
+    handlers would end the context before `close()` could use it, and a node that spins without bound was seen to
+    hang after SIGTERM.
 
     Returns:
-        exit status: 0 ended in order, 2 a UserError (one line on stderr and in the log).
+        exit status: 0 ended in order, 1 ended with a loss that the node reports by `exit_status`, 2 a UserError
+        (one line on stderr and in the log).
     """
     faulthandler.enable()
     stopping: list[int] = []
@@ -45,9 +48,9 @@ def run(
         executor = make_executor()
         node = make_node()
         executor.add_node(node)
-        while rclpy.ok() and not stopping and not getattr(node, 'finished', False):
+        while rclpy.ok() and not getattr(node, 'finished', False) and not _may_end(node, stopping):
             executor.spin_once(timeout_sec=0.2)
-        return 0
+        return int(getattr(node, 'exit_status', 0))
     except UserError as error:
         if node is not None:
             node.get_logger().fatal(str(error))
@@ -63,6 +66,12 @@ def run(
             if node is not None:
                 node.destroy_node()
             rclpy.try_shutdown()
+
+
+def _may_end(node: Node, signals: Sequence[int]) -> bool:
+    if not signals:
+        return False
+    return len(signals) > 1 or not hasattr(node, 'wind_down') or bool(node.wind_down())
 
 
 def _initialise(args: Sequence[str] | None) -> None:

@@ -28,7 +28,8 @@ class Cortex:
     """Opens a created model, goes on where it stopped, and keeps every step.
 
     Attributes:
-        writing: held while a night is told to Fast: what Fast lives after it must stand after it in the journal.
+        writing: lock held while new weights are sent to the fast learner, so that the journal keeps the order: sleep
+            first, later experiences after.
         waking_bytes: the waking half as it was after `sequence` when last handed over.
         problems: what had to be left aside while opening, for people.
         last: the last step learned here, None where none is known; from its z_next the chain goes on.
@@ -102,6 +103,11 @@ class Cortex:
     def sequence(self) -> int:
         """Total wake steps of the model's life that were learned here."""
         return self.sleeping.sequence
+
+    @property
+    def written(self) -> int:
+        """Every experience up to this sequence is in the journal."""
+        return self._written
 
     def learn(self, experience: Experience, now: datetime) -> None:
         """Writes an experience to the journal, then learns it and adds its row to the log (row 000-075)."""

@@ -1,4 +1,7 @@
-"""How long Fast stays asleep for somebody who may have died: steady time in s."""
+"""How long fast_learner stays asleep for a slow_learner that may have died: steady time in s."""
+
+# A process that looks less often than this was stopped itself, s: what was sent meanwhile still waits to be heard.
+STALL = 0.5
 
 
 class Lease:
@@ -10,13 +13,13 @@ class Lease:
 
     def __init__(self) -> None:
         self.id = ''
-        self._until = 0.0
+        self._until = self._looked = 0.0
         self._ended: set[str] = set()
 
     def begin(self, sleep_id: str, now: float, seconds: float) -> None:
         """Falls asleep for an id."""
         self.id = sleep_id
-        self._until = now + seconds
+        self._until, self._looked = now + seconds, now
 
     def renew(self, sleep_id: str, now: float, seconds: float) -> bool:
         """Prolongs; returns whether this id still has the lease."""
@@ -35,7 +38,14 @@ class Lease:
         return sleep_id in self._ended
 
     def runs_out(self, now: float) -> bool:
-        """Wakes up where the lease has run out; returns whether it just did."""
+        """Wakes up where the lease has run out; returns whether it just did. To be asked a few times a second.
+
+        Time in which this process itself stood still does not count against the other one.
+        """
+        stall = now - self._looked
+        self._looked = now
+        if self.id and stall > STALL:
+            self._until += stall
         if self.id and now > self._until:
             self.id = ''
             return True

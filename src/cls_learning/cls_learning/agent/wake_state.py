@@ -115,6 +115,10 @@ class WakeState:
         """Whether the body has not yet said what it did."""
         return self._step is not None and self._step.applied is None
 
+    def awaits(self, key: tuple[str, int]) -> bool:
+        """Whether the open step is that of the action `key`."""
+        return self._step is not None and self._step.key == key
+
     def feel(self, joints: Doubles) -> None:
         """Takes joint angles, rad (J,). Those of the step under way, or of a chain in lock-step, are known better."""
         if self._step is None and not (self.lock_step and self._closed is not None):

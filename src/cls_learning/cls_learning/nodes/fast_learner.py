@@ -1,4 +1,4 @@
-"""The node of the waking half: acts, closes wake steps, learns from each, sleeps when told."""
+"""The node of the waking half: acts, closes wake steps, learns from each, pauses while slow_learner sleeps."""
 
 from collections.abc import Sequence
 import sys
@@ -20,20 +20,23 @@ from cls_interfaces.msg import AppliedAction, Embedding, RobotAction
 from cls_interfaces.srv import SetMode
 
 from ..agent import wake_step
+from ..agent.backlog import Backlog
 from ..agent.wake_state import Applied, Seen, WakeState
 from ..agent.waking import WakingHalf
 from ..checkpoints.config_file import ModelConfig
 from ..node_settings import FastNodeSettings
 from ..types import Experience, Floats, Transition
-from .falling_asleep import FallingAsleep
 from .fast_services import FastServices
 from .fast_status import FastStatus
-from .lived import Lived
 from .messages import to_experience_message
+from .retransmit_buffer import RetransmitBuffer
+from .sleep_client import SleepClient
 
 TICK = 0.01
 # An action or its answer may be lost while processes are still finding each other.
 ASK_AGAIN = 0.5
+# Acting is held from the first signal to the end of the process, s.
+UNTIL_THE_END = 3600.0
 
 
 class FastLearnerNode(Node):
@@ -59,6 +62,8 @@ class FastLearnerNode(Node):
         self.run_id = ''
         self.model = ''
         self.wake = WakeState(max_still=self._settings.max_still)
+        self.backlog = Backlog(self._settings.max_behind)
+        self.exit_status = 0
         # Sequences go on rising over a restart of this node, so that no driver takes a new action for an old one.
         self._sequence = time.time_ns() // 1000
         self._last_sent = self._last_asked = 0.0
@@ -74,8 +79,8 @@ class FastLearnerNode(Node):
         qos.subscription(self, comms.JOINT_STATES, self._on_joints)
         qos.subscription(self, comms.MANUAL_ACTION, self._on_manual)
         self.services_of_sleep = FastServices(self)
-        self.falling_asleep = FallingAsleep(self)
-        self.lived = Lived(self)
+        self.sleep_client = SleepClient(self)
+        self.retransmit = RetransmitBuffer(self)
         self.create_service(SetMode, comms.SET_MODE.name, self._on_set_mode)
         qos.steady_timer(self, TICK, self._on_tick)
         qos.steady_timer(self, 0.5, self.publish_status)
@@ -86,9 +91,11 @@ class FastLearnerNode(Node):
         """What the status says."""
         if self.waking is None:
             return 'waiting'
+        if self.retransmit.is_held:
+            return 'ending'
         if self.services_of_sleep.lease.id:
             return 'asleep'
-        if self.services_of_sleep.is_wanted or self.falling_asleep.is_wanted:
+        if self.services_of_sleep.is_wanted or self.sleep_client.is_wanted:
             return 'falling_asleep'
         return 'done' if self._is_done else 'wake'
 
@@ -152,7 +159,11 @@ class FastLearnerNode(Node):
             to_array(message.joints_after, np.float64), to_nanoseconds(message.start), to_nanoseconds(message.end),
             message.reward, message.terminal, message.truncated,
         )  # fmt: skip
-        self._close(self.wake.hear((message.source, message.sequence), applied, time.monotonic()))
+        key = (message.source, message.sequence)
+        if self.retransmit.is_held and not self.wake.awaits(key):
+            self.wake.break_chain()  # slow_learner would not hear of it
+            return
+        self._close(self.wake.hear(key, applied, time.monotonic()))
 
     def _close(self, transition: Transition | None) -> None:
         if transition is None or self.waking is None or self.services_of_sleep.lease.id:
@@ -161,9 +172,11 @@ class FastLearnerNode(Node):
         ends_cycle = wake_step.ends_cycle(self.waking)
         last = self._status.steps + 1 == self._settings.max_steps
         goes_on = not (ends_cycle or last or self.services_of_sleep.is_wanted) and self._settings.action_rate == 0
-        # In lock-step nothing waits for us, and a step that is known before the next begins is never lived twice.
+        # In lock-step nothing waits for us, and a step that is known before the next begins is never repeated.
+        # An action that has to wait is chosen now all the same: later the policy would choose another one.
         held: list[Floats] = []
-        send = held.append if self.wake.lock_step else self._send
+        waits = self.wake.lock_step or self._is_held_back
+        send = held.append if waits else self._send
         try:
             experience = wake_step.close(self.waking, transition, self.mode, goes_on, send)
         except UserError as error:
@@ -174,27 +187,32 @@ class FastLearnerNode(Node):
         message = to_experience_message(experience, self.run_id, seen.encoder_id, seen.encoder_version)
         message.header.stamp = self.get_clock().now().to_msg()
         message.ends_cycle = ends_cycle
-        self.lived.add(message)
+        self.retransmit.add(message)
+        self.backlog.send(message.sequence)
         self._experience_out.publish(message)
         self._status.stepped(experience)
-        for action in held:
-            self._send(action)
+        if self._is_held_back:
+            self._due = held
+        else:
+            for action in held:
+                self._send(action)
         if ends_cycle:
-            self.falling_asleep.begin()
+            self.sleep_client.begin()
 
     def loaded(self, config: ModelConfig, last: Experience | None) -> None:
         """Goes on with weights that came: with the chain of the last step, and with the sleep that was due."""
         assert self.waking is not None
         self.config_sha256 = config.sha256
-        self.lived.forget()
-        self.falling_asleep.end()
+        self.backlog.reset(self.waking.total_steps)
+        self.retransmit.clear()
+        self.sleep_client.end()
         self.wake.break_chain()
         self._due = []
         if last is not None:
             self._live_last(self.waking, last)
         self._number_actions()
         if self.waking.should_sleep:
-            self.falling_asleep.begin()
+            self.sleep_client.begin()
 
     def _live_last(self, waking: WakingHalf, last: Experience) -> None:
         """Learns the last step again where the weights are those of before it: its action may be under way."""
@@ -213,7 +231,8 @@ class FastLearnerNode(Node):
     def _on_tick(self) -> None:
         now = time.monotonic()
         self.services_of_sleep.tick(now)
-        self.falling_asleep.tick(now)
+        self.sleep_client.tick(now)
+        self.retransmit.tick(now)
         self._ask_again(now)
         if self.wake.expire(now, self._settings.step_timeout):
             self.report_fault(f'no answer to an action within {self._settings.step_timeout:g} s')
@@ -237,7 +256,11 @@ class FastLearnerNode(Node):
         rate = self._settings.action_rate
         rested = now - self._last_sent >= (1.0 / rate if rate > 0 else 0.0)
         knows_joints = self.robot is not None and len(self.wake.joints) == len(self.robot.joint_names)
-        return self.wake.can_start and rested and knows_joints
+        return self.wake.can_start and rested and knows_joints and not self._is_held_back
+
+    @property
+    def _is_held_back(self) -> bool:
+        return self.retransmit.is_held or self.backlog.must_wait
 
     def _send(self, values: Floats) -> None:
         self._sequence += 1
@@ -260,13 +283,29 @@ class FastLearnerNode(Node):
     def _on_set_mode(self, request: SetMode.Request, response: SetMode.Response) -> SetMode.Response:
         response.success = request.mode in comms.MODES
         if response.success:
-            self.mode = request.mode
+            self.mode, self._due = request.mode, []
             response.message = f'mode {self.mode}'
             self.publish_status()
         else:
             response.message = f'unknown mode {request.mode!r}; expected one of {", ".join(comms.MODES)}'
         response.mode = self.mode
         return response
+
+    def wind_down(self) -> bool:
+        """Ends in order after the first signal: acts no more, until slow_learner has every experience in its journal."""
+        now = time.monotonic()
+        if not self.retransmit.is_held:
+            self.retransmit.hold(UNTIL_THE_END)
+            self.publish_status()
+        self.backlog.begin_end(now)
+        if not self.backlog.may_end(now):
+            return False
+        if self.backlog.unwritten:
+            self.exit_status = 1
+            self.get_logger().fatal(
+                f'{self.backlog.unwritten} experiences are lost: slow_learner did not say that it wrote them down'
+            )
+        return True
 
     def woke_up(self) -> None:
         """Begins a new day: rates are counted anew, the next step decides whether the chain holds."""

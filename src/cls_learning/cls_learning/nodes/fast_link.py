@@ -39,11 +39,11 @@ class FastLink:
             service.name: qos.client(node, service, callback_group=callback_group) for service in services
         }
 
-    def call(self, service: comms.Service, request: Any, patience: float) -> Any:
-        """Asks until answered; raises NoAnswerError after `patience` s or when this node ends."""
+    def call(self, service: comms.Service, request: Any, patience: float, *, while_ending: bool = False) -> Any:
+        """Asks until answered; raises NoAnswerError after `patience` s, or when this node ends but for `while_ending`."""
         client = self._clients[service.name]
         until = time.monotonic() + patience
-        while time.monotonic() < until and not self._stopping():
+        while time.monotonic() < until and (while_ending or not self._stopping()):
             # A short wait: the loop looks at `stopping` in between.
             if not client.wait_for_service(timeout_sec=0.2):
                 continue
@@ -83,12 +83,12 @@ class FastLink:
         future = client.call_async(BeginSleep.Request(id=sleep_id, lease=lease, renew=True))
         future.add_done_callback(lambda f: lost() if f.result() and f.result().error_code else None)
 
-    def end_sleep(self, sleep_id: str, state: bytes | None, patience: float = 5.0) -> EndSleep.Response:
+    def end_sleep(self, sleep_id: str, state: bytes | None, patience: float = 20.0) -> EndSleep.Response:
         """Wakes Fast with a new state, or with its old one where `state` is None."""
         request = EndSleep.Request(id=sleep_id, keep_old=state is None)
         if state is not None:
             request.state, request.sha256 = to_bytes(state), blob.sha256(state)
-        answer: EndSleep.Response = self.call(comms.END_SLEEP, request, patience)
+        answer: EndSleep.Response = self.call(comms.END_SLEEP, request, patience, while_ending=state is None)
         return answer
 
     def get_state(self, patience: float = 5.0) -> GetState.Response:
@@ -103,10 +103,14 @@ class FastLink:
         answer: LoadState.Response = self.call(comms.LOAD_STATE, request, patience)
         return answer
 
-    def get_experiences(self, after: int, patience: float = 2.0) -> GetExperiences.Response:
-        """Returns the experiences after a sequence that Fast still holds, a part at a time."""
-        request = GetExperiences.Request(after=after)
-        answer: GetExperiences.Response = self.call(comms.GET_EXPERIENCES, request, patience)
+    def get_experiences(self, after: int, patience: float = 2.0, *, hold: float = 0.0) -> GetExperiences.Response:
+        """Returns the experiences after a sequence that Fast still holds, a part at a time.
+
+        Args:
+            hold: s for which Fast acts no more, since this node ends and has all up to `after`; 0: it goes on.
+        """
+        request = GetExperiences.Request(after=after, hold=hold)
+        answer: GetExperiences.Response = self.call(comms.GET_EXPERIENCES, request, patience, while_ending=hold > 0)
         return answer
 
     def get_encoder(self, with_weights: bool, patience: float) -> GetEncoder.Response:

@@ -47,8 +47,8 @@ class FastServices:
     def tick(self, now: float) -> None:
         """Wakes the robot where slow_learner went silent; steady time in s."""
         if self.lease.runs_out(now):
-            self._node.get_logger().error('slow_learner went silent in sleep: awake again with the weights of before')
-            self._node.falling_asleep.lost()
+            self._node.get_logger().error('slow_learner has been silent for the whole lease: awake again with the weights of before sleep')
+            self._node.sleep_client.lost()
             self._node.woke_up()
 
     def _begin_sleep(self, request: BeginSleep.Request, response: BeginSleep.Response) -> BeginSleep.Response:
@@ -97,7 +97,7 @@ class FastServices:
             except UserError as error:
                 response.error_code, response.error_msg = EndSleep.Request.BAD_STATE, str(error)
         self.lease.end()
-        node.falling_asleep.end()
+        node.sleep_client.end()
         node.woke_up()
         return response
 

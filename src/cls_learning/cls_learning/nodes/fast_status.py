@@ -38,8 +38,10 @@ class FastStatus:
         qos.subscription(node, comms.SLOW_STATUS, self._on_slow_status)
 
     def _on_slow_status(self, message: LearnerStatus) -> None:
-        # Slow_learner holds the probes and scores Fast on them too.
+        # slow_learner holds the held-out transitions and scores Fast on them too.
         self._probed = dict(zip(message.metric_names, message.metric_values))
+        if message.run_id == self._node.run_id:
+            self._node.backlog.hear(message.total_steps, message.written, time.monotonic())
 
     def stepped(self, experience: Experience) -> None:
         """Counts a wake step."""
@@ -73,5 +75,8 @@ class FastStatus:
             status.wake_steps_per_cycle = node.waking.settings.sleep.wake_steps_per_cycle
             status.cycles = node.waking.cycles
             status.memory_size = len(node.waking.memory)
+        status.behind, status.slowed = node.backlog.behind, node.backlog.slowed
+        if node.backlog.must_wait:
+            status.alarms = [f'acting waits: slow_learner is {node.backlog.behind} steps behind']
         set_metrics(status, self._metrics)
         self._out.publish(status)

@@ -1,8 +1,9 @@
-"""One night over the network: Fast is put to sleep, the phases run, Fast wakes with what came of it or as it was."""
+"""One sleep over the network: Fast is put to sleep, the phases run, Fast wakes with new weights or with its old ones."""
 
 from datetime import datetime
 import threading
 import time
+from types import TracebackType
 from typing import TYPE_CHECKING
 import uuid
 
@@ -31,8 +32,36 @@ class _NightEndedError(Exception):
         self.code = code
 
 
+class _LeaseKeeper:
+    """Renews the lease of one sleep from a thread of its own, however long the training thread computes.
+
+    Attributes:
+        lost: set when Fast says that it has woken by itself.
+    """
+
+    def __init__(self, link: FastLink, sleep_id: str, lease: float) -> None:
+        self.lost = threading.Event()
+        self._link, self._sleep_id, self._lease = link, sleep_id, lease
+        self._end = threading.Event()
+        self._thread = threading.Thread(target=self._run, name='lease', daemon=True)
+
+    def __enter__(self) -> '_LeaseKeeper':
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._end.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while not self._end.wait(RENEW_PERIOD):
+            self._link.renew(self._sleep_id, self._lease, self.lost.set)
+
+
 class NightRunner:
-    """Runs nights for the worker, in its thread."""
+    """Runs sleeps for the worker, in its thread."""
 
     def __init__(self, node: Node, link: FastLink, lease: float, worker: 'SlowWorker') -> None:
         self._log = node.get_logger()
@@ -41,7 +70,7 @@ class NightRunner:
         self._worker = worker
 
     def sleep(self, cortex: Cortex, job: SleepJob) -> None:
-        """Sleeps through one night, or takes it back; the job says how it went."""
+        """Runs one sleep and keeps it, or undoes it; the job reports the outcome."""
         started = time.monotonic()
         sleep_id = uuid.uuid4().hex
         fast_sleeps, waking = False, b''
@@ -49,8 +78,9 @@ class NightRunner:
             state = self._link.begin_sleep(sleep_id, self._lease)
             waking = bytes(state.state)
             fast_sleeps = True
-            self._worker.learn_up_to(state.sequence)
-            self._run(cortex, job, sleep_id, waking, started)
+            with _LeaseKeeper(self._link, sleep_id, self._lease) as lease:
+                self._worker.learn_up_to(state.sequence)
+                self._run(cortex, job, sleep_id, waking, started, lease.lost)
             fast_sleeps = False
             job.code, job.message = Sleep.Result.NONE, job.statistics.text()
         except _NightEndedError as ended:
@@ -58,38 +88,36 @@ class NightRunner:
         except UserError as error:
             job.code, job.message = Sleep.Result.NO_FAST_LEARNER, str(error)
         finally:
-            self._worker.phase = 'wake'
+            self._worker.show_phase('wake')
             job.duration = time.monotonic() - started
+            self._worker.last_sleep = job.summary()
+            self._log.info(job.summary())
             job.done.set()
         if fast_sleeps:
             # After the answer, so that nobody who cancelled waits for this too.
             self._wake_with_old(sleep_id)
         if job.verdict.rolled_back:
-            # Else the count of such nights would be lost with whatever dies next.
+            # Otherwise the count of such sleeps would be lost with the next crash.
             self._save(cortex, waking)
-            self._worker.phase = 'wake'
+            self._worker.show_phase('wake')
 
     def _wake_with_old(self, sleep_id: str) -> None:
         try:
-            self._link.end_sleep(sleep_id, None)
+            self._link.end_sleep(sleep_id, None, patience=2.0)
         except NoAnswerError as error:
             # Its lease runs out by itself.
             self._log.warning(str(error))
 
-    def _run(self, cortex: Cortex, job: SleepJob, sleep_id: str, waking: bytes, started: float) -> None:
+    def _run(
+        self, cortex: Cortex, job: SleepJob, sleep_id: str, waking: bytes, started: float, lost: threading.Event
+    ) -> None:
         night = cortex.begin_night(waking, job.goal)
         job.statistics = night.statistics
-        lost = threading.Event()
-        renewed = time.monotonic()
         try:
             for progress in night.run():
-                self._worker.phase = progress.phase
+                self._worker.show_phase(progress.phase, progress.step, progress.steps)
                 job.feedback(progress)
-                now = time.monotonic()
-                if now - renewed > RENEW_PERIOD:
-                    renewed = now
-                    self._link.renew(sleep_id, self._lease, lost.set)
-                self._check(cortex, job, lost, now - started)
+                self._check(cortex, job, lost, time.monotonic() - started)
             if night.diverged:
                 raise _NightEndedError(
                     Sleep.Result.DIVERGED, 'loss or gradient was not finite; everything is as before'
@@ -100,7 +128,7 @@ class NightRunner:
             job.verdict = night.verdict
             if night.verdict.rolled_back:
                 found = f'harm: {night.verdict.text()}; everything is as before'
-                self._log.warning(f'night rolled back, {found}')
+                self._log.warning(f'sleep rolled back, {found}')
                 raise _NightEndedError(Sleep.Result.GATE_ROLLED_BACK, found)
             self._keep(cortex, night, job.goal, sleep_id, data)
         except _NightEndedError:
@@ -131,8 +159,8 @@ class NightRunner:
     def _save(self, cortex: Cortex, waking: bytes) -> None:
         if cortex.save_is_due:
             try:
-                self._worker.phase = 'saving'
+                self._worker.show_phase('saving')
                 cortex.save(waking, datetime.now())
             except OSError as error:
-                # The night is kept in the journal all the same.
+                # The journal keeps the sleep all the same.
                 self._log.error(f'not saved: {error}')

@@ -8,6 +8,7 @@ from pathlib import Path
 import secrets
 import sys
 import threading
+import time
 from typing import Any
 
 from rclpy.action import ActionServer, CancelResponse, GoalResponse
@@ -41,10 +42,11 @@ from .jobs import SaveJob, SleepJob
 from .messages import from_experience_message, set_metrics, set_mornings, set_unknown, to_result
 from .slow_worker import SlowWorker
 
-# Two for callbacks that wait (a night, a save), two for those that must never.
-THREADS = 4
+# Three for callbacks that wait (a sleep, two that asked for a save), two for those that never do.
+THREADS = 5
 FEEDBACK_EVERY = 10
-SAVE_PATIENCE = 20.0
+# The status is published twice a second, and after so many steps learned, since acting may wait for them.
+STATUS_PERIOD, STATUS_STEPS = 0.5, 25
 
 
 class SlowLearnerNode(Node):
@@ -56,7 +58,7 @@ class SlowLearnerNode(Node):
     Subscribers: experience, robot/info, fast_learner/status; camera/image_raw with save_frames.
     Services: save_model. Action servers: sleep.
     Clients: fast_learner/{begin_sleep, end_sleep, get_state, load_state}, encoder/get_encoder.
-    Timers (steady): 0.5 s for the status.
+    Timers (steady): 0.1 s for the status, which is published every 0.5 s or 25 steps.
     """
 
     def __init__(self) -> None:
@@ -71,14 +73,17 @@ class SlowLearnerNode(Node):
         self._robot: RobotInfo | None = None
         self._robot_known = threading.Event()
         self._config_sha256 = ''
-        self._is_asleep, self._is_saving = threading.Lock(), threading.Lock()
+        self._is_asleep, self._saving = threading.Lock(), threading.Lock()
+        self._save: SaveJob | None = None
+        self._waiting = threading.Semaphore(2)
+        self._published, self._published_steps = 0.0, 0
         parallel, in_order = ReentrantCallbackGroup(), MutuallyExclusiveCallbackGroup()
         self._folder = ModelFolder(Path(self._settings.models_dir), self._settings.model)
         self._frames = FrameKeeper(self, self._folder.path) if self._settings.save_frames else None
         self._status_out = qos.publisher(self, comms.SLOW_STATUS)
         self._worker: SlowWorker | None = None
         self._link = FastLink(self, lambda: self._worker is not None and self._worker.is_stopping, parallel)
-        self._worker = SlowWorker(self, self._link, self._settings.lease, self._open_cortex)
+        self._worker = SlowWorker(self, self._link, self._settings.lease, self._settings.nice, self._open_cortex)
         qos.subscription(self, comms.ROBOT_INFO, self._on_robot_info, callback_group=parallel)
         qos.subscription(self, comms.EXPERIENCE, self._on_experience, callback_group=in_order)
         qos.subscription(self, comms.FAST_STATUS, self._on_fast_status, callback_group=parallel)
@@ -87,7 +92,7 @@ class SlowLearnerNode(Node):
             self, Sleep, comms.SLEEP.name, self._on_sleep, callback_group=parallel, goal_callback=self._on_goal,
             cancel_callback=lambda _: CancelResponse.ACCEPT, result_timeout=900,
         )  # fmt: skip
-        qos.steady_timer(self, 0.5, self._on_status_timer, callback_group=MutuallyExclusiveCallbackGroup())
+        qos.steady_timer(self, 0.1, self._on_status_timer, callback_group=MutuallyExclusiveCallbackGroup())
 
     @property
     def finished(self) -> bool:
@@ -96,6 +101,12 @@ class SlowLearnerNode(Node):
         if worker is not None and worker.error is not None:
             raise worker.error
         return False
+
+    def wind_down(self) -> bool:
+        """Ends in order after the first signal: the journal gets every experience of fast_learner first."""
+        assert self._worker is not None
+        self._worker.begin_end()
+        return self._worker.is_over
 
     def close(self) -> None:
         """Ends the worker; whatever was not saved is in the journal."""
@@ -151,9 +162,11 @@ class SlowLearnerNode(Node):
 
     def _on_goal(self, _goal: Any) -> GoalResponse:
         assert self._worker is not None
-        if not self._worker.is_ready or not self._is_asleep.acquire(blocking=False):
-            return GoalResponse.REJECT
-        return GoalResponse.ACCEPT
+        if self._worker.is_ready and self._is_asleep.acquire(blocking=False):
+            return GoalResponse.ACCEPT
+        reason = 'asleep already' if self._worker.is_ready else 'fast_learner has no weights yet'
+        self.get_logger().warning(f'sleep goal rejected: {reason}', throttle_duration_sec=5.0)
+        return GoalResponse.REJECT
 
     def _on_sleep(self, handle: Any) -> Sleep.Result:
         assert self._worker is not None
@@ -183,25 +196,41 @@ class SlowLearnerNode(Node):
 
     def _on_save(self, _request: Any, response: Trigger.Response) -> Trigger.Response:
         assert self._worker is not None
-        # One waiting callback at most: with every thread waiting, nothing would be heard that they wait for.
-        if not self._worker.is_ready or self._is_asleep.locked() or not self._is_saving.acquire(blocking=False):
+        if not self._worker.is_ready or self._is_asleep.locked():
             response.message = f'not now: {self._worker.phase}'
             return response
+        # Two waiting callbacks at most: with every thread waiting, nothing would be heard that they wait for.
+        if not self._waiting.acquire(blocking=False):
+            response.message = 'not now: a save is under way'
+            return response
         try:
-            job = SaveJob()
-            self._worker.put(job)
-            job.done.wait(SAVE_PATIENCE)
+            job = self._pending_save()
+            while not job.done.wait(0.5) and not self._worker.is_over:
+                pass
         finally:
-            self._is_saving.release()
+            self._waiting.release()
         response.success, response.message = job.success, job.message
         return response
 
+    def _pending_save(self) -> SaveJob:
+        """Returns the save that is under way, or begins one: who asks twice gets the answer of one save."""
+        assert self._worker is not None
+        with self._saving:
+            if self._save is None or self._save.done.is_set():
+                self._save = SaveJob()
+                self._worker.put(self._save)
+            return self._save
+
     def _on_status_timer(self) -> None:
-        worker = self._worker
+        worker, now = self._worker, time.monotonic()
         assert worker is not None
+        if now - self._published < STATUS_PERIOD and worker.steps - self._published_steps < STATUS_STEPS:
+            return
+        self._published, self._published_steps = now, worker.steps
         status = LearnerStatus(
-            node=self.get_name(), phase=worker.phase, model=self._settings.model, dropped=worker.dropped
-        )
+            node=self.get_name(), phase=worker.phase, phase_step=worker.step, phase_steps=worker.steps_of_phase,
+            model=self._settings.model, dropped=worker.dropped, last_sleep=worker.last_sleep,
+        )  # fmt: skip
         status.header.stamp = self.get_clock().now().to_msg()
         set_unknown(status)
         cortex = worker.cortex
@@ -210,7 +239,7 @@ class SlowLearnerNode(Node):
             status.run_id = cortex.run_id
             status.config_sha256 = self._config_sha256
             status.steps = worker.steps
-            status.total_steps = cortex.sequence
+            status.total_steps, status.written = cortex.sequence, cortex.written
             status.cycles = cortex.cycles
             status.generation = cortex.folder.generation
             status.memory_size = len(cortex.sleeping.memory) + len(cortex.sleeping.probes)

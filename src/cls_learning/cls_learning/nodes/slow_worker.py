@@ -1,6 +1,7 @@
-"""The thread in which slow_learner thinks: every change of the sleeping half and its folder happens here, in order."""
+"""Worker thread of slow_learner. Only this thread and the one that it waits for modify consolidator and model folder."""
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 import contextlib
 from datetime import datetime
 import queue
@@ -11,6 +12,7 @@ import traceback
 from rclpy.node import Node
 
 from cls_common.errors import UserError
+from cls_common.niceness import give_way
 from cls_common.nodes.conversions import to_bytes
 from cls_interfaces.srv import GetState, LoadState
 
@@ -25,33 +27,47 @@ from .night_runner import NightRunner
 
 QUEUE = 10_000
 SYNC_PERIOD = 0.5
+# At the end fast_learner acts no more for `_HOLD` s, in which it ends too or a successor takes over from it.
+_HOLD = 5.0
+_END_PATIENCE, _ASK_AGAIN = 20.0, 0.05
 
 
 class SlowWorker:
-    """Owns the Cortex; everybody else only puts jobs into its queue.
+    """Owns the Cortex; callbacks only put jobs into its queue.
+
+    Awake, learning runs in a niced thread, since the control loop comes first. Sleep and saving run in this one, at
+    the priority of the process: the robot rests then, and a niced sleep never ends on a busy machine.
 
     Attributes:
-        phase: as in the status. error: what ended it, None while it lives.
-        dropped: experiences that found the queue full.
+        phase: as in the status, with `step` of `steps` of a phase of sleep. error: what ended it, None before.
+        dropped: experiences that found the queue full, or were missing at the end.
+        last_sleep: how the last sleep ended, for people.
     """
 
-    def __init__(self, node: Node, link: FastLink, lease: float, open_cortex: Callable[[], Cortex]) -> None:
+    def __init__(self, node: Node, link: FastLink, lease: float, nice: int, open_cortex: Callable[[], Cortex]) -> None:
         self._log = node.get_logger()
         self._link = link
         self._nights = NightRunner(node, link, lease, self)
         self._open_cortex = open_cortex
         self._jobs: queue.Queue[Experience | SleepJob | SaveJob | None] = queue.Queue(QUEUE)
         self._reload = threading.Event()
-        self._stop = threading.Event()
+        self._stop, self._abort = threading.Event(), threading.Event()
         self._synced = 0.0
+        self._is_closed = False
+        self._awake = ThreadPoolExecutor(1, 'awake', initializer=give_way, initargs=(nice,))
         self.cortex: Cortex | None = None
         self.is_ready = False
-        self.phase = 'waiting'
+        self.phase, self.step, self.steps_of_phase = 'waiting', 0, 0
+        self.last_sleep = ''
         self.dropped = 0
         self.steps = 0
         self.error: UserError | None = None
         self._thread = threading.Thread(target=self._run, name='slow_worker')
         self._thread.start()
+
+    def show_phase(self, phase: str, step: int = 0, steps: int = 0) -> None:
+        """Sets what the status shows: a phase, and for those of sleep `step` of `steps`."""
+        self.phase, self.step, self.steps_of_phase = phase, step, steps
 
     @property
     def is_over(self) -> bool:
@@ -66,8 +82,10 @@ class SlowWorker:
     def put(self, job: Experience | SleepJob | SaveJob) -> None:
         """Hands over a job; a full queue drops it and counts. Experiences are safe at once, learned in their turn."""
         if isinstance(job, Experience) and self.cortex is not None:
-            with contextlib.suppress(OSError):  # the disk is full: it is said when its turn comes
-                self.cortex.write_down(job)
+            # A full disk is reported when the experience is learned.
+            with contextlib.suppress(OSError), self.cortex.writing:
+                if not self._is_closed:
+                    self.cortex.write_down(job)
         try:
             self._jobs.put_nowait(job)
         except queue.Full:
@@ -77,8 +95,16 @@ class SlowWorker:
         """Says that fast_learner has no weights."""
         self._reload.set()
 
+    def begin_end(self) -> None:
+        """Ends the thread after the job in hand, as soon as the journal has every experience of fast_learner.
+
+        A sleep under way is undone. Whoever spins the node goes on until `is_over`.
+        """
+        self._stop.set()
+
     def stop(self) -> None:
-        """Ends the thread after the job in hand; the journal keeps what was not saved."""
+        """Ends the thread after the job in hand; the journal keeps what was heard."""
+        self._abort.set()
         self._stop.set()
         self._thread.join()
 
@@ -89,7 +115,7 @@ class SlowWorker:
                 self._log.error(f'went back one generation: {problem}')
             while not self._stop.is_set():
                 self._turn()
-            self._write_down_rest()
+            self._hear_the_rest()
         except UserError as error:
             if not self._stop.is_set():
                 self.error = error
@@ -97,8 +123,11 @@ class SlowWorker:
             self._log.fatal(traceback.format_exc())
             self.error = UserError('slow_learner stopped', found='the error above')
         finally:
+            self._awake.shutdown()
             if self.cortex is not None:
-                self.cortex.folder.close()
+                with self.cortex.writing:
+                    self._is_closed = True
+                    self.cortex.folder.close()
 
     def _turn(self) -> None:
         assert self.cortex is not None
@@ -118,8 +147,33 @@ class SlowWorker:
             self._synced = time.monotonic()
             self.cortex.folder.sync()
 
-    def _write_down_rest(self) -> None:
-        """Puts what still waits into the journal, from which the next start learns it; whoever waits is let go."""
+    def _hear_the_rest(self) -> None:
+        """Puts every experience of fast_learner into the journal, from which the next start learns it.
+
+        fast_learner acts no more meanwhile, and is asked until it says that no further experience will come.
+        """
+        assert self.cortex is not None
+        until = time.monotonic() + _END_PATIENCE
+        is_whole = not self.is_ready
+        while not is_whole and time.monotonic() < until and not self._abort.wait(_ASK_AGAIN):
+            try:
+                answer = self._link.get_experiences(self.cortex.written, hold=_HOLD)
+            except NoAnswerError as error:
+                self._log.warning(f'experiences after {self.cortex.written} may be lost: {error}')
+                break
+            if answer.run_id not in ('', self.cortex.run_id):
+                break
+            missing = max(answer.oldest - self.cortex.written - 1, 0) if answer.experiences else 0
+            if missing:
+                self.dropped += missing
+                self._log.error(f'{missing} experiences after {self.cortex.written} are lost')
+            for message in answer.experiences:
+                self.cortex.write_down(from_experience_message(message), is_last_chance=True)
+            is_whole = answer.settled and answer.newest <= self.cortex.written and not answer.experiences
+        self._let_go()
+
+    def _let_go(self) -> None:
+        """Writes down what still waits in the queue, and answers the jobs that will not be done."""
         assert self.cortex is not None
         while not self._jobs.empty():
             job = self._jobs.get_nowait()
@@ -140,9 +194,9 @@ class SlowWorker:
             else:
                 self._load_fast()
             self.is_ready = True
-            self.phase = 'wake'
+            self.show_phase('wake')
         except NoAnswerError:
-            self.phase = 'waiting'
+            self.show_phase('waiting')
             self.is_ready = False
 
     def _take_over(self, state: GetState.Response) -> None:
@@ -200,7 +254,7 @@ class SlowWorker:
             except NoAnswerError as error:
                 self._log.warning(f'experiences up to {experience.sequence - 1} are lost: {error}')
         before = self.cortex.sequence
-        self.cortex.learn(experience, datetime.now())
+        self._awake.submit(self.cortex.learn, experience, datetime.now()).result()
         self.steps += self.cortex.sequence > before
 
     def _learn_waiting(self) -> None:
@@ -237,6 +291,7 @@ class SlowWorker:
         self._fetch(sequence)
 
     def _save(self, job: SaveJob) -> None:
+        self.show_phase('saving')
         try:
             job.message = f'generation {self._save_cut()}'
             job.success = True
@@ -244,6 +299,7 @@ class SlowWorker:
             job.message = str(error)
             self._log.error(f'not saved: {error}')
         finally:
+            self.show_phase('wake')
             job.done.set()
 
     def _save_cut(self) -> int:
