@@ -125,7 +125,7 @@ def _skills(fast: Snapshot, slow: Snapshot) -> Text:
 
 
 def _kept(slow: Snapshot) -> Text:
-    text = Text.assemble('slow on held-out transitions ', _skill(slow.probe_skill))
+    text = Text.assemble('held-out skill ', _skill(slow.probe_skill))
     if math.isfinite(slow.forgetting):
         text.append(f'   forgotten {slow.forgetting:.2f}   due to actions {slow.action_use:.2f}')
     if slow.nights_rolled_back:

@@ -15,12 +15,12 @@ from cls_cli.view import clock, line, render, Scene
 FAST = Snapshot(
     node='fast_learner', phase='wake', mode='curiosity', model='m', loaded=True, steps=12, total_steps=112,
     wake_steps_in_cycle=12, wake_steps_per_cycle=500, cycles=1, dropped=1, faults=2, fault='no answer', rate_hz=10.0,
-    frame_rate=30.0, skill=0.5, joints=(0.1, -0.2), metrics={'fast_loss': 0.25, 'policy_loss': math.nan},
+    frame_rate=30.0, skill=0.5, joints=(0.1, -0.2), behind=1, metrics={'fast_loss': 0.25, 'policy_loss': math.nan},
 )  # fmt: skip
 SLOW = Snapshot(
     node='slow_learner', phase='wake', model='m', loaded=True, total_steps=111, cycles=1, dropped=3, memory_size=110,
     metrics={'slow_raw': 0.125}, probe_skill=0.25, forgetting=0.125, action_use=0.5, nights_rolled_back=1,
-    alarms=('the camera changed',),
+    alarms=('the camera changed',), last_sleep='slept 9 s, kept',
 )  # fmt: skip
 
 
@@ -33,7 +33,8 @@ def test_report_joins_both_learners_and_has_no_nan(tmp_path):
         'skill': {'fast': 0.5, 'slow': None}, 'losses': {'fast_loss': 0.25, 'policy_loss': None, 'slow_raw': 0.125},
         'probe_skill': {'fast': None, 'slow': 0.25}, 'forgetting': 0.125, 'action_use': 0.5, 'nights_rolled_back': 1,
         'alarms': ['the camera changed'], 'dropped': 4, 'faults': 2, 'model': 'm', 'exit': 'clean',
-        'weights_sha256': 'ab', 'restarts': {'encoder': 1},
+        'weights_sha256': 'ab', 'restarts': {'encoder': 1}, 'behind': 1, 'slowed': 0,
+        'last_sleep': 'slept 9 s, kept',
     }  # fmt: skip
     write_report(tmp_path / 'report.json', report)
     assert json.loads((tmp_path / 'report.json').read_text()) == report
@@ -70,6 +71,27 @@ def test_ready_means_loaded_and_acting_or_waiting_for_a_person(fast, slow, ready
 def test_phase_is_the_sleeping_halfs_while_it_sleeps():
     assert Pair(change(FAST, phase='asleep'), change(SLOW, phase='rem')).phase == 'rem'
     assert Pair(FAST, SLOW).phase == 'wake'
+
+
+def test_progress_is_that_of_the_phase_of_sleep_under_way():
+    asleep = change(FAST, phase='asleep', wake_steps_in_cycle=500)
+    pair = Pair(asleep, change(SLOW, phase='rem', phase_step=64, phase_steps=200))
+    assert pair.progress == (64, 200) and pair.is_asleep
+    assert 'rem 64/200' in line(Scene(robot='sim', elapsed=1.0, pair=pair))
+    assert Pair(FAST, SLOW).progress == (12, 500) and not Pair(FAST, SLOW).is_asleep
+    # After a sleep that failed another whole cycle follows.
+    again = [Pair(change(FAST, wake_steps_in_cycle=n), SLOW).progress for n in (0, 500, 501, 1000)]
+    assert again == [(0, 500), (500, 500), (1, 500), (500, 500)]
+
+
+def test_the_view_shows_losses_and_keys_that_this_robot_has():
+    metrics = {'fast_loss': 0.25, 'param_ratio': 3.0, 'consolidation_count': 1.0}
+    scene = Scene(robot='x', elapsed=1.0, pair=Pair(change(FAST, metrics=metrics), SLOW), channels=('push',))
+    console = Console(record=True, width=120, file=io.StringIO())
+    console.print(render(scene))
+    text = console.export_text()
+    assert 'fast_loss 0.25' in text and 'param_ratio' not in text and 'no better than' in text
+    assert 'a/d push' in text and 'w/s' not in text and 'tilt' not in text.split('mode')[1].split('pose')[0]
 
 
 @pytest.mark.parametrize('width', [60, 80, 140])
@@ -116,7 +138,7 @@ def test_alarms_and_nights_stand_beside_the_faults():
     console.print(render(Scene(robot='sim', elapsed=5.0, pair=pair)))
     shown = console.export_text()
     assert all('the camera changed' in text for text in (shown, line(Scene(robot='sim', elapsed=5.0, pair=pair))))
-    assert 'skill on probes +0.25' in shown and '1 rolled back' in shown
+    assert 'held-out skill +0.25' in shown and '1 sleeps rolled back' in shown and 'slept 9 s, kept' in shown
     text = as_text(measures(pair))
     assert [row.split(None, 1)[1] for row in text.splitlines() if row.startswith('alarms')] == ['the camera changed']
     quiet = Pair(FAST, change(SLOW, alarms=()))

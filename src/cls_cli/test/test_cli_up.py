@@ -18,10 +18,6 @@ def assert_all_gone(pids, timeout=10.0):
     wait_until(lambda: not any(map(is_running, pids)), timeout, 'every process gone')
 
 
-def niceness(pid):
-    return {os.getpriority(os.PRIO_PROCESS, int(task)) for task in os.listdir(f'/proc/{pid}/task')}
-
-
 def test_steps_end_the_run_saved_and_reported(up, tmp_path):
     report, saves = tmp_path / 'report.json', tmp_path / 'saves'
     run = up(fast_learner={'max_steps': 30}, slow_learner={'saves': str(saves)}, choices={'report': str(report)})
@@ -71,8 +67,6 @@ def test_a_killed_node_comes_back_and_ctrl_c_saves(up, tmp_path):
     run.await_ready()
     before = run.node_pids()
     assert set(before) == ALL
-    wait_until(lambda: niceness(before['slow_learner']) == {19}, 5.0, 'every thread of it gives way')
-    assert niceness(before['fast_learner']) == {os.getpriority(os.PRIO_PROCESS, 0)}
     os.kill(before['fast_learner'], signal.SIGKILL)
     run.await_status(lambda status: status['restarts'] == {'fast_learner': 1}, 'restart')
     run.await_status(lambda status: status['losses']['pid'] != before['fast_learner'], 'the new one speaks')
@@ -112,17 +106,17 @@ def test_a_graph_that_never_gets_ready_says_who_is_awaited(up):
     assert os.path.exists(f'{folder}/fast_learner.log')
 
 
-def test_an_end_during_sleep_waits_for_the_morning_to_save(up, tmp_path):
+def test_an_end_during_sleep_undoes_it_and_saves_at_once(up, tmp_path):
     saves = tmp_path / 'saves'
     run = up(slow_learner={'saves': str(saves)})
     run.await_ready()
-    command = [sys.executable, '-m', 'cls_cli', 'sleep', '--sws', '300']
+    command = [sys.executable, '-m', 'cls_cli', 'sleep', '--sws', '100000']
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as sleeper:
         run.await_status(lambda status: status['phase'] == 'sws', 'asleep')
         run.process.send_signal(signal.SIGINT)
         assert run.process.wait(40) == 0, run.output.read_text()
-        assert sleeper.wait(20) == 0
-    assert 'not now: asleep' in run.output.read_text() and saves.read_text() == 'generation 1\n'
+        assert sleeper.wait(20) == 1, 'cancelled'
+    assert 'undoing the sleep under way' in run.output.read_text() and saves.read_text() == 'generation 1\n'
 
 
 def test_a_closed_terminal_ends_it_in_order(up):

@@ -24,6 +24,33 @@ def say(*words: object) -> None:
     os.write(1, (' '.join(map(str, words)) + '\n').encode())
 
 
+class Winding(Node):
+    """Goes on after a signal: spun until its timer has fired three times more, or for ever."""
+
+    def __init__(self, kind: str) -> None:
+        super().__init__('winding')
+        self.finished, self.exit_status = False, 1 if kind == 'losing' else 0
+        self._left = 3 if kind != 'stubborn' else 1 << 30
+        self._is_winding = self._is_ready = False
+        qos.steady_timer(self, 0.005, self.tick)
+
+    def tick(self) -> None:
+        if not self._is_ready:
+            self._is_ready = True
+            say('ready', os.getpid())
+        if self._is_winding:
+            self._left -= 1
+
+    def wind_down(self) -> bool:
+        if not self._is_winding:
+            self._is_winding = True
+            say('winding', os.getpid())
+        return self._left <= 0
+
+    def close(self) -> None:
+        say('closed', os.getpid(), rclpy.ok())
+
+
 class Ending(Node):
     """Publishes at its end, when rclpy's own signal handlers would have ended the context already."""
 
@@ -63,7 +90,8 @@ def main() -> int:
     executor = MultiThreadedExecutor if kind == 'threads' else SingleThreadedExecutor
     for _ in range(count):
         if os.fork() == 0:
-            return runner.run(lambda: Ending(kind), arguments, executor)
+            make = Winding if kind in ('winding', 'losing', 'stubborn') else Ending
+            return runner.run(lambda: make(kind), arguments, executor)
     for _ in range(count):
         pid, status = os.wait()
         say('ended', pid, os.waitstatus_to_exitcode(status), time.monotonic())

@@ -150,3 +150,24 @@ def test_a_second_signal_does_not_break_the_orderly_end() -> None:
         ((_, status, _),) = nodes.wait('ended', 1)
         assert int(status) == 0
         assert [line[0] for line in nodes.said].count('closed') == 1
+
+
+@pytest.mark.parametrize(('kind', 'expected'), [('winding', 0), ('losing', 1)])
+def test_a_node_that_winds_down_is_spun_until_it_is_done_and_reports_a_loss(kind: str, expected: int) -> None:
+    with running(kind) as nodes:
+        ((pid,),) = nodes.wait('ready', 1)
+        os.kill(int(pid), signal.SIGINT)
+        ((_, status, _),) = nodes.wait('ended', 1)
+        assert int(status) == expected
+        assert [line[0] for line in nodes.said] == ['ready', 'winding', 'closed', 'ended']
+
+
+def test_a_second_signal_ends_a_node_that_winds_down_for_ever() -> None:
+    with running('stubborn') as nodes:
+        ((pid,),) = nodes.wait('ready', 1)
+        os.kill(int(pid), signal.SIGINT)
+        nodes.wait('winding', 1)
+        os.kill(int(pid), signal.SIGINT)
+        ((_, status, _),) = nodes.wait('ended', 1)
+        assert int(status) == 0
+        assert [line[0] for line in nodes.said].count('closed') == 1

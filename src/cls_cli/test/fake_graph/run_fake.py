@@ -17,8 +17,7 @@ def main() -> int:
     """
     given = json.loads(sys.argv[1]) if len(sys.argv) > 1 else {}
     names = ('player' if 'player' in given else 'simulator', 'fast_learner', 'slow_learner')
-    nice = {'slow_learner': 19}
-    processes = [Process(name, 'fake_graph', given.get(name, {}), nice=nice.get(name, 0)) for name in names]
+    processes = [Process(name, 'fake_graph', given.get(name, {})) for name in names]
     choices = given.get('choices', {})
     if 'report' in choices:
         choices['report'] = Path(choices['report'])

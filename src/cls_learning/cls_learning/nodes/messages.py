@@ -77,7 +77,7 @@ def to_result(job: SleepJob) -> Sleep.Result:
     """Makes the answer to a goal."""
     steps, means, verdict = job.statistics.steps, job.statistics.means, job.verdict
     # Where no phase came to its turn there was nothing to judge either.
-    status = f'{job.statistics.text()}, gate: {verdict.text()}' if steps else ''
+    status = f'{job.statistics.text()}, gate: {verdict.text()}' if job.statistics.text() else ''
     return Sleep.Result(
         error_code=job.code, error_msg=job.message, status=status, sws_steps=steps.get('sws', 0),
         rem_steps=steps.get('rem', 0), tether_steps=steps.get('tether', 0), avg_l_dyn=means['avg_l_dyn'],
