@@ -98,7 +98,7 @@ class SlowWorker:
             self.error = UserError('slow_learner stopped', found='the error above')
         finally:
             if self.cortex is not None:
-                self.cortex.folder.close()
+                self.cortex.folder.close(keep_unlearned=False)
 
     def _turn(self) -> None:
         assert self.cortex is not None
