@@ -11,6 +11,10 @@ if [ "${ROS_DISTRO:-wheels}" = wheels ]; then
   export LD_LIBRARY_PATH="${inherited:+$inherited:}${libraries%:}"
   export _ROS_WHEELS_BOOTSTRAP_COMPLETE=1
 fi
-for name in AMENT_PREFIX_PATH CMAKE_PREFIX_PATH COLCON_PREFIX_PATH LD_LIBRARY_PATH PYTHONPATH VIRTUAL_ENV PATH _ROS_WHEELS_BOOTSTRAP_COMPLETE; do
+for name in AMENT_PREFIX_PATH CMAKE_PREFIX_PATH COLCON_PREFIX_PATH VIRTUAL_ENV _ROS_WHEELS_BOOTSTRAP_COMPLETE; do
   [ -z "${!name:-}" ] || printf 'export %s=%q\n' "$name" "${!name}"
+done
+# What the caller has in these stays, behind ours; a shell that has entered already is left as it is.
+for name in PYTHONPATH LD_LIBRARY_PATH PATH; do
+  [ -z "${!name:-}" ] || printf 'case ${%s:-} in %q*) ;; *) export %s=%q${%s:+:$%s} ;; esac\n' "$name" "${!name}" "$name" "${!name}" "$name" "$name"
 done

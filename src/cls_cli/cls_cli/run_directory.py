@@ -12,6 +12,7 @@ import time
 from typing import Any, IO
 
 from cls_common.errors import UserError
+from cls_common.file_lock import try_lock
 
 _STATUS, _LOCK, _PREFIX = 'status.json', 'lock', 'run-'
 # Logs of runs that failed are wanted afterwards, but not for ever.
@@ -37,7 +38,11 @@ class RunDirectory:
             shutil.rmtree(old, ignore_errors=True)
         path = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=base))
         lock = open(path / _LOCK, 'w')  # noqa: SIM115 - held until the process ends
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        try:
+            try_lock(lock, path / _LOCK)
+        except UserError:
+            shutil.rmtree(path, ignore_errors=True)
+            raise
         return cls(path, lock)
 
     def write_status(self, status: dict[str, Any]) -> None:

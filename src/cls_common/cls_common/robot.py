@@ -1,5 +1,6 @@
 """What a robot is to everybody else: its action channels, joints and senses. No ROS here."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
 import math
@@ -116,6 +117,61 @@ class RobotInfo:
 
     def _discrete(self) -> NDArray[np.bool_]:
         return np.array([c.kind == Kind.DISCRETE for c in self.channels], bool)
+
+
+@dataclass(frozen=True)
+class Difference:
+    """In what a robot is another one: an aspect, and what it is in each of the two, for people."""
+
+    aspect: str
+    expected: str
+    found: str
+
+
+# What makes a robot the one it is, the weightiest first.
+ASPECTS = ('actions', 'joints', 'senses', 'name')
+# Differing channels or joints that an error names; of more it says how many.
+_NAMED = 3
+
+
+def difference(expected: RobotInfo, found: RobotInfo, aspects: Sequence[str] = ASPECTS) -> Difference | None:
+    """Compares two robots: the one rule by which they are the same, wherever that is asked.
+
+    Args:
+        aspects: those of ASPECTS that count. Actions: names, kinds, units and limits (float32, as they travel) of the
+            channels, in order. Name: of a simulation, with its world: 'gym:CliffWalking-v1'.
+
+    Returns:
+        the first aspect in which they differ; None where they are the same robot.
+    """
+    for aspect in ASPECTS:
+        one, other = _aspect(expected, aspect), _aspect(found, aspect)
+        if aspect in aspects and one != other:
+            return Difference(aspect, *_only_differing(one, other))
+    return None
+
+
+def _aspect(robot: RobotInfo, aspect: str) -> tuple[str, ...]:
+    if aspect == 'actions':
+        limits = zip(robot.channels, robot.low, robot.high)
+        return tuple(
+            f'{c.name} ({c.kind.name.lower()}) {low!s} to {high!s} {c.unit}'.rstrip() for c, low, high in limits
+        )
+    if aspect == 'joints':
+        return robot.joint_names
+    return robot.modalities if aspect == 'senses' else (robot.name,)
+
+
+def _only_differing(one: tuple[str, ...], other: tuple[str, ...]) -> tuple[str, str]:
+    if len(one) != len(other):
+        return _named(one), _named(other)
+    different = [i for i, pair in enumerate(zip(one, other)) if pair[0] != pair[1]]
+    return _named([one[i] for i in different]), _named([other[i] for i in different])
+
+
+def _named(parts: Sequence[str]) -> str:
+    more = f' and {len(parts) - _NAMED} more' if len(parts) > _NAMED else ''
+    return ', '.join(parts[:_NAMED]) + more or 'none'
 
 
 def _to_unit(values: ArrayLike, low: ArrayLike, high: ArrayLike) -> NDArray[np.float32]:

@@ -27,6 +27,9 @@ class SlowNodeSettings(LearningSettings):
 
     model: str = setting('default', 'Name of the model folder; created where it is missing.')
     models_dir: str = setting('models', 'Folder that holds the models.')
+    accept_robot: bool = setting(
+        False, 'An existing model goes on with the robot that is there, though it was made with one of another name.'
+    )
     preset: str = setting('', 'Recipe in config/presets/ for a new model; what is set by name wins over it.')
     seed: int = setting(-1, 'Of networks and exploration of a new model; -1: drawn.', low=-1, high=2**31)
     threads: int = setting(

@@ -352,7 +352,10 @@ def test_another_encoder_robot_or_recipe_is_refused(tools: SimpleNamespace) -> N
     config.check_encoder('test-1')
     with pytest.raises(UserError, match='expected test-1, with which this model was made; found test-2'):
         config.check_encoder('test-2')
-    config.check_robot(tools.pan_tilt(name='twin', settle_time=0.1, modalities=('camera', 'state')))
+    config.check_robot(tools.pan_tilt(settle_time=0.1, modalities=('camera', 'state')))
+    with pytest.raises(UserError, match=r"expected 'pan_tilt'; found 'twin'.*--accept-robot"):
+        config.check_robot(tools.pan_tilt(name='twin'))
+    dataclasses.replace(config, accepted_robots=('twin',)).check_robot(tools.pan_tilt(name='twin'))
     channels = tools.pan_tilt().channels
     for other in (
         tools.pan_tilt(channels=channels[::-1]),

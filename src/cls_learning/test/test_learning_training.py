@@ -86,7 +86,7 @@ def test_where_numbers_came_from_is_kept(trained: tuple[Path, str, list[Progress
         ({'overrides': {'sleep.phases': 'sws nap'}}, "unknown sleep phase 'nap'"),
         ({'robot': 'dog'}, "unknown robot 'dog'"),
         ({'encoder': 'eyes'}, 'eyes'),
-        ({'encoder': 'identity'}, 'expected a robot with a vector observation; found square'),
+        ({'encoder': 'identity'}, "expected a robot with one; found 'square', which senses camera"),
         ({'model': '../m'}, 'model name'),
     ],
 )

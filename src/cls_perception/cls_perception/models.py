@@ -22,9 +22,9 @@ def from_model(settings: EncoderNodeSettings) -> encoders.Encoder | None:
     """
     folder = Path(settings.models_dir).expanduser() / settings.model / FOLDER
     config_file, weights_file = folder / CONFIG_FILE, folder / WEIGHTS_FILE
-    if not config_file.exists() and not weights_file.exists():
-        return None
     try:
+        if not config_file.exists() and not weights_file.exists():
+            return None
         config = json.loads(config_file.read_text(encoding='utf-8'))
         weights = weights_file.read_bytes()
     except (OSError, ValueError) as error:

@@ -4,7 +4,6 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 import contextlib
 from dataclasses import dataclass, field
-import fcntl
 import os
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from rosbags.rosbag2 import Reader
 
 from cls_common import comms
 from cls_common.errors import UserError
+from cls_common.file_lock import try_lock
 
 from . import bag, inventory, mcap_scan, metadata
 from .definitions import Definitions
@@ -173,13 +173,12 @@ def _locked(path: Path) -> Iterator[None]:
         bag.read_metadata(path)  # says what it is instead
     folder = os.open(path, os.O_RDONLY)
     try:
-        fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if not try_lock(folder, path):
+            raise UserError(f'session {path} is being repaired')
         if bag.is_being_recorded(path):
             raise UserError(f'session {path} is being recorded', do='Stop the recorder first.')
         for rest in path.glob('.*.new'):  # of a repair that was cut off
             rest.unlink()
         yield
-    except BlockingIOError as error:
-        raise UserError(f'session {path} is being repaired') from error
     finally:
         os.close(folder)

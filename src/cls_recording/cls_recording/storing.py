@@ -12,7 +12,7 @@ import struct
 import time
 
 from cls_common.errors import UserError
-from cls_common.robot import RobotInfo
+from cls_common.robot import difference, RobotInfo
 
 from . import peek
 from .budget import Budget, size_of, Stored
@@ -125,7 +125,7 @@ class Storing:
     def _is_another_robot(self) -> bool:
         assert self._writer is not None
         before = self._writer.info.robot
-        return before is not None and self.robot is not None and before.name != self.robot.name
+        return before is not None and self.robot is not None and difference(before, self.robot) is not None
 
     def _write(self, writer: BagWriter, message: Received) -> None:
         topic, data = message.topic, message.data
@@ -201,7 +201,7 @@ class Storing:
             self._writer.sync(now, log_time)
 
     def _is_same_robot(self, old: BagWriter) -> bool:
-        return self.robot is None or old.info.robot is None or old.info.robot.name == self.robot.name
+        return self.robot is None or old.info.robot is None or difference(old.info.robot, self.robot) is None
 
     def _info(self) -> SessionInfo:
         assert self._writer is not None

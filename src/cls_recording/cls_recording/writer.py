@@ -67,7 +67,12 @@ class BagWriter:
 
     def _take_lock(self) -> IO[bytes]:
         lock = open(self.folder / bag.LOCK, 'wb')  # noqa: SIM115 - held until the session or its process ends
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:  # a file system without locks
+            lock.close()
+            self._remove_traces()
+            raise
         return lock
 
     def _remove_traces(self) -> None:

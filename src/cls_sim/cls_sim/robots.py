@@ -11,9 +11,10 @@ A new robot is one file in `bodies/` and one line here.
 from collections.abc import Callable
 
 from cls_common.errors import UserError
+from cls_common.graph import GYM
 
 from .bodies.body import Body
-from .bodies.gym_body import make_gym, PREFIX
+from .bodies.gym_body import make_gym
 from .bodies.pan_tilt_body import make_room, make_square
 from .robot import SimulatedRobot, Step
 from .settings import SimulatorSettings
@@ -27,13 +28,13 @@ def make(robot_id: str, settings: SimulatorSettings) -> SimulatedRobot:
     """Makes a robot.
 
     Args:
-        robot_id: 'sim', 'square' or 'gym:ID' with the ID of a Gymnasium environment.
+        robot_id: 'sim', 'square' or 'gym:ID' with an ID as `gymnasium.make` takes it, such as 'gym:my_envs:Plain-v0'.
         settings: of the simulation; `robot_id` wins over `settings.robot`.
 
     Raises:
         UserError: unknown robot, with the list of known ones, or one that can't be made.
     """
-    maker = make_gym if robot_id.startswith(PREFIX) else ROBOTS.get(robot_id)
+    maker = make_gym if robot_id.startswith(GYM) else ROBOTS.get(robot_id)
     if maker is None:
         raise UserError(f'unknown robot {robot_id!r}', expected=', '.join([*ROBOTS, 'gym:ID']))
     return SimulatedRobot(maker(robot_id, settings), settings)

@@ -52,6 +52,12 @@ VECTOR = spaces.Box(-1, 1, (3,), np.float32)
         (spaces.MultiDiscrete([2, 5]), [0, 0], [1, 4]),
         (spaces.Box(-2, 3, (2, 2), np.float32), [-2] * 4, [3] * 4),
         (spaces.Box(-7, 7, (1,), np.int64), [-7], [7]),
+        (spaces.Box(0, 255, (2,), np.uint8), [0, 0], [255, 255]),
+        (spaces.Box(-0.4, 0.7, (2,), np.float64), [np.float32(-0.4)] * 2, [np.float32(0.7)] * 2),
+        (spaces.Box(-0.1, 0.1, (1,), np.float16), [np.float32(np.float16(-0.1))], [np.float32(np.float16(0.1))]),
+        (spaces.MultiBinary([2, 2]), [0] * 4, [1] * 4),
+        (spaces.Tuple([spaces.Discrete(2), spaces.Box(-1, 1, (2,))]), [0, -1, -1], [1, 1, 1]),
+        (spaces.Dict({'arm': spaces.Box(-2, 2, (2,)), 'grip': spaces.MultiBinary(1)}), [-2, -2, 0], [2, 2, 1]),
     ],
 )
 def test_every_action_within_the_channels_is_one_of_the_space(make_echo, space, low, high):
@@ -59,11 +65,29 @@ def test_every_action_within_the_channels_is_one_of_the_space(make_echo, space, 
     robot.reset()
     np.testing.assert_array_equal(robot.info.low, low)
     np.testing.assert_array_equal(robot.info.high, high)
-    for unit in np.random.default_rng(0).uniform(-1, 1, (30, len(low))):
+    corners = [np.full(len(low), -1.0), np.full(len(low), 1.0)]
+    for unit in [*corners, *np.random.default_rng(0).uniform(-1, 1, (30, len(low)))]:
         robot.step(robot.info.to_units(unit))  # the environment itself asserts that it contains the action
 
 
-@pytest.mark.parametrize('space', [spaces.Box(-np.inf, np.inf, (1,)), spaces.MultiBinary(3), spaces.Text(4)])
+def test_a_whole_number_is_rounded_and_reported_as_applied(make_echo):
+    robot = make_echo(spaces.Box(-7, 7, (2,), np.int64), VECTOR)
+    robot.reset()
+    np.testing.assert_array_equal(robot.step([2.7, -2.7]).applied, [3, -3])
+
+
+def test_the_parts_of_a_dictionary_of_actions_are_channels_by_name(make_echo):
+    robot = make_echo(spaces.Dict({'arm': spaces.Box(-2, 2, (2,)), 'grip': spaces.Discrete(2)}), VECTOR)
+    assert [channel.name for channel in robot.info.channels] == ['arm_0', 'arm_1', 'grip']
+
+
+@pytest.mark.parametrize(
+    'space',
+    [
+        spaces.Box(-np.inf, np.inf, (1,)), spaces.Box(-1e300, 1e300, (1,), np.float64), spaces.Text(4),
+        spaces.Box(-(2**62), 2**62, (1,), np.int64), spaces.Dict({'say': spaces.Text(3)}),
+    ],
+)  # fmt: skip
 def test_an_action_space_that_no_channel_can_say_is_refused(make_echo, space):
     with pytest.raises(UserError, match='actions of robot'):
         make_echo(space, VECTOR)

@@ -10,7 +10,7 @@ import numpy as np
 from cls_common import comms
 from cls_common.errors import UserError
 from cls_common.images import from_jpeg, to_rgb
-from cls_common.robot import RobotInfo
+from cls_common.robot import difference, RobotInfo
 from cls_perception.encoder import Encoder
 from cls_recording.filters import ActionFilter
 from cls_recording.reader import Event, SessionReader
@@ -182,17 +182,13 @@ def check_robot(reader: SessionReader, robot: RobotInfo) -> None:
     """Refuses a session of a robot whose actions or joints mean something else, or of one that nobody knows."""
     if reader.info.robot is None:
         raise missing(reader, [_ROBOT_INFO])
-    other = reader.info.robot
-    if (other.channels, other.joint_names) != (robot.channels, robot.joint_names):
+    other = difference(robot, reader.info.robot, ('actions', 'joints'))
+    if other is not None:
         raise UserError(
-            f'session {reader.path}', expected=f'robot {robot.name!r} with channels {_names(robot)}',
-            found=f'robot {other.name!r} with channels {_names(other)}',
+            f'session {reader.path}', expected=f'{other.aspect} of robot {robot.name!r}: {other.expected}',
+            found=f'{other.found} of robot {reader.info.robot.name!r}',
             do='Choose another model name, or sessions of this robot.',
         )  # fmt: skip
-
-
-def _names(robot: RobotInfo) -> str:
-    return ', '.join(f'{c.name} {c.low:g}..{c.high:g} {c.unit}'.strip() for c in robot.channels)
 
 
 def missing(reader: SessionReader, topics: Sequence[str]) -> UserError:

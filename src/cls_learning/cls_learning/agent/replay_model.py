@@ -9,6 +9,7 @@ from typing import Any
 from cls_common import comms
 from cls_common.errors import UserError
 from cls_common.resources import config_dir
+from cls_common.robot import RobotInfo
 from cls_perception import encoders
 from cls_perception.encoder import Encoder
 from cls_perception.settings import EncoderSettings
@@ -23,12 +24,17 @@ from .stored_encoder import load_stored_encoder
 
 
 def open_model(
-    folder: ModelFolder, paths: Sequence[Path], encoder: str, preset: str, overrides: Mapping[str, Any], seed: int
-) -> Encoder:
+    folder: ModelFolder, paths: Sequence[Path], encoder: str, preset: str, overrides: Mapping[str, Any], seed: int,
+    accept_robot: bool = False,
+) -> Encoder:  # fmt: skip
     """Creates the model of the first session's robot and eyes, or checks the existing one; returns its encoder.
 
+    Args:
+        accept_robot: it learns from every session whose robot has the same actions and joints, whatever its name.
+
     Raises:
-        UserError: what was asked for differs from the existing model, or the session does not say what is needed.
+        UserError: what was asked for or a session's robot differs from the existing model, or a session does not say
+            what is needed.
     """
     settings, origins, asked = resolve(config_dir() / 'presets', preset, overrides)
     if folder.config is not None:
@@ -39,18 +45,34 @@ def open_model(
                 expected=f'{folder.config.seed}, as in its config.json', found=str(seed),
                 do='Leave it out, or choose another model name.',
             )  # fmt: skip
+        for robot in _robots(paths):
+            if accept_robot:
+                folder.accept_robot(robot)
+            folder.config.check_robot(robot)
         return load_stored_encoder(folder, encoder, threads=1)
+    robots = _robots(paths)
     with SessionReader(paths[0]) as reader:
-        robot = reader.info.robot
-        if robot is None:
-            raise missing(reader, [comms.ROBOT_INFO.name])
         seed = seed if seed >= 0 else secrets.randbelow(2**31)
         eyes = _new_encoder(reader, encoder, seed)
     stored = {**eyes.config(), 'id': eyes.id, 'size': eyes.size, 'version': eyes.version}
-    config = ModelConfig(robot, stored, seed, settings, origins, datetime.now().isoformat(timespec='seconds'))
+    now = datetime.now().isoformat(timespec='seconds')
+    accepted = tuple(dict.fromkeys(r.name for r in robots if r.name != robots[0].name)) if accept_robot else ()
+    config = ModelConfig(robots[0], stored, seed, settings, origins, now, accepted)
+    for robot in robots:
+        config.check_robot(robot)
     make_waking_half(config)  # refuses a policy that can't act on this robot, before it is frozen
     folder.create(config, eyes.weights())
     return eyes
+
+
+def _robots(paths: Sequence[Path]) -> list[RobotInfo]:
+    robots = []
+    for path in paths:
+        with SessionReader(path) as reader:
+            if reader.info.robot is None:
+                raise missing(reader, [comms.ROBOT_INFO.name])
+            robots.append(reader.info.robot)
+    return robots
 
 
 def _new_encoder(reader: SessionReader, name: str, seed: int) -> Encoder:

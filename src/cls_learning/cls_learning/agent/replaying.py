@@ -38,6 +38,7 @@ class ReplayOptions:
         filter_action: 'KEY=VALUE', only these steps; empty: all (row 001-085).
         until_plateau: more than one epoch, until the loss stays (row 001-088). The others are its rule.
         steps: wake steps after which this run stops, to be gone on with; 0: none.
+        accept_robot: learns from sessions of robots of another name too, with the same actions and joints.
     """
 
     sessions: Sequence[Path]
@@ -54,6 +55,7 @@ class ReplayOptions:
     min_epochs: int = 3
     max_epochs: int = 100
     steps: int = 0
+    accept_robot: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,7 +99,9 @@ def replay(
     action_filter = ActionFilter.parse(options.filter_action) if options.filter_action else None
     folder = ModelFolder(options.models_dir, options.model)
     try:
-        encoder = open_model(folder, paths, options.encoder, options.preset, options.overrides, options.seed)
+        encoder = open_model(
+            folder, paths, options.encoder, options.preset, options.overrides, options.seed, options.accept_robot
+        )
         assert folder.config is not None
         recording = Recording(paths, folder.config.robot, encoder, action_filter)
         run = _Run(options, folder, recording, report, stopping)
@@ -106,7 +110,7 @@ def replay(
             run.live()
         seconds = time.monotonic() - begun
     finally:
-        folder.close()
+        folder.close(keep_unlearned=False)
     return ReplaySummary(
         losses=run.progress.losses(), plateau=run.plateau, finished=run.finished, steps=run.living.done,
         awake=seconds - run.living.slept, asleep=run.living.slept,

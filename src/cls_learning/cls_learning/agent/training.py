@@ -45,6 +45,8 @@ class TrainOptions:
         encoder, preset: by name; empty: the model's own, or the defaults for a new one.
         overrides: learning parameters by dotted name.
         mode: random or curiosity.
+        simulator: settings of the simulation by dotted name.
+        accept_robot: the model goes on with this robot, though it was made with one of another name.
     """
 
     robot: str = 'sim'
@@ -57,6 +59,8 @@ class TrainOptions:
     preset: str = ''
     overrides: Mapping[str, Any] = field(default_factory=dict)
     mode: str = 'curiosity'
+    simulator: Mapping[str, Any] = field(default_factory=dict)
+    accept_robot: bool = False
 
 
 def train(options: TrainOptions, report: Callable[[Progress], None] = lambda _: None) -> str:
@@ -74,10 +78,7 @@ def train(options: TrainOptions, report: Callable[[Progress], None] = lambda _: 
     try:
         settings, origins, asked = resolve(config_dir() / 'presets', options.preset, options.overrides)
         seed = _seed(options, folder.config)
-        simulation: dict[str, Any] = {'robot': options.robot, 'lock_step': True, 'seed': seed}
-        if options.scene >= 0:
-            simulation['scene'] = options.scene
-        robot = make_robot(options.robot, SimulatorSettings(**simulation))
+        robot = make_robot(options.robot, _simulation(options, seed))
         try:
             encoder = _encoder(options, folder, seed, robot)
             if folder.config is None:
@@ -88,6 +89,8 @@ def train(options: TrainOptions, report: Callable[[Progress], None] = lambda _: 
                 folder.create(config, encoder.weights())
             else:
                 check_against(folder.config.settings, asked, options.model)
+                if options.accept_robot:
+                    folder.accept_robot(robot.info)
                 folder.config.check_robot(robot.info)
                 folder.config.check_encoder(encoder.id)
             life = Life(folder, robot, encoder, options.mode, report)
@@ -96,7 +99,7 @@ def train(options: TrainOptions, report: Callable[[Progress], None] = lambda _: 
         finally:
             robot.close()
     finally:
-        folder.close()
+        folder.close(keep_unlearned=False)
     return weights_hash(folder.path)
 
 
@@ -169,6 +172,13 @@ class Life:
         )  # fmt: skip
 
 
+def _simulation(options: TrainOptions, seed: int) -> SimulatorSettings:
+    chosen = {'robot': options.robot, 'lock_step': True, 'seed': seed}
+    if options.scene >= 0:
+        chosen['scene'] = options.scene
+    return SimulatorSettings.from_flat({**chosen, **options.simulator})
+
+
 def _seed(options: TrainOptions, config: ModelConfig | None) -> int:
     if config is None:
         return options.seed if options.seed >= 0 else secrets.randbelow(2**31)
@@ -185,11 +195,9 @@ def _encoder(options: TrainOptions, folder: ModelFolder, seed: int, robot: Simul
     if folder.config is not None:
         return load_stored_encoder(folder, options.encoder, threads)
     name = options.encoder or DEFAULT_ENCODER
+    encoders.check_sense(name, robot.info)
     settings = EncoderSettings(name=name, seed=seed, threads=threads)
     if not encoders.find(name).vectors:
         return encoders.make(settings)
-    vectors = robot.reset().observations
-    if not vectors:
-        raise UserError(f'encoder {name!r}', expected='a robot with a vector observation', found=options.robot)
-    modality, vector = next(iter(vectors.items()))
+    modality, vector = next(iter(robot.reset().observations.items()))
     return encoders.make(settings, size=len(vector), modality=modality)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from cls_common.errors import UserError
-from cls_common.robot import Channel, Kind, RobotInfo
+from cls_common.robot import Channel, difference, Kind, RobotInfo
 
 from ..config import LearningSettings
 from .files import write_whole
@@ -25,6 +25,7 @@ class ModelConfig:
         seed: of networks and exploration.
         settings: the recipe. origins: where each value came from, by dotted name.
         created_at: ISO 8601.
+        accepted_robots: names of others with which it may go on, by a person's word.
     """
 
     robot: RobotInfo
@@ -33,6 +34,7 @@ class ModelConfig:
     settings: LearningSettings
     origins: dict[str, str]
     created_at: str
+    accepted_robots: tuple[str, ...] = ()
 
     @property
     def z_size(self) -> int:
@@ -42,7 +44,8 @@ class ModelConfig:
     @property
     def sha256(self) -> str:
         """Hash of all but the date, 64 hex digits: two models of the same one learn the same from the same life."""
-        return hashlib.sha256(replace(self, created_at='').to_json().encode()).hexdigest()
+        recipe = replace(self, created_at='', accepted_robots=())
+        return hashlib.sha256(recipe.to_json().encode()).hexdigest()
 
     def to_json(self) -> str:
         """Returns the file's contents."""
@@ -50,12 +53,13 @@ class ModelConfig:
         robot.pop('low'), robot.pop('high')
         for channel in robot['channels']:
             channel['kind'] = Kind(channel['kind']).name
-        return json.dumps(
-            {
-                'schema': SCHEMA, 'created_at': self.created_at, 'seed': self.seed, 'robot': robot,
-                'encoder': self.encoder, 'values': self.settings.to_flat(), 'origins': self.origins,
-            }, indent=2,
-        )  # fmt: skip
+        content = {
+            'schema': SCHEMA, 'created_at': self.created_at, 'seed': self.seed, 'robot': robot,
+            'encoder': self.encoder, 'values': self.settings.to_flat(), 'origins': self.origins,
+        }  # fmt: skip
+        if self.accepted_robots:
+            content['accepted_robots'] = list(self.accepted_robots)
+        return json.dumps(content, indent=2)
 
     @classmethod
     def from_json(cls, text: str, where: str) -> 'ModelConfig':
@@ -75,6 +79,7 @@ class ModelConfig:
             return cls(
                 RobotInfo(channels=channels, **lists), encoder, int(content['seed']),
                 LearningSettings.from_flat(content['values']), content['origins'], content['created_at'],
+                tuple(map(str, content.get('accepted_robots', ()))),
             )  # fmt: skip
         except UserError:
             raise
@@ -82,13 +87,21 @@ class ModelConfig:
             raise UserError(where, expected='a whole config.json', found=repr(error)) from error
 
     def check_robot(self, robot: RobotInfo) -> None:
-        """Refuses a robot whose actions or joints mean something else than when the model was created."""
-        own, other = self.robot, robot
-        if (own.channels, own.joint_names) != (other.channels, other.joint_names):
+        """Refuses another robot than the model's own, unless it was accepted and its actions and joints are the same.
+
+        Its senses may change: the encoder needs only its own.
+        """
+        other = difference(self.robot, robot, ('actions', 'joints'))
+        if other is not None:
             raise UserError(
-                f'robot {other.name!r}', expected=f'as {own.name!r} {own.channels}, joints {own.joint_names}',
-                found=f'{other.channels}, joints {other.joint_names}',
-                do='Choose another model name for another robot.',
+                f'robot {robot.name!r}', expected=f'{other.aspect} of {self.robot.name!r}: {other.expected}',
+                found=other.found, do='Choose another model name for another robot.',
+            )  # fmt: skip
+        if robot.name not in (self.robot.name, *self.accepted_robots):
+            raise UserError(
+                'robot of the model', found=repr(robot.name),
+                expected=' or '.join(map(repr, (self.robot.name, *self.accepted_robots))),
+                do='Choose another model name, or let the model go on with this robot too: --accept-robot.',
             )  # fmt: skip
 
     def check_encoder(self, encoder_id: str) -> None:
@@ -101,5 +114,5 @@ class ModelConfig:
 
 
 def write(path: Path, config: ModelConfig) -> None:
-    """Writes it once, whole."""
+    """Writes it whole."""
     write_whole(path, config.to_json().encode())

@@ -1,17 +1,23 @@
 """models/<name>/: one owner, a frozen config, generations, a journal between them, the log beside (row 000-069)."""
 
 from collections.abc import Iterator
+import contextlib
+from dataclasses import replace
 from datetime import datetime
 import hashlib
 import json
 import os
 from pathlib import Path
 import re
+import shutil
 import threading
 
 from filelock import FileLock, Timeout
 
 from cls_common.errors import UserError
+from cls_common.file_lock import lock_error
+from cls_common.robot import RobotInfo
+from cls_perception import encoders
 
 from ..types import Experience
 from . import config_file, generations, journal
@@ -34,19 +40,15 @@ class ModelFolder:
         if not re.fullmatch(r'[A-Za-z0-9][A-Za-z0-9_.-]*', name):
             raise UserError(f'model name {name!r}', expected='letters, digits, dot, dash and underscore')
         self.path = models_dir / name
+        self._is_new = False
         try:
+            self._made = [folder for folder in (self.path, models_dir) if not folder.exists()]
             self.path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise UserError(f'model folder {self.path}', expected='a folder to write in', found=str(error)) from error
+        _check_access(self.path)
         self._lock = FileLock(self.path / 'lock')
-        try:
-            self._lock.acquire(timeout=0)
-        except Timeout as error:
-            raise UserError(
-                f'model {name!r}', expected='nobody else using it', found=f'it is in use by {self._owner()}',
-                do='Stop that process or choose another model name.',
-            ) from error  # fmt: skip
-        write_whole(self.path / 'owner.json', json.dumps({'pid': os.getpid(), 'host': os.uname().nodename}).encode())
+        self._take_lock()
         try:
             self.config = self._read_config()
         except UserError:
@@ -57,6 +59,21 @@ class ModelFolder:
         self._journal: journal.JournalWriter | None = None
         self._writing = threading.Lock()
         self.log = TrainingLog(self.path / 'training.log')
+
+    def _take_lock(self) -> None:
+        try:
+            self._lock.acquire(timeout=0)
+            owner = {'pid': os.getpid(), 'host': os.uname().nodename}
+            write_whole(self.path / 'owner.json', json.dumps(owner).encode())
+        except Timeout as error:
+            raise UserError(
+                f'model {self.path.name!r}', expected='nobody else using it',
+                found=f'it is in use by {self._owner()}', do='Stop that process or choose another model name.',
+            ) from error  # fmt: skip
+        except OSError as error:
+            self._remove_empty()
+            self._lock.release()
+            raise lock_error(self.path / 'lock', error) from error
 
     @property
     def _generations(self) -> Path:
@@ -76,7 +93,14 @@ class ModelFolder:
         return ModelConfig.from_json(path.read_text(encoding='utf-8', errors='replace'), str(path))
 
     def create(self, config: ModelConfig, encoder_weights: bytes) -> None:
-        """Creates the model: its encoder first, config.json last, never to be written again."""
+        """Creates the model: its encoder first, config.json last, of which only the accepted robots ever change.
+
+        Raises:
+            UserError: there is one, or its robot lacks the sense that its encoder takes.
+        """
+        name = str(config.encoder.get('name', ''))
+        if name in encoders.NAMES:
+            encoders.check_sense(name, config.robot)
         if self.config is not None:
             raise UserError(f'model {self.path.name!r}', expected='a new name', found='an existing model')
         if generations.numbers(self._generations) or any((self.path / 'journal').glob('*.journal')):
@@ -90,7 +114,21 @@ class ModelFolder:
         write_whole(encoder / 'weights.safetensors', encoder_weights)
         write_whole(encoder / 'config.json', json.dumps(stored, indent=2).encode())
         config_file.write(self.path / 'config.json', config)
-        self.config = config
+        self.config, self._is_new = config, True
+
+    def accept_robot(self, robot: RobotInfo) -> None:
+        """Notes in config.json that the model may go on with this robot, whatever its name.
+
+        Raises:
+            UserError: its actions or joints are others.
+        """
+        assert self.config is not None, 'create the model first'
+        names = (self.config.robot.name, *self.config.accepted_robots)
+        if robot.name not in names:
+            changed = replace(self.config, accepted_robots=(*names[1:], robot.name))
+            changed.check_robot(robot)
+            config_file.write(self.path / 'config.json', changed)
+            self.config = changed
 
     def load(self) -> tuple[generations.Manifest, dict[str, bytes], list[str]] | None:
         """Reads the newest whole generation, and what had to be left aside; None before the first save.
@@ -159,9 +197,50 @@ class ModelFolder:
             self._journal.sync()
         self.log.flush()
 
-    def close(self) -> None:
-        """Ends ownership."""
+    def close(self, *, keep_unlearned: bool = True) -> None:
+        """Ends ownership, once. A folder in which no model was created is removed.
+
+        Args:
+            keep_unlearned: keep also a model created by this owner that has learned nothing: what `train` or the graph
+                froze before its first step would else refuse another choice at the next start.
+        """
+        if not self._lock.is_locked:
+            return
         if self._journal is not None:
             self._journal.close()
         self.log.close()
+        if self._is_new and not keep_unlearned and not self._has_learned():
+            (self.path / 'config.json').unlink(missing_ok=True)
+            shutil.rmtree(self.path / 'encoder', ignore_errors=True)
+            self.config = None
+        if self.config is None and not self._has_learned():
+            self._remove_empty()
         self._lock.release()
+
+    def _has_learned(self) -> bool:
+        return bool(generations.numbers(self._generations)) or any((self.path / 'journal').glob('*.journal'))
+
+    def _remove_empty(self) -> None:
+        """Removes the folder of no model, if this owner made it; anything of others in it stays."""
+        if self.path not in self._made:
+            return
+        with contextlib.suppress(OSError):
+            for name in ('owner.json', 'training.log', 'frames/index.csv', 'lock'):
+                (self.path / name).unlink(missing_ok=True)
+            if (self.path / 'frames').is_dir():
+                (self.path / 'frames').rmdir()
+            for folder in self._made:
+                folder.rmdir()
+
+
+def _check_access(folder: Path) -> None:
+    """Refuses a model of which this user may not read and write every file: found now, not in the middle of a save."""
+    for place, folders, files in os.walk(folder):
+        folders[:] = [name for name in folders if name != 'frames']
+        for path in (place, *(os.path.join(place, name) for name in (*folders, *files))):
+            needed = os.R_OK | os.W_OK | (os.X_OK if os.path.isdir(path) else 0)
+            if os.path.exists(path) and not os.access(path, needed, effective_ids=True):
+                raise UserError(
+                    f'model {folder.name!r}', expected='files that this user may read and write', found=path,
+                    do='Change their owner, or choose another model name.',
+                )  # fmt: skip

@@ -45,7 +45,7 @@ def _summary(folder: Path) -> ModelSummary:
             steps, cycles, number = manifest.sequence, manifest.cycles, manifest.number
         created = str(config['created_at'])
         return ModelSummary(folder.name, created, steps, cycles, number, encoder, config['robot']['name'], size, '')
-    except (UserError, KeyError, TypeError, AttributeError) as error:
+    except (UserError, OSError, KeyError, TypeError, AttributeError) as error:
         return ModelSummary(folder.name, '', 0, 0, 0, '', '', size, str(error))
 
 
@@ -54,7 +54,7 @@ def _size(folder: Path) -> int:
     total = 0
     for place, _, names in os.walk(folder):
         for name in names:
-            with contextlib.suppress(FileNotFoundError):
+            with contextlib.suppress(OSError):
                 total += os.stat(os.path.join(place, name)).st_size
     return total
 

@@ -114,6 +114,7 @@ class SlowLearnerNode(Node):
             self._worker.stop()
         if self._frames is not None:
             self._frames.close()
+        self._folder.close(keep_unlearned=False)
 
     def _open_cortex(self) -> Cortex:
         """Creates the model as soon as robot and encoder are known, or resumes it; runs in the worker."""
@@ -125,16 +126,15 @@ class SlowLearnerNode(Node):
             folder.create(config, encoder_weights)
         else:
             check_against(folder.config.settings, self._asked, self._settings.model)
+            if self._settings.accept_robot:
+                folder.accept_robot(self._await_robot())
         cortex = Cortex(folder, str(choose_device(self._settings.device)))
         self._config_sha256 = cortex.config.sha256
         self.get_logger().info(f'model {self._settings.model!r} at step {cortex.sequence}, cycle {cortex.cycles}')
         return cortex
 
     def _describe_new_model(self) -> tuple[ModelConfig, bytes]:
-        while not self._robot_known.wait(0.2):
-            if self._worker is not None and self._worker.is_stopping:
-                raise self._link.ended()
-        assert self._robot is not None
+        robot = self._await_robot()
         # An encoder of observations has no size, and so no id, before it has seen the first one.
         while not self._link.get_encoder(with_weights=False, patience=float('inf')).encoder_id:
             threading.Event().wait(0.1)
@@ -142,7 +142,14 @@ class SlowLearnerNode(Node):
         encoder = {**json.loads(answer.config), 'id': answer.encoder_id, 'size': answer.size, 'version': answer.version}
         seed = self._settings.seed if self._settings.seed >= 0 else secrets.randbelow(2**31)
         now = datetime.now().isoformat(timespec='seconds')
-        return ModelConfig(self._robot, encoder, seed, self._recipe, self._origins, now), bytes(answer.weights)
+        return ModelConfig(robot, encoder, seed, self._recipe, self._origins, now), bytes(answer.weights)
+
+    def _await_robot(self) -> RobotInfo:
+        while not self._robot_known.wait(0.2):
+            if self._worker is not None and self._worker.is_stopping:
+                raise self._link.ended()
+        assert self._robot is not None
+        return self._robot
 
     def _on_robot_info(self, message: Any) -> None:
         self._robot = from_robot_info(message)

@@ -127,7 +127,7 @@ class SlowWorker:
             if self.cortex is not None:
                 with self.cortex.writing:
                     self._is_closed = True
-                    self.cortex.folder.close()
+                    self.cortex.folder.close(keep_unlearned=False)
 
     def _turn(self) -> None:
         assert self.cortex is not None

@@ -6,7 +6,7 @@ import numpy as np
 
 from cls_common import comms
 from cls_common.errors import UserError
-from cls_common.robot import RobotInfo
+from cls_common.robot import difference, RobotInfo
 from cls_recording.filters import ActionFilter
 from cls_recording.reader import SessionReader
 
@@ -73,17 +73,12 @@ def read_actions(session: Path, robot: RobotInfo, filter_action: str = '') -> Fl
 
 def _check_robot(reader: SessionReader, robot: RobotInfo) -> None:
     recorded = reader.info.robot
-    if recorded is not None and _channels(recorded) != _channels(robot):
+    other = difference(robot, recorded, ('actions',)) if recorded is not None else None
+    if recorded is not None and other is not None:
         raise UserError(
-            f'session {reader.path} for robot {robot.name!r}',
-            expected='the same action channels', found=f'those of {recorded.name!r}: {_channels(recorded)}',
+            f'session {reader.path} for robot {robot.name!r}', expected=f'the same action channels: {other.expected}',
+            found=f'those of {recorded.name!r}: {other.found}',
         )  # fmt: skip
-
-
-def _channels(robot: RobotInfo) -> str:
-    # Limits as they travel, in float32, and shown in full: this is compared too.
-    limits = zip(robot.channels, robot.low, robot.high)
-    return ', '.join(f'{c.name} ({c.kind.name.lower()}) {low} to {high} {c.unit}'.rstrip() for c, low, high in limits)
 
 
 def make(

@@ -8,13 +8,14 @@ import pkgutil
 from typing import Any, Final
 
 from cls_common.errors import UserError
+from cls_common.robot import RobotInfo
 
-from ..encoder import Encoder
+from ..encoder import CAMERA, Encoder
 from ..settings import EncoderSettings
 
 NAMES: Final = tuple(sorted(module.name for module in pkgutil.iter_modules(__path__)))
 
-__all__ = ['NAMES', 'Encoder', 'find', 'load', 'make']
+__all__ = ['NAMES', 'Encoder', 'check_sense', 'find', 'load', 'make']
 
 
 def find(name: str) -> type[Encoder]:
@@ -23,6 +24,22 @@ def find(name: str) -> type[Encoder]:
         raise UserError(f'unknown encoder {name!r}', expected='one of ' + ', '.join(NAMES))
     encoder: type[Encoder] = importlib.import_module(f'{__name__}.{name}').ENCODER
     return encoder
+
+
+def check_sense(name: str, robot: RobotInfo) -> None:
+    """Refuses an encoder for a robot without the sense that it takes: images, or a vector.
+
+    A robot that does not name its senses, of an old recording, passes.
+    """
+    vectors = find(name).vectors
+    if not robot.modalities or any((sense != CAMERA) == vectors for sense in robot.modalities):
+        return
+    raise UserError(
+        f'encoder {name!r} takes {"a vector observation" if vectors else "images"}',
+        expected=f'a robot with {"one" if vectors else "a camera"}',
+        found=f'{robot.name!r}, which senses {", ".join(robot.modalities)}',
+        do='Choose one of images: leave --encoder out.' if vectors else 'Choose --encoder identity.',
+    )  # fmt: skip
 
 
 def make(settings: EncoderSettings, *, size: int = 0, modality: str = 'state') -> Encoder:

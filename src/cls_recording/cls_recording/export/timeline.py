@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from cls_common import comms
 from cls_common.errors import UserError
-from cls_common.robot import RobotInfo
+from cls_common.robot import difference, RobotInfo
 
 from ..reader import SessionReader
 
@@ -168,10 +168,7 @@ def one_robot(timelines: Sequence[Timeline]) -> RobotInfo | None:
     known = [(timeline, timeline.robot) for timeline in timelines if timeline.robot is not None]
     for timeline, robot in known[1:]:
         first_timeline, first = known[0]
-        same = (robot.name, robot.channels, robot.joint_names, robot.modalities) == (
-            first.name, first.channels, first.joint_names, first.modalities
-        )  # fmt: skip
-        if not same:
+        if difference(first, robot):
             raise UserError(
                 f'session {timeline.path.name!r} is of another robot', expected=_describe(first, first_timeline),
                 found=_describe(robot, timeline), do='Export the sessions of each robot by themselves.',

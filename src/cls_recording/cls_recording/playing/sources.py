@@ -7,7 +7,7 @@ from typing import Self
 
 from cls_common import comms
 from cls_common.errors import UserError
-from cls_common.robot import RobotInfo
+from cls_common.robot import difference, RobotInfo
 
 from ..library import find_sessions
 from ..reader import SessionReader, TopicSummary
@@ -106,19 +106,10 @@ def open_sources(paths: Sequence[Path]) -> list[Source]:
     sources = [Source.describe(path) for path in find_sessions(paths)]
     first = sources[0]
     for source in sources[1:]:
-        if _identity(source.robot) != _identity(first.robot):
+        if other := difference(first.robot, source.robot):
+            found = '' if other.aspect == 'name' else f' with {other.aspect} {other.found}, not {other.expected}'
             raise UserError(
                 f'session {source.path} is of another robot', expected=f'{first.robot.name!r}, as {first.path}',
-                found=_difference(first.robot, source.robot), do='Replay them into models of their own.',
+                found=f'{source.robot.name!r}{found}', do='Replay them into models of their own.',
             )  # fmt: skip
     return sources
-
-
-def _identity(robot: RobotInfo) -> tuple[object, ...]:
-    return robot.name, robot.modalities, robot.channels, robot.joint_names
-
-
-def _difference(first: RobotInfo, other: RobotInfo) -> str:
-    if first.name != other.name:
-        return repr(other.name)
-    return f'{other.name!r} with other senses, channels or joints'

@@ -1,5 +1,6 @@
 """Between a Gymnasium action space and a robot's action channels."""
 
+from collections.abc import Iterator
 from typing import Any
 
 from gymnasium import spaces
@@ -9,35 +10,71 @@ from numpy.typing import NDArray
 from cls_common.errors import UserError
 from cls_common.robot import Channel, Kind, RobotInfo
 
+Space = spaces.Space[Any]
+# Above it float32, in which actions travel, leaves out whole numbers.
+_LARGEST_WHOLE = 2.0**24
 
-def channels_of(space: 'spaces.Space[Any]', robot: str) -> tuple[Channel, ...]:
+
+def channels_of(space: Space, robot: str) -> tuple[Channel, ...]:
     """Returns a channel for each number of an action.
 
     A Box is of kind VELOCITY: Gymnasium does not say what its numbers mean, but nearly everywhere they are
-    torques, forces or speeds that hold until the next action. Discrete choices count from 0, whatever `start`.
+    torques, forces or speeds that hold until the next action. Choices count from 0, whatever their `start`. The parts
+    of a Dict or Tuple follow one another, named by their keys.
 
     Raises:
-        UserError: not a bounded Box, Discrete or MultiDiscrete.
+        UserError: anything but bounded numbers and choices.
     """
+    try:
+        return tuple(channel for name, part in _parts(space, 'action') for channel in _channels(name, part))
+    except UserError as error:
+        raise UserError(
+            f'actions of robot {robot!r}', found=f'{space} ({error})' if str(error) else str(space),
+            expected='bounded numbers or choices: Box, Discrete, MultiDiscrete, MultiBinary, Dict or Tuple of them',
+            do='Give its Box finite limits.' if isinstance(space, spaces.Box) else '',
+        ) from error  # fmt: skip
+
+
+def _parts(space: Space, name: str) -> Iterator[tuple[str, Space]]:
+    if isinstance(space, spaces.Dict):
+        for key, part in space.spaces.items():
+            yield from _parts(part, str(key) if name == 'action' else f'{name}_{key}')
+    elif isinstance(space, spaces.Tuple):
+        for index, part in enumerate(space.spaces):
+            yield from _parts(part, f'{name}_{index}')
+    else:
+        yield name, space
+
+
+def _channels(name: str, space: Space) -> Iterator[Channel]:
+    kind, low, high = _limits(space)
+    for index, (smallest, largest) in enumerate(zip(low.tolist(), high.tolist())):
+        yield Channel(name if len(low) == 1 else f'{name}_{index}', kind, '', smallest, largest)
+
+
+def _limits(space: Space) -> tuple[Kind, NDArray[np.float64], NDArray[np.float64]]:
+    """Returns the kind of a space's numbers and their limits as they travel, float64 (N,)."""
     if isinstance(space, spaces.Discrete):
-        return (Channel('action', Kind.DISCRETE, '', 0.0, float(space.n - 1)),)
+        return Kind.DISCRETE, np.zeros(1), np.array([float(space.n - 1)])
     if isinstance(space, spaces.MultiDiscrete):
-        counts = space.nvec.reshape(-1)
-        return tuple(Channel(_name(i, len(counts)), Kind.DISCRETE, '', 0.0, float(n - 1)) for i, n in enumerate(counts))
+        high = space.nvec.reshape(-1) - 1.0
+        return Kind.DISCRETE, np.zeros(len(high)), high
+    if isinstance(space, spaces.MultiBinary):
+        count = int(np.prod(space.shape))
+        return Kind.DISCRETE, np.zeros(count), np.ones(count)
     if isinstance(space, spaces.Box) and space.is_bounded('both'):
-        low, high = space.low.reshape(-1), space.high.reshape(-1)
-        return tuple(
-            Channel(_name(i, len(low)), Kind.VELOCITY, '', float(low[i]), float(high[i])) for i in range(len(low))
-        )
-    raise UserError(
-        f'actions of robot {robot!r}', expected='a bounded Box, Discrete or MultiDiscrete', found=str(space)
-    )
+        low, high = space.low.astype(np.float64).reshape(-1), space.high.astype(np.float64).reshape(-1)
+        if not (_is_whole(space) and max(abs(low).max(initial=0.0), abs(high).max(initial=0.0)) > _LARGEST_WHOLE):
+            return Kind.VELOCITY, low, high
+    raise UserError('')
 
 
-def to_env_action(
-    space: 'spaces.Space[Any]', info: RobotInfo, values: NDArray[np.float32]
-) -> tuple[NDArray[np.float32], Any]:
-    """Limits an action and puts it in the space's form.
+def _is_whole(space: 'spaces.Box') -> bool:
+    return space.dtype is not None and space.dtype.kind in 'iub'
+
+
+def to_env_action(space: Space, info: RobotInfo, values: NDArray[np.float32]) -> tuple[NDArray[np.float32], Any]:
+    """Limits an action, rounds what is whole in it, and puts it in the space's form.
 
     Args:
         values: finite float32 (A,).
@@ -46,14 +83,38 @@ def to_env_action(
         what is applied, float32 (A,), and the same as an element of `space`.
     """
     applied = np.clip(values, info.low, info.high)
-    if isinstance(space, spaces.Box):
-        return applied, applied.reshape(space.shape).astype(space.dtype)
-    applied = np.floor(applied + 0.5).astype(np.float32)
+    action, rest = _take(space, applied)
+    assert not rest.size
+    return applied, action
+
+
+def _take(space: Space, values: NDArray[np.float32]) -> tuple[Any, NDArray[np.float32]]:
+    """Takes a space's element from the front of `values`, rounding in place; returns it and what is left."""
+    if isinstance(space, spaces.Dict):
+        taken = {}
+        for key, part in space.spaces.items():
+            taken[key], values = _take(part, values)
+        return taken, values
+    if isinstance(space, spaces.Tuple):
+        items = []
+        for part in space.spaces:
+            item, values = _take(part, values)
+            items.append(item)
+        return tuple(items), values
+    count = int(np.prod(space.shape or ()))
+    own, rest = values[:count], values[count:]
+    if not isinstance(space, spaces.Box) or _is_whole(space):
+        own[:] = np.floor(own + 0.5)
+    return _element(space, own.reshape(space.shape or ())), rest
+
+
+def _element(space: Space, numbers: NDArray[np.float32]) -> Any:
     if isinstance(space, spaces.Discrete):
-        return applied, space.start + space.dtype.type(applied[0])
-    assert isinstance(space, spaces.MultiDiscrete)
-    return applied, space.start + applied.reshape(space.nvec.shape).astype(space.dtype)
-
-
-def _name(index: int, count: int) -> str:
-    return 'action' if count == 1 else f'action_{index}'
+        return space.start + space.dtype.type(numbers)
+    if isinstance(space, spaces.MultiDiscrete):
+        return space.start + numbers.astype(space.dtype)
+    if isinstance(space, spaces.Box):
+        # A limit of more digits than float32 has may be passed by rounding.
+        exact = numbers.astype(np.float64)
+        return np.clip(exact, space.low.astype(np.float64), space.high.astype(np.float64)).astype(space.dtype)
+    return numbers.astype(space.dtype)
