@@ -1,35 +1,16 @@
 """Every name and value in config/ is one that its node declares: ROS would ignore a misspelt one in silence."""
 
-import importlib
 from pathlib import Path
 
 import pytest
 
+from cls_cli.preflight import SETTINGS, settings_of
 from cls_common.graph import describe, GraphOptions, REPLAY, ROBOTS
-from cls_common.settings import read_parameter_file, Settings
+from cls_common.settings import read_parameter_file
 from cls_sim.robots import ROBOTS as SIMULATED
 
 ROOT = Path(__file__).resolve().parents[1]
 FILES = sorted([*ROOT.glob('config/*.param.yaml'), *ROOT.glob('config/presets/*')])
-
-# Node -> where the settings class of its parameters stands.
-SETTINGS = {
-    'simulator': 'cls_sim.settings:SimulatorSettings',
-    'camera': 'cls_perception.settings:CameraSettings',
-    'encoder': 'cls_perception.settings:EncoderNodeSettings',
-    'servo_driver': 'cls_servo_driver.settings:ServoDriverSettings',
-    'fast_learner': 'cls_learning.node_settings:FastNodeSettings',
-    'slow_learner': 'cls_learning.node_settings:SlowNodeSettings',
-    'recorder': 'cls_recording.settings:RecorderSettings',
-    'player': 'cls_recording.playing.settings:PlayerSettings',
-}
-
-
-def settings_of(node: str) -> type[Settings]:
-    module, _, name = SETTINGS[node].partition(':')
-    settings: type[Settings] = getattr(importlib.import_module(module), name)
-    return settings
-
 
 def of_robot(path: Path) -> GraphOptions:
     robot = path.name.removesuffix('.param.yaml')

@@ -9,8 +9,8 @@ import time
 
 from cls_common.errors import UserError
 from cls_common.graph import describe, GraphOptions, Process, REPLAY
-from cls_common.settings import read_parameter_file
 
+from . import preflight
 from .interrupts import Interrupts
 from .report import build_report, CLEAN, read_weights_hash, write_report
 from .run_directory import domain, find_status, RunDirectory
@@ -36,11 +36,11 @@ class Choices:
 
 def run(options: GraphOptions, choices: Choices) -> int:
     """Starts the graph that `options` describe, runs it to its end and reports; see `run_processes`."""
-    if options.params_file:
-        read_parameter_file(Path(options.params_file))
+    processes = describe(options)
+    preflight.check(processes)
     model = Path(options.models_dir, options.model)
     return run_processes(
-        describe(options), choices, robot=options.robot, steps=options.steps > 0, model=model,
+        processes, choices, robot=options.robot, steps=options.steps > 0, model=model,
         replay=options.robot == REPLAY,
     )  # fmt: skip
 

@@ -77,7 +77,7 @@ def test_every_command_has_help(capsys):
         (['up', '--robot', 'submarine'], "unknown robot 'submarine'; expected sim, square, pan_tilt or gym:ID"),
         (['up', '--steps', 'many'], "'many' is not a valid integer"),
         (['up', '--report', '/nowhere/report.json'], 'expected an existing folder'),
-        (['up', '--params-file', '/nowhere/x.yaml'], 'expected a readable YAML file'),
+        (['up', '--params-file', '/nowhere/x.yaml'], 'is missing'),
         (['mode', 'sulk'], "'sulk' is not one of"),
         (['hash', 'nobody', '--models-dir', '/nowhere'], "no model 'nobody' in /nowhere"),
         (['config', 'show', '../secrets', '--models-dir', '/tmp'], "no model '../secrets'"),

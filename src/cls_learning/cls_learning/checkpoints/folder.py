@@ -12,15 +12,12 @@ import re
 import shutil
 import threading
 
-from filelock import FileLock, Timeout
-
 from cls_common.errors import UserError
-from cls_common.file_lock import lock_error
 from cls_common.robot import RobotInfo
 from cls_perception import encoders
 
 from ..types import Experience
-from . import config_file, generations, journal
+from . import config_file, generations, journal, ownership
 from .config_file import ModelConfig
 from .files import write_whole
 from .training_log import TrainingLog
@@ -47,8 +44,11 @@ class ModelFolder:
         except OSError as error:
             raise UserError(f'model folder {self.path}', expected='a folder to write in', found=str(error)) from error
         _check_access(self.path)
-        self._lock = FileLock(self.path / 'lock')
-        self._take_lock()
+        try:
+            self._lock = ownership.take(self.path)
+        except UserError:
+            self._remove_empty()
+            raise
         try:
             self.config = self._read_config()
         except UserError:
@@ -60,31 +60,9 @@ class ModelFolder:
         self._writing = threading.Lock()
         self.log = TrainingLog(self.path / 'training.log')
 
-    def _take_lock(self) -> None:
-        try:
-            self._lock.acquire(timeout=0)
-            owner = {'pid': os.getpid(), 'host': os.uname().nodename}
-            write_whole(self.path / 'owner.json', json.dumps(owner).encode())
-        except Timeout as error:
-            raise UserError(
-                f'model {self.path.name!r}', expected='nobody else using it',
-                found=f'it is in use by {self._owner()}', do='Stop that process or choose another model name.',
-            ) from error  # fmt: skip
-        except OSError as error:
-            self._remove_empty()
-            self._lock.release()
-            raise lock_error(self.path / 'lock', error) from error
-
     @property
     def _generations(self) -> Path:
         return self.path / 'generations'
-
-    def _owner(self) -> str:
-        try:
-            owner = json.loads((self.path / 'owner.json').read_text(encoding='utf-8'))
-            return f'process {owner["pid"]} on {owner["host"]}'
-        except (OSError, ValueError, KeyError):
-            return 'another process'
 
     def _read_config(self) -> ModelConfig | None:
         path = self.path / 'config.json'

@@ -1,0 +1,120 @@
+"""What a node would find wrong after ten seconds of importing, found before any process is started. No PyTorch here."""
+
+from collections.abc import Callable, Sequence
+import importlib
+from pathlib import Path
+from typing import Any
+
+from cls_common.errors import UserError
+from cls_common.graph import GYM, Process
+from cls_common.settings import read_parameter_file, Settings
+
+from .supervision.commands import find_config
+
+# Node -> where the settings class of its parameters stands.
+SETTINGS = {
+    'simulator': 'cls_sim.settings:SimulatorSettings',
+    'camera': 'cls_perception.settings:CameraSettings',
+    'encoder': 'cls_perception.settings:EncoderNodeSettings',
+    'servo_driver': 'cls_servo_driver.settings:ServoDriverSettings',
+    'fast_learner': 'cls_learning.node_settings:FastNodeSettings',
+    'slow_learner': 'cls_learning.node_settings:SlowNodeSettings',
+    'recorder': 'cls_recording.settings:RecorderSettings',
+    'player': 'cls_recording.playing.settings:PlayerSettings',
+}
+# Parameters of ROS itself.
+_OF_ROS = ('use_sim_time', 'qos_overrides.')
+
+
+def check(processes: Sequence[Process]) -> None:
+    """Checks parameters, robot, encoder, preset, model, port and camera of the processes of a graph.
+
+    Raises:
+        UserError: the first thing that is wrong, in the words in which the node would say it.
+    """
+    for process in processes:
+        settings = settings_of(process.name).from_flat(_parameters(process))
+        if process.name in _CHECKS:
+            _CHECKS[process.name](settings)
+
+
+def settings_of(node: str) -> type[Settings]:
+    """Returns the settings class of a node of ours by name."""
+    module, _, name = SETTINGS[node].partition(':')
+    settings: type[Settings] = getattr(importlib.import_module(module), name)
+    return settings
+
+
+def _parameters(process: Process) -> dict[str, Any]:
+    values: dict[str, Any] = {}
+    for name in process.parameter_files:
+        nodes = read_parameter_file(find_config(name))
+        values |= nodes.get('**', {}) | nodes.get(process.name, {})
+    values |= process.parameters
+    return {name: value for name, value in values.items() if not name.startswith(_OF_ROS)}
+
+
+def _check_simulator(settings: Any) -> None:
+    from cls_sim.robots import ROBOTS
+
+    if settings.robot.startswith(GYM):
+        from cls_sim.bodies.gym_env import find
+
+        find(settings.robot)
+    elif settings.robot not in ROBOTS:
+        raise UserError(f'unknown robot {settings.robot!r}', expected=', '.join([*ROBOTS, f'{GYM}ID']))
+    _expect_file('panorama', settings.panorama)
+
+
+def _check_camera(settings: Any) -> None:
+    from cls_perception import cameras
+
+    cameras.make(settings)
+    path = Path(f'/dev/video{settings.source}' if settings.source.isdecimal() else settings.source)
+    if not path.exists():
+        raise UserError(
+            f'camera {settings.source!r}', expected=f'{path} to be there', found=cameras.devices(),
+            do='Plug the camera in, or name another one.',
+        )  # fmt: skip
+
+
+def _check_servo_driver(settings: Any) -> None:
+    from cls_servo_driver.ports import choose_port, find_ports
+
+    found = find_ports()
+    port = choose_port(settings.port, found)
+    if not Path(port.device).exists():
+        raise UserError(
+            f'serial port {port.device!r}', expected='a port of this machine',
+            found=', '.join(map(str, found)) or 'no serial port at all', do='Plug the board in, or name its port.',
+        )  # fmt: skip
+
+
+def _check_encoder(settings: Any) -> None:
+    from cls_perception.encoders import NAMES
+
+    name = settings.encoder or settings.default_encoder
+    if name not in NAMES:
+        raise UserError(f'unknown encoder {name!r}', expected='one of ' + ', '.join(NAMES))
+
+
+def _check_slow_learner(settings: Any) -> None:
+    from cls_learning.checkpoints.ownership import check_free
+    from cls_learning.presets import read_preset
+
+    check_free(Path(settings.models_dir, settings.model))
+    read_preset(Path(find_config('sim.param.yaml')).parent / 'presets', settings.preset)
+
+
+def _expect_file(name: str, path: str) -> None:
+    if path and not Path(path).is_file():
+        raise UserError(f'parameter {name!r}', expected='a file', found=repr(path))
+
+
+_CHECKS: dict[str, Callable[[Any], None]] = {
+    'simulator': _check_simulator,
+    'camera': _check_camera,
+    'servo_driver': _check_servo_driver,
+    'encoder': _check_encoder,
+    'slow_learner': _check_slow_learner,
+}

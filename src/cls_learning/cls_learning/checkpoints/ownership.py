@@ -1,0 +1,48 @@
+"""Who owns a model folder: one process, by a lock of the kernel's, so that a dead owner holds nothing. No PyTorch here."""
+
+import json
+import os
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from cls_common.errors import UserError
+from cls_common.file_lock import lock_error
+
+from .files import write_whole
+
+
+def take(folder: Path) -> FileLock:
+    """Takes an existing model folder and writes down who owns it; release the lock to give it back.
+
+    Raises:
+        UserError: another process owns it, or this file system or user can't lock it.
+    """
+    lock = FileLock(folder / 'lock')
+    try:
+        lock.acquire(timeout=0)
+        owner = {'pid': os.getpid(), 'host': os.uname().nodename}
+        write_whole(folder / 'owner.json', json.dumps(owner).encode())
+    except Timeout as error:
+        raise UserError(
+            f'model {folder.name!r}', expected='nobody else using it', found=f'it is in use by {_owner(folder)}',
+            do='Stop that process or choose another model name.',
+        ) from error  # fmt: skip
+    except OSError as error:
+        lock.release()
+        raise lock_error(folder / 'lock', error) from error
+    return lock
+
+
+def check_free(folder: Path) -> None:
+    """Raises the UserError of `take` where another process owns the folder; one that is absent is free."""
+    if (folder / 'lock').exists():
+        take(folder).release()
+
+
+def _owner(folder: Path) -> str:
+    try:
+        owner = json.loads((folder / 'owner.json').read_text(encoding='utf-8'))
+        return f'process {owner["pid"]} on {owner["host"]}'
+    except (OSError, ValueError, KeyError):
+        return 'another process'
