@@ -164,3 +164,15 @@ def test_a_port_is_chosen_by_number_or_path():
 @pytest.mark.parametrize('count, text', [(0, '0 B'), (999, '999 B'), (1500, '1.5 kB'), (2**40, '1099.5 GB')])
 def test_sizes_are_for_people(count, text):
     assert size(count) == text
+
+
+def test_models_are_listed_with_whole_names_at_any_width(capsys, monkeypatch):
+    from cls_cli.commands.models import show
+    from cls_learning.checkpoints.listing import ModelSummary
+
+    monkeypatch.setenv('COLUMNS', '40')
+    name = 'a-model-with-a-name-of-some-length-that-is-typed'
+    show([ModelSummary(name, '2026-01-02T03:04:05', 1000, 2, 1, 'early_resnet18', 'gym:CartPole-v1', 12, '')])
+    head, row = capsys.readouterr().out.splitlines()
+    assert row.split() == [name, '1,000', '2', 'early_resnet18', 'gym:CartPole-v1', '12', 'B', '2026-01-02T03:04:05']
+    assert head == head.rstrip() and row == row.rstrip()

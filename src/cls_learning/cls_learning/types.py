@@ -5,10 +5,13 @@ z embedding (raw, as the encoder gives it), a action (robot units, as applied), 
 """
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import Tensor
+
+if TYPE_CHECKING:  # journals and listings are read without PyTorch
+    from torch import Tensor
 
 Floats = NDArray[np.float32]
 Doubles = NDArray[np.float64]
@@ -81,10 +84,10 @@ class Experience:
 class Batch:
     """Transitions as tensors: z (B, D), a (B, A) robot units, z_next (B, D), q (B, J) rad, float32."""
 
-    z: Tensor
-    action: Tensor
-    z_next: Tensor
-    joints: Tensor
+    z: 'Tensor'
+    action: 'Tensor'
+    z_next: 'Tensor'
+    joints: 'Tensor'
 
     def to(self, device: str) -> 'Batch':
         """Returns it on another device."""
@@ -95,8 +98,8 @@ class Batch:
 class Windows:
     """Unbroken stretches as tensors: z (B, K + 1, D), a (B, K, A) robot units, float32."""
 
-    z: Tensor
-    action: Tensor
+    z: 'Tensor'
+    action: 'Tensor'
 
     def to(self, device: str) -> 'Windows':
         """Returns it on another device."""

@@ -416,12 +416,22 @@ def test_models_are_listed_also_when_damaged(path: Path, tmp_path: Path, open_li
     models = {model.name: model for model in list_models(tmp_path)}
     assert list(models) == ['bytes', 'm', 'odd', 'torn', 'young']
     old, young = models['m'], models['young']
-    assert (old.total_steps, old.cycles, old.generation, old.problem) == (60, 2, 2, '')
+    assert (old.total_steps, old.cycles, old.generation, old.problem) == (70, 2, 2, '')
     assert (old.encoder, old.robot, old.created_at) == ('test', 'pan_tilt', '2025-01-02T03:04:05')
     assert old.size_bytes == sum(p.stat().st_size for p in path.rglob('*') if p.is_file())
     assert (young.total_steps, young.generation, young.problem) == (0, 0, '')
     assert all(models[name].problem for name in ('torn', 'odd', 'bytes'))
     assert len(weights_hash(path)) == 64 and weights_hash(tmp_path / 'young') == ''
+
+
+def test_a_model_that_was_never_saved_is_listed_with_the_steps_of_its_journal(
+    tmp_path: Path, open_life: Callable[..., Any]
+) -> None:
+    life = open_life('young')
+    life.live(7)
+    life.folder.sync()
+    (model,) = list_models(tmp_path)
+    assert (model.total_steps, model.generation, model.problem) == (7, 0, '')
 
 
 def test_listing_needs_no_torch() -> None:

@@ -8,6 +8,7 @@ import click
 
 from .. import options
 
+_WIDEST = 1000
 NONE_FOUND = 'No models found.'
 _UNITS = ('B', 'kB', 'MB', 'GB')
 
@@ -39,7 +40,11 @@ def show(summaries: Sequence[Any]) -> None:
             model.name, f'{model.total_steps:,}', f'{model.cycles:,}', model.encoder, model.robot,
             size(model.size_bytes), str(model.created_at), f'[red]{model.problem}[/]' if model.problem else '',
         )  # fmt: skip
-    Console(soft_wrap=True).print(table)
+    # As wide as it needs to be, also where no terminal reads it: a name that is cut can't be typed.
+    console = Console(width=_WIDEST)
+    with console.capture() as capture:
+        console.print(table)
+    print('\n'.join(row.rstrip() for row in capture.get().splitlines()))
 
 
 def size(count: int) -> str:

@@ -98,6 +98,15 @@ def read(path: Path) -> Iterator[Experience | LivedNight]:
             yield _experience(arrays)
 
 
+def last_sequence(path: Path) -> int:
+    """Returns the sequence of the last whole experience in a journal, 0 where it holds none."""
+    for payload in reversed(list(_payloads(path))):
+        arrays = load(payload)
+        if 'night' not in arrays:
+            return int(arrays['counts'][0])
+    return 0
+
+
 def _experience(arrays: dict[str, np.ndarray]) -> Experience:
     sequence, episode, version, boundary, stamp_z, stamp_next, terminal, truncated = (int(v) for v in arrays['counts'])
     error_before, copy_error, reward = (float(v) for v in arrays['numbers'])

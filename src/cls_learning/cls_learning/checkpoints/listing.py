@@ -1,4 +1,4 @@
-"""What models there are, read without opening them and without PyTorch (row 000-081)."""
+"""What models there are, read without opening them and without PyTorch."""
 
 import contextlib
 from dataclasses import dataclass
@@ -9,12 +9,17 @@ from typing import Any
 
 from cls_common.errors import UserError
 
-from . import generations
+from . import generations, journal
 
 
 @dataclass(frozen=True)
 class ModelSummary:
-    """One line about a model; `problem` says why it can't be used, empty where it can."""
+    """One line about a model.
+
+    Attributes:
+        total_steps: wake steps learned: those of the newest generation, or of the journal after it.
+        problem: why it can't be used, empty where it can.
+    """
 
     name: str
     created_at: str
@@ -43,6 +48,8 @@ def _summary(folder: Path) -> ModelSummary:
         if found:
             manifest = generations.read_manifest(folder / 'generations', found[-1])
             steps, cycles, number = manifest.sequence, manifest.cycles, manifest.number
+        journals = sorted((folder / 'journal').glob('*.journal'))
+        steps = max([steps, *(journal.last_sequence(path) for path in journals[-1:])])
         created = str(config['created_at'])
         return ModelSummary(folder.name, created, steps, cycles, number, encoder, config['robot']['name'], size, '')
     except (UserError, OSError, KeyError, TypeError, AttributeError) as error:
