@@ -111,10 +111,12 @@ def _run_with_view(session: Session, interrupts: Interrupts) -> None:
     from rich.live import Live
 
     from .controls import Controls
-    from .view import render
+    from .view import render, WITH_PICTURE
 
     controls = Controls(session.remote)
     with key_reader() as keys, Live(auto_refresh=False) as live:
+        if live.console.width >= WITH_PICTURE:
+            session.remote.watch_camera()
 
         def show(message: str) -> None:
             live.update(render(session.scene(message)), refresh=True)

@@ -199,7 +199,7 @@ class Session:
             joint_names=info.joint_names if info else (),
             channels=tuple(channel.name for channel in info.channels) if info else (),
             robot_trouble=state.error_msg if state and state.error_code else '', message=message,
-            replay=self.remote.replay,
+            replay=self.remote.replay, picture=self.remote.picture(),
         )  # fmt: skip
 
     def _status(self, pair: Pair, now: float) -> dict[str, Any]:

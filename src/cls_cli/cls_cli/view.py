@@ -11,9 +11,14 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from cls_common.images import Image
+
 from . import keys
+from .acting.picture import picture
 from .snapshot import Pair, Replayed, Snapshot
 
+# Columns of the view without and with a picture, and of the picture.
+_WIDTH, WITH_PICTURE, _PICTURE = 100, 124, 22
 _LOSS = re.compile('loss|error|avg_l_')
 _MODE_STYLE = {'manual': 'yellow', 'random': 'magenta', 'curiosity': 'cyan', 'follow': 'blue'}
 
@@ -28,6 +33,7 @@ class Scene:
         processes: state by node, such as 'RUNNING'.
         joint_names: in the order of the status' joints. channels: names of the robot's actions; empty where unknown.
         robot_trouble: why the robot takes no actions; empty when it does.
+        picture: what the camera sees, uint8 (H, W, 3) RGB; None where it is not shown.
         message: answer to the last key, or what is awaited.
         replay: how a replay goes; None where there is none.
     """
@@ -40,6 +46,7 @@ class Scene:
     joint_names: Sequence[str] = ()
     channels: Sequence[str] = ()
     robot_trouble: str = ''
+    picture: Image | None = None
     message: str = ''
     replay: Replayed | None = None
 
@@ -48,12 +55,17 @@ def render(scene: Scene) -> RenderableType:
     """Returns the panel."""
     pair = scene.pair
     title = f'[b]{pair.model or "…"}[/] on {scene.robot}'
-    body = _startup(scene) if pair.fast is None or not pair.loaded else _figures(scene)
+    body: RenderableType = _startup(scene) if pair.fast is None or not pair.loaded else _figures(scene)
+    if scene.picture is not None:
+        beside = Table.grid(padding=(0, 2))
+        beside.add_column(width=_WIDTH - 4)
+        beside.add_row(body, picture(scene.picture, _PICTURE))
+        body = beside
     hints = [_hints(line) for line in keys.hints(scene.channels)]
     message = Text(scene.message, style='yellow', overflow='ellipsis', no_wrap=True)
     return Panel(
         Group(body, Text(), message, *hints), title=title, subtitle=clock(scene.elapsed), title_align='left',
-        subtitle_align='right', padding=(0, 1), width=100,
+        subtitle_align='right', padding=(0, 1), width=_WIDTH if scene.picture is None else WITH_PICTURE,
     )  # fmt: skip
 
 

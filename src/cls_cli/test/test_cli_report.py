@@ -4,6 +4,7 @@ import io
 import json
 import math
 
+import numpy as np
 import pytest
 from rich.console import Console
 
@@ -116,6 +117,17 @@ def test_the_view_shows_what_matters_at_any_width(width):
     ):
         assert part in ' '.join(text.replace('│', '').split()), f'{part} at width {width}:\n{text}'
     assert all(len(row) <= width for row in text.splitlines())
+
+
+def test_the_picture_stands_beside_the_figures():
+    console = Console(width=130, record=True, file=io.StringIO(), color_system='truecolor')
+    rgb = np.zeros((48, 64, 3), np.uint8)
+    rgb[:24] = (255, 0, 0)
+    console.print(render(Scene(robot='sim', elapsed=5.0, pair=Pair(FAST, SLOW), picture=rgb)))
+    text = console.export_text(styles=True)
+    rows = [row for row in text.splitlines() if '▀' in row]
+    assert 2 <= len(rows) <= 12 and '38;2;255;0;0' in rows[0] and '38;2;0;0;0' in rows[-1]
+    assert 'curiosity' in text and 'losses' in text
 
 
 def test_before_the_learners_speak_the_view_says_what_is_awaited():

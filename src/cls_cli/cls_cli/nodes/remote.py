@@ -14,11 +14,14 @@ from rclpy.client import Client
 from rclpy.context import Context
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
+from sensor_msgs.msg import Image as ImageMessage
 from std_srvs.srv import Trigger
 
 from cls_common import comms
 from cls_common.errors import UserError
+from cls_common.images import Image
 from cls_common.nodes import qos
+from cls_common.nodes.conversions import from_image
 from cls_interfaces.action import Sleep
 from cls_interfaces.msg import LearnerStatus, PlayerStatus, RobotState
 from cls_interfaces.srv import SetMode
@@ -56,6 +59,7 @@ class Remote(Node):
         self.manual = ManualControl(self)
         self.robot_state: RobotState | None = None
         self.replay: Replayed | None = None
+        self._image: ImageMessage | None = None
         self._statuses: dict[str, tuple[LearnerStatus, float]] = {}
         self._heard = threading.Condition()
         self._clients_by_name: dict[str, Client] = {}
@@ -77,6 +81,15 @@ class Remote(Node):
         with self._heard:
             self._heard.wait_for(lambda: len(self._statuses) == 2, max(0.0, deadline - time.monotonic()))
         return self.pair()
+
+    def watch_camera(self) -> None:
+        """Hears the camera from now on, for `picture`."""
+        qos.subscription(self, comms.IMAGE, self._on_image)
+
+    def picture(self) -> Image | None:
+        """Returns the newest image that `watch_camera` heard, uint8 (H, W, 3) RGB; None before the first."""
+        message = self._image
+        return None if message is None else from_image(message)
 
     def count_learners(self) -> int:
         """Returns how many learners are there, whether or not they have been heard."""
@@ -176,6 +189,9 @@ class Remote(Node):
         with self._heard:
             self._statuses[name] = (message, time.monotonic())
             self._heard.notify_all()
+
+    def _on_image(self, message: ImageMessage) -> None:
+        self._image = message
 
     def _on_state(self, message: RobotState) -> None:
         self.robot_state = message
