@@ -3,10 +3,8 @@
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
-import http.client
 import time
 from typing import Any, TYPE_CHECKING
-import xmlrpc.client
 
 from .interrupts import Interrupts
 from .orderly_end import OrderlyEnd
@@ -23,8 +21,6 @@ _WATCH_PERIOD = 0.5
 # Nodes import for up to ten seconds on a busy machine.
 _START_TIME = 10.0
 _FRAME = 0.1
-# supervisord does not answer any more.
-_GONE = (OSError, http.client.HTTPException, xmlrpc.client.Error)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,12 +93,8 @@ class Session:
             self.ended = self._limit_reached(pair, now)
 
     def _watch(self, now: float) -> None:
-        try:
-            reason = self.supervisor.watch(now)
-            self.processes = {state.name: state.state for state in self.supervisor.states()}
-        except _GONE as error:
-            self.ended, self._crash = f'supervisord is gone ({error})', True
-            return
+        reason = self.supervisor.watch(now)
+        self.processes = {state.name: state.state for state in self.supervisor.states()}
         if reason is None:
             return
         self.ended, self._crash = str(reason), True
@@ -154,29 +146,21 @@ class Session:
 
     def _end(self, end: OrderlyEnd) -> list[str]:
         """Returns what went wrong."""
-        problems = []
-        try:
-            if self._has('slow_learner'):
-                end.run()
-            problems += [end.problem] if end.problem else []
-            end.message = 'ending …'
-            asked = time.monotonic()
-            self.supervisor.ask_to_end()
-            problems += [
-                f'{state.name} ended with exit status {state.status}'
-                for state in self.supervisor.await_end()
-                if state.is_up or (state.status != 0 and not self._is_excused(state.name, asked))
-            ]
-        except _GONE as error:
-            problems.append(f'supervisord is gone ({error})')
-        return problems
+        if self._has('slow_learner'):
+            end.run()
+        problems = [end.problem] if end.problem else []
+        end.message = 'ending …'
+        asked = time.monotonic()
+        self.supervisor.ask_to_end()
+        return problems + [
+            f'{state.name} ended with exit status {state.status}'
+            for state in self.supervisor.await_end()
+            if state.status != 0 and not self._is_excused(state.name, asked)
+        ]
 
     def _has(self, name: str) -> bool:
-        """Whether a process runs, as far as is known."""
-        try:
-            return any(state.name == name and state.is_up for state in self.supervisor.states())
-        except _GONE:
-            return False
+        """Whether a process runs."""
+        return any(state.name == name and state.is_up for state in self.supervisor.states())
 
     def _is_excused(self, name: str, asked: float) -> bool:
         # A node that still starts can't end in order yet, and one reason to end is enough.

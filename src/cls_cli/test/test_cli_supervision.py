@@ -1,28 +1,22 @@
-"""Command lines, the configuration, the restart policy, and supervisord itself over small real processes."""
+"""Command lines, the restart policy, and the supervisor itself over small real processes."""
 
-import configparser
+import json
 import os
 from pathlib import Path
-import shlex
 import signal
 import sys
+import tempfile
 import time
 
-from fake_graph.watching import is_running, parent, wait_until
-from hypothesis import given
+from fake_graph.watching import descendants, is_running, wait_until
+from hypothesis import given, settings
 from hypothesis import strategies as st
 import pytest
 import yaml
 
 from cls_cli.run_directory import find_status, RunDirectory
-from cls_cli.supervision.commands import (
-    configuration,
-    dies_with_parent,
-    escape,
-    find_config,
-    node_command,
-    parameter_text,
-)
+from cls_cli.supervision import supervisor as supervision
+from cls_cli.supervision.commands import dies_with_parent, find_config, node_command, parameter_text
 from cls_cli.supervision.restarts import Ended, MOST_CRASHES, RestartPolicy
 from cls_cli.supervision.supervisor import Supervisor
 from cls_common.errors import UserError
@@ -49,24 +43,6 @@ def test_a_node_gets_files_then_parameters_and_dies_by_sigint(tmp_path):
 def test_parameters_read_back_as_they_were(value):
     again = yaml.safe_load(parameter_text(value))
     assert again == value and type(again) is type(value)
-
-
-@given(st.lists(PRINTABLE, min_size=1))
-def test_commands_survive_the_configuration(arguments):
-    try:
-        text = configuration(Path('/run'), {'node': ['python', *arguments]})
-    except UserError:
-        return
-    parser = configparser.RawConfigParser(inline_comment_prefixes=(' ;',), delimiters=('=',))
-    parser.read_string(text)
-    command = parser['program:node']['command'].replace('%%', '%')
-    assert shlex.split(command) == ['python', *arguments]
-
-
-def test_what_the_configuration_cannot_hold_is_refused():
-    for text in ('a\nb', 'a ;b'):
-        with pytest.raises(UserError, match='parameter file'):
-            escape(text)
 
 
 def test_parameter_files_are_found_by_name_in_the_workspace(tmp_path, monkeypatch):
@@ -179,13 +155,44 @@ def test_a_mistake_of_the_users_is_told_from_a_crash(supervise):
     assert supervisor.last_error('node') == 'no board at /dev/x. Plug it in'
 
 
-def test_a_broken_supervisord_is_one_line(runtime):
+def test_a_command_that_cannot_be_started_is_one_line_and_leaves_nothing_running(runtime):
     directory = RunDirectory.create()
-    (directory.path / 'supervisord.log').mkdir()
-    with pytest.raises(UserError, match='supervisord did not start') as caught:
-        Supervisor(directory.path, {'node': ['true']})
-    assert '\n' not in str(caught.value) and 'supervisord.log' in str(caught.value)
+    with pytest.raises(UserError, match=r'could not be started.*no_such_program') as caught:
+        Supervisor(directory.path, {'node': [sys.executable, '-c', PATIENT], 'other': ['no_such_program']})
+    assert '\n' not in str(caught.value)
     directory.close(keep=False)
+    assert not [pid for pid in descendants(os.getpid()) if is_running(pid)]
+
+
+def test_what_hangs_is_killed(supervise, monkeypatch):
+    monkeypatch.setattr(supervision, 'STOP_WAIT', 0.5)
+    supervisor = supervise(deaf=PATIENT.replace("sys.exit(print('bye') or 0)", 'None'))
+    wait_for_log(supervisor, 'deaf', 'up')
+    supervisor.ask_to_end()
+    [state] = supervisor.await_end()
+    assert state.status == -signal.SIGKILL
+
+
+def test_a_log_that_grows_too_long_becomes_the_backup(supervise, monkeypatch):
+    monkeypatch.setattr(supervision, '_LOG_BYTES', 1000)
+    supervisor = supervise(node="import sys\nprint('x' * 2000, flush=True)\n" + PATIENT.replace("'up'", "'later'"))
+    wait_for_log(supervisor, 'node', 'later')
+    assert supervisor.watch(time.monotonic()) is None
+    backup = supervisor.log('node').with_suffix('.log.1')
+    assert len(backup.read_text()) > 2000 and supervisor.log('node').stat().st_size == 0
+    supervisor.ask_to_end()
+    supervisor.await_end()
+    assert supervisor.log('node').read_text() == 'bye\n', 'it goes on at the new end'
+
+
+@given(st.lists(PRINTABLE, min_size=1, max_size=4))
+@settings(max_examples=10, deadline=None)
+def test_arguments_arrive_as_they_are(arguments):
+    with tempfile.TemporaryDirectory() as folder:
+        code = 'import json, sys; print(json.dumps(sys.argv[1:]))'
+        supervisor = Supervisor(Path(folder), {'node': [sys.executable, '-S', '-c', code, *arguments]})
+        assert [state.status for state in supervisor.await_end()] == [0]
+        assert json.loads(supervisor.log('node').read_text()) == arguments
 
 
 def test_status_is_found_only_while_its_process_lives_and_is_fresh(runtime):
@@ -203,11 +210,3 @@ def test_old_logs_do_not_pile_up(runtime):
     for _ in range(9):
         RunDirectory.create().close(keep=True)
     assert len(list((runtime / 'cls').glob('run-*'))) <= 6
-
-
-def test_children_end_when_supervisord_is_killed(supervise):
-    supervisor = supervise(node=PATIENT)
-    wait_for_log(supervisor, 'node', 'up')
-    [state] = supervisor.states()
-    os.kill(parent(state.pid), signal.SIGKILL)
-    assert wait_until(lambda: not is_running(state.pid), 2.0, 'child gone')

@@ -88,9 +88,9 @@ class Ending(Node):
 def main() -> int:
     kind, count, arguments = sys.argv[1], int(sys.argv[2]), [sys.argv[0], *sys.argv[3:]]
     executor = MultiThreadedExecutor if kind == 'threads' else SingleThreadedExecutor
+    make = Winding if kind in ('winding', 'losing', 'stubborn') else Ending
     for _ in range(count):
         if os.fork() == 0:
-            make = Winding if kind in ('winding', 'losing', 'stubborn') else Ending
             return runner.run(lambda: make(kind), arguments, executor)
     for _ in range(count):
         pid, status = os.wait()

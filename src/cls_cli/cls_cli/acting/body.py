@@ -1,10 +1,8 @@
 """The robot's own processes while somebody acts, and the folder that says so."""
 
 from collections.abc import Sequence
-import http.client
 from types import TracebackType
 from typing import Any
-import xmlrpc.client
 
 from cls_common.errors import UserError
 from cls_common.graph import Process
@@ -12,9 +10,6 @@ from cls_common.graph import Process
 from ..run_directory import domain, find_status, RunDirectory
 from ..supervision.commands import node_command
 from ..supervision.supervisor import Supervisor
-
-# supervisord does not answer any more.
-_GONE = (OSError, http.client.HTTPException, xmlrpc.client.Error)
 
 
 def check_alone(namespace: str) -> None:
@@ -59,12 +54,8 @@ class Body:
         """
         processes: dict[str, str] = {}
         if self._supervisor:
-            try:
-                reason = self._supervisor.watch(now)
-                processes = {state.name: state.state for state in self._supervisor.states()}
-            except _GONE as error:
-                self.trouble = f'supervisord is gone ({error})'
-                return
+            reason = self._supervisor.watch(now)
+            processes = {state.name: state.state for state in self._supervisor.states()}
             if reason is not None:
                 self.trouble = str(reason)
                 if reason.is_user_error:
@@ -82,15 +73,9 @@ class Body:
         """
         if self._supervisor is None or self.trouble:
             return
-        try:
-            self._supervisor.ask_to_end()
-            states = self._supervisor.await_end()
-        except _GONE as error:
-            self.trouble = f'supervisord is gone ({error})'
-            return
-        bad = [
-            f'{s.name} ended with exit status {s.status}' for s in states if s.is_up or (s.status and not is_excused)
-        ]
+        self._supervisor.ask_to_end()
+        states = self._supervisor.await_end()
+        bad = [f'{s.name} ended with exit status {s.status}' for s in states if s.status and not is_excused]
         self.trouble = bad[0] if bad else ''
 
     def __enter__(self) -> 'Body':

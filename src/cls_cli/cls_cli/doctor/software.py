@@ -12,7 +12,7 @@ from .findings import Finding, Level
 _SETUP = 'Delete .venv/.complete and run any ./cls command: it sets everything up again.'
 _ROS_PACKAGES = ('rclpy', 'sensor_msgs', 'std_srvs', 'diagnostic_msgs', 'rosgraph_msgs')
 _WORKSPACE = ('cls_interfaces', 'cls_common', 'cls_perception', 'cls_learning', 'cls_servo_driver', 'cls_sim')
-_LIBRARIES = ('numpy', 'opencv-python-headless', 'gymnasium', 'pyserial', 'safetensors', 'supervisor', 'rich')
+_LIBRARIES = ('numpy', 'opencv-python-headless', 'gymnasium', 'pyserial', 'safetensors', 'rich')
 
 
 def interpreter() -> list[Finding]:

@@ -67,7 +67,7 @@ def _end(trial: Trial, subject: Subject, heard: 'Witness') -> list[str]:
         problems += [end.problem] if end.problem else []
     subject.supervisor.ask_to_end()
     for state in subject.supervisor.await_end():
-        if state.is_up or state.status:
+        if state.status:
             problems.append(f'{state.name} ended with exit status {state.status}')
     if _LEASE_LOST in subject.supervisor.log('fast_learner').read_text(errors='replace'):
         problems.append('a sleep lost its lease although slow_learner was alive')

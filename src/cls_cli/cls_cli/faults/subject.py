@@ -1,7 +1,6 @@
 """The graph that is killed: the real processes of `./cls up`, in lock-step, kept up as `./cls up` keeps them."""
 
 from collections.abc import Iterable
-import http.client
 import os
 from pathlib import Path
 import signal
@@ -108,9 +107,6 @@ class Subject:
 
     def close(self, keep_logs: bool) -> None:
         """Ends every process; nothing is asked to save."""
-        try:
-            self.kill(self.pids().values())
-        except (OSError, http.client.HTTPException):
-            pass  # supervisord is gone, and with it what was below
+        self.kill(self.pids().values())
         self.supervisor.close()
         self.directory.close(keep=keep_logs)

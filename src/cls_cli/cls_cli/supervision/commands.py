@@ -1,22 +1,15 @@
-"""From the description of the graph to command lines and a supervisord configuration."""
+"""From the description of the graph to command lines."""
 
 from collections.abc import Sequence
 import json
 import os
 from pathlib import Path
-import shlex
 import shutil
 import sys
 from typing import Any
 
 from cls_common.errors import UserError
 from cls_common.graph import Process
-
-# A node may still be writing its model when it is asked to end, at low priority on a busy machine; after this long it
-# hangs and is killed.
-STOP_WAIT = 45
-_LOG_BYTES = '10MB'
-_RPC = 'supervisor.rpcinterface:make_main_rpcinterface'
 
 
 def find_config(name: str) -> Path:
@@ -64,42 +57,3 @@ def dies_with_parent(signal_name: str) -> list[str]:
     """Returns a prefix that gives a command a signal when its parent dies; empty where the system can't."""
     setpriv = shutil.which('setpriv')
     return [setpriv, '--pdeathsig', signal_name, '--'] if setpriv else []
-
-
-def configuration(directory: Path, commands: dict[str, list[str]]) -> str:
-    """Returns the supervisord configuration for commands by name, with its socket and all logs in `directory`.
-
-    Restarting is ours (see restarts.py): supervisord forgets the exit status of a process that ends early, and that
-    tells a mistake of the user's from a crash. One group, so that all are asked to end at the same time.
-    """
-    sections = [
-        _section('unix_http_server', file=directory / 'socket', chmod='0700'),
-        _section(
-            'supervisord', nodaemon='true', silent='true', logfile=directory / 'supervisord.log',
-            pidfile=directory / 'supervisord.pid', childlogdir=directory, minfds=256, minprocs=16,
-        ),
-        _section('rpcinterface:supervisor', **{'supervisor.rpcinterface_factory': _RPC}),
-        _section('group:graph', programs=','.join(commands)),
-    ]  # fmt: skip
-    for name, command in commands.items():
-        program = _section(
-            f'program:{name}', command=escape(shlex.join(command)), autostart='true', autorestart='false',
-            startsecs=0, stopsignal='INT', stopwaitsecs=STOP_WAIT, redirect_stderr='true',
-            stdout_logfile=directory / f'{name}.log', stdout_logfile_maxbytes=_LOG_BYTES, stdout_logfile_backups=1,
-            environment='PYTHONUNBUFFERED="1",RCUTILS_COLORIZED_OUTPUT="0"',
-        )  # fmt: skip
-        sections.append(program)
-    return '\n'.join(sections)
-
-
-def _section(title: str, **entries: Any) -> str:
-    return '\n'.join([f'[{title}]', *(f'{name}={value}' for name, value in entries.items()), ''])
-
-
-def escape(text: str) -> str:
-    """Escapes what supervisord's files give a meaning: % expands, ; after a space begins a comment."""
-    if '\n' in text or '\r' in text:
-        raise UserError('a parameter with a line break', do='Write it into a parameter file.')
-    if ' ;' in text:
-        raise UserError("a parameter with ' ;' in it", do='Write it into a parameter file.')
-    return text.replace('%', '%%')

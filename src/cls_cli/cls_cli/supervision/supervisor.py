@@ -1,114 +1,80 @@
-"""Owns one supervisord and the node processes below it."""
+"""Starts, watches and ends the processes of the graph where `ros2 launch` is absent. No ROS here."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-import http.client
+import os
 from pathlib import Path
+import shutil
+import signal
 import subprocess
-import sys
+import threading
 import time
-from typing import Any
-import xmlrpc.client
-
-from supervisor.xmlrpc import SupervisorTransport, UnixStreamHTTPConnection
 
 from cls_common.errors import UserError
 
-from .commands import configuration, dies_with_parent, STOP_WAIT
 from .restarts import Ended, RestartPolicy
 
-_START_TIMEOUT, _CALL_TIMEOUT = 10.0, 5.0
-_GROUP = 'graph'
-_UP = ('STARTING', 'RUNNING', 'STOPPING')
+# A node may still be writing its model when it is asked to end, at low priority on a busy machine; after this long it
+# hangs and is killed, s.
+STOP_WAIT = 45.0
+_POLL = 0.05
+# A log that grows beyond this becomes the one backup, bytes.
+_LOG_BYTES = 10_000_000
+_ENVIRONMENT = {'PYTHONUNBUFFERED': '1', 'RCUTILS_COLORIZED_OUTPUT': '0'}
 
 
 @dataclass(frozen=True)
 class ProcessState:
-    """One process as supervisord sees it; `status` is the last exit status, -1 for a signal."""
+    """One process: RUNNING, or EXITED with its exit status (the negative number of a signal that ended it)."""
 
     name: str
-    state: str
     pid: int
-    status: int
+    status: int | None
 
     @property
     def is_up(self) -> bool:
         """Whether there is a process now."""
-        return self.state in _UP
+        return self.status is None
 
-
-class _Connection(UnixStreamHTTPConnection):  # type: ignore[misc]
-    def connect(self) -> None:
-        super().connect()
-        self.sock.settimeout(_CALL_TIMEOUT)
-
-
-class _Transport(SupervisorTransport):  # type: ignore[misc]
-    """Over the private socket, with a limit of time on every call."""
-
-    def __init__(self, socket: Path) -> None:
-        super().__init__(serverurl=f'unix://{socket}')
-        self._socket = socket
-
-    def _get_connection(self) -> _Connection:
-        connection = _Connection('localhost', timeout=_CALL_TIMEOUT)
-        connection.socketfile = str(self._socket)
-        return connection
+    @property
+    def state(self) -> str:
+        """In a word, for people."""
+        return 'RUNNING' if self.is_up else 'EXITED'
 
 
 class Supervisor:
-    """Starts commands by name in `directory` and keeps them up as the restart policy says.
+    """Starts commands by name and keeps them up as the restart policy says; each logs into `directory`.
 
-    supervisord gets its own session, so that Ctrl-C on the terminal reaches only us, and SIGTERM when we die: it
-    then ends its processes in order. They get SIGINT when it dies.
+    Each process gets a session of its own, so that Ctrl-C on the terminal reaches only us. Commands that should not
+    outlive us begin with `dies_with_parent`: they get their signal when the thread that started them dies.
 
     Raises:
-        UserError: supervisord did not start.
+        UserError: a command could not be started; nothing is left running.
     """
 
-    def __init__(self, directory: Path, commands: dict[str, list[str]]) -> None:
+    def __init__(self, directory: Path, commands: Mapping[str, Sequence[str]]) -> None:
         self.directory = directory
         self.policy = RestartPolicy()
-        configured = directory / 'supervisord.conf'
-        configured.write_text(configuration(directory, commands))
-        self._transport = _Transport(directory / 'socket')
-        self._server: Any = xmlrpc.client.ServerProxy('http://localhost', transport=self._transport)
-        with open(directory / 'supervisord.out', 'w') as output:
-            self._process = subprocess.Popen(
-                [*dies_with_parent('TERM'), sys.executable, '-m', 'supervisor.supervisord', '-c', str(configured)],
-                stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, start_new_session=True,
-            )  # fmt: skip
-        self._await_socket()
-
-    def _await_socket(self) -> None:
-        deadline = time.monotonic() + _START_TIMEOUT
-        while time.monotonic() < deadline and self._process.poll() is None:
-            try:
-                self.states()
-                return
-            except (OSError, http.client.HTTPException):
-                self._transport.close()
-                self._pause(0.05)
-        self._process.kill()
-        found = (self.directory / 'supervisord.out').read_text().strip().splitlines()
-        raise UserError('supervisord did not start', found=found[-1] if found else 'no answer')
-
-    def _pause(self, seconds: float) -> None:
+        self._commands = commands
+        self._processes: dict[str, subprocess.Popen[bytes]] = {}
         try:
-            self._process.wait(seconds)
-        except subprocess.TimeoutExpired:
-            pass
+            for name in commands:
+                self._start(name)
+        except OSError as error:
+            self.close()
+            raise UserError('a process could not be started', found=str(error)) from error
 
-    @property
-    def is_alive(self) -> bool:
-        """Whether supervisord itself runs."""
-        return self._process.poll() is None
+    def _start(self, name: str) -> None:
+        # Appended to, so that a log that was shortened goes on at its new end.
+        with open(self.log(name), 'ab') as log:
+            self._processes[name] = subprocess.Popen(
+                self._commands[name], stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
+                env=os.environ | _ENVIRONMENT,
+            )  # fmt: skip
 
     def states(self) -> list[ProcessState]:
         """Returns every process's state."""
-        return [
-            ProcessState(info['name'], info['statename'], info['pid'], info['exitstatus'])
-            for info in self._call('getAllProcessInfo')
-        ]
+        return [ProcessState(name, process.pid, process.poll()) for name, process in self._processes.items()]
 
     def watch(self, now: float) -> Ended | None:
         """Notes ends, starts again what is due; returns a reason to end everything, or None.
@@ -117,39 +83,44 @@ class Supervisor:
             now: s on the steady clock.
         """
         for state in self.states():
-            if state.is_up:
-                record = self.policy.records.get(state.name)
-                if record is None:
-                    self.policy.saw_running(state.name, now)
-            elif ended := self.policy.saw_end(state.name, state.status, now):
+            self._shorten(self.log(state.name))
+            if state.is_up and state.name not in self.policy.records:
+                self.policy.saw_running(state.name, now)
+            elif state.status is not None and (ended := self.policy.saw_end(state.name, state.status, now)):
                 return ended
         for name in self.policy.due(now):
-            self._call('startProcess', f'{_GROUP}:{name}', False)
+            self._start(name)
         return None
+
+    @staticmethod
+    def _shorten(log: Path) -> None:
+        if log.stat().st_size > _LOG_BYTES:
+            shutil.copyfile(log, log.with_suffix('.log.1'))
+            os.truncate(log, 0)
 
     def ask_to_end(self) -> None:
         """Sends every process SIGINT."""
-        self._call('stopAllProcesses', False)
+        self._signal(signal.SIGINT)
 
     def await_end(self) -> list[ProcessState]:
-        """Waits until every process has ended (supervisord kills what hangs); returns how."""
-        deadline = time.monotonic() + STOP_WAIT + 5.0
-        states = self.states()
-        while any(state.is_up for state in states) and time.monotonic() < deadline:
-            self._pause(0.05)
-            states = self.states()
-        return states
+        """Waits until every process has ended, kills what hangs, and returns how they ended."""
+        deadline = time.monotonic() + STOP_WAIT
+        pause = threading.Event()
+        while any(state.is_up for state in self.states()) and time.monotonic() < deadline:
+            pause.wait(_POLL)
+        self._signal(signal.SIGKILL)
+        for process in self._processes.values():
+            process.wait()
+        return self.states()
+
+    def _signal(self, number: signal.Signals) -> None:
+        for process in self._processes.values():
+            process.send_signal(number)  # does nothing where it has ended
 
     def close(self) -> None:
-        """Ends supervisord with all that is left below it."""
-        if self.is_alive:
-            self._process.terminate()
-            try:
-                self._process.wait(STOP_WAIT + 5.0)
-            except subprocess.TimeoutExpired:
-                self._process.kill()
-                self._process.wait()
-        self._transport.close()
+        """Ends all that is left."""
+        self.ask_to_end()
+        self.await_end()
 
     def log(self, name: str) -> Path:
         """Where a process's output goes."""
@@ -162,6 +133,3 @@ class Supervisor:
         except OSError:
             return ''
         return next((line.removeprefix('error: ') for line in reversed(lines) if line.startswith('error: ')), '')
-
-    def _call(self, method: str, *arguments: Any) -> Any:
-        return getattr(self._server.supervisor, method)(*arguments)

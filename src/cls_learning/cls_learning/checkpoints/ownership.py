@@ -1,4 +1,4 @@
-"""Who owns a model folder: one process, by a lock of the kernel's, so that a dead owner holds nothing. No PyTorch here."""
+"""Ownership of a model folder by one process: a kernel lock, which ends with its process. No PyTorch here."""
 
 import json
 import os

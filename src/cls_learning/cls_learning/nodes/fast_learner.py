@@ -292,7 +292,7 @@ class FastLearnerNode(Node):
         return response
 
     def wind_down(self) -> bool:
-        """Ends in order after the first signal: acts no more, until slow_learner has every experience in its journal."""
+        """Acts no more after the first signal, and ends when slow_learner has every experience in its journal."""
         now = time.monotonic()
         if not self.retransmit.is_held:
             self.retransmit.hold(UNTIL_THE_END)

@@ -40,7 +40,7 @@ class FastLink:
         }
 
     def call(self, service: comms.Service, request: Any, patience: float, *, while_ending: bool = False) -> Any:
-        """Asks until answered; raises NoAnswerError after `patience` s, or when this node ends but for `while_ending`."""
+        """Asks until answered; raises NoAnswerError after `patience` s, or at this node's end unless `while_ending`."""
         client = self._clients[service.name]
         until = time.monotonic() + patience
         while time.monotonic() < until and (while_ending or not self._stopping()):

@@ -1,4 +1,4 @@
-"""One sleep over the network: Fast is put to sleep, the phases run, Fast wakes with new weights or with its old ones."""
+"""One sleep over the network: Fast is put to sleep, the phases run, Fast wakes with new weights or its old ones."""
 
 from datetime import datetime
 import threading

@@ -1,4 +1,4 @@
-"""fast_learner's client of the Sleep action: after the last wake step of a cycle it sends the goal that a person sends."""
+"""fast_learner's client of the Sleep action: at the end of a cycle it sends the goal that a person sends."""
 
 import time
 from typing import Any, TYPE_CHECKING

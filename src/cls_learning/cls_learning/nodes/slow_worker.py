@@ -1,4 +1,4 @@
-"""Worker thread of slow_learner. Only this thread and the one that it waits for modify consolidator and model folder."""
+"""Worker thread of slow_learner: it and the thread that it waits for alone modify consolidator and model folder."""
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
