@@ -68,12 +68,13 @@ def _check_simulator(settings: Any) -> None:
 
 def _check_camera(settings: Any) -> None:
     from cls_perception import cameras
+    from cls_perception.cameras.device import devices
 
     cameras.make(settings)
     path = Path(f'/dev/video{settings.source}' if settings.source.isdecimal() else settings.source)
     if not path.exists():
         raise UserError(
-            f'camera {settings.source!r}', expected=f'{path} to be there', found=cameras.devices(),
+            f'camera {settings.source!r}', expected=f'{path} to be there', found=devices(),
             do='Plug the camera in, or name another one.',
         )  # fmt: skip
 
