@@ -56,7 +56,8 @@ def write_toy(folder: Path, source: str) -> None:
 
 
 def environment(folder: Path) -> dict[str, str]:
-    return {**os.environ, 'PYTHONPATH': f'{folder}{os.pathsep}{os.environ.get("PYTHONPATH", "")}'}
+    path = f'{folder}{os.pathsep}{os.environ.get("PYTHONPATH", "")}'
+    return {**os.environ, 'PYTHONPATH': path, 'PYTHONUNBUFFERED': ''}
 
 
 def test_an_interrupt_while_importing_ends_quietly_with_status_130(start: Start) -> None:
