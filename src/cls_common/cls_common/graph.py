@@ -27,14 +27,12 @@ class Process:
         package: ROS package that holds it.
         parameters: by dotted name; what stands in `parameter_files` loses against these.
         parameter_files: names in `config/`, or paths; later ones win.
-        nice: niceness; training gives way to the control loop.
     """
 
     name: str
     package: str
     parameters: dict[str, Any] = field(default_factory=dict)
     parameter_files: tuple[str, ...] = ()
-    nice: int = 0
 
     @property
     def module(self) -> str:
@@ -177,7 +175,7 @@ def describe_brain(options: GraphOptions) -> list[Process]:
     return [
         Process('encoder', 'cls_perception', encoder, files),
         Process('fast_learner', 'cls_learning', fast, files),
-        Process('slow_learner', 'cls_learning', slow, files, nice=19),
+        Process('slow_learner', 'cls_learning', slow, files),
     ]
 
 
