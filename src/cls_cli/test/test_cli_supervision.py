@@ -137,6 +137,18 @@ def test_all_are_asked_to_end_by_sigint_and_their_statuses_seen(supervise):
     assert 'bye' in supervisor.log('polite').read_text()
 
 
+def test_a_long_temporary_folder_is_no_obstacle(supervise, tmp_path, monkeypatch):
+    folder = tmp_path / ('long' * 30)
+    folder.mkdir()
+    monkeypatch.setattr(tempfile, 'tempdir', str(folder))
+    monkeypatch.delenv('XDG_RUNTIME_DIR')
+    supervisor = supervise(polite=PATIENT)
+    assert folder in supervisor.directory.parents
+    wait_for_log(supervisor, 'polite', 'up')
+    supervisor.ask_to_end()
+    assert [state.status for state in supervisor.await_end()] == [0]
+
+
 def test_a_killed_process_comes_back(supervise):
     supervisor = supervise(node=PATIENT)
     wait_for_log(supervisor, 'node', 'up')

@@ -15,7 +15,7 @@ REPLAY = 'replay'  # a recorded session in the place of a robot
 GYM = 'gym:'  # before the ID of any Gymnasium environment
 # A node may still be writing its model when it is asked to end, at low priority on a busy machine; after so many
 # seconds it hangs and is killed.
-STOP_WAIT = 45
+STOP_WAIT = 45.0
 
 
 @dataclass(frozen=True)
