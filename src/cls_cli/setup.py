@@ -18,7 +18,7 @@ setup(
     license='Apache-2.0',
     entry_points={
         'console_scripts': [
-            'teleop = cls_cli.nodes.teleop:main',
+            'teleop = cls_common.node_process:main',
         ],
     },
 )

@@ -23,8 +23,8 @@ setup(
     license='Apache-2.0',
     entry_points={
         'console_scripts': [
-            'fast_learner = cls_learning.nodes.fast_learner:main',
-            'slow_learner = cls_learning.nodes.slow_learner:main',
+            'fast_learner = cls_common.node_process:main',
+            'slow_learner = cls_common.node_process:main',
         ],
     },
 )

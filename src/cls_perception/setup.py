@@ -18,8 +18,8 @@ setup(
     license='Apache-2.0',
     entry_points={
         'console_scripts': [
-            'camera = cls_perception.nodes.camera:main',
-            'encoder = cls_perception.nodes.encoder:main',
+            'camera = cls_common.node_process:main',
+            'encoder = cls_common.node_process:main',
         ],
     },
 )

@@ -18,8 +18,8 @@ setup(
     license='Apache-2.0',
     entry_points={
         'console_scripts': [
-            'recorder = cls_recording.nodes.recorder:main',
-            'player = cls_recording.nodes.player:main',
+            'recorder = cls_common.node_process:main',
+            'player = cls_common.node_process:main',
         ],
     },
 )

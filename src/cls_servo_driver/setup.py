@@ -20,7 +20,7 @@ setup(
     license='Apache-2.0',
     entry_points={
         'console_scripts': [
-            'servo_driver = cls_servo_driver.nodes.servo_driver:main',
+            'servo_driver = cls_common.node_process:main',
         ],
     },
 )

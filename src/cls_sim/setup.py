@@ -18,7 +18,7 @@ setup(
     license='Apache-2.0',
     entry_points={
         'console_scripts': [
-            'simulator = cls_sim.nodes.simulator:main',
+            'simulator = cls_common.node_process:main',
         ],
     },
 )

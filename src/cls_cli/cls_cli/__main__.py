@@ -2,7 +2,10 @@
 
 import sys
 
-from .entry import main
+from cls_common.node_process import exit_on_interrupt
 
 if __name__ == '__main__':
+    exit_on_interrupt()  # until the command line handles it: what it imports takes a while
+    from .entry import main
+
     sys.exit(main())

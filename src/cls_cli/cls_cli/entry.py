@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 import importlib
+import signal
 import sys
 
 import click
@@ -78,6 +79,7 @@ def guarded(work: Callable[[], int]) -> int:
         exit status: what `work` returns; 2 for a UserError or a wrong option, 130 when interrupted.
     """
     try:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         return work()
     except UserError as error:
         print(f'error: {error}', file=sys.stderr)

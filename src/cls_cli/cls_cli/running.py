@@ -7,6 +7,7 @@ from pathlib import Path
 import sys
 import time
 
+from cls_common.discovery import exports
 from cls_common.errors import UserError
 from cls_common.graph import describe, GraphOptions, Process, REPLAY
 
@@ -101,9 +102,8 @@ def _check(choices: Choices) -> None:
 
 def _announce() -> None:
     print('To see the graph with `ros2` and other tools, in another shell:')
-    for name in ('ROS_AUTOMATIC_DISCOVERY_RANGE', 'ROS_DOMAIN_ID'):
-        if name in os.environ:
-            print(f'  export {name}={os.environ[name]}')
+    for export in exports(os.environ):
+        print(f'  export {export}')
     sys.stdout.flush()
 
 

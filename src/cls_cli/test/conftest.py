@@ -79,7 +79,7 @@ class Up:
 
 @pytest.fixture(scope='module')
 def runtime() -> Iterator[Path]:
-    """A runtime folder with a short path, since sockets lie in it."""
+    """A runtime folder of the tests' own."""
     folder, before = tempfile.mkdtemp(prefix='cls'), os.environ.get('XDG_RUNTIME_DIR')
     os.environ['XDG_RUNTIME_DIR'] = folder
     yield Path(folder)

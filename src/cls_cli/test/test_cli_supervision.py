@@ -17,10 +17,10 @@ import yaml
 from cls_cli.run_directory import find_status, RunDirectory
 from cls_cli.supervision import supervisor as supervision
 from cls_cli.supervision.commands import dies_with_parent, find_config, node_command, parameter_text
-from cls_cli.supervision.restarts import Ended, MOST_CRASHES, RestartPolicy
 from cls_cli.supervision.supervisor import Supervisor
 from cls_common.errors import UserError
 from cls_common.graph import Process
+from cls_common.restarts import Ended, MOST_CRASHES, RestartPolicy
 
 PRINTABLE = st.text(st.characters(exclude_categories=['C', 'Zl', 'Zp']), max_size=20)
 
@@ -31,7 +31,8 @@ def test_a_node_gets_files_then_parameters_and_dies_by_sigint(tmp_path):
     process = Process('encoder', 'cls_perception', {'model': '123', 'threads': 1, 'deep': True}, (str(file),))
     command = node_command(process, 'robot_1', 'debug')
     assert command[1:5] == ['--pdeathsig', 'INT', '--', sys.executable]
-    assert command[command.index('-m') + 1] == 'cls_perception.nodes.encoder'
+    module = command.index('-m') + 1
+    assert command[module : module + 2] == ['cls_common.node_process', 'cls_perception.nodes.encoder']
     ros = command[command.index('--ros-args') :]
     assert ros == [
         '--ros-args', '-r', '__node:=encoder', '-r', '__ns:=/robot_1', '--params-file', str(file),
@@ -92,7 +93,7 @@ print('up', flush=True)
 while True: signal.pause()
 """
 RUDE = PATIENT.replace("print('bye') or 0", '3')
-MISTAKEN = 'import sys; print("error: no board at /dev/x. Plug it in", file=sys.stderr); sys.exit(2)'
+MISTAKEN = 'import sys; print("{}error: no board at /dev/x. Plug it in", file=sys.stderr); sys.exit(2)'
 
 
 @pytest.fixture
@@ -136,6 +137,18 @@ def test_all_are_asked_to_end_by_sigint_and_their_statuses_seen(supervise):
     assert 'bye' in supervisor.log('polite').read_text()
 
 
+def test_a_long_temporary_folder_is_no_obstacle(supervise, tmp_path, monkeypatch):
+    folder = tmp_path / ('long' * 30)
+    folder.mkdir()
+    monkeypatch.setattr(tempfile, 'tempdir', str(folder))
+    monkeypatch.delenv('XDG_RUNTIME_DIR')
+    supervisor = supervise(polite=PATIENT)
+    assert folder in supervisor.directory.parents
+    wait_for_log(supervisor, 'polite', 'up')
+    supervisor.ask_to_end()
+    assert [state.status for state in supervisor.await_end()] == [0]
+
+
 def test_a_killed_process_comes_back(supervise):
     supervisor = supervise(node=PATIENT)
     wait_for_log(supervisor, 'node', 'up')
@@ -148,8 +161,9 @@ def test_a_killed_process_comes_back(supervise):
     assert is_back is True and supervisor.policy.restarts == {'node': 1}
 
 
-def test_a_mistake_of_the_users_is_told_from_a_crash(supervise):
-    supervisor = supervise(node=MISTAKEN, other=PATIENT)
+@pytest.mark.parametrize('prefix', ['', '[FATAL] [1795642365.5] [node]: '], ids=['printed', 'logged'])
+def test_a_mistake_of_the_users_is_told_from_a_crash(supervise, prefix):
+    supervisor = supervise(node=MISTAKEN.format(prefix), other=PATIENT)
     ended = watch_until(supervisor, lambda: None, 'end')
     assert ended.is_user_error and ended.name == 'node'
     assert supervisor.last_error('node') == 'no board at /dev/x. Plug it in'

@@ -25,6 +25,7 @@ def test_steps_end_the_run_saved_and_reported(up, tmp_path):
     text = run.output.read_text()
     assert f'export ROS_DOMAIN_ID={os.environ["ROS_DOMAIN_ID"]}' in text
     assert 'export ROS_AUTOMATIC_DISCOVERY_RANGE=LOCALHOST' in text
+    assert f'export FASTRTPS_DEFAULT_PROFILES_FILE={os.environ["FASTRTPS_DEFAULT_PROFILES_FILE"]}' in text
     result = json.loads(report.read_text())
     assert result['exit'] == 'clean' and result['steps'] == 30 and result['restarts'] == {}
     assert result['losses'] == {'fast_loss': 0.25, 'slow_raw': 0.5} and result['skill'] == {'fast': None, 'slow': 0.5}

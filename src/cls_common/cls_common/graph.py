@@ -13,9 +13,9 @@ BRAINS = ('cls',)
 ROBOTS = ('sim', 'square', 'pan_tilt', 'replay')
 REPLAY = 'replay'  # a recorded session in the place of a robot
 GYM = 'gym:'  # before the ID of any Gymnasium environment
-# Loopback only, and shared memory large enough for images.
-# Whoever starts processes sets it as FASTRTPS_DEFAULT_PROFILES_FILE.
-DDS_PROFILE = 'fastdds.xml'
+# A node may still be writing its model when it is asked to end, at low priority on a busy machine; after so many
+# seconds it hangs and is killed.
+STOP_WAIT = 45.0
 
 
 @dataclass(frozen=True)
@@ -27,14 +27,12 @@ class Process:
         package: ROS package that holds it.
         parameters: by dotted name; what stands in `parameter_files` loses against these.
         parameter_files: names in `config/`, or paths; later ones win.
-        nice: niceness; training gives way to the control loop.
     """
 
     name: str
     package: str
     parameters: dict[str, Any] = field(default_factory=dict)
     parameter_files: tuple[str, ...] = ()
-    nice: int = 0
 
     @property
     def module(self) -> str:
@@ -177,7 +175,7 @@ def describe_brain(options: GraphOptions) -> list[Process]:
     return [
         Process('encoder', 'cls_perception', encoder, files),
         Process('fast_learner', 'cls_learning', fast, files),
-        Process('slow_learner', 'cls_learning', slow, files, nice=19),
+        Process('slow_learner', 'cls_learning', slow, files),
     ]
 
 
@@ -234,6 +232,18 @@ REPLAY_ARGUMENTS: dict[str, tuple[str, str]] = {
 }
 
 
+def parse_flag(name: str, text: str) -> bool:
+    """Returns the boolean that a text means, in the words that launch's own conditions take.
+
+    Raises:
+        UserError: another text.
+    """
+    flags = {'true': True, '1': True, 'false': False, '0': False}
+    if text.lower() not in flags:
+        raise UserError(f'argument {name}', expected='true or false', found=repr(text))
+    return flags[text.lower()]
+
+
 def parse_options(robot: str, arguments: dict[str, str]) -> GraphOptions:
     """Returns the options from texts by the names of ARGUMENTS and REPLAY_ARGUMENTS.
 
@@ -244,9 +254,7 @@ def parse_options(robot: str, arguments: dict[str, str]) -> GraphOptions:
     for name, text in arguments.items():
         kind = type(getattr(GraphOptions(), name))
         if kind is bool:
-            if text.lower() not in ('true', 'false'):
-                raise UserError(f'argument {name}', expected='true or false', found=repr(text))
-            values[name] = text.lower() == 'true'
+            values[name] = parse_flag(name, text)
         elif kind in (int, float):
             try:
                 values[name] = kind(text)

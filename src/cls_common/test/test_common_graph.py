@@ -15,6 +15,7 @@ from cls_common.graph import (
     describe_body,
     describe_brain,
     GraphOptions,
+    parse_flag,
     parse_options,
     Process,
     REPLAY_ARGUMENTS,
@@ -41,10 +42,9 @@ def test_every_robot_has_a_body_and_the_same_brain(robot: str) -> None:
 
 
 @pytest.mark.parametrize(('robot', 'mode'), list(product(ROBOTS, ('', *MODES))))
-def test_names_are_unique_and_only_training_gives_way(robot: str, mode: str) -> None:
+def test_names_are_unique_and_name_their_module(robot: str, mode: str) -> None:
     processes = describe(GraphOptions(robot=robot, mode=mode))
     assert len({p.name for p in processes}) == len(processes)
-    assert {p.name for p in processes if p.nice} == {'slow_learner'}
     for p in processes:
         assert p.module == f'{p.package}.nodes.{p.name}'
         assert p.parameter_files == ('pan_tilt.param.yaml' if robot == 'pan_tilt' else 'sim.param.yaml',)
@@ -128,7 +128,16 @@ def test_arguments_are_read_as_their_kind() -> None:
 
 
 @pytest.mark.parametrize(
-    'arguments', [{'lock_step': 'yes'}, {'lock_step': ''}, {'seed': 'some'}, {'steps': '1.5'}, {'mode': 'asleep'}]
+    ('text', 'flag'), [('True', True), ('TRUE', True), ('1', True), ('False', False), ('0', False)]
+)
+def test_flags_are_read_in_the_words_of_launch(text: str, flag: bool) -> None:
+    assert parse_flag('record', text) is flag
+    assert parse_options('sim', {'lock_step': text}).lock_step is flag
+
+
+@pytest.mark.parametrize(
+    'arguments',
+    [{'lock_step': 'yes'}, {'lock_step': ''}, {'record': '2'}, {'seed': 'some'}, {'steps': '1.5'}, {'mode': 'asleep'}],
 )
 def test_arguments_of_another_kind_are_refused_by_name(arguments: dict[str, str]) -> None:
     (name,) = arguments

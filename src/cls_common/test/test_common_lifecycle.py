@@ -84,7 +84,8 @@ def test_autostart_raises_the_user_error_and_takes_back_what_began(
         probe.autostart()
     assert probe.steps[-len(taken_back) :] == taken_back
     assert probe.state != 'active'
-    assert capfd.readouterr().err.count('port; expected a board; found nothing') == 1
+    # The raised error is reported where it is caught: once.
+    assert 'port; expected' not in capfd.readouterr().err
 
 
 @pytest.mark.parametrize('step', ['configure', 'activate'])

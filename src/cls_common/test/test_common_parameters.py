@@ -48,12 +48,17 @@ def nodes() -> Iterator[Any]:
     context = Context()
     made: list[Node] = []
 
-    def make(*arguments: str, settings: type[Settings] = NodeSettings, **defaults: Any) -> tuple[Node, Any]:
+    def make(
+        *arguments: str,
+        settings: type[Settings] = NodeSettings,
+        in_force: dict[str, Any] | None = None,
+        **defaults: Any,
+    ) -> tuple[Node, Any]:
         if not context.ok():
             rclpy.init(args=['--ros-args', *arguments], context=context)
         node = Node('probe', context=context)
         made.append(node)
-        return node, parameters.declare(node, settings, defaults or None)
+        return node, parameters.declare(node, settings, defaults or None, in_force)
 
     yield make
     for node in made:
@@ -162,6 +167,12 @@ def test_every_leaf_is_declared_and_nothing_else(nodes: Any) -> None:
     ours = {name for name in node._parameters if not name.startswith(parameters._FOREIGN)}
     assert ours == {name for name, _ in NodeSettings.leaves()}
     assert len(fields(NodeSettings)) == 9
+
+
+def test_values_in_force_are_shown_whatever_was_set(nodes: Any) -> None:
+    node, settings = nodes('-p', 'steps:=3', '-p', 'rate:=20.0', in_force={'steps': 7, 'window.low': 0.5})
+    assert (settings.steps, settings.rate, settings.window.low) == (7, 20.0, 0.5)
+    assert [node.get_parameter(name).value for name in ('steps', 'rate', 'window.low')] == [7, 20.0, 0.5]
 
 
 def test_a_topic_may_be_opened_again_and_its_profile_overridden(nodes: Any) -> None:

@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from cls_common.errors import UserError
 
@@ -40,6 +40,15 @@ def from_model(settings: EncoderNodeSettings) -> encoders.Encoder | None:
             do='Leave `encoder` empty, or start a new model: embeddings of two encoders do not mix.',
         )  # fmt: skip
     return encoders.load(config, weights, threads=settings.threads, device=settings.device)
+
+
+def settings_of(encoder: encoders.Encoder | None) -> dict[str, Any]:
+    """Returns the parameters of the node `encoder` that an encoder decides itself, by name; none without one."""
+    if encoder is None:
+        return {}
+    config = encoder.config()
+    names = {name for name, _ in EncoderNodeSettings.leaves()}
+    return {'encoder': config['name'], **{name: value for name, value in config.items() if name in names}}
 
 
 def for_new_model(settings: EncoderNodeSettings) -> EncoderSettings:

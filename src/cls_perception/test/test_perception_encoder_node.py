@@ -6,6 +6,7 @@ import signal
 
 import numpy as np
 import pytest
+from rcl_interfaces.srv import GetParameters
 from sensor_msgs.msg import Image
 
 from cls_common import comms
@@ -89,6 +90,7 @@ def test_a_model_sees_the_same_after_a_restart(graph, tmp_path, scene):
     assert (after.modality, after.version, after.header.frame_id) == ('camera', 1, 'eye')
     # A learner without the graph makes the very same one.
     assert encoders.make(asked).id == answer.encoder_id
+    check_parameters_show_the_encoder_of_the_model(graph)
     check_weights_travel_whole(graph, answer, scene, before)
     check_bad_images_are_refused(graph, eyes, scene)
 
@@ -104,6 +106,12 @@ def check_the_newest_image_wins(graph, eyes, process, scene):
     stamps = [e.header.stamp.sec for e in eyes.embeddings]
     assert stamps == sorted(stamps)
     assert len([stamp for stamp in stamps if stamp < 150]) < 50
+
+
+def check_parameters_show_the_encoder_of_the_model(graph):
+    service = comms.Service('encoder/get_parameters', 'rcl_interfaces/srv/GetParameters', ('encoder',))
+    answer = graph.call(service, GetParameters.Request(names=['encoder', 'seed', 'threads']))
+    assert [v.string_value or v.integer_value for v in answer.values] == ['early_resnet18', 7, 1]
 
 
 def check_weights_travel_whole(graph, answer, scene, before):

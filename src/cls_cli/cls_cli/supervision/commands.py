@@ -8,6 +8,7 @@ import shutil
 import sys
 from typing import Any
 
+from cls_common import node_process
 from cls_common.errors import UserError
 from cls_common.graph import Process
 
@@ -34,7 +35,8 @@ def node_command(process: Process, namespace: str = '', log_level: str = '') -> 
     torque on.
     """
     command = [*dies_with_parent('INT')]
-    command += [sys.executable, '-m', process.module, '--ros-args', '-r', f'__node:={process.name}']
+    command += [sys.executable, '-m', node_process.__name__, process.module]
+    command += ['--ros-args', '-r', f'__node:={process.name}']
     if namespace:
         command += ['-r', f'__ns:=/{namespace.strip("/")}']
     for name in process.parameter_files:

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 import os
 from pathlib import Path
+import re
 import shutil
 import signal
 import subprocess
@@ -11,15 +12,14 @@ import threading
 import time
 
 from cls_common.errors import UserError
+from cls_common.graph import STOP_WAIT
+from cls_common.restarts import Ended, RestartPolicy
 
-from .restarts import Ended, RestartPolicy
-
-# A node may still be writing its model when it is asked to end, at low priority on a busy machine; after this long it
-# hangs and is killed, s.
-STOP_WAIT = 45.0
 _POLL = 0.05
 # A log that grows beyond this becomes the one backup, bytes.
 _LOG_BYTES = 10_000_000
+# A UserError as runner.run prints it, or as a node's log line in whatever format the user has chosen for those.
+_ERROR = re.compile(r'(?:^|FATAL.*?)error: (.*)')
 _ENVIRONMENT = {'PYTHONUNBUFFERED': '1', 'RCUTILS_COLORIZED_OUTPUT': '0'}
 
 
@@ -127,9 +127,10 @@ class Supervisor:
         return self.directory / f'{name}.log'
 
     def last_error(self, name: str) -> str:
-        """Returns the last `error: ...` line a process wrote, without that word; empty where there is none."""
+        """Returns the last UserError that a process printed or logged, see runner.run; empty where there is none."""
         try:
             lines = self.log(name).read_text(errors='replace').splitlines()
         except OSError:
             return ''
-        return next((line.removeprefix('error: ') for line in reversed(lines) if line.startswith('error: ')), '')
+        found = (_ERROR.search(line) for line in reversed(lines))
+        return next((match[1] for match in found if match), '')

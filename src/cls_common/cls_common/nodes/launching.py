@@ -1,33 +1,39 @@
 """The graph as launch actions, for the launch files in `launch/`."""
 
+from collections.abc import Callable
 import os
+import time
 from typing import Any
 
 from launch import LaunchContext, LaunchDescription
 from launch.action import Action
-from launch.actions import DeclareLaunchArgument, LogInfo, OpaqueFunction, SetEnvironmentVariable
+from launch.actions import DeclareLaunchArgument, LogInfo, OpaqueFunction, TimerAction
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
 
+from .. import discovery
+from ..errors import UserError
 from ..graph import (
     ARGUMENTS,
-    DDS_PROFILE,
     describe,
     describe_brain,
     describe_recorder,
+    parse_flag,
     parse_options,
     Process,
     REPLAY,
     REPLAY_ARGUMENTS,
+    STOP_WAIT,
 )  # fmt: skip
 from ..resources import config_dir
+from ..restarts import RestartPolicy, USER_ERROR
 
 # Nav2's words, and `network`: they are about how processes run and not about the robot.
 RUN_ARGUMENTS = {
     'namespace': ('', 'Pushed before every name.'),
     'log_level': ('info', 'debug, info, warn, error or fatal.'),
-    'use_respawn': ('false', 'Start a process again whenever it ends.'),
+    'use_respawn': ('false', 'Start a crashed process again, at most five times in a row and ever later.'),
     'network': ('false', 'true: discovery beyond this machine.'),
 }
 
@@ -55,41 +61,61 @@ def _start(context: LaunchContext, robot: str, brain_only: bool) -> list[Action]
     names = {**ARGUMENTS, **REPLAY_ARGUMENTS} if robot == REPLAY else ARGUMENTS
     options = parse_options(robot if robot == REPLAY else chosen('robot'), {name: chosen(name) for name in names})
     processes = describe_brain(options) + describe_recorder(options) if brain_only else describe(options)
-    how = {name: chosen(name) for name in RUN_ARGUMENTS}
-    return [*_network(how['network'] == 'true'), *(_node(process, how) for process in processes)]
+    graph = _Graph(context, chosen)
+    exports = ' '.join(discovery.exports({**context.environment, **graph.environment}))
+    return [LogInfo(msg=f'to see this graph: export {exports}'), *map(graph.start, processes)]
 
 
-def _network(is_open: bool) -> list[Action]:
-    """Keeps discovery on this machine unless asked for more or already decided by the environment."""
-    if is_open:
-        return []
-    wanted = {
-        'ROS_AUTOMATIC_DISCOVERY_RANGE': 'LOCALHOST',
-        'FASTRTPS_DEFAULT_PROFILES_FILE': str(config_dir() / DDS_PROFILE),
-    }
-    values = {name: os.environ.get(name, value) for name, value in wanted.items()}
-    exports = ' '.join(f'{name}={values[name]}' for name in ('ROS_AUTOMATIC_DISCOVERY_RANGE',))
-    domain = os.environ.get('ROS_DOMAIN_ID', '0')
-    return [
-        *(SetEnvironmentVariable(name, value) for name, value in values.items()),
-        LogInfo(msg=f'to see this graph: export {exports} ROS_DOMAIN_ID={domain}'),
-    ]
+class _Graph:
+    """Makes the nodes of one launch, and decides what follows when one of them ends by itself.
 
+    Exit status 2 says that a person has to correct something, so the graph ends. With `use_respawn` a crashed node is
+    started again as RestartPolicy says; without it the other nodes go on, as is usual with launch.
+    """
 
-def _node(process: Process, how: dict[str, str]) -> Node:
-    files = [name if os.path.isabs(name) else str(config_dir() / name) for name in process.parameter_files]
-    return Node(
-        package=process.package,
-        executable=process.name,
-        name=process.name,
-        namespace=how['namespace'],
-        parameters=[*files, _typed(process.parameters)] if process.parameters else files,
-        arguments=['--ros-args', '--log-level', how['log_level']],
-        prefix=f'nice -n {process.nice}' if process.nice else None,
-        respawn=how['use_respawn'] == 'true',
-        respawn_delay=2.0,
-        output='screen',
-    )
+    def __init__(self, context: LaunchContext, chosen: Callable[[str], str]) -> None:
+        self.environment = discovery.environment(
+            context.environment, config_dir(), network=parse_flag('network', chosen('network'))
+        )
+        self._namespace, self._log_level = chosen('namespace'), chosen('log_level')
+        self._policy = RestartPolicy() if parse_flag('use_respawn', chosen('use_respawn')) else None
+
+    def start(self, process: Process) -> Node:
+        """Returns a node's action, with the environment for its own process alone: others may be launched beside."""
+        files = [name if os.path.isabs(name) else str(config_dir() / name) for name in process.parameter_files]
+        if self._policy is not None:
+            self._policy.saw_running(process.name, time.monotonic())
+        return Node(
+            package=process.package,
+            executable=process.name,
+            name=process.name,
+            namespace=self._namespace,
+            parameters=[*files, _typed(process.parameters)] if process.parameters else files,
+            arguments=['--ros-args', '--log-level', self._log_level],
+            additional_env=self.environment,
+            output='screen',
+            # launch's own default of 5 s would cut off a node that writes its model.
+            sigterm_timeout=LaunchConfiguration('sigterm_timeout', default=str(STOP_WAIT)),
+            on_exit=lambda event, context: self._on_exit(process, event.returncode, context),
+        )
+
+    def _on_exit(self, process: Process, status: int, context: LaunchContext) -> list[Action]:
+        if context.is_shutdown:
+            return []
+        if status == USER_ERROR:
+            # Raised and not a Shutdown action: only an error gives `ros2 launch` an exit status other than 0.
+            raise UserError(f'{process.name} can not work as it was started', do='Its own error stands above.')
+        if self._policy is None or status == 0:
+            return []
+        now = time.monotonic()
+        if ended := self._policy.saw_end(process.name, status, now):
+            raise UserError(str(ended), do='Its own error stands above.')
+        delay = self._policy.delay(process.name, now)
+        again = OpaqueFunction(function=lambda _context: [self.start(process)])
+        return [
+            LogInfo(msg=f'{process.name} is started again in {delay:.0f} s'),
+            TimerAction(period=delay, actions=[again]),
+        ]
 
 
 def _typed(parameters: dict[str, Any]) -> dict[str, Any]:

@@ -30,15 +30,19 @@ class SelfStartingNode(LifecycleNode):
     def __init__(self, name: str, **kwargs: Any) -> None:
         super().__init__(name, **kwargs)
         self._start_error: UserError | None = None
+        self._is_starting = False
 
     def autostart(self) -> None:
         """Configures and activates; raises the UserError of the transition that failed."""
-        self._start_error = None
-        if self.trigger_configure() is not TransitionCallbackReturn.SUCCESS:
-            raise self._failed_start()
-        if self.trigger_activate() is not TransitionCallbackReturn.SUCCESS:
-            self._guard(self.cleanup)
-            raise self._failed_start()
+        self._start_error, self._is_starting = None, True
+        try:
+            if self.trigger_configure() is not TransitionCallbackReturn.SUCCESS:
+                raise self._failed_start()
+            if self.trigger_activate() is not TransitionCallbackReturn.SUCCESS:
+                self._guard(self.cleanup)
+                raise self._failed_start()
+        finally:
+            self._is_starting = False
 
     def configure(self) -> None: ...
     def activate(self) -> None: ...
@@ -83,7 +87,10 @@ class SelfStartingNode(LifecycleNode):
             step()
         except UserError as error:
             # The first one is the cause, those of taking it back are its consequences.
-            self._start_error = self._start_error or error
+            if self._start_error is None:
+                self._start_error = error
+                if self._is_starting:  # autostart raises it
+                    return TransitionCallbackReturn.FAILURE
             self.get_logger().error(str(error))
             return TransitionCallbackReturn.FAILURE
         except Exception:

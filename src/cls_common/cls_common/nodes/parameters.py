@@ -23,8 +23,8 @@ def overrides(node: Node) -> dict[str, Any]:
     }
 
 
-def declare(node: Node, settings_class: type[S], defaults: dict[str, Any] | None = None) -> S:
-    """Declares every leaf and returns the settings in force.
+def read(node: Node, settings_class: type[S], defaults: dict[str, Any] | None = None) -> S:
+    """Returns the settings in force without declaring them: for a node whose defaults depend on some of them.
 
     Args:
         defaults: values by dotted name that stand in for the class's own defaults.
@@ -32,8 +32,19 @@ def declare(node: Node, settings_class: type[S], defaults: dict[str, Any] | None
     Raises:
         UserError: an override names no parameter (ROS itself ignores it in silence), or its value is refused.
     """
-    values = {**(defaults or {}), **overrides(node)}
-    settings = settings_class.from_flat(values)
+    return settings_class.from_flat({**(defaults or {}), **overrides(node)})
+
+
+def declare(
+    node: Node, settings_class: type[S], defaults: dict[str, Any] | None = None, in_force: dict[str, Any] | None = None
+) -> S:
+    """Declares every leaf and returns the settings in force; further arguments and errors are those of `read`.
+
+    Args:
+        in_force: values by dotted name that hold whatever was set, such as those of a model that exists.
+    """
+    settings = read(node, settings_class, defaults)
+    settings = settings_class.from_flat({**settings.to_flat(), **(in_force or {})})
     flat = settings.to_flat()
     for name, field in settings_class.leaves():
         node.declare_parameter(name, flat[name], _descriptor(field.metadata, type(field.default)), ignore_override=True)

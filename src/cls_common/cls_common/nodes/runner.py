@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 import faulthandler
 import signal
 import sys
+import time
 from typing import Protocol
 
 import rclpy
@@ -12,6 +13,9 @@ from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 
 from ..errors import UserError
+
+# A terminal or systemd signals the whole group and launch each of its processes: that is one request to end.
+_SAME_SIGNAL = 1.0
 
 
 class Closable(Protocol):
@@ -29,18 +33,18 @@ def run(
 
     The node may have `close()`, called while ROS still works, a boolean `finished` by which it ends itself, and
     `wind_down()`, by which it goes on after the first signal: the node is spun until it returns true, so that it
-    can still hear and answer other nodes; a second signal ends it at once. Signals only set a flag: rclpy's own
+    can still hear and answer other nodes; a signal a second later ends it at once. Signals only set a flag: rclpy's own
     handlers would end the context before `close()` could use it, and a node that spins without bound was seen to
     hang after SIGTERM.
 
     Returns:
         exit status: 0 ended in order, 1 ended with a loss that the node reports by `exit_status`, 2 a UserError
-        (one line on stderr and in the log).
+        (one line with `error: ` on stderr, logged where there is a node).
     """
     faulthandler.enable()
-    stopping: list[int] = []
+    stopping: list[float] = []
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda received, _frame: stopping.append(received))
+        signal.signal(number, lambda _number, _frame: stopping.append(time.monotonic()))
     node: Node | None = None
     executor: Executor | None = None
     try:
@@ -52,9 +56,7 @@ def run(
             executor.spin_once(timeout_sec=0.2)
         return int(getattr(node, 'exit_status', 0))
     except UserError as error:
-        if node is not None:
-            node.get_logger().fatal(str(error))
-        print(f'error: {error}', file=sys.stderr, flush=True)
+        _report(error, node)
         return 2
     finally:
         try:
@@ -68,10 +70,19 @@ def run(
             rclpy.try_shutdown()
 
 
-def _may_end(node: Node, signals: Sequence[int]) -> bool:
+def _may_end(node: Node, signals: Sequence[float]) -> bool:
     if not signals:
         return False
-    return len(signals) > 1 or not hasattr(node, 'wind_down') or bool(node.wind_down())
+    is_repeated = signals[-1] - signals[0] > _SAME_SIGNAL
+    return is_repeated or not hasattr(node, 'wind_down') or bool(node.wind_down())
+
+
+def _report(error: UserError, node: Node | None) -> None:
+    # One line: a node's logger writes to stderr, to the log file and to /rosout.
+    if node is not None:
+        node.get_logger().fatal(f'error: {error}')
+    else:
+        print(f'error: {error}', file=sys.stderr, flush=True)
 
 
 def _initialise(args: Sequence[str] | None) -> None:

@@ -21,7 +21,7 @@ import torch
 from cls_common import comms
 from cls_common.nodes import qos
 from cls_common.nodes.conversions import from_robot_info
-from cls_common.nodes.parameters import declare, overrides
+from cls_common.nodes.parameters import declare, overrides, read
 from cls_common.nodes.runner import run
 from cls_common.resources import config_dir
 from cls_common.robot import RobotInfo
@@ -66,7 +66,12 @@ class SlowLearnerNode(Node):
         self._asked = {k: v for k, v in overrides(self).items() if k in dict(LearningSettings.leaves())}
         preset = overrides(self).get('preset', '')
         recipe, self._origins, self._asked = resolve(config_dir() / 'presets', preset, self._asked)
-        self._settings = declare(self, SlowNodeSettings, recipe.to_flat())
+        chosen = read(self, SlowNodeSettings, recipe.to_flat())
+        self._folder = ModelFolder(Path(chosen.models_dir), chosen.model)
+        # The parameters of a model that exists show its own recipe, which is what runs.
+        config = self._folder.config
+        frozen = {**config.settings.to_flat(), 'seed': config.seed} if config else {}
+        self._settings = declare(self, SlowNodeSettings, recipe.to_flat(), frozen)
         self._recipe = recipe
         # Measured on 2 cores, eyes and body running: a night of 8 s with one thread, of 12 s with two.
         torch.set_num_threads(self._settings.threads or max((os.cpu_count() or 1) // 2, 1))
@@ -78,7 +83,6 @@ class SlowLearnerNode(Node):
         self._waiting = threading.Semaphore(2)
         self._published, self._published_steps = 0.0, 0
         parallel, in_order = ReentrantCallbackGroup(), MutuallyExclusiveCallbackGroup()
-        self._folder = ModelFolder(Path(self._settings.models_dir), self._settings.model)
         self._frames = FrameKeeper(self, self._folder.path) if self._settings.save_frames else None
         self._status_out = qos.publisher(self, comms.SLOW_STATUS)
         self._worker: SlowWorker | None = None

@@ -48,11 +48,12 @@ class EncoderNode(Node):
     def __init__(self) -> None:
         super().__init__('encoder')
         self.refused = 0
-        self._settings = parameters.declare(self, EncoderNodeSettings)
-        self._new = models.for_new_model(self._settings)
-        self._encoder = models.from_model(self._settings)
+        chosen = parameters.read(self, EncoderNodeSettings)
+        self._new = models.for_new_model(chosen)
+        self._encoder = models.from_model(chosen)
         if self._encoder is None and not encoders.find(self._new.name).vectors:
             self._encoder = encoders.make(self._new)
+        self._settings = parameters.declare(self, EncoderNodeSettings, in_force=models.settings_of(self._encoder))
         self._clip = Clip(self._encoder.frames if self._encoder else 1)
         self._publisher = qos.publisher(self, comms.EMBEDDING)
         self._subscribe()

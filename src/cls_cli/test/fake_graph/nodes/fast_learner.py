@@ -57,5 +57,10 @@ class FakeFastLearner(Node):
         return response
 
 
+def main() -> int:
+    """Runs the node."""
+    return runner.run(FakeFastLearner)
+
+
 if __name__ == '__main__':
-    sys.exit(runner.run(FakeFastLearner))
+    sys.exit(main())

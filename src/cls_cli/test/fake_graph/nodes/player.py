@@ -30,5 +30,10 @@ class FakePlayer(Node):
         )  # fmt: skip
 
 
+def main() -> int:
+    """Runs the node."""
+    return runner.run(FakePlayer)
+
+
 if __name__ == '__main__':
-    sys.exit(runner.run(FakePlayer))
+    sys.exit(main())

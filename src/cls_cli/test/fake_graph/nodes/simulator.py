@@ -51,5 +51,10 @@ class FakeSimulator(Node):
         return response
 
 
+def main() -> int:
+    """Runs the node."""
+    return runner.run(FakeSimulator)
+
+
 if __name__ == '__main__':
-    sys.exit(runner.run(FakeSimulator))
+    sys.exit(main())

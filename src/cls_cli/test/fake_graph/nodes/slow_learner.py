@@ -63,5 +63,10 @@ class FakeSlowLearner(Node):
         return result
 
 
+def main() -> int:
+    """Runs the node."""
+    return runner.run(FakeSlowLearner, make_executor=lambda: MultiThreadedExecutor(num_threads=4))
+
+
 if __name__ == '__main__':
-    sys.exit(runner.run(FakeSlowLearner, make_executor=lambda: MultiThreadedExecutor(num_threads=4)))
+    sys.exit(main())

@@ -63,6 +63,11 @@ class RestartPolicy:
         record.due = now + min(_FIRST_DELAY * 2 ** (record.crashes - 1), _LONGEST_DELAY)
         return None
 
+    def delay(self, name: str, now: float) -> float:
+        """Returns the seconds until an ended process is started again."""
+        due = self.records[name].due
+        return 0.0 if due is None else max(due - now, 0.0)
+
     def due(self, now: float) -> list[str]:
         """Returns the processes to start now, and counts each."""
         names = [name for name, record in self.records.items() if record.due is not None and record.due <= now]
