@@ -12,6 +12,7 @@ from .safety import Code, State
 from .settings import ServoDriverSettings
 
 JOINTS = ('pan', 'tilt')
+_YES_NO = {True: 'yes', False: 'no', None: 'unknown'}
 
 
 class Level(IntEnum):
@@ -64,7 +65,8 @@ def _bus(now: Snapshot) -> Health:
         'lost links': str(now.losses),
         'garbled lines': str(now.garbled),
         'repeated requests': str(now.repeats),
-        'firmware timeout': {True: 'yes', False: 'no', None: 'unknown'}[now.has_timeout],
+        'firmware timeout': _YES_NO[now.has_timeout],
+        'checked replies': _YES_NO[now.is_checked],
     }
     level, message = Level.OK, 'the board answers'
     if now.has_timeout is None:
@@ -75,6 +77,9 @@ def _bus(now: Snapshot) -> Health:
             'the firmware has no timeout: torque stays on when this driver is killed; '
             'install firmware/servo2040/main.py on the board'
         )
+    elif not now.is_checked:
+        level = Level.WARN
+        message = 'replies carry no checksum; install this firmware/servo2040/main.py on the board'
     return Health('servo_driver: bus', level, message, values)
 
 
@@ -90,7 +95,7 @@ def _servo(index: int, now: Snapshot, settings: ServoDriverSettings) -> Health:
     if now.state is State.STOPPED:
         level, message = Level.WARN, 'emergency stop, torque off; call rearm to go on'
     elif angle is None:
-        level, message = Level.ERROR, 'where it stands is unknown; mend the link to the board'
+        level, message = Level.ERROR, f'where it stands is unknown: {now.reason.text}'
     elif not limits.low[index] <= angle <= limits.high[index]:
         level, message = Level.WARN, 'outside its limits; the next actions lead it back'
     elif now.reason.code is Code.COMMAND_TOO_OLD:

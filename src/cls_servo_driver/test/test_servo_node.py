@@ -250,7 +250,7 @@ def test_the_board_switches_off_when_the_driver_dies_or_hangs(board, watcher, ru
     os.kill(process.pid, number)
     off = board.wait_for_outputs(None, None, timeout=5.0)
     assert off.time - ended < FAST['firmware_timeout'] + 0.3
-    assert 'stop' not in board.heard
+    assert not any(line.startswith('stop') for line in board.heard)
 
 
 @pytest.mark.parametrize(
@@ -284,7 +284,7 @@ def test_a_manager_may_start_and_stop_it(board, watcher, run_driver):
     watcher.wait_for(lambda: 'servo_driver' in watcher.node.get_node_names(), 'the node')
     assert board.heard == []
     assert watcher.change_state('CONFIGURE')
-    assert board.heard[0] == 'angles'
+    assert board.heard[0].startswith('angles')
     assert watcher.change_state('ACTIVATE')
     watcher.ask([5.0, 5.0])
     assert watcher.change_state('DEACTIVATE')
