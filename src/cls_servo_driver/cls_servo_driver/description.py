@@ -1,9 +1,9 @@
-"""What the pan-tilt robot is to everybody else, and how healthy it is."""
+"""What the pan-tilt robot is to other nodes, and its health."""
 
-from dataclasses import dataclass
-from enum import IntEnum
 import math
 
+from cls_common import diagnostics
+from cls_common.diagnostics import Health, Level
 from cls_common.robot import Channel, Kind, RobotInfo
 
 from .driver import Snapshot
@@ -15,26 +15,8 @@ JOINTS = ('pan', 'tilt')
 _YES_NO = {True: 'yes', False: 'no', None: 'unknown'}
 
 
-class Level(IntEnum):
-    """Values equal the constants of diagnostic_msgs/DiagnosticStatus."""
-
-    OK = 0
-    WARN = 1
-    ERROR = 2
-
-
-@dataclass(frozen=True)
-class Health:
-    """One line of diagnostics: a level, one sentence that says what to do, figures as text."""
-
-    name: str
-    level: Level
-    message: str
-    values: dict[str, str]
-
-
 def describe(settings: ServoDriverSettings) -> RobotInfo:
-    """Returns channels, joints, limits and settle time (rows 000-065 to 000-068)."""
+    """Returns channels, joints, limits and settle time."""
     limits = settings.to_limits()
     return RobotInfo(
         name='pan_tilt',
@@ -53,11 +35,11 @@ def to_radians(angles: Angles | None) -> tuple[float, ...]:
 
 
 def report(snapshot: Snapshot, settings: ServoDriverSettings) -> list[Health]:
-    """Returns the health of the bus and of each servo (REP-107)."""
-    return [_bus(snapshot)] + [_servo(index, snapshot, settings) for index in (0, 1)]
+    """Returns the health of the link to the board and of each joint (REP-107)."""
+    return [_link(snapshot)] + [_joint(index, snapshot, settings) for index in (0, 1)]
 
 
-def _bus(now: Snapshot) -> Health:
+def _link(now: Snapshot) -> Health:
     values = {
         'latency_ms': f'{1000 * now.latency:.1f}',
         'moves': str(now.moves),
@@ -80,10 +62,10 @@ def _bus(now: Snapshot) -> Health:
     elif not now.is_checked:
         level = Level.WARN
         message = 'replies carry no checksum; install this firmware/servo2040/main.py on the board'
-    return Health('servo_driver: bus', level, message, values)
+    return Health(diagnostics.LINK, level, message, values)
 
 
-def _servo(index: int, now: Snapshot, settings: ServoDriverSettings) -> Health:
+def _joint(index: int, now: Snapshot, settings: ServoDriverSettings) -> Health:
     limits = settings.to_limits()
     angle = now.angles[index] if now.angles else None
     values = {
@@ -102,4 +84,4 @@ def _servo(index: int, now: Snapshot, settings: ServoDriverSettings) -> Health:
         message = now.reason.text
     elif now.torque and settings.idle_timeout and now.idle > settings.idle_timeout:
         message = 'idle, holding its position'
-    return Health(f'servo_driver: servo {JOINTS[index]}', level, message, values)
+    return Health(diagnostics.joint(JOINTS[index]), level, message, values)

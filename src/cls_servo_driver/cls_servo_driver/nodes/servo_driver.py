@@ -10,6 +10,7 @@ from std_srvs.srv import Trigger
 from cls_common import comms
 from cls_common.nodes import qos
 from cls_common.nodes.conversions import to_robot_info
+from cls_common.nodes.diagnostics import to_diagnostics
 from cls_common.nodes.lifecycle import SelfStartingNode
 from cls_common.nodes.parameters import declare
 from cls_common.nodes.runner import run
@@ -42,7 +43,7 @@ class ServoDriver(SelfStartingNode):
     | `robot/state` | ready, moving, stopped, fault; published when it changes |
     | `robot/applied_action` | what was done with each action heard, a refused one too |
     | `joint_states` | pan and tilt, rad, as last acknowledged; silent while unknown |
-    | `/diagnostics` | 1 Hz: bus, servo pan, servo tilt |
+    | `/diagnostics` | 1 Hz: `robot: link`, `robot: joint pan`, `robot: joint tilt`, after the namespace |
 
     | Subscribers | what |
     | --- | --- |
@@ -185,7 +186,7 @@ class ServoDriver(SelfStartingNode):
             health = report(self._link.snapshot(), self._settings)
             hardware_id = self._port.serial_number or self._port.device
             self._diagnostics_publisher.publish(
-                messages.to_diagnostics(health, hardware_id, self.get_clock().now().to_msg())
+                to_diagnostics(self.get_namespace(), hardware_id, health, self.get_clock().now().to_msg())
             )
 
 
