@@ -199,6 +199,27 @@ def test_the_only_likely_port_is_chosen():
     assert choose_port('/some/link', [BOARD]).device == '/some/link'
 
 
+def test_a_board_is_found_by_its_serial_number_under_any_name():
+    moved = Port('/dev/ttyACM3', 'Board in FS mode', 'E66', is_likely=True)
+    for wanted in ('/dev/ttyACM0', ''):
+        assert choose_port(wanted, [OTHER, moved, SECOND], known=BOARD) is moved
+    assert choose_port('/dev/ttyACM0', [BOARD, SECOND], known=BOARD) is BOARD
+    assert choose_port('', [SECOND], known=Port('/tmp/pty')) is SECOND, 'without a serial number the name decides'
+
+
+def test_another_board_under_the_same_name_is_not_taken_for_the_known_one():
+    swapped = Port('/dev/ttyACM0', 'Board in FS mode', 'E67', is_likely=True)
+    with pytest.raises(UserError, match='another device now.*E66.*E67'):
+        choose_port('/dev/ttyACM0', [swapped], known=BOARD)
+    assert choose_port('/dev/ttyACM0', [], known=BOARD) == Port('/dev/ttyACM0'), 'opening says that it is not there'
+
+
+def test_a_link_to_a_port_has_its_serial_number(tmp_path):
+    link = tmp_path / 'usb-Board-E66'
+    link.symlink_to(BOARD.device)
+    assert choose_port(str(link), [OTHER, BOARD]) is BOARD
+
+
 @pytest.mark.parametrize(
     ('ports', 'listed'),
     [([], 'no serial port at all'), ([OTHER], '/dev/ttyUSB0 (printer)'), ([BOARD, OTHER, SECOND], '/dev/ttyACM1')],

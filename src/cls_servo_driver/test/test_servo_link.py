@@ -13,6 +13,7 @@ from cls_servo_driver.description import describe, Level, report
 from cls_servo_driver.driver import Driver
 from cls_servo_driver.fake_servo_board import FakeServoBoard
 from cls_servo_driver.link import Link
+from cls_servo_driver.ports import choose_port, Port
 from cls_servo_driver.safety import Code, State
 from cls_servo_driver.settings import LimitSettings, ReconnectSettings, ServoDriverSettings
 from cls_servo_driver.transport import SerialTransport
@@ -32,12 +33,15 @@ class Host:
         self.sequence = 0
         self.driver = Driver(self.connect, self.settings, on_moving=self.wake, stamp=time.time_ns, clock=time.monotonic)
         self.link = Link(self.driver, self.settings, self.wake, time.monotonic)
+        self.port = None
         self.driver.connect()
         self.link.start()
 
     def connect(self, latch):
+        ports = [Port(self.fake.port, serial_number='E66')]
+        self.port = choose_port(self.port.device if self.port else self.fake.port, ports, self.port)
         return Board(
-            SerialTransport(self.fake.port), latch, open_wait=self.settings.open_wait,
+            SerialTransport(self.port.device), latch, open_wait=self.settings.open_wait,
             reply_timeout=self.settings.reply_timeout, timeout=self.settings.firmware_timeout,
         )  # fmt: skip
 
@@ -229,6 +233,17 @@ def test_a_lost_board_is_a_fault_until_its_angles_are_known_again(make_host):
     host.fake.plug()
     host.wait_for_state(State.READY)
     assert host.link.snapshot().angles == (0.0, 0.0)
+    assert host.ask(1.0, 1.0).after == (1.0, 1.0)
+
+
+def test_a_board_that_comes_back_under_another_name_is_found(make_host):
+    host = make_host()
+    host.ask(5.0, 5.0)
+    host.fake.unplug()
+    host.wait_for_state(State.FAULT)
+    host.fake.port += '-again'
+    host.fake.plug()
+    host.wait_for_state(State.READY)
     assert host.ask(1.0, 1.0).after == (1.0, 1.0)
 
 
