@@ -209,7 +209,7 @@ def test_a_board_is_found_by_its_serial_number_under_any_name():
 
 def test_another_board_under_the_same_name_is_not_taken_for_the_known_one():
     swapped = Port('/dev/ttyACM0', 'Board in FS mode', 'E67', is_likely=True)
-    with pytest.raises(UserError, match='another device now.*E66.*E67'):
+    with pytest.raises(UserError, match=r'another device now.*E66.*E67'):
         choose_port('/dev/ttyACM0', [swapped], known=BOARD)
     assert choose_port('/dev/ttyACM0', [], known=BOARD) == Port('/dev/ttyACM0'), 'opening says that it is not there'
 

@@ -106,7 +106,8 @@ class CameraNode(SelfStartingNode):
         level, text = stream.health(time.monotonic())
         values = {
             'frames': stream.frames, 'rate [Hz]': round(stream.rate, 2), 'lost': stream.lost,
-            'damaged': stream.damaged, 'overwritten': stream.overwritten, 'exposure locked': stream.is_locked,
+            'damaged': stream.damaged, 'repeated': stream.withheld, 'overwritten': stream.overwritten,
+            'exposure locked': stream.is_locked,
         }  # fmt: skip
         health = diagnostics.Health(diagnostics.CAMERA, diagnostics.Level(level), text, values)
         message = to_diagnostics(
