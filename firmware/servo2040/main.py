@@ -14,6 +14,11 @@ It reads lines of ASCII from USB serial and answers each with one line. Angles i
 A move that the servos refuse answers `Error`; numbers that are none, too many or not finite answer
 `Input error: <text>`.
 
+A host may check both directions: a request `<command>#<tag>*<sum>` is carried out only if the sum is right, and its
+reply is `<reply>#<tag>*<sum>` with the same tag. The sum is CRC-16 (polynomial 1021, start FFFF) of all before the
+`*`, four hexadecimal digits. So half a line, a line with a debug print inside, and the reply to an earlier request
+are not taken for a reply. Requests without `*` are answered as ever.
+
 When no valid line has come for `timeout` seconds, the outputs are switched off until the next move: a host
 that dies leaves no torque behind. A host that wants to hold a position says `angles` now and then.
 
@@ -102,7 +107,7 @@ class Servos:
     def answer(self, line):
         """Carries out one line and returns the line to answer with."""
         words = line.split()
-        if len(line) > LONGEST_LINE or words[0] not in COMMANDS:
+        if len(line) > LONGEST_LINE or not words or words[0] not in COMMANDS:
             return 'Unknown command'
         count, method = COMMANDS[words[0]]
         try:
@@ -160,6 +165,28 @@ class Servos:
         return True
 
 
+def reply_to(servos, line):
+    """Carries out one line and returns the reply, checked where the request is."""
+    request, star, found = line.rpartition('*')
+    if not star or len(line) > LONGEST_LINE:
+        return servos.answer(line)
+    command, _, tag = request.rpartition('#')
+    if found != checksum(request):
+        return 'Input error: wrong checksum'
+    reply = f'{servos.answer(command)}#{tag}'
+    return f'{reply}*{checksum(reply)}'
+
+
+def checksum(text):
+    """Returns CRC-16 (polynomial 1021, start FFFF) of the text as four hexadecimal digits."""
+    total = 0xFFFF
+    for character in text:
+        total ^= ord(character) << 8
+        for _ in range(8):
+            total = (total << 1 ^ 0x1021 if total & 0x8000 else total << 1) & 0xFFFF
+    return f'{total:04X}'
+
+
 def read_numbers(words, count):
     """Returns `count` finite numbers or raises ValueError: clamping would turn a NaN into the upper limit."""
     if len(words) != count:
@@ -180,7 +207,7 @@ def drain(lines):
     counts = []
     newest = line = lines.next(0)
     while line is not None:
-        if line == 'stop':
+        if line == 'stop' or line.startswith('stop#'):
             counts = [line]
         newest = line
         line = lines.next(0)
@@ -199,12 +226,12 @@ def main():
         while button.value():
             line = lines.next(IDLE_MS)
             if line is not None:
-                reply = servos.answer(line)
+                reply = reply_to(servos, line)
                 # Before the reply goes out: a host that waits for it has nothing under way, and loses nothing.
                 newer = drain(lines)
                 print(reply)
                 for line in newer:
-                    print(servos.answer(line))
+                    print(reply_to(servos, line))
             servos.check_timeout()
     except (EOFError, KeyboardInterrupt):
         pass

@@ -20,18 +20,22 @@ class Camera(ABC):
 
     Attributes:
         label: what people call it.
-        notes: what was asked for and could not be had, one line each; renewed by `open`.
+        notes: what was asked for and could not be had, one line each.
         own_rate: frames a second that the source itself gives or was made for, Hz.
+        frame_time: when the frame grabbed last is due, s from the start of a film; None: the source has no times.
         is_live: `grab` waits for the next frame; of other sources the reader keeps the pace.
+        is_noiseless: equal frames may follow each other; from a sensor they are a fault.
     """
 
     is_live: ClassVar[bool] = False
+    is_noiseless: ClassVar[bool] = True
 
     def __init__(self, settings: CameraSettings) -> None:
         self.settings = settings
         self.label = settings.source
         self.notes: list[str] = []
         self.own_rate = 0.0
+        self.frame_time: float | None = None
 
     @classmethod
     @abstractmethod
@@ -52,7 +56,11 @@ class Camera(ABC):
 
     @abstractmethod
     def retrieve(self) -> Image | None:
-        """Decodes the frame grabbed last to uint8 (H, W, 3) RGB; None where that frame is damaged."""
+        """Decodes the frame grabbed last to uint8 (H, W, 3) RGB; None where that frame is damaged.
+
+        Raises:
+            CameraLostError: the source is gone.
+        """
 
     @abstractmethod
     def close(self) -> None:

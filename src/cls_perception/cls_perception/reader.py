@@ -11,6 +11,8 @@ from cls_common.errors import UserError
 from cls_common.images import Image
 
 from .camera import Camera, CameraLostError
+from .film_clock import FilmClock
+from .repeated_frames import LIMIT, RepeatedFrames
 
 # A stream is at fault after this many periods without a frame, but not before this many s.
 _PATIENCE, _LEAST_PATIENCE = 5.0, 2.0
@@ -34,6 +36,8 @@ class Stream:
         problem: why there is no stream now; empty: there is one.
         ended: a file that is not looped is over.
         frames, damaged, overwritten: frames delivered, undecodable, and replaced before anyone took them.
+        repeated: how often the newest frame came in a row, equal in every pixel.
+        withheld: frames not delivered since they were repeated ones.
         lost: how often the camera was lost.
         since: when the newest frame came, or the source was opened, s on the steady clock.
         patience: s of silence before it is a fault.
@@ -47,6 +51,8 @@ class Stream:
     frames: int = 0
     damaged: int = 0
     overwritten: int = 0
+    repeated: int = 0
+    withheld: int = 0
     lost: int = 0
     since: float = 0.0
     patience: float = 0.0
@@ -60,6 +66,11 @@ class Stream:
             return 2, f'{self.problem}; trying to open it again.'
         if self.ended:
             return 1, 'The source is at its end; set `loop` to begin again.'
+        if self.repeated >= LIMIT:
+            return 2, (
+                f'The camera has given the same frame {self.repeated} times, so nothing is published: uncover its '
+                'lens or plug it in again; set `noiseless` where the source has no noise.'
+            )
         silence = now - self.since
         if silence > self.patience:
             return 2, f'No frame for {silence:.1f} s; check the cable and the USB bus.'
@@ -90,6 +101,8 @@ class Reader:
         self._newest: Frame | None = None
         patience = _PATIENCE / self._asked.frame_rate if self._asked.frame_rate else 0.0
         self._stream = Stream(patience=max(_LEAST_PATIENCE, patience), notes=tuple(camera.notes), since=clock())
+        self._film = FilmClock()
+        self._repeats = RepeatedFrames()
         self._due = 0.0
         self._lock_at = 0.0
         self._wait = 0.0
@@ -139,18 +152,29 @@ class Reader:
         if self._asked.lock_exposure and not self.stream.is_locked and self._clock() >= self._lock_at:
             self._update(is_locked=self._camera.lock(), notes=tuple(self._camera.notes))
             self._lock_at = float('inf')
-        if not self._camera.is_live and self._stop.wait(max(0.0, self._due - self._clock())):
+        has_times = self._camera.frame_time is not None
+        if not (self._camera.is_live or has_times) and self._stop.wait(max(0.0, self._due - self._clock())):
             return
         if not self._camera.grab():
             self._update(ended=True)
             self._stop.wait()
             return
+        if self._camera.frame_time is not None and self._wait_for_film(self._camera.frame_time):
+            return
         stamp, time_of_frame = self._now(), self._clock()
         if self._is_due(time_of_frame):
             self._deliver(self._camera.retrieve(), stamp, time_of_frame)
 
+    def _wait_for_film(self, frame_time: float) -> bool:
+        now = self._clock()
+        due = self._film.due(frame_time, now)
+        # A long pause of the film is no silence.
+        self._update(since=max(now, due))
+        return self._stop.wait(max(0.0, due - now))
+
     def _is_due(self, now: float) -> bool:
-        rate = self._asked.frame_rate or (0.0 if self._camera.is_live else self._camera.own_rate)
+        has_own_pace = self._camera.is_live or self._camera.frame_time is not None
+        rate = self._asked.frame_rate or (0.0 if has_own_pace else self._camera.own_rate)
         if not rate:
             return True
         # A camera's frames come a little early or late: half a period of tolerance keeps every frame of one that
@@ -162,9 +186,15 @@ class Reader:
 
     def _deliver(self, image: Image | None, stamp: int, now: float) -> None:
         before = self.stream
+        self._update(notes=tuple(self._camera.notes))
         if image is None:
             self._update(damaged=before.damaged + 1)
             return
+        if not (self._camera.is_noiseless or self._asked.noiseless):
+            is_withheld = self._repeats.add(image)
+            self._update(repeated=self._repeats.count, withheld=before.withheld + is_withheld)
+            if is_withheld:
+                return
         rate = 1.0 / max(now - self._before, 1e-6) if self._before is not None else 0.0
         smooth = 0.9 * before.rate + 0.1 * rate if before.rate else rate
         self._before = now

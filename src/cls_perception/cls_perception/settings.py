@@ -73,6 +73,9 @@ class CameraSettings(Settings):
     width: int = setting(0, "width asked of the source; 0: the source's own", unit='pixels', low=0, high=16384)
     height: int = setting(0, "height asked of the source; 0: the source's own", unit='pixels', low=0, high=16384)
     loop: bool = setting(True, 'begin a video file or folder again at its end')
+    noiseless: bool = setting(
+        False, 'equal frames are no fault: a virtual camera; a sensor has noise, files are noiseless anyway'
+    )
     lock_exposure: bool = setting(
         True, 'hold exposure, gain and white balance after warm-up: embeddings move with brightness'
     )

@@ -14,6 +14,8 @@ from rclpy.lifecycle import TransitionCallbackReturn
 
 from cls_common import comms, images
 from cls_common.nodes import conversions, qos
+from cls_perception import cameras
+from cls_perception.cameras.device import DeviceCamera
 from cls_perception.nodes.camera import CameraNode
 
 
@@ -114,6 +116,63 @@ def test_it_can_be_stopped_and_started_by_a_manager(graph, camera):
     assert not list(camera.guards)
     assert not threads_named('camera')
     executor.shutdown()
+
+
+class FrozenDriver:
+    """Stands in for OpenCV's capture of a device that gives one frame again and again."""
+
+    def __init__(self):
+        self.is_frozen, self.noise = False, np.random.default_rng(0)
+        self.image = self.noise.integers(0, 255, (40, 60, 3), np.uint8)
+
+    def isOpened(self):  # noqa: N802 - OpenCV's name
+        return True
+
+    def get(self, key):
+        return 30.0
+
+    def set(self, key, value):
+        return True
+
+    def grab(self):
+        threading.Event().wait(0.005)
+        return True
+
+    def retrieve(self):
+        if not self.is_frozen:
+            self.image = self.noise.integers(0, 255, (40, 60, 3), np.uint8)
+        return True, self.image.copy()
+
+    def release(self):
+        pass
+
+
+def test_a_camera_that_repeats_its_last_frame_falls_silent_and_is_reported(graph, monkeypatch):
+    driver = FrozenDriver()
+    monkeypatch.setattr(cameras, 'make', lambda settings: DeviceCamera(settings, lambda source: driver))
+    rclpy.init(args=['--ros-args', '-p', 'frame_rate:=0.0'])
+    node, executor = CameraNode(), SingleThreadedExecutor()
+    executor.add_node(node)
+    watch = Watch(graph, compressed=False)
+
+    def until(claim):
+        graph.until(claim, each=lambda: executor.spin_once(timeout_sec=0.01))
+
+    try:
+        until(lambda: len(watch.images) > 2 and watch.level() == DiagnosticStatus.OK)
+        driver.is_frozen = True
+        until(lambda: watch.level() == DiagnosticStatus.ERROR)
+        assert 'same frame' in watch.health[-1].status[0].message
+        seen, reports = len(watch.images), len(watch.health)
+        until(lambda: len(watch.health) > reports + 1)
+        assert len(watch.images) == seen
+        driver.is_frozen = False
+        until(lambda: len(watch.images) > seen and watch.level() == DiagnosticStatus.OK)
+    finally:
+        node.close()
+        node.destroy_node()
+        executor.shutdown()
+        rclpy.try_shutdown()
 
 
 def threads_named(name):

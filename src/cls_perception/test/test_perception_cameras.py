@@ -1,6 +1,9 @@
 """Every kind of source under one contract, and the reader over them."""
 
+import itertools
+import os
 from pathlib import Path
+import struct
 import threading
 import time
 
@@ -12,7 +15,9 @@ from cls_common.errors import UserError
 from cls_perception import cameras
 from cls_perception.camera import Camera, CameraLostError
 from cls_perception.cameras.device import DeviceCamera
+from cls_perception.film_clock import FilmClock
 from cls_perception.reader import Reader, Stream
+from cls_perception.repeated_frames import RepeatedFrames
 from cls_perception.settings import CameraSettings
 
 COUNT = 6
@@ -164,6 +169,172 @@ def test_lost_files_are_noticed(film, folder):
         with pytest.raises(CameraLostError):
             for _ in range(COUNT + 1):
                 camera.grab()
+
+
+def test_one_unreadable_image_hides_no_other_and_is_noted(read, folder):
+    (folder / '001.png').unlink()
+    (folder / '001.png').symlink_to(folder / 'gone.png')
+    (folder / '002.png').write_bytes(b'torn')
+    (folder / '003.png').unlink()
+    (folder / '003.png').mkdir()
+    os.mkfifo(folder / '0035.png')
+    reading = read(cameras.make(CameraSettings(source=str(folder), frame_rate=200.0)))
+    reading.until(lambda: len(reading.frames) >= 9)
+    assert [number for number, _ in reading.frames[:9]] == [0, 4, 5] * 3
+    stream = reading.reader.stream
+    assert (stream.problem, stream.lost) == ('', 0)
+    assert stream.damaged >= 8
+    assert stream.notes[0].startswith('4 images can not be read, such as 001.png: ')
+    assert stream.health(time.monotonic())[0] == 1
+
+
+def test_an_image_that_was_mended_is_not_noted_any_more(folder):
+    whole = (folder / '001.png').read_bytes()
+    (folder / '001.png').write_bytes(b'torn')
+    camera = cameras.make(CameraSettings(source=str(folder)))
+    camera.open()
+    for _ in range(COUNT):
+        camera.grab()
+        camera.retrieve()
+    assert camera.notes
+    (folder / '001.png').write_bytes(whole)
+    for _ in range(2):
+        camera.grab()
+        assert camera.retrieve() is not None
+    assert camera.notes == []
+
+
+def write_film(path: Path, times: list[int]) -> None:
+    """Writes an MP4 whose frames are due at these times, ms: the durations of a film of 25 Hz are replaced."""
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*'mp4v'), 25.0, (WIDTH, HEIGHT))
+    assert writer.isOpened()
+    for number in range(len(times)):
+        writer.write(picture(number)[..., ::-1])
+    writer.release()
+    data = path.read_bytes().replace(b'edts', b'free')  # which would cut the film to its old duration
+    at = data.index(b'stts') - 4
+    size = number_at(data, at)
+    gaps = [later - time for time, later in itertools.pairwise(times)] + [40]
+    rows = b''.join(struct.pack('>II', 1, gap * number_at(data, at + 20) // 40) for gap in gaps)
+    table = struct.pack('>I4sII', 16 + len(rows), b'stts', 0, len(gaps)) + rows
+    head = bytearray(data[:at])
+    for name in (b'moov', b'trak', b'mdia', b'minf', b'stbl'):
+        begin = head.rindex(name) - 4
+        head[begin : begin + 4] = struct.pack('>I', number_at(head, begin) + len(table) - size)
+    path.write_bytes(bytes(head) + table + data[at + size :])
+
+
+def number_at(data: bytes | bytearray, at: int) -> int:
+    return int.from_bytes(data[at : at + 4], 'big')
+
+
+TIMES = [0, 40, 80, 480, 520, 1000]
+
+
+def test_the_times_of_a_film_are_those_of_its_frames(tmp_path):
+    write_film(tmp_path / 'film.mp4', TIMES)
+    camera = cameras.make(CameraSettings(source=str(tmp_path / 'film.mp4')))
+    camera.open()
+    for _ in range(2):
+        told = []
+        for _ in TIMES:
+            assert camera.grab()
+            told.append(round(1000 * camera.frame_time))
+        assert told == TIMES
+    camera.close()
+
+
+def test_a_film_of_variable_frame_rate_plays_in_its_own_times(read, tmp_path):
+    write_film(tmp_path / 'film.mp4', TIMES)
+    reading = read(cameras.make(CameraSettings(source=str(tmp_path / 'film.mp4'))))
+    reading.until(lambda: len(reading.frames) >= len(TIMES))
+    stamps = [stamp for _, stamp in reading.frames[: len(TIMES)]]
+    assert [number for number, _ in reading.frames[: len(TIMES)]] == list(range(len(TIMES)))
+    # A busy machine shows a frame late, never early.
+    assert stamps[3] - stamps[0] > 0.3e9
+    assert stamps[5] - stamps[0] > 0.85e9
+
+
+@pytest.mark.parametrize('gaps', [[0.5, 0.01, 3.0], [1.0]])
+def test_a_film_clock_keeps_the_gaps_of_the_film_and_goes_on_at_its_end(gaps):
+    clock, now, shown = FilmClock(), 100.0, []
+    times = [0.0, *itertools.accumulate(gaps)]
+    for frame_time in times * 2:
+        now = max(now, clock.due(frame_time, now))
+        shown.append(now)
+    assert np.diff(shown).tolist() == pytest.approx([*gaps, gaps[-1], *gaps])
+
+
+def test_a_film_clock_does_not_hurry_after_a_long_delay():
+    clock = FilmClock()
+    assert clock.due(0.0, 100.0) == 100.0
+    assert clock.due(0.1, 100.3) == pytest.approx(100.1), 'a little late: the film catches up'
+    assert clock.due(0.2, 160.0) == 160.0
+    assert clock.due(0.3, 160.0) == pytest.approx(160.1)
+
+
+class FrozenDriver(Driver):
+    """A device that gives one frame again and again once it is frozen."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.is_frozen = False
+
+    def grab(self):
+        threading.Event().wait(0.005)
+        self.frames += not self.is_frozen
+        return True
+
+
+def test_a_device_that_repeats_its_last_frame_is_a_fault_and_gives_nothing(read):
+    driver = FrozenDriver()
+    reading = read(DeviceCamera(CameraSettings(source='0', frame_rate=0.0), lambda source: driver))
+    reading.until(lambda: len(reading.frames) > 3)
+    driver.is_frozen = True
+    reading.until(lambda: reading.reader.stream.repeated >= 10)
+    level, text = reading.reader.stream.health(time.monotonic())
+    assert level == 2 and 'same frame' in text
+    numbers = [number for number, _ in reading.frames]
+    assert all(len(list(run)) <= 2 for _, run in itertools.groupby(numbers)), 'the third and later are withheld'
+    assert reading.reader.stream.withheld >= 8
+    driver.is_frozen = False
+    seen = len(reading.frames)
+    reading.until(lambda: len(reading.frames) > seen + 2)
+    assert reading.reader.stream.health(time.monotonic())[0] == 0
+
+
+def test_a_source_without_noise_may_repeat_its_frames(read, folder):
+    driver = FrozenDriver()
+    driver.frames, driver.is_frozen = 1, True
+    virtual = read(DeviceCamera(CameraSettings(source='0', noiseless=True, frame_rate=0.0), lambda source: driver))
+    for path in folder.glob('*.png'):
+        path.write_bytes((folder / '000.png').read_bytes())
+    files = read(cameras.make(CameraSettings(source=str(folder), frame_rate=200.0)))
+    for reading in (virtual, files):
+        reading.until(lambda reading=reading: len(reading.frames) >= 6)
+        assert reading.reader.stream.health(time.monotonic())[0] == 0
+
+
+def test_one_changed_pixel_is_another_frame():
+    repeats = RepeatedFrames()
+    first, second = picture(1), picture(1)
+    second[3, 4, 2] += 1
+    assert [repeats.add(image) for image in (first, first.copy(), first, first, second, first)] == [
+        False, False, True, True, False, False,
+    ]  # fmt: skip
+
+
+def test_a_device_that_comes_back_under_another_name_is_found_by_its_stable_one(tmp_path):
+    (tmp_path / 'video0').touch()
+    link = tmp_path / 'by-id' / 'usb-camera'
+    link.parent.mkdir()
+    link.symlink_to(tmp_path / 'video0')
+    asked: list[str] = []
+    settings = CameraSettings(source=str(tmp_path / 'video0'))
+    camera = DeviceCamera(settings, lambda source: asked.append(source) or Driver(), link.parent)
+    for _ in range(2):
+        camera.open()
+    assert asked == [settings.source, str(link)]
 
 
 def device(driver: Driver, **values: object) -> DeviceCamera:

@@ -1,6 +1,7 @@
 """The encoder node as a real process, fed by a publisher of the test."""
 
 import hashlib
+from itertools import pairwise
 import json
 import signal
 
@@ -11,9 +12,10 @@ from sensor_msgs.msg import Image
 
 from cls_common import comms
 from cls_common.nodes import conversions, qos
-from cls_interfaces.msg import Observation
+from cls_interfaces.msg import LearnerStatus, Observation
 from cls_interfaces.srv import GetEncoder
 from cls_perception import encoders
+from cls_perception.idle_pace import IdlePace
 from cls_perception.settings import EncoderSettings
 
 
@@ -158,6 +160,79 @@ def test_observations_pass_and_bad_ones_are_refused(graph):
     assert encoders.load(json.loads(answer.config), bytes(answer.weights)).id == first.encoder_id
     assert graph.end(process) == 0
     assert '4 inputs were refused in all' in graph.log()
+
+
+class Stream:
+    """Images without end, numbered by the seconds of their stamps, and a learner that says how it is."""
+
+    def __init__(self, graph, scene):
+        self.graph, self.scene, self.sent, self.phase = graph, scene, 0, ''
+        self.eyes = Sense(graph, comms.IMAGE, comms.SENSOR_RELIABLE)
+        self.status = qos.publisher(graph.node, comms.FAST_STATUS)
+
+    def send(self):
+        self.sent += 1
+        self.eyes.publisher.publish(stamped(self.scene, self.sent))
+        if self.phase:
+            self.status.publish(LearnerStatus(phase=self.phase))
+
+    def gaps(self, count):
+        """How many images farther each of the newest embeddings is than the one before; none until there are enough."""
+        numbers = [e.header.stamp.sec for e in self.eyes.embeddings[-count - 1 :]]
+        return [later - number for number, later in pairwise(numbers)] if len(numbers) > count else []
+
+    def until(self, claim):
+        self.graph.until(claim, each=self.send)
+
+    def until_all_are_embedded(self):
+        self.until(lambda: (gaps := self.gaps(8)) and max(gaps) <= 2)
+
+    def until_few_are_embedded(self):
+        self.until(lambda: (gaps := self.gaps(2)) and min(gaps) >= 5)
+
+
+def test_few_images_are_embedded_while_the_learner_is_asleep(graph, scene):
+    stream = Stream(graph, scene)
+    graph.start('encoder', encoder='thumbnail', threads=1)
+    stream.eyes.connect()
+    stream.until_all_are_embedded()
+    for phase in ('wake', 'falling_asleep'):
+        stream.phase = phase
+        stream.eyes.embeddings.clear()
+        stream.until_all_are_embedded()
+    stream.phase = 'asleep'
+    stream.until_few_are_embedded()
+    # The newest image that was held back is embedded, without another image.
+    stream.send()
+    stream.status.publish(LearnerStatus(phase='wake'))
+    graph.until(lambda: stream.eyes.embeddings[-1].header.stamp.sec == stream.sent)
+    stream.phase = 'wake'
+    stream.until_all_are_embedded()
+    # A learner that dies asleep must not leave the robot blind.
+    stream.phase = 'asleep'
+    stream.until_few_are_embedded()
+    stream.phase = ''
+    stream.until_all_are_embedded()
+
+
+def test_every_image_is_embedded_where_each_one_counts(graph, scene):
+    stream = Stream(graph, scene)
+    graph.start('encoder', encoder='thumbnail', threads=1, reliable_images=True)
+    stream.eyes.connect()
+    stream.phase = 'asleep'
+    stream.until(lambda: (gaps := stream.gaps(25)) and max(gaps) == 1)
+
+
+def test_a_pace_of_its_own_while_the_learner_is_asleep():
+    pace = IdlePace()
+    assert pace.take(0.0) and pace.take(0.01), 'no learner'
+    pace.hear('asleep', 0.1)
+    assert [pace.take(time) for time in (0.2, 0.9, 1.1, 1.2)] == [False, False, True, False]
+    pace.hear('wake', 1.3)
+    assert pace.take(1.3), 'at once'
+    pace.hear('asleep', 1.4)
+    assert not pace.take(2.0)
+    assert [pace.take(time) for time in (4.5, 4.51, 4.52)] == [True, True, True], 'silent for 3 s'
 
 
 @pytest.mark.parametrize(

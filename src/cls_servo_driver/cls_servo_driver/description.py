@@ -1,9 +1,9 @@
-"""What the pan-tilt robot is to everybody else, and how healthy it is."""
+"""What the pan-tilt robot is to other nodes, and its health."""
 
-from dataclasses import dataclass
-from enum import IntEnum
 import math
 
+from cls_common import diagnostics
+from cls_common.diagnostics import Health, Level
 from cls_common.robot import Channel, Kind, RobotInfo
 
 from .driver import Snapshot
@@ -12,28 +12,11 @@ from .safety import Code, State
 from .settings import ServoDriverSettings
 
 JOINTS = ('pan', 'tilt')
-
-
-class Level(IntEnum):
-    """Values equal the constants of diagnostic_msgs/DiagnosticStatus."""
-
-    OK = 0
-    WARN = 1
-    ERROR = 2
-
-
-@dataclass(frozen=True)
-class Health:
-    """One line of diagnostics: a level, one sentence that says what to do, figures as text."""
-
-    name: str
-    level: Level
-    message: str
-    values: dict[str, str]
+_YES_NO = {True: 'yes', False: 'no', None: 'unknown'}
 
 
 def describe(settings: ServoDriverSettings) -> RobotInfo:
-    """Returns channels, joints, limits and settle time (rows 000-065 to 000-068)."""
+    """Returns channels, joints, limits and settle time."""
     limits = settings.to_limits()
     return RobotInfo(
         name='pan_tilt',
@@ -52,11 +35,11 @@ def to_radians(angles: Angles | None) -> tuple[float, ...]:
 
 
 def report(snapshot: Snapshot, settings: ServoDriverSettings) -> list[Health]:
-    """Returns the health of the bus and of each servo (REP-107)."""
-    return [_bus(snapshot)] + [_servo(index, snapshot, settings) for index in (0, 1)]
+    """Returns the health of the link to the board and of each joint (REP-107)."""
+    return [_link(snapshot)] + [_joint(index, snapshot, settings) for index in (0, 1)]
 
 
-def _bus(now: Snapshot) -> Health:
+def _link(now: Snapshot) -> Health:
     values = {
         'latency_ms': f'{1000 * now.latency:.1f}',
         'moves': str(now.moves),
@@ -64,7 +47,8 @@ def _bus(now: Snapshot) -> Health:
         'lost links': str(now.losses),
         'garbled lines': str(now.garbled),
         'repeated requests': str(now.repeats),
-        'firmware timeout': {True: 'yes', False: 'no', None: 'unknown'}[now.has_timeout],
+        'firmware timeout': _YES_NO[now.has_timeout],
+        'checked replies': _YES_NO[now.is_checked],
     }
     level, message = Level.OK, 'the board answers'
     if now.has_timeout is None:
@@ -75,10 +59,13 @@ def _bus(now: Snapshot) -> Health:
             'the firmware has no timeout: torque stays on when this driver is killed; '
             'install firmware/servo2040/main.py on the board'
         )
-    return Health('servo_driver: bus', level, message, values)
+    elif not now.is_checked:
+        level = Level.WARN
+        message = 'replies carry no checksum; install this firmware/servo2040/main.py on the board'
+    return Health(diagnostics.LINK, level, message, values)
 
 
-def _servo(index: int, now: Snapshot, settings: ServoDriverSettings) -> Health:
+def _joint(index: int, now: Snapshot, settings: ServoDriverSettings) -> Health:
     limits = settings.to_limits()
     angle = now.angles[index] if now.angles else None
     values = {
@@ -90,11 +77,11 @@ def _servo(index: int, now: Snapshot, settings: ServoDriverSettings) -> Health:
     if now.state is State.STOPPED:
         level, message = Level.WARN, 'emergency stop, torque off; call rearm to go on'
     elif angle is None:
-        level, message = Level.ERROR, 'where it stands is unknown; mend the link to the board'
+        level, message = Level.ERROR, f'where it stands is unknown: {now.reason.text}'
     elif not limits.low[index] <= angle <= limits.high[index]:
         level, message = Level.WARN, 'outside its limits; the next actions lead it back'
     elif now.reason.code is Code.COMMAND_TOO_OLD:
         message = now.reason.text
     elif now.torque and settings.idle_timeout and now.idle > settings.idle_timeout:
         message = 'idle, holding its position'
-    return Health(f'servo_driver: servo {JOINTS[index]}', level, message, values)
+    return Health(diagnostics.joint(JOINTS[index]), level, message, values)

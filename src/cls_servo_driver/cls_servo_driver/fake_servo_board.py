@@ -3,6 +3,7 @@
 The real pyserial code opens the terminal as it opens a USB port. Tests, demonstrations and fault drills use it.
 """
 
+from collections.abc import Callable, Iterable
 import contextlib
 from dataclasses import dataclass
 import json
@@ -57,6 +58,7 @@ class FakeServoBoard:
         is_silent: what it says is lost on the way; it still hears.
         is_deaf: what the host says is lost on the way.
         says_garbage: each reply arrives as noise.
+        distort: makes of each line that it says the pieces that arrive; it may wait between them.
         mute_after: falls silent after so many more lines; None: never.
         drains_for: s after each reply in which all but moves is dropped, as the original firmware does.
         heard: every line that reached the board's side, faults or not.
@@ -66,6 +68,7 @@ class FakeServoBoard:
         self.is_silent = False
         self.is_deaf = False
         self.says_garbage = False
+        self.distort: Callable[[bytes], Iterable[bytes]] = lambda line: [line]
         self.mute_after: int | None = None
         self.drains_for = 0.005 if original else 0.0
         self.heard: list[str] = []
@@ -198,7 +201,8 @@ class FakeServoBoard:
                 self.mute_after -= 1
                 self.is_silent = self.is_silent or self.mute_after < 0
             if not self.is_silent:
-                os.write(master, b'\xfe#?1,x' + b'\n' if self.says_garbage else line + b'\n')
+                for piece in self.distort(b'\xfe#?1,x\n' if self.says_garbage else line + b'\n'):
+                    os.write(master, piece)
             if line.decode('ascii', 'replace').strip() == LAST_BANNER:
                 self._has_booted.set()
         return rest

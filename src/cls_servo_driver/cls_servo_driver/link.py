@@ -109,11 +109,15 @@ class Link:
         return confirmed
 
     def rearm(self) -> str:
-        """Ends the emergency stop; torque stays off until the next action. Returns what hinders it, or ''."""
+        """Ends the emergency stop or a fault of position; torque stays off until the next action.
+
+        Returns:
+            what hinders it, or ''.
+        """
         guard = self._driver.guard
-        if guard.latch.is_engaged and not guard.off_confirmed:
+        if guard.needs_rearm and not guard.off_confirmed:
             return f'the board has not confirmed that its outputs are off; {guard.reason.text}'
-        guard.latch.release()
+        guard.rearm()
         self._on_change()
         return ''
 
@@ -180,7 +184,10 @@ class Link:
                 return
             try:
                 self._driver.connect()
-                _log.info('the servo board is back')
+                if self._driver.guard.knows_position:
+                    _log.info('the servo board is back')
+                else:
+                    _log.error('%s', self._driver.guard.reason.text)
             except UserError as error:
                 self._driver.lose(error)
                 self._changed()

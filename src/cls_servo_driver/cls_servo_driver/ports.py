@@ -1,7 +1,8 @@
-"""Serial ports of this machine, and which of them is the servo board's (row 000-085)."""
+"""Serial ports of this machine, and which of them is the servo board's."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+import os
 
 from serial.tools import list_ports
 
@@ -39,18 +40,31 @@ def find_ports() -> list[Port]:
     ]
 
 
-def choose_port(wanted: str, ports: Sequence[Port]) -> Port:
-    """Returns the wanted port, or the only likely one where none is named.
+def choose_port(wanted: str, ports: Sequence[Port], known: Port | None = None) -> Port:
+    """Returns the port of the board, also where the system gave it another name since.
 
     Args:
-        wanted: a path; empty: choose. A path that is not in `ports` is taken as it is: links and pseudo-terminals
-            are in no list, and opening tells whether it is there.
+        wanted: a path; empty: the only likely port. A path that is not in `ports` is taken as it is: pseudo-terminals
+            are in no list, and opening tells whether it is there. A link stands for the port that it leads to.
+        known: where the board was found before; another board is not taken for it.
 
     Raises:
-        UserError: none is named and there is not exactly one likely port; lists all ports found.
+        UserError: none is named and there is not exactly one likely port, listing all ports found; or the named port
+            belongs to another board now.
     """
+    if known is not None and known.serial_number:
+        for port in ports:
+            if port.serial_number == known.serial_number:
+                return port
     if wanted:
-        return next((port for port in ports if port.device == wanted), Port(wanted))
+        path = os.path.realpath(wanted)
+        port = next((port for port in ports if os.path.realpath(port.device) == path), Port(wanted))
+        if known is not None and known.serial_number and port.serial_number not in ('', known.serial_number):
+            raise UserError(
+                f'serial port {wanted!r} is another device now', expected=f'serial number {known.serial_number}',
+                found=port.serial_number, do='Plug the board in again; to use another one, restart the driver.',
+            )  # fmt: skip
+        return port
     likely = [port for port in ports if port.is_likely]
     if len(likely) == 1:
         return likely[0]

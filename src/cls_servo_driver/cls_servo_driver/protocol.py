@@ -1,8 +1,9 @@
-"""Lines between host and servo board (rows 000-098 to 000-101): requests as bytes, replies as types.
+"""Lines between host and servo board: requests as bytes, replies as types, and the check on both.
 
 ASCII, one line each way, ended by newline. `firmware/servo2040/main.py` is the other side.
 """
 
+import binascii
 from dataclasses import dataclass
 import math
 import re
@@ -48,10 +49,17 @@ class Refused:
 
     text: str
 
+    @property
+    def is_unknown_command(self) -> bool:
+        """The firmware has no such command."""
+        return self.text == 'Unknown command'
+
 
 Reply = Moved | At | Stopped | TimeoutSet | Refused
 
-_NUMBER = r'([-+]?\d+(?:\.\d*)?(?:[eE][-+]?\d+)?)'
+# As the board prints a float: with a decimal point, so that a line cut within a number is no number. A clamped one may
+# be an integer, and a tiny one has an exponent.
+_NUMBER = r'(-?(?:\d{1,2}\.\d+(?:e-\d{2,3})?|\de-\d{2,3}|90))'
 _AT = re.compile(rf'{_NUMBER},{_NUMBER}')
 _BOTH_SERVOS = re.compile(rf'S1:{_NUMBER} S2:{_NUMBER}')
 _FIRST = re.compile(rf'S1:{_NUMBER}')
@@ -83,8 +91,8 @@ def set_timeout(seconds: float) -> bytes:
 
 
 def parse(line: str) -> Reply | None:
-    """Reads a reply; None for anything else, such as the banner or noise."""
-    text = line.strip()
+    """Reads a reply without check; None for anything else, such as the banner, noise, or angles beyond 90 degrees."""
+    text = line.removesuffix('\r')
     if text == 'Stopped':
         return Stopped()
     if text in ('Unknown command', 'Error') or text.startswith('Input error:'):
@@ -102,6 +110,18 @@ def parse(line: str) -> Reply | None:
     if match := _TIMEOUT.fullmatch(text):
         return TimeoutSet(float(match[1]))
     return None
+
+
+def add_check(line: str, tag: str) -> str:
+    """Returns `<line>#<tag>*<sum>`, which our firmware verifies, and answers in the same form with the same tag."""
+    body = f'{line}#{tag}'
+    return f'{body}*{binascii.crc_hqx(body.encode("ascii"), 0xFFFF):04X}'
+
+
+def remove_check(line: str, tag: str) -> str | None:
+    """Returns what a checked line says; None where the sum is wrong or the tag is that of another request."""
+    text = line.partition('#')[0]
+    return text if text.isascii() and line == add_check(text, tag) else None
 
 
 def _decimal(number: float) -> str:

@@ -1,4 +1,4 @@
-"""What keeps the servos safe: pure, small, and by default without motion (hazards H4, H5, H6)."""
+"""What keeps the servos safe: pure, small, and by default without motion."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -9,6 +9,11 @@ import threading
 from cls_common.errors import UserError
 
 from .protocol import Angles
+
+# Angles are alike within this: two decimals go out, and the board computes in 32 bits.
+TOLERANCE_DEG = 0.011
+# Of hundredths of a degree: what binary fractions add to a limit of two decimals.
+_ROUNDING = 1e-6
 
 
 class Code(IntEnum):
@@ -45,7 +50,7 @@ class Refusal:
 
 @dataclass(frozen=True)
 class Limits:
-    """Where the servos may go and how far at once (rows 000-065, 000-066). Degrees, order (pan, tilt).
+    """Where the servos may go and how far at once. Degrees, order (pan, tilt).
 
     Attributes:
         low, high: angles.
@@ -60,7 +65,7 @@ class Limits:
 
 
 def check_values(values: Sequence[float]) -> Refusal | None:
-    """Refuses what is not exactly two finite numbers, before any clamping could turn a NaN into a limit (H4)."""
+    """Refuses what is not exactly two finite numbers, before any clamping could turn a NaN into a limit."""
     if len(values) != 2:
         return Refusal(Code.WRONG_LENGTH, f'an action has 2 values, pan and tilt; found {len(values)}')
     if not all(math.isfinite(value) for value in values):
@@ -77,27 +82,69 @@ def check_age(age: float, limit: float) -> Refusal | None:
     return None
 
 
-def next_angles(limits: Limits, current: Angles, delta: Angles, elapsed: float) -> Angles:
+@dataclass(frozen=True)
+class PositionBounds:
+    """Between which angles each servo is known to stand, degrees.
+
+    One point after an acknowledged move. Wider while a move is not acknowledged, or where the board reports other
+    angles than were acknowledged: the servos then stand at either.
+    """
+
+    low: Angles
+    high: Angles
+
+    @classmethod
+    def at(cls, angles: Angles) -> 'PositionBounds':
+        """Returns the bounds of a position that is certain."""
+        return cls(angles, angles)
+
+    def including(self, angles: Angles) -> 'PositionBounds':
+        """Returns bounds that hold `angles` as well."""
+        pan, tilt = angles
+        return PositionBounds(
+            (min(self.low[0], pan), min(self.low[1], tilt)), (max(self.high[0], pan), max(self.high[1], tilt))
+        )
+
+    def is_within(self, step: float) -> bool:
+        """Whether the bounds of each servo are at most `step` apart, to the precision of the board."""
+        return all(high - low <= step + TOLERANCE_DEG for low, high in zip(self.low, self.high))
+
+
+def next_angles(limits: Limits, current: Angles, bounds: PositionBounds, delta: Angles, elapsed: float) -> Angles:
     """Returns where a relative action may lead, degrees with two decimals, as the board gets them.
 
+    Never farther than `max_delta` from any angle within `bounds`, whatever else is asked.
+
     Args:
-        current: where the servos are. Outside the limits it is led back, never by more than `max_delta`.
+        current: where the servos are, as the board reports. Outside the limits it is led back.
+        bounds: where they may stand; not wider than `max_delta`.
         delta: wanted change, any finite numbers.
         elapsed: s since the last move; only the rate limit asks.
 
     Raises:
-        UserError: a number is not finite.
+        UserError: a number is not finite, or the bounds are too wide for any move.
     """
-    if not all(map(math.isfinite, (*current, *delta))):
-        raise UserError('move of the servos', expected='finite angles', found=f'{current} and {delta}')
+    if not all(map(math.isfinite, (*current, *bounds.low, *bounds.high, *delta))):
+        raise UserError('move of the servos', expected='finite angles', found=f'{current}, {bounds} and {delta}')
+    if not bounds.is_within(limits.max_delta):
+        raise UserError('move of the servos', expected='a known position', found=f'{bounds}', do='Call rearm.')
     reach = limits.max_delta if limits.rate <= 0 else min(limits.max_delta, limits.rate * max(elapsed, 0.0))
-    pan, tilt = (_step(current[i], delta[i], reach, limits.max_delta, limits.low[i], limits.high[i]) for i in (0, 1))
+    pan, tilt = (
+        _step(
+            _clamp(current[i] + _clamp(delta[i], -limits.max_delta, limits.max_delta), limits.low[i], limits.high[i]),
+            bounds.high[i] - reach, bounds.low[i] + reach,
+        )
+        for i in (0, 1)
+    )  # fmt: skip
     return pan, tilt
 
 
-def _step(current: float, delta: float, reach: float, max_delta: float, low: float, high: float) -> float:
-    wanted = _clamp(current + _clamp(delta, -max_delta, max_delta), low, high)
-    return round(_clamp(wanted, current - reach, current + reach), 2)
+def _step(wanted: float, low: float, high: float) -> float:
+    # In hundredths, rounded inwards. Where a rate limit leaves no angle in reach of both bounds, half way.
+    first, last = math.ceil(100 * low - _ROUNDING), math.floor(100 * high + _ROUNDING)
+    if first > last:
+        return round((low + high) / 2, 2)
+    return _clamp(round(100 * wanted), first, last) / 100
 
 
 def _clamp(value: float, low: float, high: float) -> float:
@@ -143,7 +190,7 @@ class StopLatch:
 
 
 class Guard:
-    """Whether the robot may move and whether its torque is on. Starts in fault: position unknown (H5).
+    """Whether the robot may move and whether its torque is on. Starts in fault: position unknown.
 
     Attributes:
         latch: the emergency stop.
@@ -156,6 +203,7 @@ class Guard:
         self.torque: bool | None = None
         self.off_confirmed = False
         self._fault: Refusal | None = Refusal(Code.POSITION_UNKNOWN, 'the board has not told its angles yet')
+        self._jump: Refusal | None = None
         self._note: Refusal | None = None
         self._is_moving = False
 
@@ -164,7 +212,7 @@ class Guard:
         """Stopped before fault before moving."""
         if self.latch.is_engaged:
             return State.STOPPED
-        if self._fault is not None:
+        if self._fault is not None or self._jump is not None:
             return State.FAULT
         return State.MOVING if self._is_moving else State.READY
 
@@ -172,9 +220,20 @@ class Guard:
     def reason(self) -> Refusal:
         """Why the state is as it is; Code.NONE and no text where all is well."""
         if self.latch.is_engaged:
-            lost = f' Besides: {self._fault.text}' if self._fault else ''
-            return Refusal(Code.EMERGENCY_STOP, 'emergency stop, torque off; call rearm to go on.' + lost)
-        return self._fault or self._note or Refusal(Code.NONE, '')
+            fault = self._fault or self._jump
+            besides = f' Besides: {fault.text}' if fault else ''
+            return Refusal(Code.EMERGENCY_STOP, 'emergency stop, torque off; call rearm to go on.' + besides)
+        return self._fault or self._jump or self._note or Refusal(Code.NONE, '')
+
+    @property
+    def needs_rearm(self) -> bool:
+        """Whether only `rearm` lets anything move again; torque has to be off."""
+        return self.latch.is_engaged or self._jump is not None
+
+    @property
+    def knows_position(self) -> bool:
+        """Whether reported angles are believed."""
+        return self._jump is None
 
     def refuse(self) -> Refusal | None:
         """Returns why no action may be taken now, or None."""
@@ -185,6 +244,16 @@ class Guard:
     def linked(self) -> None:
         """The board answers and its angles are known."""
         self._fault = None
+
+    def position_jumped(self, text: str) -> None:
+        """The board reports angles that no move led to: no motion and no torque until `rearm`."""
+        self._jump = Refusal(Code.POSITION_UNKNOWN, text)
+        self.off_confirmed = False
+
+    def rearm(self) -> None:
+        """A person vouches for the robot: ends an emergency stop, and believes the angles reported."""
+        self._jump = None
+        self.latch.release()
 
     def lost(self, text: str, code: Code = Code.STATE_LINK_LOST) -> None:
         """The board does not answer, or its position is not known any more: no motion until `linked`."""

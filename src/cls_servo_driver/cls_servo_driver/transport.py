@@ -1,4 +1,4 @@
-"""Lines over a serial port (row 000-098), with deadlines and errors that say what to do."""
+"""Lines over a serial port, with deadlines and errors that say what to do."""
 
 from collections.abc import Callable
 import errno
@@ -9,13 +9,14 @@ import serial
 
 from cls_common.errors import UserError
 
-# A read returns as soon as something is there; this only bounds how late a deadline is seen. The reference's 0.1 s
-# (row 000-098) would be too long for saying an emergency stop again in time.
+from .lines import Line, LineReader
+from .protocol import parse
+
+# A read returns as soon as something is there; this only bounds how late a deadline is seen, and so how late an
+# emergency stop is sent again.
 _READ_TIMEOUT = 0.01
 # A command is a few bytes: a port that can't take them at once has lost its board. Short, for emergency stops.
 _WRITE_TIMEOUT = 0.03
-# A board speaks in short lines; noise without line ends must not pile up.
-_LONGEST_LINE = 256
 # What pyserial raises for a port that has gone: termios.error is no OSError, TypeError follows a close.
 _GONE = (OSError, TypeError, termios.error)
 
@@ -29,38 +30,46 @@ class SerialTransport:
 
     One thread reads. `write` may be called from any thread.
 
+    Args:
+        open_port: opens the port with the arguments of `serial.Serial`.
+
     Raises:
         UserError: at construction, when the port is missing, busy, not allowed or no serial port.
     """
 
-    def __init__(self, port: str, baud: int = 115200, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, port: str, baud: int = 115200, clock: Callable[[], float] = time.monotonic,
+        open_port: Callable[..., serial.Serial] = serial.Serial,
+    ) -> None:  # fmt: skip
         self.port = port
         self._clock = clock
-        self._pending = b''
+        self._lines = LineReader(lambda text: parse(text) is not None)
+        self._owes_line_end = False
         try:
-            self._serial = serial.Serial(
-                port, baud, timeout=_READ_TIMEOUT, write_timeout=_WRITE_TIMEOUT, exclusive=True
-            )
+            self._serial = open_port(port, baud, timeout=_READ_TIMEOUT, write_timeout=_WRITE_TIMEOUT, exclusive=True)
         except (OSError, ValueError) as error:
             raise _explain(port, error) from error
 
     def write(self, request: bytes) -> None:
         """Sends bytes; raises LinkError when the port can't take them at once."""
+        # Part of a request that failed may have gone out: what follows must not be read as its end.
+        data = b'\n' + request if self._owes_line_end else request
+        self._owes_line_end = True
         try:
-            self._serial.write(request)
+            self._serial.write(data)
         except _GONE as error:
             raise self._lost(error) from error
+        self._owes_line_end = False
 
-    def read_line(self, deadline: float) -> str | None:
-        """Returns the next line without its end, or None when none is whole at `deadline`, s of the clock."""
-        while b'\n' not in self._pending:
+    def read_line(self, deadline: float) -> Line | None:
+        """Returns the next line, or None when none has ended at `deadline`, s of the clock."""
+        while (line := self._lines.next()) is None:
             if self._clock() >= deadline:
                 return None
-            self._pending = (self._pending + self._read())[-_LONGEST_LINE:]
-        line, _, self._pending = self._pending.partition(b'\n')
-        return line.decode('ascii', 'replace').strip()
+            self._lines.feed(self._read(1))
+        return line
 
-    def listen(self, duration: float) -> list[str]:
+    def listen(self, duration: float) -> list[Line]:
         """Returns every line that comes within `duration` s: what a board says while it starts."""
         deadline = self._clock() + duration
         lines = []
@@ -70,19 +79,17 @@ class SerialTransport:
 
     def clear(self) -> None:
         """Forgets what was received: old replies must not answer new requests. What was sent stays sent."""
-        self._pending = b''
-        try:
-            self._serial.reset_input_buffer()
-        except _GONE as error:
-            raise self._lost(error) from error
+        # Read and not flushed: whether a line has begun must be known.
+        self._lines.feed(self._read(0))
+        self._lines.forget()
 
     def close(self) -> None:
         """Gives the port back; may be called twice."""
         self._serial.close()
 
-    def _read(self) -> bytes:
+    def _read(self, least: int) -> bytes:
         try:
-            return bytes(self._serial.read(max(1, self._serial.in_waiting)))
+            return bytes(self._serial.read(max(least, self._serial.in_waiting)))
         except _GONE as error:
             raise self._lost(error) from error
 

@@ -10,6 +10,7 @@ import serial
 from cls_common.errors import UserError
 from cls_servo_driver.board import Board, PositionError
 from cls_servo_driver.fake_servo_board import FakeServoBoard
+from cls_servo_driver.lines import Line
 from cls_servo_driver.ports import choose_port, Port
 from cls_servo_driver.safety import StopLatch, StoppedError
 from cls_servo_driver.transport import LinkError, SerialTransport
@@ -33,7 +34,8 @@ def test_the_angles_are_known_before_anything_moves(fake):
     heard = len(fake.heard)
     board = open_board(fake)
     assert board.angles == (12.5, -7.25)
-    assert fake.heard[heard:] == ['angles', 'timeout 1.00']
+    asked = [line.partition('#')[0] for line in fake.heard[heard:]]
+    assert asked == ['angles'] * 3 + ['timeout 1.00'], 'checks known, position twice, timeout'
     board.close()
 
 
@@ -109,7 +111,8 @@ def test_a_board_that_starts_while_we_open_is_waited_for(fake):
 
     class Transport(SerialTransport):
         def listen(self, duration):
-            reset.start()
+            if reset.ident is None:
+                reset.start()
             return super().listen(duration)
 
     board = Board(Transport(fake.port), StopLatch(), open_wait=1.5, reply_timeout=0.5)
@@ -140,7 +143,7 @@ def test_an_engaged_latch_lets_no_move_out(fake):
     with pytest.raises(StoppedError):
         board.move((6.0, 6.0))
     fake.wait_for_outputs(None, None, timeout=0.5)
-    assert 'servos 6.00 6.00' not in fake.heard
+    assert not any(line.startswith('servos 6.00 6.00') for line in fake.heard)
     latch.release()
     board.move((6.0, 6.0))
     board.close()
@@ -171,12 +174,14 @@ def test_lines_are_put_together_and_noise_without_end_is_bounded():
     assert transport.read_line(time.monotonic()) is None
     os.write(master, b'.0\r\n0.0,0.0\nx')
     deadline = time.monotonic() + 5
-    assert transport.read_line(deadline) == 'S1:1.0'
-    assert transport.read_line(deadline) == '0.0,0.0'
-    writer = threading.Thread(target=lambda: os.write(master, b'\xff' * 3000 + b'\nStopped\n'))
+    assert transport.read_line(deadline) == Line('S1:1.0', is_whole=False)
+    assert transport.read_line(deadline) == Line('0.0,0.0', is_whole=True)
+    writer = threading.Thread(target=lambda: os.write(master, b'\xff' * 3000 + b'\nStopped\nStopped\n'))
     writer.start()
-    assert len(transport.read_line(deadline)) <= 256
-    assert transport.read_line(deadline) == 'Stopped'
+    noise = transport.read_line(deadline)
+    assert (len(noise.text) <= 256, noise.is_whole) == (True, False)
+    assert transport.read_line(deadline) == Line('Stopped', is_whole=False)
+    assert transport.read_line(deadline) == Line('Stopped', is_whole=True)
     writer.join()
     transport.close()
     os.close(master)
@@ -192,6 +197,27 @@ def test_the_only_likely_port_is_chosen():
     assert choose_port('', [BOARD, OTHER]) is BOARD
     assert choose_port('/dev/ttyUSB0', [BOARD, OTHER]) is OTHER
     assert choose_port('/some/link', [BOARD]).device == '/some/link'
+
+
+def test_a_board_is_found_by_its_serial_number_under_any_name():
+    moved = Port('/dev/ttyACM3', 'Board in FS mode', 'E66', is_likely=True)
+    for wanted in ('/dev/ttyACM0', ''):
+        assert choose_port(wanted, [OTHER, moved, SECOND], known=BOARD) is moved
+    assert choose_port('/dev/ttyACM0', [BOARD, SECOND], known=BOARD) is BOARD
+    assert choose_port('', [SECOND], known=Port('/tmp/pty')) is SECOND, 'without a serial number the name decides'
+
+
+def test_another_board_under_the_same_name_is_not_taken_for_the_known_one():
+    swapped = Port('/dev/ttyACM0', 'Board in FS mode', 'E67', is_likely=True)
+    with pytest.raises(UserError, match=r'another device now.*E66.*E67'):
+        choose_port('/dev/ttyACM0', [swapped], known=BOARD)
+    assert choose_port('/dev/ttyACM0', [], known=BOARD) == Port('/dev/ttyACM0'), 'opening says that it is not there'
+
+
+def test_a_link_to_a_port_has_its_serial_number(tmp_path):
+    link = tmp_path / 'usb-Board-E66'
+    link.symlink_to(BOARD.device)
+    assert choose_port(str(link), [OTHER, BOARD]) is BOARD
 
 
 @pytest.mark.parametrize(

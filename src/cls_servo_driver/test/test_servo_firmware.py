@@ -1,4 +1,4 @@
-"""The board's own program, spoken to in bytes over a pseudo-terminal (rows 000-099 to 000-101)."""
+"""The board's own program, spoken to in bytes over a pseudo-terminal."""
 
 import time
 
@@ -6,6 +6,7 @@ import pytest
 import serial
 
 from cls_servo_driver.fake_servo_board import FakeServoBoard
+from cls_servo_driver.protocol import add_check, remove_check
 
 
 class Terminal:
@@ -92,6 +93,31 @@ def test_nonsense_is_answered_and_moves_nothing(board, host, line, reply):
     assert host.ask(line) == reply
     assert host.ask('angles') == '0.0,0.0'
     assert len(board.journal) == before
+
+
+def test_a_checked_request_is_answered_with_its_tag_and_a_sum(board, host):
+    assert remove_check(host.ask(add_check('servos 5.00 -2.50', 'a1')), 'a1') == 'S1:5.0 S2:-2.5'
+    board.wait_for_outputs(5.0, -2.5)
+    assert remove_check(host.ask(add_check('angles', 'a2')), 'a2') == '5.0,-2.5'
+    assert remove_check(host.ask(add_check('hello', 'a3')), 'a3') == 'Unknown command'
+    assert remove_check(host.ask(add_check('', 'a4')), 'a4') == 'Unknown command'
+    assert remove_check(host.ask(add_check('stop', 'a5')), 'a5') == 'Stopped'
+    assert board.outputs.are_off
+
+
+def test_a_damaged_checked_request_moves_nothing(board, host):
+    whole = add_check('servos 5.00 -2.50', 'a1')
+    for damaged in (whole.replace('-', ''), whole.replace('5.00', '55.00'), whole[:-1] + 'x'):
+        assert host.ask(damaged) == 'Input error: wrong checksum'
+    assert all(outputs.are_off for outputs in board.journal)
+
+
+def test_a_queued_checked_stop_is_never_lost(board, host):
+    lines = ['servos 5 5', add_check('stop', 'a1'), 'angles']
+    host.serial.write('\n'.join(lines).encode() + b'\n')
+    assert host.read() == 'S1:5.0 S2:5.0'
+    assert remove_check(host.read(), 'a1') == 'Stopped'
+    board.wait_for_outputs(None, None)
 
 
 def test_words_are_no_numbers(host):

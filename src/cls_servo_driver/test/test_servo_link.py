@@ -13,6 +13,7 @@ from cls_servo_driver.description import describe, Level, report
 from cls_servo_driver.driver import Driver
 from cls_servo_driver.fake_servo_board import FakeServoBoard
 from cls_servo_driver.link import Link
+from cls_servo_driver.ports import choose_port, Port
 from cls_servo_driver.safety import Code, State
 from cls_servo_driver.settings import LimitSettings, ReconnectSettings, ServoDriverSettings
 from cls_servo_driver.transport import SerialTransport
@@ -32,12 +33,15 @@ class Host:
         self.sequence = 0
         self.driver = Driver(self.connect, self.settings, on_moving=self.wake, stamp=time.time_ns, clock=time.monotonic)
         self.link = Link(self.driver, self.settings, self.wake, time.monotonic)
+        self.port = None
         self.driver.connect()
         self.link.start()
 
     def connect(self, latch):
+        ports = [Port(self.fake.port, serial_number='E66')]
+        self.port = choose_port(self.port.device if self.port else self.fake.port, ports, self.port)
         return Board(
-            SerialTransport(self.fake.port), latch, open_wait=self.settings.open_wait,
+            SerialTransport(self.port.device), latch, open_wait=self.settings.open_wait,
             reply_timeout=self.settings.reply_timeout, timeout=self.settings.firmware_timeout,
         )  # fmt: skip
 
@@ -232,6 +236,17 @@ def test_a_lost_board_is_a_fault_until_its_angles_are_known_again(make_host):
     assert host.ask(1.0, 1.0).after == (1.0, 1.0)
 
 
+def test_a_board_that_comes_back_under_another_name_is_found(make_host):
+    host = make_host()
+    host.ask(5.0, 5.0)
+    host.fake.unplug()
+    host.wait_for_state(State.FAULT)
+    host.fake.port += '-again'
+    host.fake.plug()
+    host.wait_for_state(State.READY)
+    assert host.ask(1.0, 1.0).after == (1.0, 1.0)
+
+
 def test_an_unanswered_move_is_told_as_unknown_and_the_link_comes_back(make_host):
     host = make_host()
     host.ask(5.0, 5.0)
@@ -251,6 +266,38 @@ def test_a_board_that_started_anew_is_read_anew(make_host):
     host.wait_for(lambda: host.link.snapshot().losses == 1)
     host.wait_for_state(State.READY)
     assert host.link.snapshot().angles == (0.0, 0.0)
+
+
+def test_a_position_jump_needs_rearm(make_host):
+    host = make_host()
+    for _ in range(4):
+        host.ask(10.0, 0.0)
+    host.fake.reset()
+    host.wait_for(lambda: host.link.snapshot().losses == 1)
+    host.wait_for(lambda: host.link.snapshot().torque is False)
+    snapshot = host.link.snapshot()
+    assert (snapshot.state, snapshot.reason.code, snapshot.angles) == (State.FAULT, Code.POSITION_UNKNOWN, None)
+    assert 'reports (0.0, 0.0) deg' in snapshot.reason.text and 'rearm' in snapshot.reason.text
+    assert report(snapshot, host.settings)[1].level is Level.ERROR
+    refused = host.ask(1.0, 0.0)
+    assert (refused.code, refused.before) == (Code.NOT_READY, None)
+    assert host.fake.outputs.are_off
+    assert host.link.rearm() == ''
+    assert host.fake.outputs.are_off
+    answer = host.ask(1.0, 0.0)
+    assert (answer.before, answer.after) == ((0.0, 0.0), (1.0, 0.0))
+
+
+def test_after_an_unacknowledged_move_the_next_one_is_a_step_from_both_positions(make_host):
+    host = make_host()
+    host.fake.is_silent = True
+    host.send(10.0, 4.0)
+    assert host.next_answer().code is Code.LINK_LOST
+    host.fake.is_silent = False
+    host.wait_for_state(State.READY)
+    answer = host.ask(5.0, -10.0)
+    assert (answer.before, answer.after) == ((10.0, 4.0), (10.0, -6.0)), 'the servos stood at 0 to 10 and 0 to 4'
+    assert host.ask(5.0, 0.0).after == (15.0, -6.0), 'acknowledged, so where they stand is certain again'
 
 
 def test_a_stop_outlives_a_lost_link(make_host):
@@ -288,6 +335,7 @@ def test_torque_goes_off_at_the_end_where_that_is_set(make_host, torque_off_on_e
 def test_health_says_what_to_do(make_host):
     host = make_host(original=True)
     bus, pan, tilt = report(host.link.snapshot(), host.settings)
+    assert (bus.values['firmware timeout'], bus.values['checked replies']) == ('no', 'no')
     assert (bus.level, pan.level, tilt.level) == (Level.WARN, Level.OK, Level.OK)
     assert 'install firmware/servo2040/main.py' in bus.message
     host.link.emergency_stop(1.0)

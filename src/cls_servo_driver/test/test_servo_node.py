@@ -130,10 +130,11 @@ def watcher(contexts):
     watcher.close()
 
 
-def start(port, **parameters):
+def start(port, namespace='/', **parameters):
     command = [sys.executable, '-m', 'cls_servo_driver.nodes.servo_driver', '--ros-args']
     for name, value in ({'port': port} | FAST | parameters).items():
         command += ['-p', f'{name}:={value}']
+    command += ['-r', f'__ns:={namespace}']
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
 
@@ -196,9 +197,22 @@ def test_the_contract_of_a_robot(board, watcher, run_driver):
 
     diagnostics = watcher.wait_for(lambda: watcher.heard['/diagnostics'], 'diagnostics')[-1]
     assert [line.name for line in diagnostics.status] == [
-        'servo_driver: bus', 'servo_driver: servo pan', 'servo_driver: servo tilt',
+        'robot: link', 'robot: joint pan', 'robot: joint tilt',
     ]  # fmt: skip
     assert {line.level for line in diagnostics.status} == {b'\x00'}
+
+
+def test_diagnostics_of_two_robots_have_names_of_their_own(board, watcher, run_driver):
+    with FakeServoBoard() as other:
+        run_driver(board.port, namespace='/left')
+        run_driver(other.port, namespace='/right')
+
+        def heard():
+            return {(s.name, s.hardware_id) for m in watcher.heard['/diagnostics'] for s in m.status}
+
+        watcher.wait_for(lambda: len(heard()) == 6, 'the health of both')
+        assert {(f'left/robot: joint {joint}', f'left/{board.port}') for joint in ('pan', 'tilt')} < heard()
+        assert {(f'right/robot: joint {joint}', f'right/{other.port}') for joint in ('pan', 'tilt')} < heard()
 
 
 def test_emergency_stop_and_rearm(board, watcher, run_driver):
@@ -250,7 +264,7 @@ def test_the_board_switches_off_when_the_driver_dies_or_hangs(board, watcher, ru
     os.kill(process.pid, number)
     off = board.wait_for_outputs(None, None, timeout=5.0)
     assert off.time - ended < FAST['firmware_timeout'] + 0.3
-    assert 'stop' not in board.heard
+    assert not any(line.startswith('stop') for line in board.heard)
 
 
 @pytest.mark.parametrize(
@@ -284,7 +298,7 @@ def test_a_manager_may_start_and_stop_it(board, watcher, run_driver):
     watcher.wait_for(lambda: 'servo_driver' in watcher.node.get_node_names(), 'the node')
     assert board.heard == []
     assert watcher.change_state('CONFIGURE')
-    assert board.heard[0] == 'angles'
+    assert board.heard[0].startswith('angles')
     assert watcher.change_state('ACTIVATE')
     watcher.ask([5.0, 5.0])
     assert watcher.change_state('DEACTIVATE')

@@ -30,7 +30,8 @@ def test_requests_are_lines_with_two_decimals(request_line, expected):
     ('line', 'expected'),
     [
         ('S1:5.0 S2:-2.5', Moved((5.0, -2.5))),
-        ('S1:5', Moved((5.0, None))),
+        ('S1:90 S2:-90', Moved((90.0, -90.0))),
+        ('S1:5.0', Moved((5.0, None))),
         ('S2:-40.0', Moved((None, -40.0))),
         ('Both:3.25', Moved((3.25, 3.25))),
         ('0.0,0.0', At((0.0, 0.0))),
@@ -47,6 +48,12 @@ def test_requests_are_lines_with_two_decimals(request_line, expected):
         ('S1:nan S2:0.0', None),
         ('1.0,2.0,3.0', None),
         ('', None),
+        ('-40.0,3', None),
+        ('-40.0,0', None),
+        ('-40.0,35.', None),
+        (' 40.0,35.0', None),
+        ('140.0,35.0', None),
+        ('+40.0,35.0', None),
     ],
 )
 def test_replies_are_read_or_known_as_noise(line, expected):
@@ -76,6 +83,23 @@ def test_an_acknowledged_move_comes_back_within_a_hundredth(pan, tilt):
     reply = protocol.parse(f'S1:{float(first)} S2:{float(second)}')
     assert isinstance(reply, Moved)
     assert reply.angles == pytest.approx((pan, tilt), abs=0.0051)
+
+
+@given(ANGLES, ANGLES)
+def test_every_float_that_the_board_prints_is_read(pan, tilt):
+    assert protocol.parse(f'{pan},{tilt}') == At((pan, tilt))
+
+
+def test_a_check_is_removed_from_its_own_reply_alone():
+    line = protocol.add_check('-40.0,0.0', '1f')
+    assert protocol.remove_check(line, '1f') == '-40.0,0.0'
+    assert protocol.remove_check(line, '1e') is None
+    for cut in range(1, len(line)):
+        assert protocol.remove_check(line[cut:], '1f') is None
+        assert protocol.remove_check(line[:cut], '1f') is None
+        assert protocol.remove_check(line[:cut] + '4' + line[cut:], '1f') is None
+    assert protocol.remove_check('-40.0,0.0', '1f') is None
+    assert protocol.remove_check('\ufffd#1f*0000', '1f') is None
 
 
 @given(strategies.text(max_size=300))

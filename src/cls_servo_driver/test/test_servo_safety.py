@@ -15,6 +15,7 @@ from cls_servo_driver.safety import (
     Guard,
     Limits,
     next_angles,
+    PositionBounds,
     State,
     StopLatch,
     StoppedError,
@@ -38,23 +39,57 @@ BAD = [math.nan, math.inf, -math.inf]
     ],
 )
 def test_a_move_ends_within_the_limits(current, delta, expected):
-    assert next_angles(LIMITS, current, delta, 1.0) == expected
+    assert next_angles(LIMITS, current, PositionBounds.at(current), delta, 1.0) == expected
 
 
 @given(ANY, ANY, strategies.floats(-90, 90), strategies.floats(-40, 40), strategies.floats(0, 100))
 def test_no_move_leaves_the_limits_or_goes_too_far(pan_delta, tilt_delta, pan, tilt, elapsed):
     pan, tilt = round(pan, 2), round(tilt, 2)
-    after = next_angles(LIMITS, (pan, tilt), (pan_delta, tilt_delta), elapsed)
+    at = pan, tilt
+    after = next_angles(LIMITS, at, PositionBounds.at(at), (pan_delta, tilt_delta), elapsed)
     assert -90 <= after[0] <= 90
     assert -40 <= after[1] <= 40
     assert abs(after[0] - pan) <= 10.0001
     assert abs(after[1] - tilt) <= 10.0001
 
 
+@given(
+    strategies.lists(strategies.tuples(strategies.floats(-90, 90), strategies.floats(-90, 90)), min_size=1, max_size=4),
+    ANY, ANY, strategies.floats(0.1, 90), strategies.floats(0, 500), strategies.floats(0, 10),
+)  # fmt: skip
+def test_a_move_is_within_one_step_of_everywhere_the_servos_may_stand(places, pan, tilt, step, rate, elapsed):
+    bounds = PositionBounds.at(places[0])
+    for place in places[1:]:
+        bounds = bounds.including(place)
+    limits = Limits(max_delta=step, rate=rate)
+    if not bounds.is_within(step):
+        with pytest.raises(UserError, match='known position'):
+            next_angles(limits, places[0], bounds, (pan, tilt), elapsed)
+        return
+    after = next_angles(limits, places[0], bounds, (pan, tilt), elapsed)
+    assert max(abs(a - b) for place in places for a, b in zip(place, after)) <= step + 0.011
+
+
+def test_a_position_jump_is_a_fault_until_rearm():
+    guard = Guard()
+    guard.position_jumped('at 0, was at 40')
+    guard.linked()
+    assert (guard.state, guard.reason.code) == (State.FAULT, Code.POSITION_UNKNOWN)
+    assert (guard.needs_rearm, guard.knows_position, guard.off_confirmed) == (True, False, False)
+    assert guard.refuse().code is Code.NOT_READY
+    guard.lost('gone')
+    guard.linked()
+    assert guard.state is State.FAULT, 'a link that comes back is no rearm'
+    guard.latch.engage(lambda: None)
+    assert 'at 0, was at 40' in guard.reason.text
+    guard.rearm()
+    assert (guard.state, guard.needs_rearm, guard.knows_position) == (State.READY, False, True)
+
+
 @given(ANY, strategies.floats(0.1, 500), strategies.floats(0, 10))
 def test_the_mean_speed_stays_below_the_rate(delta, rate, elapsed):
     limits = Limits(rate=rate)
-    after = next_angles(limits, (0.0, 0.0), (delta, -delta), elapsed)
+    after = next_angles(limits, (0.0, 0.0), PositionBounds.at((0.0, 0.0)), (delta, -delta), elapsed)
     assert max(map(abs, after)) <= rate * elapsed + 0.0051
 
 
@@ -62,7 +97,7 @@ def test_the_mean_speed_stays_below_the_rate(delta, rate, elapsed):
 def test_a_number_that_is_none_never_becomes_a_target(bad):
     for current, delta in (((0.0, 0.0), (bad, 0.0)), ((0.0, bad), (0.0, 0.0))):
         with pytest.raises(UserError, match='finite'):
-            next_angles(LIMITS, current, delta, 1.0)
+            next_angles(LIMITS, current, PositionBounds.at(current), delta, 1.0)
 
 
 @pytest.mark.parametrize(

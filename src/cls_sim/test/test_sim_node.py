@@ -57,7 +57,8 @@ def check_order_and_stamps(listener) -> None:
     assert not listener.all(comms.CLOCK)
     listener.until(lambda: len(listener.all(comms.DIAGNOSTICS)) > 1, 'diagnostics')
     diagnostics: DiagnosticArray = listener.all(comms.DIAGNOSTICS)[-1]
-    assert [s.name for s in diagnostics.status] == ['simulator: camera', 'simulator: joints']
+    names = ['camera: stream', 'robot: link', 'robot: joint pan', 'robot: joint tilt']
+    assert [s.name for s in diagnostics.status] == names, 'those of the hardware'
 
 
 def check_refusals(listener) -> None:

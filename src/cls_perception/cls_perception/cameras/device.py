@@ -24,13 +24,22 @@ _HELD: Final = (
 
 
 class DeviceCamera(Camera):
-    """A camera that the driver knows. Index 0 is /dev/video0; paths below /dev/v4l/by-id are stable names."""
+    """A camera that the driver knows. Index 0 is /dev/video0.
+
+    Opened again by its stable name below `links` where it has one: it may come back as another device.
+    """
 
     is_live: ClassVar[bool] = True
+    is_noiseless: ClassVar[bool] = False
 
-    def __init__(self, settings: CameraSettings, open_capture: Callable[[str], Any] | None = None) -> None:
+    def __init__(
+        self, settings: CameraSettings, open_capture: Callable[[str], Any] | None = None,
+        links: Path = Path('/dev/v4l/by-id'),
+    ) -> None:  # fmt: skip
         super().__init__(settings)
         self._open_capture = open_capture or _open_capture
+        self._links = links
+        self._stable_name = ''
         self._capture: Any = None
         self._held: dict[int, float] = {}  # values since warm-up, put back after the device was lost
 
@@ -40,13 +49,15 @@ class DeviceCamera(Camera):
 
     def open(self) -> None:
         self.close()
-        capture = self._open_capture(self.settings.source)
+        source = self._stable_name or self.settings.source
+        capture = self._open_capture(source)
         if capture is None or not capture.isOpened():
             raise UserError(
                 f'camera {self.settings.source!r} can not be opened', found=devices(),
                 do='Plug it in, close what else uses it, and see that you may read it (on Linux: group video).',
             )  # fmt: skip
         self._capture = capture
+        self._stable_name = self._find_stable_name(source)
         self.notes = []
         self._ask('width', cv2.CAP_PROP_FRAME_WIDTH, self.settings.width)
         self._ask('height', cv2.CAP_PROP_FRAME_HEIGHT, self.settings.height)
@@ -81,6 +92,10 @@ class DeviceCamera(Camera):
                 self.notes.append(f'the driver can not hold {name}')
         return True
 
+    def _find_stable_name(self, source: str) -> str:
+        device = Path(_path_of(source)).resolve()
+        return next((str(link) for link in sorted(self._links.glob('*')) if link.resolve() == device), '')
+
     def _ask(self, name: str, key: int, value: float) -> None:
         if not value:
             return
@@ -96,10 +111,14 @@ def devices() -> str:
     return 'devices ' + ', '.join(found) if found else 'no /dev/video*'
 
 
+def _path_of(source: str) -> str:
+    return f'/dev/video{int(source)}' if source.isdecimal() else source
+
+
 def _open_capture(source: str) -> Any:
     if not sys.platform.startswith('linux'):
         return cv2.VideoCapture(int(source) if source.isdecimal() else source)
-    path = f'/dev/video{int(source)}' if source.isdecimal() else source
+    path = _path_of(source)
     # OpenCV would print warnings of its own about a device that is not there.
     return cv2.VideoCapture(str(Path(path).resolve()), cv2.CAP_V4L2) if Path(path).exists() else None
 

@@ -14,13 +14,17 @@ _OWN_RATE: Final = 10.0  # Hz, about a robot's step rate: images have no time of
 
 
 class FolderCamera(Camera):
-    """The images of a folder, listed anew at each turn; other files in it are ignored."""
+    """The images of a folder, listed again at each turn.
+
+    Other files in it are ignored; images that can't be read are passed over, and noted.
+    """
 
     def __init__(self, settings: CameraSettings) -> None:
         super().__init__(settings)
         self._folder = Path(settings.source).expanduser()
         self._coming: list[Path] = []
-        self._data = b''
+        self._path = Path()
+        self._damaged: dict[Path, str] = {}
         self.own_rate = _OWN_RATE
 
     @classmethod
@@ -38,21 +42,32 @@ class FolderCamera(Camera):
         self._coming = sorted(files, reverse=True)
 
     def grab(self) -> bool:
-        try:
-            if not self._coming:
-                if not self.settings.loop:
-                    return False
+        if not self._coming:
+            if not self.settings.loop:
+                return False
+            try:
                 self.open()
-            self._data = self._coming.pop().read_bytes()
-        except (OSError, UserError) as error:
-            raise CameraLostError(str(error)) from error
+            except UserError as error:
+                raise CameraLostError(str(error)) from error
+        self._path = self._coming.pop()
         return True
 
     def retrieve(self) -> Image | None:
+        image = None
         try:
-            return self.fit(from_jpeg(self._data))
-        except UserError:
-            return None
+            # A pipe of such a name would be waited for without end.
+            if self._path.exists() and not self._path.is_file():
+                raise UserError('no file')
+            image = self.fit(from_jpeg(self._path.read_bytes()))
+            self._damaged.pop(self._path, None)
+        except (OSError, UserError) as error:
+            if not self._folder.is_dir():
+                raise CameraLostError(f'folder {self._folder} is gone') from error
+            self._damaged[self._path] = str(error)
+        self.notes = []
+        for path, reason in list(self._damaged.items())[:1]:
+            self.notes = [f'{len(self._damaged)} images can not be read, such as {path.name}: {reason}']
+        return image
 
     def close(self) -> None:
         self._coming = []

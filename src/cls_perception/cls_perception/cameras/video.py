@@ -17,7 +17,7 @@ _FASTEST: Final = 1000.0
 
 
 class VideoCamera(Camera):
-    """A video file, played at the frame rate asked for, else at its own."""
+    """A video file, played in the times of its own frames."""
 
     def __init__(self, settings: CameraSettings) -> None:
         super().__init__(settings)
@@ -38,9 +38,11 @@ class VideoCamera(Camera):
         self._capture = capture
         rate = float(capture.get(cv2.CAP_PROP_FPS))
         self.own_rate = rate if 0.0 < rate <= _FASTEST else _UNKNOWN_RATE
+        self.frame_time = None
 
     def grab(self) -> bool:
         if self._capture is not None and self._capture.grab():
+            self._read_time()
             return True
         if not self.settings.loop:
             return False
@@ -51,6 +53,7 @@ class VideoCamera(Camera):
             raise CameraLostError(str(error)) from error
         if not self._capture.grab():
             raise CameraLostError(f'video {self._path} holds no frame')
+        self._read_time()
         return True
 
     def retrieve(self) -> Image | None:
@@ -64,6 +67,14 @@ class VideoCamera(Camera):
         if self._capture is not None:
             self._capture.release()
             self._capture = None
+
+    def _read_time(self) -> None:
+        # Not from the frame rate: frames of telephones and screen recorders come at any time.
+        time = float(self._capture.get(cv2.CAP_PROP_POS_MSEC)) / 1000.0
+        if self.frame_time is not None and not time > self.frame_time:
+            # Some formats have no times.
+            time = self.frame_time + 1.0 / self.own_rate
+        self.frame_time = time
 
 
 CAMERA = VideoCamera

@@ -4,14 +4,14 @@ from collections.abc import Sequence
 import sys
 import time
 
-from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from rclpy.guard_condition import GuardCondition
 from rclpy.timer import Timer
 from sensor_msgs.msg import CameraInfo, CompressedImage
 
-from cls_common import comms, images
+from cls_common import comms, diagnostics, images
 from cls_common.errors import UserError
 from cls_common.nodes import conversions, parameters, qos
+from cls_common.nodes.diagnostics import to_diagnostics
 from cls_common.nodes.lifecycle import SelfStartingNode
 from cls_common.nodes.runner import run
 from cls_perception import cameras
@@ -34,7 +34,7 @@ class CameraNode(SelfStartingNode):
         camera/image_raw (sensor_msgs/Image): rgb8, stamp = when the frame was acquired.
         camera/camera_info (sensor_msgs/CameraInfo): size only; all zeros in K: not calibrated.
         camera/image_raw/compressed (sensor_msgs/CompressedImage): JPEG 90, only while someone subscribes.
-        /diagnostics (diagnostic_msgs/DiagnosticArray): `camera: stream`, 1 Hz.
+        /diagnostics (diagnostic_msgs/DiagnosticArray): `camera: stream` after the namespace, 1 Hz.
     """
 
     def __init__(self) -> None:
@@ -106,13 +106,13 @@ class CameraNode(SelfStartingNode):
         level, text = stream.health(time.monotonic())
         values = {
             'frames': stream.frames, 'rate [Hz]': round(stream.rate, 2), 'lost': stream.lost,
-            'damaged': stream.damaged, 'overwritten': stream.overwritten, 'exposure locked': stream.is_locked,
+            'damaged': stream.damaged, 'repeated': stream.withheld, 'overwritten': stream.overwritten,
+            'exposure locked': stream.is_locked,
         }  # fmt: skip
-        status = DiagnosticStatus(level=bytes([level]), name='camera: stream', message=text)
-        status.hardware_id = self._camera.label
-        status.values = [KeyValue(key=key, value=str(value)) for key, value in values.items()]
-        message = DiagnosticArray(status=[status])
-        message.header.stamp = self.get_clock().now().to_msg()
+        health = diagnostics.Health(diagnostics.CAMERA, diagnostics.Level(level), text, values)
+        message = to_diagnostics(
+            self.get_namespace(), self._camera.label, [health], self.get_clock().now().to_msg()
+        )  # fmt: skip
         self._diagnostics.publish(message)
         self._tell(level, stream.problem or ('' if level == 0 else text))
 

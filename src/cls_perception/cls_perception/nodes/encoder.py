@@ -5,6 +5,7 @@ import hashlib
 import json
 import re
 import sys
+import time
 from typing import Any
 
 from rclpy.node import Node
@@ -13,21 +14,24 @@ from cls_common import comms
 from cls_common.errors import UserError
 from cls_common.nodes import conversions, parameters, qos
 from cls_common.nodes.runner import run
-from cls_interfaces.msg import Embedding, Observation
+from cls_interfaces.msg import Embedding, LearnerStatus, Observation
 from cls_interfaces.srv import GetEncoder
 from cls_perception import encoders, models
 from cls_perception.clips import Clip
 from cls_perception.encoder import Array
+from cls_perception.idle_pace import IdlePace
 from cls_perception.settings import EncoderNodeSettings
 
 _LOG_EVERY = 10.0  # s between two lines about refused input
+_IDLE_TICK = 0.25  # s; how soon an image is embedded that was held back for a learner that fell silent
 
 
 class EncoderNode(Node):
     """Embeds the newest image, or every observation, and hands out the encoder with all its weights.
 
     A model's own encoder files decide which one runs; `encoder` and `default_encoder` only begin a new model.
-    With best-effort images the queue holds one, so a slow encoder drops images and never lags behind.
+    With best-effort images the queue holds one, so a slow encoder drops images and never lags behind; while
+    fast_learner is asleep one image a second is embedded, and the newest at once when it is awake again.
 
     Parameters:
         encoder, default_encoder, model, models_dir, reliable_images, modality, seed, weights, backend,
@@ -38,6 +42,7 @@ class EncoderNode(Node):
 
     Subscribers:
         camera/image_raw (sensor_msgs/Image): image encoders; SENSOR, or reliable with `reliable_images`.
+        fast_learner/status (cls_interfaces/LearnerStatus): whether it is asleep; not with `reliable_images`.
         observation/<modality> (cls_interfaces/Observation): vector encoders; their size is the first one's.
 
     Services:
@@ -55,6 +60,8 @@ class EncoderNode(Node):
             self._encoder = encoders.make(self._new)
         self._settings = parameters.declare(self, EncoderNodeSettings, in_force=models.settings_of(self._encoder))
         self._clip = Clip(self._encoder.frames if self._encoder else 1)
+        self._pace = IdlePace()
+        self._held: tuple[Array, Any] | None = None  # the newest input and its header, where not embedded yet
         self._publisher = qos.publisher(self, comms.EMBEDDING)
         self._subscribe()
         service = comms.GET_ENCODER
@@ -70,6 +77,9 @@ class EncoderNode(Node):
         if self._encoder is not None and not self._encoder.vectors:
             profile = comms.SENSOR_RELIABLE if self._settings.reliable_images else comms.SENSOR
             qos.subscription(self, comms.IMAGE, self._on_image, profile=profile)
+            if not self._settings.reliable_images:
+                qos.subscription(self, comms.FAST_STATUS, self._on_status)
+                qos.steady_timer(self, _IDLE_TICK, self._embed_held)
             return
         modality = self._encoder.modality if self._encoder else self._settings.modality
         if not re.fullmatch('[a-z][a-z0-9_]*', modality):
@@ -81,7 +91,22 @@ class EncoderNode(Node):
         try:
             image = conversions.from_image(message)
             clip = self._clip.add(image, conversions.to_nanoseconds(message.header.stamp))
-            self._embed(clip, message.header)
+        except UserError as error:
+            self._refuse(error)
+            return
+        self._held = clip, message.header
+        self._embed_held()
+
+    def _on_status(self, message: LearnerStatus) -> None:
+        self._pace.hear(message.phase, time.monotonic())
+        self._embed_held()
+
+    def _embed_held(self) -> None:
+        if self._held is None or not self._pace.take(time.monotonic()):
+            return
+        held, self._held = self._held, None
+        try:
+            self._embed(*held)
         except UserError as error:
             self._refuse(error)
 

@@ -3,14 +3,13 @@
 import math
 
 from builtin_interfaces.msg import Time
-from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from sensor_msgs.msg import JointState
 
 from cls_common.nodes.conversions import to_floats, to_nanoseconds, to_time
 from cls_interfaces.msg import AppliedAction, RobotAction, RobotState
 
 from ..answers import Action, Answer
-from ..description import Health, JOINTS, to_radians
+from ..description import JOINTS, to_radians
 from ..protocol import Angles
 from ..safety import Refusal, State
 
@@ -54,18 +53,4 @@ def to_joint_state(angles: Angles, stamp: Time) -> JointState:
     """Makes the message of known joint angles, from degrees."""
     message = JointState(name=list(JOINTS), position=to_floats(to_radians(angles), 'd'))
     message.header.stamp = stamp
-    return message
-
-
-def to_diagnostics(health: list[Health], hardware_id: str, stamp: Time) -> DiagnosticArray:
-    """Makes the message of diagnostics."""
-    message = DiagnosticArray()
-    message.header.stamp = stamp
-    for line in health:
-        values = [KeyValue(key=key, value=value) for key, value in line.values.items()]
-        message.status.append(
-            DiagnosticStatus(
-                level=bytes([line.level]), name=line.name, message=line.message, hardware_id=hardware_id, values=values
-            )
-        )
     return message

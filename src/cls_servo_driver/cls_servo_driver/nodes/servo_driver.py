@@ -10,6 +10,7 @@ from std_srvs.srv import Trigger
 from cls_common import comms
 from cls_common.nodes import qos
 from cls_common.nodes.conversions import to_robot_info
+from cls_common.nodes.diagnostics import to_diagnostics
 from cls_common.nodes.lifecycle import SelfStartingNode
 from cls_common.nodes.parameters import declare
 from cls_common.nodes.runner import run
@@ -42,7 +43,7 @@ class ServoDriver(SelfStartingNode):
     | `robot/state` | ready, moving, stopped, fault; published when it changes |
     | `robot/applied_action` | what was done with each action heard, a refused one too |
     | `joint_states` | pan and tilt, rad, as last acknowledged; silent while unknown |
-    | `/diagnostics` | 1 Hz: bus, servo pan, servo tilt |
+    | `/diagnostics` | 1 Hz: `robot: link`, `robot: joint pan`, `robot: joint tilt`, after the namespace |
 
     | Subscribers | what |
     | --- | --- |
@@ -57,7 +58,7 @@ class ServoDriver(SelfStartingNode):
     def __init__(self) -> None:
         super().__init__('servo_driver')
         self._settings = declare(self, ServoDriverSettings)
-        self._port = Port(self._settings.port)
+        self._port: Port | None = None
         self._link: Link | None = None
         self._is_active = False
         self._told: tuple[State, Refusal] | None = None
@@ -127,13 +128,15 @@ class ServoDriver(SelfStartingNode):
 
     def _connect(self, latch: StopLatch) -> Board:
         settings = self._settings
-        self._port = choose_port(settings.port, find_ports())
-        transport = SerialTransport(self._port.device, settings.baud)
+        port = choose_port(settings.port, find_ports(), self._port)
+        transport = SerialTransport(port.device, settings.baud)
         board = Board(
             transport, latch, open_wait=settings.open_wait, reply_timeout=settings.reply_timeout,
             timeout=settings.firmware_timeout,
         )  # fmt: skip
-        self.get_logger().info(f'servo board on {self._port}, angles {board.angles} deg')
+        # Known once it has answered as a servo board.
+        self._port = port
+        self.get_logger().info(f'servo board on {port}, angles {board.angles} deg')
         if not board.has_timeout:
             self.get_logger().warning('this firmware has no timeout: torque stays on when this process is killed')
         return board
@@ -183,9 +186,9 @@ class ServoDriver(SelfStartingNode):
     def _tell_health(self) -> None:
         if self._link is not None:
             health = report(self._link.snapshot(), self._settings)
-            hardware_id = self._port.serial_number or self._port.device
+            hardware_id = self._port.serial_number or self._port.device if self._port else self._settings.port
             self._diagnostics_publisher.publish(
-                messages.to_diagnostics(health, hardware_id, self.get_clock().now().to_msg())
+                to_diagnostics(self.get_namespace(), hardware_id, health, self.get_clock().now().to_msg())
             )
 
 

@@ -2,7 +2,6 @@
 
 import math
 
-from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
 from sensor_msgs.msg import CameraInfo, CompressedImage, JointState
 from std_msgs.msg import Header
 
@@ -92,9 +91,3 @@ def to_robot_state(status: Status, now_ns: int) -> RobotState:
         message.error_code = RobotState.EMERGENCY_STOP
         message.error_msg = 'somebody called emergency_stop; call rearm'
     return message
-
-
-def to_diagnostic(name: str, level: bytes, text: str, robot: str, values: dict[str, object]) -> DiagnosticStatus:
-    """Makes one line of /diagnostics."""
-    pairs = [KeyValue(key=key, value=str(value)) for key, value in values.items()]
-    return DiagnosticStatus(level=level, name=f'simulator: {name}', message=text, hardware_id=robot, values=pairs)

@@ -1,17 +1,19 @@
 """The simulator as a ROS node: in the graph it takes the place of camera and servo driver."""
 
 from collections.abc import Sequence
+import math
 import sys
 from typing import Any
 
-from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from rclpy.node import Node
 from rosgraph_msgs.msg import Clock
 from std_srvs.srv import Trigger
 
-from cls_common import comms
+from cls_common import comms, diagnostics
+from cls_common.diagnostics import Health, Level
 from cls_common.nodes import qos
 from cls_common.nodes.conversions import to_array, to_image, to_robot_info, to_time
+from cls_common.nodes.diagnostics import to_diagnostics
 from cls_common.nodes.parameters import declare
 from cls_common.nodes.runner import run
 from cls_interfaces.msg import RobotAction
@@ -43,7 +45,8 @@ class Simulator(Node):
         joint_states (sensor_msgs/JointState): with each image, where the robot has joints.
         robot/info (cls_interfaces/RobotInfo), robot/state (cls_interfaces/RobotState): latched.
         robot/applied_action (cls_interfaces/AppliedAction): when the motion has ended; before its image.
-        /diagnostics (diagnostic_msgs/DiagnosticArray): 1 Hz.
+        /diagnostics (diagnostic_msgs/DiagnosticArray): 1 Hz; the names of the hardware: `camera: stream`,
+            `robot: link`, `robot: joint <name>`, after the namespace.
         /clock (rosgraph_msgs/Clock): in lock-step.
 
     Subscribers:
@@ -166,21 +169,24 @@ class Simulator(Node):
 
     def _on_diagnose(self) -> None:
         rate, self._frames = self._frames, 0
-        slow = not self._settings.lock_step and rate < SLOW_SHARE * self._settings.frame_rate
+        robot, settings = self._robot.info, self._settings
+        slow = not settings.lock_step and rate < SLOW_SHARE * settings.frame_rate
         stopped = self._pace.status is Status.STOPPED
-        robot = self._robot.info
-        camera = messages.to_diagnostic(
-            'camera', DiagnosticStatus.WARN if slow else DiagnosticStatus.OK,
-            f'{rate} of {self._settings.frame_rate:g} frames in a second; is the machine busy?' if slow else 'ok',
-            robot.name, {'frames_per_second': rate},
-        )  # fmt: skip
-        joints = messages.to_diagnostic(
-            'joints', DiagnosticStatus.WARN if stopped else DiagnosticStatus.OK,
-            'stopped by emergency_stop; call rearm' if stopped else 'ok', robot.name,
-            {'actions': self._actions, **dict(zip(robot.joint_names, self._pace.joints(self._now())))},
-        )  # fmt: skip
-        message = DiagnosticArray(header=messages.header(self._now()), status=[camera, joints])
-        self._diagnostics.publish(message)
+        health = [
+            Health(
+                diagnostics.CAMERA, Level.WARN if slow else Level.OK,
+                f'{rate} of {settings.frame_rate:g} frames in a second; is the machine busy?' if slow else 'simulated',
+                {'rate [Hz]': rate},
+            )
+        ] * ('camera' in robot.modalities)  # fmt: skip
+        level = Level.WARN if stopped else Level.OK
+        text = 'emergency stop; call rearm to go on' if stopped else 'simulated'
+        health.append(Health(diagnostics.LINK, level, text, {'actions': self._actions}))
+        health += [
+            Health(diagnostics.joint(name), level, text, {'angle_deg': f'{math.degrees(angle):.2f}'})
+            for name, angle in zip(robot.joint_names, self._pace.joints(self._now()))
+        ]
+        self._diagnostics.publish(to_diagnostics(self.get_namespace(), robot.name, health, to_time(self._now())))
 
 
 def main(args: Sequence[str] | None = None) -> int:
