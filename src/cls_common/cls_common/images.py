@@ -23,6 +23,8 @@ _TO_RGB: Final[dict[str, tuple[int, int | None]]] = {
     '8UC1': (1, cv2.COLOR_GRAY2RGB),
     '8UC3': (3, cv2.COLOR_BGR2RGB),
 }
+_PNG, _PNG_DEPTH, _PNG_END = b'\x89PNG\r\n\x1a\n', 24, b'IEND\xaeB`\x82'
+_JPEG, _JPEG_END = b'\xff\xd8', b'\xff\xd9'
 JPEG_QUALITY: Final = 90  # of camera/image_raw/compressed
 
 
@@ -41,19 +43,35 @@ def to_rgb(data: bytes | memoryview, height: int, width: int, encoding: str, ste
     Raises:
         UserError: unknown encoding, or sizes that do not fit.
     """
-    if encoding not in _TO_RGB:
-        raise UserError('image encoding', expected=' or '.join(sorted(_TO_RGB)), found=repr(encoding))
-    channels, conversion = _TO_RGB[encoding]
-    if height < 1 or width < 1 or step < width * channels or len(data) < height * step:
-        raise UserError(
-            f'{encoding} image of {width}x{height}', expected=f'rows of at least {width * channels} bytes',
-            found=f'step {step}, {len(data)} bytes in all',
-        )  # fmt: skip
+    channels, conversion = check_raw(len(data), height, width, encoding, step)
     rows = np.frombuffer(data, np.uint8, height * step).reshape(height, step)
     pixels = rows[:, : width * channels].reshape(height, width, channels)
     if conversion is None:
         return pixels.copy()
     return np.asarray(cv2.cvtColor(np.ascontiguousarray(pixels), conversion), np.uint8)
+
+
+def check_raw(size: int, height: int, width: int, encoding: str, step: int) -> tuple[int, int | None]:
+    """Checks what a raw image says of itself against its bytes.
+
+    Args:
+        size: of the data, bytes. The others: as in `to_rgb`.
+
+    Returns:
+        channels, and the conversion of cv2 to RGB, None where it is RGB.
+
+    Raises:
+        UserError: unknown encoding, or sizes that do not fit.
+    """
+    if encoding not in _TO_RGB:
+        raise UserError('image encoding', expected=' or '.join(sorted(_TO_RGB)), found=repr(encoding))
+    channels, conversion = _TO_RGB[encoding]
+    if height < 1 or width < 1 or step < width * channels or size < height * step:
+        raise UserError(
+            f'{encoding} image of {width}x{height}', expected=f'rows of at least {width * channels} bytes',
+            found=f'step {step}, {size} bytes in all',
+        )  # fmt: skip
+    return channels, conversion
 
 
 def check_rgb(image: Image) -> Image:
@@ -74,11 +92,45 @@ def to_jpeg(image: Image, quality: int = JPEG_QUALITY) -> bytes:
 
 
 def from_jpeg(data: bytes) -> Image:
-    """Decodes a JPEG or PNG to uint8 (H, W, 3) RGB; raises UserError where it is damaged."""
+    """Decodes a JPEG or PNG to uint8 (H, W, 3) RGB; raises UserError as `check_compressed` does."""
+    check_compressed(data)
     try:
         image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
-    except cv2.error:  # such as an empty buffer
+    except cv2.error:
         image = None
     if image is None:
         raise UserError('compressed image', expected='a whole JPEG or PNG', found=f'{len(data)} bytes')
     return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), np.uint8)
+
+
+def check_compressed(data: bytes | memoryview) -> None:
+    """Checks that a JPEG or PNG is whole, without decoding it: cv2 makes grey of what is cut off, and says nothing.
+
+    Raises:
+        UserError: empty, cut off, or a PNG of 16 bits a channel, of which nobody knows what range they use.
+    """
+    data = bytes(data)
+    if data.startswith(_PNG):
+        if len(data) > _PNG_DEPTH and data[_PNG_DEPTH] == 16:
+            raise UserError('compressed image', expected='8 bits a channel', found='a PNG of 16 bits a channel')
+        is_whole = data.find(_PNG_END, len(_PNG)) >= 0
+    elif data.startswith(_JPEG):
+        is_whole = _has_jpeg_end(data)
+    else:
+        is_whole = bool(data)  # cv2 knows more formats
+    if not is_whole:
+        raise UserError('compressed image', expected='a whole JPEG or PNG', found=f'{len(data)} bytes')
+
+
+def _has_jpeg_end(data: bytes) -> bool:
+    """Whether a JPEG's scan is there and ends. An end within a segment, such as a thumbnail's, does not count."""
+    position = len(_JPEG)
+    while position + 4 <= len(data) and data[position] == 0xFF:
+        marker = data[position + 1]
+        if marker == 0xFF:  # fill
+            position += 1
+            continue
+        position += 2 + int.from_bytes(data[position + 2 : position + 4], 'big')
+        if marker == 0xDA:  # start of scan: in what follows, an end of image is nothing else
+            return data.find(_JPEG_END, position) >= 0
+    return False
