@@ -4,6 +4,7 @@ Where cv_bridge imports, nodes use it instead; both pass one contract suite.
 """
 
 from typing import Final
+import zlib
 
 import cv2
 import numpy as np
@@ -23,7 +24,7 @@ _TO_RGB: Final[dict[str, tuple[int, int | None]]] = {
     '8UC1': (1, cv2.COLOR_GRAY2RGB),
     '8UC3': (3, cv2.COLOR_BGR2RGB),
 }
-_PNG, _PNG_DEPTH, _PNG_END = b'\x89PNG\r\n\x1a\n', 24, b'IEND\xaeB`\x82'
+_PNG, _PNG_DEPTH = b'\x89PNG\r\n\x1a\n', 24
 _JPEG, _JPEG_END = b'\xff\xd8', b'\xff\xd9'
 JPEG_QUALITY: Final = 90  # of camera/image_raw/compressed
 
@@ -103,23 +104,35 @@ def from_jpeg(data: bytes) -> Image:
     return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), np.uint8)
 
 
-def check_compressed(data: bytes | memoryview) -> None:
-    """Checks that a JPEG or PNG is whole, without decoding it: cv2 makes grey of what is cut off, and says nothing.
+def check_compressed(data: bytes) -> None:
+    """Checks that a JPEG or PNG is whole, without decoding it. Older versions of cv2 make grey of what is cut off.
 
     Raises:
         UserError: empty, cut off, or a PNG of 16 bits a channel, of which nobody knows what range they use.
     """
-    data = bytes(data)
     if data.startswith(_PNG):
-        if len(data) > _PNG_DEPTH and data[_PNG_DEPTH] == 16:
+        if data[_PNG_DEPTH : _PNG_DEPTH + 1] == b'\x10':
             raise UserError('compressed image', expected='8 bits a channel', found='a PNG of 16 bits a channel')
-        is_whole = data.find(_PNG_END, len(_PNG)) >= 0
+        is_whole = _is_whole_png(data)
     elif data.startswith(_JPEG):
         is_whole = _has_jpeg_end(data)
     else:
         is_whole = bool(data)  # cv2 knows more formats
     if not is_whole:
         raise UserError('compressed image', expected='a whole JPEG or PNG', found=f'{len(data)} bytes')
+
+
+def _is_whole_png(data: bytes) -> bool:
+    """Whether all chunks of a PNG are there with their checksums, up to its end."""
+    position = len(_PNG)
+    while position + 12 <= len(data):
+        end = position + 12 + int.from_bytes(data[position : position + 4], 'big')
+        if end > len(data) or zlib.crc32(data[position + 4 : end - 4]) != int.from_bytes(data[end - 4 : end], 'big'):
+            return False
+        if data[position + 4 : position + 8] == b'IEND':
+            return True
+        position = end
+    return False
 
 
 def _has_jpeg_end(data: bytes) -> bool:
