@@ -26,6 +26,7 @@ _TO_RGB: Final[dict[str, tuple[int, int | None]]] = {
 }
 _PNG, _PNG_DEPTH = b'\x89PNG\r\n\x1a\n', 24
 _JPEG, _JPEG_END = b'\xff\xd8', b'\xff\xd9'
+_NO_FRAME: Final = (0xC4, 0xC8, 0xCC)  # markers among those of frames that are none
 JPEG_QUALITY: Final = 90  # of camera/image_raw/compressed
 
 
@@ -115,7 +116,7 @@ def check_compressed(data: bytes) -> None:
             raise UserError('compressed image', expected='8 bits a channel', found='a PNG of 16 bits a channel')
         is_whole = _is_whole_png(data)
     elif data.startswith(_JPEG):
-        is_whole = _has_jpeg_end(data)
+        is_whole = _is_whole_jpeg(data)
     else:
         is_whole = bool(data)  # cv2 knows more formats
     if not is_whole:
@@ -135,15 +136,16 @@ def _is_whole_png(data: bytes) -> bool:
     return False
 
 
-def _has_jpeg_end(data: bytes) -> bool:
-    """Whether a JPEG's scan is there and ends. An end within a segment, such as a thumbnail's, does not count."""
-    position = len(_JPEG)
+def _is_whole_jpeg(data: bytes) -> bool:
+    """Whether a JPEG's frame and scan are there, with their end. An end within a segment, as a thumbnail's, is none."""
+    position, has_frame = len(_JPEG), False
     while position + 4 <= len(data) and data[position] == 0xFF:
         marker = data[position + 1]
         if marker == 0xFF:  # fill
             position += 1
             continue
+        has_frame = has_frame or (0xC0 <= marker <= 0xCF and marker not in _NO_FRAME)
         position += 2 + int.from_bytes(data[position + 2 : position + 4], 'big')
         if marker == 0xDA:  # start of scan: in what follows, an end of image is nothing else
-            return data.find(_JPEG_END, position) >= 0
+            return has_frame and data.find(_JPEG_END, position) >= 0
     return False
