@@ -16,7 +16,6 @@ from cls_common.robot import Channel, Kind, RobotInfo
 from . import bag, judgement
 from .definitions import Definitions
 from .judgement import BagJudgement, guarded
-from .mcap_file import McapFile
 from .session import SessionInfo
 from .stored import Message, StoredFile
 from .topic_names import expected_type, relative_names
@@ -63,7 +62,7 @@ class SessionReader:
         path: as given.
         info: what it says of itself; robot by its custom data or by `robot/info`, None where neither is there.
         topics: type and count by relative name, as in `comms`; a recorded namespace is removed.
-        left_out: topics that can't be read, by relative name, and why.
+        left_out: topics that can't be read, and why: by relative name, foreign ones by their full name.
         start, end: log time of the first and the last message, ns.
     """
 
@@ -243,9 +242,8 @@ def _unreadable(path: Path, event: RawEvent | Event) -> Iterator[None]:
 
 
 def _check_compression(path: Path, judged: BagJudgement, metadata: bag.BagMetadata) -> None:
-    unknown = {name for file in judged.files if isinstance(file, McapFile) for name in file.unknown_compressions}
-    if unknown:
-        raise judgement.unknown_compression(path, sorted(unknown))
+    if judged.unknown_compressions:
+        raise judgement.unknown_compression(path, sorted(judged.unknown_compressions))
     form = str(metadata.content.get('compression_format') or '')
     mode = str(metadata.content.get('compression_mode') or '').lower()
     if mode in ('message', 'file') and form != 'zstd':
