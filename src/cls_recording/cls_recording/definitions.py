@@ -31,10 +31,13 @@ class Definitions:
 
         Raises:
             rosbags' errors, KeyError: unknown type, or data that do not fit it.
+            AttributeError: a type of ours that lacks fields which it has here.
         """
         store = self._stores.get(type_name)
         if store is None:
-            store = self._stores[type_name] = self._store(type_name)
+            store = self._store(type_name)
+            _check_fields(store, type_name)
+            self._stores[type_name] = store
         return store.deserialize_cdr(data, type_name)
 
     def _store(self, type_name: str) -> Typestore:
@@ -50,6 +53,16 @@ class Definitions:
         store = get_typestore(Stores.EMPTY)
         store.register(types)
         return store
+
+
+def _check_fields(store: Typestore, type_name: str) -> None:
+    """Raises AttributeError where the bag's own definition of a type of ours lacks what everybody here reads."""
+    here = installed().fielddefs
+    for name in store.fielddefs:
+        if name.startswith(f'{_OURS}/') and name in here:
+            fields, wanted = (dict(defs[name][1]) for defs in (store.fielddefs, here))
+            if missing := sorted(wanted.keys() - fields.keys()):
+                raise AttributeError(f'{name} without {", ".join(missing)}')
 
 
 def _parse(type_name: str, encoding: str, text: str) -> dict[str, Any]:

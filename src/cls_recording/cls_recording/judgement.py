@@ -33,8 +33,8 @@ ZSTD = '.zstd'
 ZSTD_MAGIC = b'\x28\xb5\x2f\xfd'
 # Whatever a parser of foreign bytes may raise.
 BROKEN = (
-    zstd.ZstdError, sqlite3.Error, struct.error, ArithmeticError, AssertionError, EOFError, LookupError, MemoryError,
-    OSError, RecursionError, SerdeError, TypeError, TypesysError, ValueError,
+    zstd.ZstdError, sqlite3.Error, struct.error, ArithmeticError, AssertionError, AttributeError, EOFError, LookupError,
+    MemoryError, OSError, RecursionError, SerdeError, TypeError, TypesysError, ValueError,
 )  # fmt: skip
 
 

@@ -236,7 +236,8 @@ def another_robot() -> Recording:
     ('make', 'words'),
     [
         (no_images, 'holds no images'), (no_steps, 'holds no step'), (nameless, 'robot/info'),
-        (two_sizes, 'differ in size'), (all_damaged, 'holds no images; .* that can not be decoded'), (another_robot, 'of another robot'),
+        (two_sizes, 'differ in size'), (another_robot, 'of another robot'),
+        (all_damaged, 'holds no images; .* that can not be decoded'),
     ],
 )  # fmt: skip
 def test_what_cannot_be_exported_is_one_error_and_no_output(

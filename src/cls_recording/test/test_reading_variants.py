@@ -119,7 +119,9 @@ def test_a_foreign_topic_is_named_and_left_out(life, bags, tmp_path, encoding):
 def test_a_topic_of_ours_with_another_type_is_left_out_beside_others(life, bags, tmp_path):
     path = bags.write(tmp_path / 'one', [*bags.life(3), (bags.begin, '/joint_states', bags.header(1))])
     with SessionReader(path) as reader:
-        assert reader.left_out == {'joint_states': 'expected type sensor_msgs/msg/JointState; found std_msgs/msg/Header'}
+        assert reader.left_out == {
+            'joint_states': 'expected type sensor_msgs/msg/JointState; found std_msgs/msg/Header'
+        }
         assert 'joint_states' not in reader.topics and reader.topics['robot/applied_action'].count == 3
 
 

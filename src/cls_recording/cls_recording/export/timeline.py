@@ -208,8 +208,8 @@ def no_images(timeline: Timeline) -> UserError:
     """Returns what to say of a session without images."""
     found = f'{timeline.broken} that can not be decoded' if timeline.broken else ''
     return UserError(
-        f'session {timeline.path.name!r} holds no images', found=found, expected='camera/image_raw or camera/image_raw/compressed',
-        do='Record one of them.',
+        f'session {timeline.path.name!r} holds no images', expected='camera/image_raw or camera/image_raw/compressed',
+        found=found, do='Record one of them.',
     )  # fmt: skip
 
 
