@@ -51,6 +51,8 @@ def show_health(health: Health) -> None:
             print(f'{name:<9} {value}')
     for reason in health.reasons:
         print(f'          - {reason}')
+    for topic, reason in health.left_out.items():
+        print(f'left out  {topic}: {reason}')
     _show_topics(health)
     _show_actions(health.actions)
     print()
@@ -85,7 +87,10 @@ def plain(value: Any) -> Any:
 
 def when(time_ns: int) -> str:
     """Returns a log time for people, in this machine's time zone; empty for 0."""
-    return datetime.fromtimestamp(time_ns * 1e-9).astimezone().strftime('%Y-%m-%d %H:%M:%S') if time_ns else ''
+    try:
+        return datetime.fromtimestamp(time_ns * 1e-9).astimezone().strftime('%Y-%m-%d %H:%M:%S') if time_ns else ''
+    except (ValueError, OverflowError, OSError):
+        return f'{time_ns} ns'  # beyond the years 1 to 9999
 
 
 def length(seconds: float) -> str:

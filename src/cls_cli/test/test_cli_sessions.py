@@ -83,6 +83,14 @@ def test_list_shows_every_session_whatever_its_state_and_cuts_nothing(capsys, se
     assert len(lines) == 7
 
 
+@pytest.mark.parametrize('start', [300_000_000_000_000_000_000, -(10**30), 2**63 - 1])
+def test_list_survives_a_session_of_any_year(capsys, sessions, start):
+    file = record(sessions / 'sim' / 'odd') / 'metadata.yaml'
+    file.write_text(file.read_text().replace(f'nanoseconds_since_epoch: {BEGIN}', f'nanoseconds_since_epoch: {start}'))
+    status, out, err = run(capsys, 'list', '--sessions-dir', sessions)
+    assert (status, err) == (0, '') and 'sim/odd' in out and f'arm/{"s" * 90}' in out
+
+
 def test_list_as_json_is_for_programs(capsys, sessions):
     status, out, _ = run(capsys, 'list', '--sessions-dir', sessions, '--json')
     states = {one['name']: (one['state'], one['steps'], one['messages']) for one in json.loads(out)}

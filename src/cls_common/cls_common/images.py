@@ -4,6 +4,7 @@ Where cv_bridge imports, nodes use it instead; both pass one contract suite.
 """
 
 from typing import Final
+import zlib
 
 import cv2
 import numpy as np
@@ -23,6 +24,9 @@ _TO_RGB: Final[dict[str, tuple[int, int | None]]] = {
     '8UC1': (1, cv2.COLOR_GRAY2RGB),
     '8UC3': (3, cv2.COLOR_BGR2RGB),
 }
+_PNG, _PNG_DEPTH = b'\x89PNG\r\n\x1a\n', 24
+_JPEG, _JPEG_END = b'\xff\xd8', b'\xff\xd9'
+_NO_FRAME: Final = (0xC4, 0xC8, 0xCC)  # markers among those of frames that are none
 JPEG_QUALITY: Final = 90  # of camera/image_raw/compressed
 
 
@@ -41,19 +45,35 @@ def to_rgb(data: bytes | memoryview, height: int, width: int, encoding: str, ste
     Raises:
         UserError: unknown encoding, or sizes that do not fit.
     """
-    if encoding not in _TO_RGB:
-        raise UserError('image encoding', expected=' or '.join(sorted(_TO_RGB)), found=repr(encoding))
-    channels, conversion = _TO_RGB[encoding]
-    if height < 1 or width < 1 or step < width * channels or len(data) < height * step:
-        raise UserError(
-            f'{encoding} image of {width}x{height}', expected=f'rows of at least {width * channels} bytes',
-            found=f'step {step}, {len(data)} bytes in all',
-        )  # fmt: skip
+    channels, conversion = check_raw(len(data), height, width, encoding, step)
     rows = np.frombuffer(data, np.uint8, height * step).reshape(height, step)
     pixels = rows[:, : width * channels].reshape(height, width, channels)
     if conversion is None:
         return pixels.copy()
     return np.asarray(cv2.cvtColor(np.ascontiguousarray(pixels), conversion), np.uint8)
+
+
+def check_raw(size: int, height: int, width: int, encoding: str, step: int) -> tuple[int, int | None]:
+    """Checks what a raw image says of itself against its bytes.
+
+    Args:
+        size: of the data, bytes. The others: as in `to_rgb`.
+
+    Returns:
+        channels, and the conversion of cv2 to RGB, None where it is RGB.
+
+    Raises:
+        UserError: unknown encoding, or sizes that do not fit.
+    """
+    if encoding not in _TO_RGB:
+        raise UserError('image encoding', expected=' or '.join(sorted(_TO_RGB)), found=repr(encoding))
+    channels, conversion = _TO_RGB[encoding]
+    if height < 1 or width < 1 or step < width * channels or size < height * step:
+        raise UserError(
+            f'{encoding} image of {width}x{height}', expected=f'rows of at least {width * channels} bytes',
+            found=f'step {step}, {size} bytes in all',
+        )  # fmt: skip
+    return channels, conversion
 
 
 def check_rgb(image: Image) -> Image:
@@ -74,11 +94,58 @@ def to_jpeg(image: Image, quality: int = JPEG_QUALITY) -> bytes:
 
 
 def from_jpeg(data: bytes) -> Image:
-    """Decodes a JPEG or PNG to uint8 (H, W, 3) RGB; raises UserError where it is damaged."""
+    """Decodes a JPEG or PNG to uint8 (H, W, 3) RGB; raises UserError as `check_compressed` does."""
+    check_compressed(data)
     try:
         image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
-    except cv2.error:  # such as an empty buffer
+    except cv2.error:
         image = None
     if image is None:
         raise UserError('compressed image', expected='a whole JPEG or PNG', found=f'{len(data)} bytes')
     return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), np.uint8)
+
+
+def check_compressed(data: bytes) -> None:
+    """Checks that a JPEG or PNG is whole, without decoding it. Older versions of cv2 make grey of what is cut off.
+
+    Raises:
+        UserError: empty, cut off, or a PNG of 16 bits a channel, of which nobody knows what range they use.
+    """
+    if data.startswith(_PNG):
+        if data[_PNG_DEPTH : _PNG_DEPTH + 1] == b'\x10':
+            raise UserError('compressed image', expected='8 bits a channel', found='a PNG of 16 bits a channel')
+        is_whole = _is_whole_png(data)
+    elif data.startswith(_JPEG):
+        is_whole = _is_whole_jpeg(data)
+    else:
+        is_whole = bool(data)  # cv2 knows more formats
+    if not is_whole:
+        raise UserError('compressed image', expected='a whole JPEG or PNG', found=f'{len(data)} bytes')
+
+
+def _is_whole_png(data: bytes) -> bool:
+    """Whether all chunks of a PNG are there with their checksums, up to its end."""
+    position = len(_PNG)
+    while position + 12 <= len(data):
+        end = position + 12 + int.from_bytes(data[position : position + 4], 'big')
+        if end > len(data) or zlib.crc32(data[position + 4 : end - 4]) != int.from_bytes(data[end - 4 : end], 'big'):
+            return False
+        if data[position + 4 : position + 8] == b'IEND':
+            return True
+        position = end
+    return False
+
+
+def _is_whole_jpeg(data: bytes) -> bool:
+    """Whether a JPEG's frame and scan are there, with their end. An end within a segment, as a thumbnail's, is none."""
+    position, has_frame = len(_JPEG), False
+    while position + 4 <= len(data) and data[position] == 0xFF:
+        marker = data[position + 1]
+        if marker == 0xFF:  # fill
+            position += 1
+            continue
+        has_frame = has_frame or (0xC0 <= marker <= 0xCF and marker not in _NO_FRAME)
+        position += 2 + int.from_bytes(data[position + 2 : position + 4], 'big')
+        if marker == 0xDA:  # start of scan: in what follows, an end of image is nothing else
+            return has_frame and data.find(_JPEG_END, position) >= 0
+    return False

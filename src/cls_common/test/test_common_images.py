@@ -3,6 +3,7 @@
 import array
 from collections.abc import Callable
 
+import cv2
 from hypothesis import given
 from hypothesis import strategies as st
 import numpy as np
@@ -169,3 +170,26 @@ def test_a_damaged_jpeg_is_refused(part: float) -> None:
     jpeg = images.to_jpeg(scene(32, 32))
     with pytest.raises(UserError, match='compressed image'):
         images.from_jpeg(jpeg[: int(len(jpeg) * part) if 0 < part < 1 else int(part)])
+
+
+def test_a_png_of_16_bits_is_refused_by_name() -> None:
+    """Nobody knows which of its bits are used: a depth in mm, ten bits of a sensor."""
+    png = cv2.imencode('.png', np.full((8, 8), 30_000, np.uint16))[1].tobytes()
+    with pytest.raises(UserError, match='expected 8 bits a channel; found a PNG of 16 bits a channel'):
+        images.from_jpeg(png)
+
+
+@pytest.mark.parametrize('suffix', ['.jpg', '.png', '.bmp'])
+def test_a_whole_image_is_whole_also_with_bytes_behind_it(suffix: str) -> None:
+    rgb = scene(32, 40)
+    data = cv2.imencode(suffix, rgb[..., ::-1])[1].tobytes()
+    assert images.from_jpeg(data + b'junk').shape == rgb.shape
+
+
+@pytest.mark.parametrize('suffix', ['.jpg', '.png'])
+def test_an_image_is_whole_only_with_its_end(suffix: str) -> None:
+    data = cv2.imencode(suffix, scene(32, 40))[1].tobytes()
+    images.check_compressed(data)
+    for size in (0, *range(9, len(data), 7)):  # fewer bytes are of no known format
+        with pytest.raises(UserError, match='whole JPEG or PNG'):
+            images.check_compressed(data[:size])

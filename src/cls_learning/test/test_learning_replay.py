@@ -195,6 +195,29 @@ def test_a_replayed_life_ends_in_the_same_weights(
     assert (summary.steps, summary.finished, summary.plateau, len(summary.losses)) == (STEPS, True, False, 1)
 
 
+@pytest.mark.parametrize('broken', [1, 7])
+def test_a_broken_image_costs_the_steps_that_need_it(broken: int, lived: Lived, tmp_path: Path) -> None:
+    def alter(said: list[Any]) -> list[Any]:
+        places = [place for place, (topic, _) in enumerate(said) if topic == comms.IMAGE]
+        for place in places[5 : 5 + broken]:
+            topic, message = said[place]
+            said[place] = (topic, replace(message, data=message.data[:100]))
+        return said
+
+    summary = run(lived.write(tmp_path / 'session', comms.IMAGE, comms.APPLIED_ACTION, alter=alter), tmp_path)
+    assert summary.broken == broken and summary.finished
+    assert STEPS - broken - 1 <= summary.steps < STEPS
+
+
+def test_where_every_image_is_broken_it_says_so(lived: Lived, tmp_path: Path) -> None:
+    def alter(said: list[Any]) -> list[Any]:
+        return [(t, replace(m, encoding='mono16') if t == comms.IMAGE else m) for t, m in said]
+
+    session = lived.write(tmp_path / 'session', comms.IMAGE, comms.APPLIED_ACTION, alter=alter)
+    with pytest.raises(UserError, match=r"none that match; \d+ images are broken: image encoding; .*'mono16'"):
+        run(session, tmp_path)
+
+
 @pytest.mark.parametrize('stops', [[1], [14, 2], [15, 15, 1], [7, 40, 3]])
 def test_stopped_and_gone_on_with_it_is_the_same(stops: list[int], session: Path, tmp_path: Path) -> None:
     """Also in the second epoch and right before a night (15 steps a cycle)."""

@@ -77,7 +77,7 @@ class ActionCounter:
             self._refused[message.error_msg or f'error {message.error_code}'] += 1
             return
         self._actions.append(tuple(map(float, message.commanded)))
-        self._times.append((_nanoseconds(message.start), _nanoseconds(message.end)))
+        self._times.append((to_ns(message.start), to_ns(message.end)))
         self._sources[message.source] += 1
         self._rewarded += not np.isnan(message.reward)
         self._episodes += bool(message.terminal or message.truncated)
@@ -119,5 +119,6 @@ def _distribution(channel: Channel, values: Any) -> ChannelActions:
     )  # fmt: skip
 
 
-def _nanoseconds(stamp: Any) -> int:
+def to_ns(stamp: Any) -> int:
+    """Returns a recorded builtin_interfaces/Time in ns."""
     return int(stamp.sec) * 1_000_000_000 + int(stamp.nanosec)

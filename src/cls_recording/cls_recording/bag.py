@@ -1,26 +1,27 @@
 """What a rosbag2 folder says of itself in `metadata.yaml`, and whether its files are whole. Reads no messages."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 import fcntl
 from pathlib import Path
+import shlex
 from typing import Any
 
 import yaml
 
 from cls_common.errors import UserError
 
+from . import mcap_summary
 from .session import SessionInfo
 
 METADATA = 'metadata.yaml'
 # The one name at the top of it.
 TOP = 'rosbag2_bagfile_information'
 LOCK = 'lock'
+# Appended to the name of a file that a repair replaced.
+REPLACED = '.replaced'
 # Of metadata.yaml, as Jazzy writes it.
 VERSION = 9
-MCAP_MAGIC = b'\x89MCAP0\r\n'
-# Record type, length and contents of an MCAP footer, then the magic: the last bytes of every whole file.
-_FOOTER_SIZE = 1 + 8 + 20 + len(MCAP_MAGIC)
 _SUFFIXES = ('.mcap', '.db3', '.mcap.zstd', '.db3.zstd')
 
 
@@ -46,14 +47,19 @@ class BagMetadata:
     info: SessionInfo
     content: Mapping[str, Any]
 
+    @property
+    def hashes(self) -> dict[str, str]:
+        """Hash of the type by full topic name; empty where none is said."""
+        listed = [entry['topic_metadata'] for entry in self.content['topics_with_message_count']]
+        return {topic['name']: str(topic.get('type_description_hash') or '') for topic in listed}
+
 
 class DamagedError(UserError):
-    """A bag that has to be repaired before it can be read."""
+    """A bag that has to be repaired before it can be read: by our repair, or as `do` says."""
 
-    def __init__(self, path: Path, found: str) -> None:
-        super().__init__(
-            f'session {path} is damaged', expected='a whole bag', found=found, do=f'Try ./cls sessions repair {path}'
-        )
+    def __init__(self, path: Path, found: str, do: str = '') -> None:
+        do = do or f'Try ./cls sessions repair {shlex.quote(str(path))}'
+        super().__init__(f'session {path} is damaged', expected='a whole bag', found=found, do=do)
 
 
 def is_session(path: Path) -> bool:
@@ -61,10 +67,18 @@ def is_session(path: Path) -> bool:
     return path.is_dir() and ((path / METADATA).is_file() or bool(storage_files(path)))
 
 
-def storage_files(path: Path) -> list[str]:
-    """Returns the names of the files that hold messages, split by split."""
-    names = [file.name for file in path.iterdir() if file.name.endswith(_SUFFIXES) and not file.name.startswith('.')]
-    return sorted(names, key=lambda name: (_split_number(name), name))
+def storage_files(path: Path, known: Collection[str] = ()) -> list[str]:
+    """Returns the names of the files that hold messages, split by split.
+
+    Args:
+        known: those that the metadata name. Of a file and its compressed form only the known one counts, else the file.
+    """
+    found = {file.name for file in path.iterdir() if file.name.endswith(_SUFFIXES) and not file.name.startswith('.')}
+    for name in [name for name in found if name.removesuffix('.zstd') != name]:
+        plain = name.removesuffix('.zstd')
+        if plain in found:
+            found.remove(plain if name in known else name)
+    return sorted(found, key=lambda name: (_split_number(name), name))
 
 
 def size(path: Path) -> int:
@@ -89,17 +103,12 @@ def is_being_recorded(path: Path) -> bool:
     return False
 
 
-def is_whole(file: Path) -> bool:
-    """Whether an MCAP file has its beginning and its end; other storages answer true."""
+def has_end(file: Path) -> bool:
+    """Whether an MCAP file has its end; other storages answer true."""
     if file.suffix != '.mcap':
         return True
     with file.open('rb') as stream:
-        head = stream.read(len(MCAP_MAGIC))
-        if stream.seek(0, 2) < len(MCAP_MAGIC) + _FOOTER_SIZE:
-            return False
-        stream.seek(-_FOOTER_SIZE, 2)
-        tail = stream.read()
-    return head == MCAP_MAGIC and tail[0] == 2 and tail.endswith(MCAP_MAGIC)
+        return mcap_summary.read_footer(stream, file.stat().st_size) is not None
 
 
 def read_metadata(path: Path) -> BagMetadata:
@@ -121,7 +130,9 @@ def read_metadata(path: Path) -> BagMetadata:
         raise UserError(f'session {path}', expected=f'a rosbag2 folder with {METADATA}', found='none') from error
     except OSError as error:
         raise UserError(f'session {path}', expected='readable', found=str(error.strerror)) from error
-    except (UnicodeDecodeError, yaml.YAMLError) as error:
+    except DamagedError:
+        raise
+    except (ValueError, RecursionError, OverflowError, yaml.YAMLError) as error:
         raise DamagedError(path, f'{METADATA} that is no YAML') from error
     return _parse(path, content)
 
@@ -148,7 +159,7 @@ def _parse(path: Path, content: Any) -> BagMetadata:
         )  # fmt: skip
     except UserError:
         raise
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (LookupError, TypeError, ValueError, ArithmeticError, AttributeError, RecursionError) as error:
         raise DamagedError(path, f'{METADATA} without {error}') from error
 
 
@@ -156,13 +167,13 @@ def check_whole(path: Path, metadata: BagMetadata) -> None:
     """Raises UserError for a session that is being recorded, was cut off, or lacks files."""
     if is_being_recorded(path):
         raise UserError(f'session {path} is being recorded', do='Stop the recorder first.')
-    present = storage_files(path)
+    present = storage_files(path, metadata.files)
     if missing := [name for name in metadata.files if not (path / name).is_file()]:
         raise DamagedError(path, f'no file {missing[0]}')
     if more := [name for name in present if name not in metadata.files]:
         raise DamagedError(path, f'file {more[0]} that {METADATA} does not name')
     try:
-        cut = [name for name in metadata.files if not is_whole(path / name)]
+        cut = [name for name in metadata.files if not has_end(path / name)]
     except OSError as error:
         raise UserError(f'session {path}', expected='readable', found=str(error)) from error
     if cut:

@@ -105,9 +105,13 @@ def _may_go(path: Path) -> bool:
 
 
 def _holds_only_ours(files: Sequence[Path]) -> bool:
-    return all(
-        file.is_file() and not file.is_symlink() and (file.name in _OURS or file.suffix == '.mcap') for file in files
-    )
+    return all(file.is_file() and not file.is_symlink() and _is_ours(file.name) for file in files)
+
+
+def _is_ours(name: str) -> bool:
+    # A repair keeps what it replaced.
+    name = name.partition(bag.REPLACED)[0]
+    return name in _OURS or name.endswith('.mcap')
 
 
 def _remove(path: Path) -> None:

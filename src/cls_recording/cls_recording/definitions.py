@@ -1,23 +1,29 @@
 """What recorded messages look like: by the bag's own definitions, else Jazzy's and our installed ones. No ROS here."""
 
+from collections.abc import Mapping
 import functools
 import os
 from pathlib import Path
 from typing import Any
 
-from rosbags.interfaces import Connection, MessageDefinitionFormat
-from rosbags.typesys import get_types_from_idl, get_types_from_msg, get_typestore, Stores
+from rosbags.typesys import get_types_from_idl, get_types_from_msg, get_typestore, Stores, TypesysError
 from rosbags.typesys.store import Typestore
+
+from .schemas import field_types
 
 _OURS = 'cls_interfaces'
 _IDL_SEPARATOR = '=' * 80 + '\n'
 
 
 class Definitions:
-    """Reads CDR by type; each type is looked up when it is first needed, so that a strange one harms no other."""
+    """Reads CDR by type; each type is looked up when it is first needed, so that a strange one harms no other.
 
-    def __init__(self, connections: list[Connection]) -> None:
-        self._embedded = {c.msgtype: c.msgdef for c in connections if c.msgdef.format != MessageDefinitionFormat.NONE}
+    Args:
+        schemas: encoding (ros2msg, ros2idl) and text by type, as the bag has them.
+    """
+
+    def __init__(self, schemas: Mapping[str, tuple[str, str]]) -> None:
+        self._schemas = schemas
         self._stores: dict[str, Typestore] = {}
 
     def read(self, data: bytes, type_name: str) -> Any:
@@ -25,26 +31,51 @@ class Definitions:
 
         Raises:
             rosbags' errors, KeyError: unknown type, or data that do not fit it.
+            AttributeError: a type of ours that lacks fields which it has here.
         """
         store = self._stores.get(type_name)
         if store is None:
-            store = self._stores[type_name] = self._store(type_name)
+            store = self._store(type_name)
+            _check_fields(store, type_name)
+            self._stores[type_name] = store
         return store.deserialize_cdr(data, type_name)
 
     def _store(self, type_name: str) -> Typestore:
-        definition = self._embedded.get(type_name)
-        if definition is None:
-            return installed()
-        if definition.format == MessageDefinitionFormat.MSG:
-            types = get_types_from_msg(definition.data, type_name)
-        else:
-            types = {}
-            for part in definition.data.split(_IDL_SEPARATOR):
-                text = part.partition('\n')[2] if part.startswith('IDL: ') else part
-                types |= get_types_from_idl(text) if text.strip() else {}
+        """Returns a store by the bag's own text, or by the installed types where that is missing or incomplete."""
+        known = installed()
+        types = _parse(type_name, *self._schemas.get(type_name, ('', '')))
+        if type_name not in types:
+            return known
+        while missing := [name for kind in types.values() for name in field_types(kind) if name not in types]:
+            if type_name in known.fielddefs or not all(name in known.fielddefs for name in missing):
+                return known
+            types |= {name: known.fielddefs[name] for name in missing}
         store = get_typestore(Stores.EMPTY)
         store.register(types)
         return store
+
+
+def _check_fields(store: Typestore, type_name: str) -> None:
+    """Raises AttributeError where the bag's own definition of a type of ours lacks what everybody here reads."""
+    here = installed().fielddefs
+    for name in store.fielddefs:
+        if name.startswith(f'{_OURS}/') and name in here:
+            fields, wanted = (dict(defs[name][1]) for defs in (store.fielddefs, here))
+            if missing := sorted(wanted.keys() - fields.keys()):
+                raise AttributeError(f'{name} without {", ".join(missing)}')
+
+
+def _parse(type_name: str, encoding: str, text: str) -> dict[str, Any]:
+    try:
+        if encoding == 'ros2msg':
+            return dict(get_types_from_msg(text, type_name))
+        types: dict[str, Any] = {}
+        for part in text.split(_IDL_SEPARATOR) if encoding == 'ros2idl' else ():
+            content = part.partition('\n')[2] if part.startswith('IDL: ') else part
+            types |= get_types_from_idl(content) if content.strip() else {}
+        return types
+    except (TypesysError, LookupError, ValueError, TypeError, AttributeError, RecursionError):
+        return {}
 
 
 @functools.cache

@@ -10,15 +10,17 @@ import numpy as np
 from cls_common import comms
 
 from . import peek
+from .image_check import CAMERAS
 from .losses import NumberRow
 from .reader import RawEvent
 
-CAMERAS = (comms.IMAGE.name, comms.COMPRESSED.name)
 # Their stamp is taken when they are made, so it keeps up with the log time.
 STAMPED = (*CAMERAS, comms.JOINT_STATES.name)
 _STATES = {2: 'stopped', 3: 'fault'}
 # Less is a busy machine. A step of a learner, a servo or a camera takes far less.
 _LEAP_NS = 1_000_000_000
+# A recorder writes in the order of its clock, but for the threads that wait for each other.
+_DISORDER_NS = 100_000_000
 # Statuses come twice a second: so much silence is a recorder or a machine that stood still.
 _SILENCE_NS = 5_000_000_000
 
@@ -50,7 +52,7 @@ class Gaps:
 
 
 class GapFinder:
-    """Looks at a session's messages in their order and notes where something is missing."""
+    """Looks at a session's messages in the order in which they were written and notes where something is missing."""
 
     def __init__(self, lock_step: bool) -> None:
         # In lock-step an image comes when the robot acted: there is no rhythm to fall out of, and time stands still.
@@ -66,9 +68,12 @@ class GapFinder:
         self._run_id = ''
 
     def see_raw(self, event: RawEvent) -> None:
-        """Takes the next message of any topic; nothing of it but its stamp or number is read."""
+        """Takes the next message of any topic as written; nothing of it but its stamp or number is read."""
         if self._last_time:
-            self._gaps.clock_jumps += event.time_ns < self._last_time
+            if event.time_ns < self._last_time - _DISORDER_NS:
+                # The recorder's clock was set back: what the other clocks say is compared anew.
+                self._gaps.clock_jumps += 1
+                self._clocks.clear()
             self._gaps.silences += event.time_ns - self._last_time > _SILENCE_NS
         self._last_time = event.time_ns
         if event.topic in STAMPED and not self._lock_step:

@@ -1,27 +1,26 @@
 """How good a session is, as material to learn from: what it holds, what it lacks, and a verdict. No ROS here."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-import struct
 from typing import Any
-
-from mcap.reader import make_reader
 
 from cls_common import comms
 from cls_common.errors import UserError
 
-from . import bag
-from .actions import ActionCounter, Actions
+from . import bag, peek
+from .actions import ActionCounter, Actions, to_ns
 from .gaps import GapFinder, Gaps
-from .reader import SessionReader
+from .image_check import CAMERAS, image_problem, UNREADABLE
+from .pairing import Pairing
+from .reader import RawEvent, SessionReader
 from .session import SessionInfo
 
 GOOD, FAIR, BAD = 'good', 'fair', 'bad'
 # One image in a hundred: windows of four images then still hold in 96 of 100 cases.
 _FRAMES_SHARE = 0.01
-# A recorder writes in the order of its clock, but for the threads that wait for each other.
-_DISORDER_NS = 100_000_000
+# What the steps of a learner are closed by, beside observations.
+_SENSES = (*CAMERAS, comms.EMBEDDING.name)
 
 
 @dataclass(frozen=True)
@@ -44,6 +43,7 @@ class Health:
         topics: by relative name.
         verdict: good, fair (gaps that learning gets over) or bad (it lacks what learning needs, or lost it).
         reasons: why it is not good, one line each.
+        bad_frames: images that can't be decoded. left_out: topics that can't be read, and why.
     """
 
     path: Path
@@ -56,6 +56,8 @@ class Health:
     gaps: Gaps
     verdict: str
     reasons: tuple[str, ...]
+    bad_frames: int = 0
+    left_out: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def duration(self) -> float:
@@ -66,38 +68,71 @@ class Health:
 def examine(path: Path) -> Health:
     """Reads a session once, without decoding any image; raises UserError as SessionReader does."""
     with SessionReader(path) as session:
-        robot = session.info.robot
-        gaps, actions = _read(session, GapFinder(bool(robot and robot.lock_step)), ActionCounter(robot))
+        look = _Look(session)
+        for event in session.raw(by_time=False):
+            look.see(event)
+        gaps, actions = look.finder.finish(), look.counter.finish()
         duration = max((session.end - session.start) * 1e-9, 1e-9)
         topics = {
             name: TopicHealth(topic.type, topic.count, topic.count / duration) for name, topic in session.topics.items()
         }
-        gaps.clock_jumps += _steps_back(path)
-        bad, fair = _lacks(session.info, topics, actions), _flaws(gaps, session.info)
+        useless, unpaired = look.pairing.problems()
+        bad = _lacks(session.info, topics, actions) + ([] if comms.EXPERIENCE.name in topics else useless)
+        fair = _flaws(gaps, session.info) + look.broken + unpaired
         lost = [f'{session.info.dropped} messages dropped'] if session.info.dropped else []
         return Health(
             path=path, info=session.info, start=session.start, end=session.end, size=bag.size(path), topics=topics,
             actions=actions, gaps=gaps, verdict=BAD if bad or lost else FAIR if fair else GOOD,
-            reasons=(*bad, *lost, *fair),
+            reasons=(*bad, *lost, *fair), bad_frames=look.bad_frames, left_out=session.left_out,
         )  # fmt: skip
 
 
-def _read(session: SessionReader, finder: GapFinder, counter: ActionCounter) -> tuple[Gaps, Actions]:
-    seers = {
-        comms.ROBOT_INFO.name: finder.see_robot, comms.ROBOT_STATE.name: finder.see_state,
-        comms.APPLIED_ACTION.name: counter.see,
-    }  # fmt: skip
-    for event in session.raw():
+class _Look:
+    """Takes a session's messages in the order in which they were written."""
+
+    def __init__(self, session: SessionReader) -> None:
+        self._session = session
+        robot = session.info.robot
+        self.finder = GapFinder(bool(robot and robot.lock_step))
+        self.counter = ActionCounter(robot)
+        self.pairing = Pairing(round(robot.settle_time * 1e9) if robot else 0)
+        self.bad_frames = 0
+        self._example = ''
+        self._seers = {
+            comms.ROBOT_INFO.name: self.finder.see_robot, comms.ROBOT_STATE.name: self.finder.see_state,
+            comms.APPLIED_ACTION.name: self._see_action,
+        }  # fmt: skip
+
+    def see(self, event: RawEvent) -> None:
+        problem = image_problem(event.topic, event.data)
+        if problem:
+            self.bad_frames += 1
+            self._example = self._example or problem
         try:
-            finder.see_raw(event)
-        except (struct.error, IndexError, UnicodeDecodeError) as error:
+            self.finder.see_raw(event)
+            if not problem and (event.topic in _SENSES or event.topic.startswith(comms.OBSERVATION_PREFIX)):
+                self.pairing.senses.setdefault(event.topic, []).append(peek.stamp(event.data))
+        except UNREADABLE as error:
+            if problem:
+                return
             raise UserError(
-                f'session {session.path}, topic {event.topic!r}', expected=f'messages of type {event.type}',
+                f'session {self._session.path}, topic {event.topic!r}', expected=f'messages of type {event.type}',
                 found=repr(error),
             ) from error  # fmt: skip
-        if seer := seers.get(event.topic):
-            seer(session.decode(event).message)
-    return finder.finish(), counter.finish()
+        if seer := self._seers.get(event.topic):
+            seer(self._session.decode(event).message)
+
+    def _see_action(self, message: Any) -> None:
+        self.counter.see(message)
+        if not message.error_code:
+            self.pairing.actions.append((to_ns(message.start), to_ns(message.end)))
+
+    @property
+    def broken(self) -> list[str]:
+        """What to say of images that can't be decoded."""
+        if not self.bad_frames:
+            return []
+        return [f'{self.bad_frames} images that can not be decoded, which cost their steps: {self._example}']
 
 
 def _lacks(info: SessionInfo, topics: Mapping[str, Any], actions: Actions) -> list[str]:
@@ -122,17 +157,3 @@ def _flaws(gaps: Gaps, info: SessionInfo) -> list[str]:
     flaws += [f'{count} {what}' for what, count in counts.items() if count]
     flaws += [f'{count} times: {text}' for text, count in gaps.faults.items()]
     return flaws + ([f'repaired: {info.repaired}'] if info.repaired else [])
-
-
-def _steps_back(path: Path) -> int:
-    """Times that log time went back between two chunks; read in their order, messages no longer show it."""
-    steps, last = 0, 0
-    for name in bag.storage_files(path):
-        if name.endswith('.mcap'):
-            with (path / name).open('rb') as stream:
-                summary = make_reader(stream).get_summary()
-            chunks = sorted(summary.chunk_indexes, key=lambda chunk: chunk.chunk_start_offset) if summary else []
-            for chunk in chunks:
-                steps += chunk.message_start_time < last - _DISORDER_NS
-                last = chunk.message_end_time
-    return steps

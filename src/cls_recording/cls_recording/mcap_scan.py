@@ -1,180 +1,163 @@
-"""Reads MCAP files whose end is missing or whose middle is damaged, as far as they go. No ROS here."""
+"""Judges one MCAP file: what can be read of it, and which of its bytes are damaged. No ROS here.
+
+Every legal file is whole: with or without chunks, index, checksums, message indexes, repeated schemas and channels,
+with padded records, in any order. Only bytes that contradict the format, a checksum or an index are damaged.
+"""
 
 from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from pathlib import Path
-import struct
 from typing import BinaryIO
-import zlib
 
-from mcap.exceptions import EndOfFile, McapError
-from mcap.records import (
-    Attachment,
-    Channel,
-    Chunk,
-    DataEnd,
-    Footer,
-    Header,
-    McapRecord,
-    Message,
-    Metadata,
-    Schema,
-    Statistics,
-)
-from mcap.stream_reader import breakup_chunk, StreamReader
-import zstandard
+from mcap.opcode import Opcode
+from mcap.records import Channel, DataEnd, Header, Metadata, Schema
 
 from cls_common.errors import UserError
 
-from .bag import MCAP_MAGIC
+from . import mcap_summary
+from .mcap_file import Block, McapFile, REPAIR_RECORD
+from .mcap_summary import MAGIC, Summary
+from .mcap_walk import BrokenRecordError, COMPRESSIONS, parse, parse_message, Record, walk
+from .stored import Damage, Message
 
-# The metadata record by which a repaired file says what it lost: a repair that is cut off itself can say it again.
-REPAIR_RECORD = 'cls.repair'
-# Torn and overwritten bytes make mcap raise these; lz4 raises RuntimeError.
-_BROKEN = (
-    McapError, zstandard.ZstdError, zlib.error, struct.error, ArithmeticError, AssertionError, LookupError, MemoryError,
-    RuntimeError, TypeError, ValueError,
-)  # fmt: skip
-
-
-class _WholeReads:
-    """A stream whose reads give all that was asked for: mcap takes a torn record's rest for the whole record."""
-
-    def __init__(self, stream: BinaryIO) -> None:
-        self._stream = stream
-
-    def read(self, length: int) -> bytes:
-        data = self._stream.read(length)
-        if len(data) < length:
-            raise EndOfFile()
-        return data
+# Messages outside of chunks are read in runs of this many bytes.
+_RUN_BYTES = 1 << 20
 
 
-@dataclass
-class Scan:
-    """What an MCAP file holds that can be trusted.
+def judge(path: Path, *, thorough: bool) -> McapFile:
+    """Returns what a file holds.
 
-    Attributes:
-        path, size: of the file; size in bytes.
-        whole: its index and end are there.
-        ended: all its messages are there, and perhaps the index is not.
-        lost_bytes: after the last whole record, and of damaged chunks.
-        lost_chunks: damaged ones in the middle.
-        stated: messages that its index counts; -1 without.
-        nameless: messages whose channel is unknown, because it stood in a damaged chunk.
-        earlier: bytes that a repair before this one dropped.
-        compression: of the chunks: '', lz4 or zstd.
-        start, end: log time, ns; 0 without messages.
-        counts: messages by channel id.
-    """
-
-    path: Path
-    size: int
-    whole: bool = False
-    ended: bool = False
-    lost_bytes: int = 0
-    lost_chunks: int = 0
-    stated: int = -1
-    nameless: int = 0
-    earlier: int = 0
-    compression: str = ''
-    library: str = ''
-    start: int = 0
-    end: int = 0
-    schemas: dict[int, Schema] = field(default_factory=dict)
-    channels: dict[int, Channel] = field(default_factory=dict)
-    counts: Counter[int] = field(default_factory=Counter)
-
-    @property
-    def messages(self) -> int:
-        """How many messages can be trusted."""
-        return self.counts.total()
-
-    @property
-    def sound(self) -> bool:
-        """Whether there is nothing to repair."""
-        # Bytes without a checksum that were overwritten may only look like fewer messages.
-        return self.whole and not self.lost_bytes and self.stated == self.messages
-
-
-def scan(path: Path) -> Scan:
-    """Reads a whole file, checksums included, and returns what can be trusted.
+    Args:
+        thorough: reads every byte; else chunks that a whole index describes are not looked into.
 
     Raises:
-        UserError: no MCAP file of ROS 2; unreadable.
+        UserError: no MCAP file.
+        OSError: it can't be read.
     """
-    found = Scan(path, path.stat().st_size)
-    _check_beginning(path)
-    unnamed: Counter[int] = Counter()
-    for record in records(found):
-        if isinstance(record, Header):
-            _check_profile(path, record)
-            found.library = record.library
-        elif isinstance(record, Schema):
-            found.schemas[record.id] = record
-        elif isinstance(record, Channel):
-            found.channels[record.id] = record
-        elif isinstance(record, Metadata) and record.name == REPAIR_RECORD:
-            found.earlier += int(record.metadata.get('lost_bytes', 0))
-        elif isinstance(record, Message):
-            unnamed[record.channel_id] += 1
-            found.start = min(found.start or record.log_time, record.log_time)
-            found.end = max(found.end, record.log_time)
-    # An index, where there is one, repeats the channels of damaged chunks.
-    found.channels = {
-        channel.id: channel
-        for channel in found.channels.values()
-        if channel.schema_id == 0 or channel.schema_id in found.schemas
-    }
-    found.counts = Counter({channel: count for channel, count in unnamed.items() if channel in found.channels})
-    found.nameless = unnamed.total() - found.counts.total()
-    return found
-
-
-def records(found: Scan) -> Iterator[McapRecord]:
-    """Yields the records of `found.path` that are whole, messages among them, and notes in `found` what is lost."""
-    found.whole = found.ended = False
-    found.lost_bytes = found.lost_chunks = position = 0
-    footer = False
-    with found.path.open('rb') as stream:
-        reader = StreamReader(_WholeReads(stream), emit_chunks=True, record_size_limit=found.size)  # type: ignore[arg-type]
-        try:
-            for record in reader.records:
-                begun, position = position, stream.tell()
-                if isinstance(record, Chunk):
-                    found.compression = record.compression
-                    yield from _contents(record, found, position - begun)
-                elif isinstance(record, DataEnd):
-                    found.ended = True
-                elif isinstance(record, Statistics):
-                    found.stated = record.message_count
-                elif isinstance(record, Header | Schema | Channel | Message | Metadata | Attachment):
-                    yield record
-                footer = isinstance(record, Footer)
-            found.whole = footer
-        except _BROKEN:
-            # What follows the data is an index, made anew from them.
-            found.lost_bytes += 0 if found.ended else found.size - position
-
-
-def _contents(chunk: Chunk, found: Scan, size: int) -> list[McapRecord]:
-    try:
-        return breakup_chunk(chunk, validate_crc=True)
-    except _BROKEN:
-        found.lost_bytes += size
-        found.lost_chunks += 1
-        return []
-
-
-def _check_beginning(path: Path) -> None:
+    file = McapFile(path, path.stat().st_size)
     with path.open('rb') as stream:
-        head = stream.read(len(MCAP_MAGIC))
+        if not _has_beginning(path, stream):
+            file.damages = [Damage(0, file.size, 'no content' if not file.size else 'no beginning')]
+            file.lost_bytes = file.size
+            return file
+        summary = mcap_summary.read(stream, file.size)
+        file.damages += summary.damages
+        _adopt(file, summary)
+        is_indexed = not thorough and summary.is_sufficient
+        skip = {}
+        if is_indexed:
+            skip = {c.chunk_start_offset: c.chunk_start_offset + c.chunk_length for c in summary.chunks}
+        _scan(file, stream, skip)
+        if thorough and not file.damages:
+            file.damages += _checksum(stream, file.size)
+        if not file.damages and summary.is_sufficient:
+            file.counts = Counter(summary.counts)
+            file.first, file.last = summary.first, summary.last
+        if is_indexed:
+            file.blocks += [
+                Block(
+                    c.chunk_start_offset, c.chunk_start_offset + c.chunk_length, True, c.message_start_time,
+                    c.message_end_time, frozenset(c.message_index_offsets) or None,
+                )
+                for c in summary.chunks
+            ]  # fmt: skip
+            file.blocks.sort(key=lambda block: block.begin)
+    _finish(file)
+    return file
+
+
+def _adopt(file: McapFile, summary: Summary) -> None:
+    # An index repeats the schemas and channels of damaged chunks.
+    file.schemas.update(summary.schemas)
+    file.channels.update(summary.channels)
+    file.stated, file.has_index = summary.stated, summary.is_there
+    file.unknown_compressions = {chunk.compression for chunk in summary.chunks} - set(COMPRESSIONS)
+    file._anchors = sorted(chunk.chunk_start_offset for chunk in summary.chunks)
+
+
+def _scan(file: McapFile, stream: BinaryIO, skip: Mapping[int, int]) -> None:
+    """Takes all records but the messages of skipped chunks."""
+    damages: list[Damage] = []
+    taken: list[tuple[Record, bool, Message]] = []
+
+    def close() -> None:
+        """Makes a block of the messages that were taken last."""
+        if taken:
+            times = [message.time for _, _, message in taken]
+            begin, end = taken[0][0].begin, taken[-1][0].end
+            channels = frozenset(message.channel for _, _, message in taken)
+            file.blocks.append(Block(begin, end, taken[0][1], min(times), max(times), channels))
+            taken.clear()
+
+    for record, chunk in file.records(stream, damages, skip):
+        place = chunk or record
+        if taken and (chunk is not None or taken[0][1]) and taken[-1][0] is not place:
+            close()
+        try:
+            if record.opcode == Opcode.MESSAGE:
+                message = parse_message(record.content)
+                if taken and not taken[0][1] and record.end - taken[0][0].begin > _RUN_BYTES:
+                    close()
+                taken.append((place, chunk is not None, message))
+                file.counts[message.channel] += 1
+            else:
+                _take(file, record)
+        except BrokenRecordError as error:
+            damages.append(Damage(place.begin, place.end, str(error)))
+    close()
+    if not file.is_ended:
+        torn = damages.pop() if damages and damages[-1].end == file.size else None
+        damages.append(Damage(torn.begin if torn else file.size, file.size, 'no end'))
+    file.lost_bytes = sum(damage.end - damage.begin for damage in damages)
+    file.damages = damages + (file.damages if file.is_ended else [])
+    if file.blocks:
+        file.first, file.last = min(b.first for b in file.blocks), max(b.last for b in file.blocks)
+
+
+def _take(file: McapFile, record: Record) -> None:
+    if record.opcode == Opcode.SCHEMA:
+        schema = parse(Schema, record.content)
+        file.schemas[schema.id] = schema
+    elif record.opcode == Opcode.CHANNEL:
+        channel = parse(Channel, record.content)
+        file.channels[channel.id] = channel
+    elif record.opcode == Opcode.HEADER:
+        header = parse(Header, record.content)
+        file.profile, file.library = header.profile, header.library
+    elif record.opcode == Opcode.METADATA:
+        about = parse(Metadata, record.content)
+        if about.name == REPAIR_RECORD and about.metadata.get('lost_bytes', '').isdecimal():
+            file.earlier += int(about.metadata['lost_bytes'])
+    elif record.opcode == Opcode.DATA_END:
+        file.is_ended = True
+
+
+def _finish(file: McapFile) -> None:
+    """Drops what nobody can read: channels without their schema, messages without their channel."""
+    file.channels = {
+        channel.id: channel
+        for channel in file.channels.values()
+        if channel.schema_id == 0 or channel.schema_id in file.schemas
+    }
+    counts = Counter({channel: count for channel, count in file.counts.items() if count and channel in file.channels})
+    file.nameless = file.counts.total() - counts.total()
+    file.counts = counts
+
+
+def _checksum(stream: BinaryIO, size: int) -> list[Damage]:
+    """Returns the damage where the checksum of all data is wrong and nothing says which bytes are."""
+    for record in walk(stream, len(MAGIC), size):
+        if isinstance(record, Record) and record.opcode == Opcode.DATA_END:
+            expected = parse(DataEnd, record.content).data_section_crc
+            stream.seek(0)
+            if expected and mcap_summary.checksum(stream, record.begin) != expected:
+                return [Damage(0, record.begin, 'a wrong checksum of all data, so that a message may be changed')]
+    return []
+
+
+def _has_beginning(path: Path, stream: BinaryIO) -> bool:
+    head = stream.read(len(MAGIC))
     # A loss of power may leave a file of zeros.
-    if head != MCAP_MAGIC[: len(head)] and any(head):
+    if head != MAGIC[: len(head)] and any(head):
         raise UserError(f'file {path}', expected='an MCAP file', found=f'bytes {head!r}')
-
-
-def _check_profile(path: Path, header: Header) -> None:
-    if header.profile not in ('ros2', ''):
-        raise UserError(f'file {path}', expected='an MCAP file of ROS 2', found=f'profile {header.profile!r}')
+    return head == MAGIC

@@ -22,6 +22,7 @@ class TopicEntry:
     name: str
     schema: Schema
     qos: tuple[Mapping[str, Any], ...] = ()
+    encoding: str = 'cdr'
 
     def qos_text(self) -> str:
         """Returns the quality of service as the YAML that stands in an MCAP channel."""
@@ -83,7 +84,7 @@ def _span(first: int, last: int) -> dict[str, Any]:
 
 def _describe(topic: TopicEntry) -> dict[str, Any]:
     return {
-        'name': topic.name, 'type': topic.schema.type, 'serialization_format': 'cdr',
+        'name': topic.name, 'type': topic.schema.type, 'serialization_format': topic.encoding,
         'offered_qos_profiles': [dict(profile) for profile in topic.qos],
         'type_description_hash': topic.schema.hash,
     }  # fmt: skip

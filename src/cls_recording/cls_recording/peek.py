@@ -37,6 +37,15 @@ class Cursor:
         self._at += length
         return text
 
+    def content(self) -> bytes:
+        """Returns the next sequence of bytes."""
+        length = self.whole('I')
+        content = self._data[self._at : self._at + length]
+        if len(content) < length:
+            raise IndexError(f'{len(content)} of {length} bytes')
+        self._at += length
+        return content
+
     def skip_numbers(self, code: str) -> None:
         """Steps over a sequence of numbers."""
         count = self.whole('I')
@@ -80,3 +89,31 @@ def numbered(type_name: str, data: bytes) -> Numbered | None:
         cursor.time(), cursor.text()
         return Numbered(cursor.text(), cursor.whole('Q'))
     return None
+
+
+@dataclass(frozen=True)
+class RawImage:
+    """A sensor_msgs/Image but for its pixels: stamp in ns, size in pixels, and bytes a row and in all."""
+
+    stamp: int
+    height: int
+    width: int
+    encoding: str
+    step: int
+    size: int
+
+
+def raw_image(data: bytes) -> RawImage:
+    """Reads a sensor_msgs/Image."""
+    cursor = Cursor(data)
+    stamp, _ = cursor.time(), cursor.text()
+    height, width, encoding = cursor.whole('I'), cursor.whole('I'), cursor.text()
+    cursor.whole('B')
+    return RawImage(stamp, height, width, encoding, cursor.whole('I'), len(cursor.content()))
+
+
+def compressed_image(data: bytes) -> bytes:
+    """Returns the JPEG or PNG in a sensor_msgs/CompressedImage."""
+    cursor = Cursor(data)
+    cursor.time(), cursor.text(), cursor.text()
+    return cursor.content()

@@ -1,34 +1,24 @@
 """Reads a session: a rosbag2 folder of ours, or one that `ros2 bag record` made, in MCAP or sqlite3. No ROS here."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 import contextlib
 from dataclasses import dataclass
+import heapq
+from itertools import pairwise
 from pathlib import Path
-import struct
 from types import TracebackType
 from typing import Any
-
-import apsw
-from backports import zstd
-from rosbags.interfaces import Connection
-from rosbags.rosbag2 import Reader, ReaderError
-from rosbags.serde import SerdeError
-from rosbags.typesys import TypesysError
 
 from cls_common import comms
 from cls_common.errors import UserError
 from cls_common.robot import Channel, Kind, RobotInfo
 
-from . import bag
+from . import bag, judgement
 from .definitions import Definitions
+from .judgement import BagJudgement, guarded
 from .session import SessionInfo
-from .topic_names import relative_names
-
-# Whatever a parser of foreign bytes may raise.
-_BROKEN = (
-    ReaderError, SerdeError, TypesysError, zstd.ZstdError, apsw.Error, struct.error, ArithmeticError, AssertionError,
-    EOFError, LookupError, MemoryError, OSError, TypeError, ValueError,
-)  # fmt: skip
+from .stored import Message, StoredFile
+from .topic_names import expected_type, relative_names
 
 
 @dataclass(frozen=True)
@@ -60,7 +50,7 @@ class Event:
 
 
 class SessionReader:
-    """An open session; close it, or use it in a `with`.
+    """An open session; close it, or use it in a `with`. Reading changes nothing on disk.
 
     Args:
         path: the session's folder.
@@ -72,6 +62,7 @@ class SessionReader:
         path: as given.
         info: what it says of itself; robot by its custom data or by `robot/info`, None where neither is there.
         topics: type and count by relative name, as in `comms`; a recorded namespace is removed.
+        left_out: topics that can't be read, and why: by relative name, foreign ones by their full name.
         start, end: log time of the first and the last message, ns.
     """
 
@@ -79,39 +70,69 @@ class SessionReader:
         self.path = path
         metadata = bag.read_metadata(path)
         bag.check_whole(path, metadata)
-        with guarded(path):
-            self._reader = Reader(path)
-            self._reader.open()
+        self._judged = judgement.judge(path, thorough=False)
         try:
-            self._describe(metadata)
+            self._describe(self._judged, metadata)
         except BaseException:
             self.close()
             raise
 
-    def _describe(self, metadata: bag.BagMetadata) -> None:
-        storages = [storage.metadata.message_count for storage in getattr(self._reader.storage, 'storages', [])]
-        if sum(storages) != metadata.message_count:
-            raise bag.DamagedError(
-                self.path, f'{sum(storages)} messages where {bag.METADATA} says {metadata.message_count}'
-            )
+    def _describe(self, judged: BagJudgement, metadata: bag.BagMetadata) -> None:
+        if judged.found:
+            raise bag.DamagedError(self.path, '; '.join(judged.found))
         if not metadata.message_count:
             raise UserError(f'session {self.path} is empty', expected='at least one message')
-        connections = self._reader.connections
-        try:
-            names = relative_names({connection.topic: connection.msgtype for connection in connections})
-        except UserError as error:
-            raise UserError(f'session {self.path}: {error}') from error
-        self._connections: dict[str, list[Connection]] = {}
-        for connection in connections:
-            self._connections.setdefault(names[connection.topic], []).append(connection)
-        self.topics = {
-            name: TopicSummary(same[0].msgtype, sum(c.msgcount for c in same))
-            for name, same in sorted(self._connections.items())
-        }
-        self._names = names
-        self._definitions = Definitions(connections)
-        self.start, self.end = self._reader.start_time, self._reader.end_time - 1
+        _check_compression(self.path, judged, metadata)
+        types = [judged.types(file) for file in judged.files]
+        self.left_out: dict[str, str] = {}
+        # Of each file, the readable topics: relative name and type by id.
+        self._topics: list[dict[int, tuple[str, str]]] = [{} for _ in types]
+        self._choose(judged.files, types)
+        self._counts = [
+            {number: count for number, count in file.counts.items() if number in topics}
+            for file, topics in zip(judged.files, self._topics)
+        ]
+        totals: dict[str, TopicSummary] = {}
+        for topics, counts in zip(self._topics, self._counts):
+            for number, (name, kind) in topics.items():
+                before = totals[name].count if name in totals else 0
+                totals[name] = TopicSummary(kind, before + counts.get(number, 0))
+        self.topics = {name: summary for name, summary in sorted(totals.items()) if summary.count}
+        self._definitions = Definitions(judgement.schemas_of(judged.files, types))
+        spans = [file for file in judged.files if file.counts.total()]
+        self.start, self.end = min(file.first for file in spans), max(file.last for file in spans)
         self.info = self._complete(metadata.info)
+
+    def _choose(self, files: list[StoredFile], types: list[dict[int, str]]) -> None:
+        """Finds the topics that can be read, and says of the others why not."""
+        readable: list[dict[int, str]] = [{} for _ in files]
+        reasons: dict[str, str] = {}
+        for place, file in enumerate(files):
+            for number, topic in file.topics.items():
+                if reason := judgement.unreadable(topic, types[place][number]):
+                    reasons[topic.name] = reason
+                else:
+                    readable[place][number] = topic.name
+        names = self._relative({name for topics in readable for name in topics.values()}, reasons)
+        chosen: dict[str, str] = {}
+        for place, topics in enumerate(readable):
+            for number, full in topics.items():
+                kind, name = types[place][number], names[full]
+                wanted = expected_type(name) or chosen.setdefault(name, kind)
+                if kind == wanted:
+                    self._topics[place][number] = name, kind
+                else:
+                    reasons[full] = f'expected type {wanted}; found {kind}'
+        self.left_out = {names.get(full, full): reason for full, reason in reasons.items()}
+        if not any(self._topics):
+            raise UserError(f'session {self.path}: {_first(self.left_out)}')
+
+    def _relative(self, full: set[str], reasons: Mapping[str, str]) -> dict[str, str]:
+        try:
+            return relative_names(full)
+        except UserError as error:
+            beside = f'; left out: {_first(reasons)}' if reasons else ''
+            raise UserError(f'session {self.path}: {error}{beside}') from error
 
     def _complete(self, info: SessionInfo) -> SessionInfo:
         if info.robot is None:
@@ -120,28 +141,60 @@ class SessionReader:
                     return info.with_changes(robot=robot_of(event.message))
         return info
 
-    def raw(self, topics: Collection[str] = (), start: int | None = None) -> Iterator[RawEvent]:
-        """Yields messages in the order of their log time, undecoded.
+    def raw(
+        self, topics: Collection[str] = (), start: int | None = None, *, by_time: bool = True
+    ) -> Iterator[RawEvent]:
+        """Yields messages undecoded, in the order of their log time.
 
         Args:
             topics: relative names; those that were not recorded give nothing; empty: all.
             start: log time to begin at, ns.
+            by_time: False: in the order in which they were written, which shows whether the recorder's clock was set.
 
         Raises:
             UserError: damaged.
         """
-        wanted = [c for name in topics or self._connections for c in self._connections.get(name, [])]
-        if not wanted:
-            return
+        places = []
+        for place, known in enumerate(self._topics):
+            wanted = {number for number, (name, _) in known.items() if not topics or name in topics}
+            if wanted and any(self._counts[place].get(number) for number in wanted):
+                places.append((place, wanted))
         count = 0
         with guarded(self.path):
-            for connection, time_ns, data in self._reader.messages(wanted, start=start):
+            for place, message in self._merge(places, start, by_time):
                 count += 1
-                yield RawEvent(self._names[connection.topic], connection.msgtype, time_ns, data)
-        expected = sum(connection.msgcount for connection in wanted)
-        # Bytes without a checksum that were overwritten may only look like fewer messages.
+                name, kind = self._topics[place][message.channel]
+                yield RawEvent(name, kind, message.time, judgement.payload(message.data))
+        expected = sum(self._counts[place].get(number, 0) for place, wanted in places for number in wanted)
         if start is None and count != expected:
-            raise bag.DamagedError(self.path, f'{count} messages where {expected} were recorded')
+            self._check_bytes()
+
+    def _merge(
+        self, places: list[tuple[int, set[int]]], start: int | None, by_time: bool
+    ) -> Iterator[tuple[int, Message]]:
+        """Yields the messages of all files; files follow each other, unless their times overlap."""
+        files = self._judged.files
+
+        def read(place: int, wanted: set[int]) -> Iterator[tuple[int, Message]]:
+            for message in files[place].read(wanted, start, by_time=by_time):
+                yield place, message
+
+        spans = [(files[place].first, files[place].last) for place, _ in places]
+        overlaps = any(before[1] > after[0] for before, after in pairwise(spans))
+        if by_time and overlaps:
+            yield from heapq.merge(*(read(*place) for place in places), key=lambda found: found[1].time)
+        else:
+            for place in places:
+                yield from read(*place)
+
+    def _check_bytes(self) -> None:
+        """Fewer messages than a file's index counts: says so where bytes are damaged, which its own index may not show.
+
+        An index that only counts wrong harms nothing.
+        """
+        with judgement.judge(self.path, thorough=True) as judged:
+            if judged.found:
+                raise bag.DamagedError(self.path, '; '.join(judged.found))
 
     def events(self, topics: Collection[str] = (), start: int | None = None) -> Iterator[Event]:
         """Yields what `raw` does, decoded. Raises UserError also for a type that nothing here can read."""
@@ -155,9 +208,8 @@ class SessionReader:
         return Event(event.topic, event.type, event.time_ns, message)
 
     def close(self) -> None:
-        """Closes the files."""
-        if self._reader.is_open:
-            self._reader.close()
+        """Removes what was uncompressed for reading."""
+        self._judged.close()
 
     def __enter__(self) -> 'SessionReader':
         return self
@@ -180,21 +232,23 @@ def robot_of(message: Any) -> RobotInfo:
 
 
 @contextlib.contextmanager
-def guarded(path: Path) -> Iterator[None]:
-    """Whatever a parser says of the bytes of a session becomes a DamagedError."""
-    try:
-        yield
-    except UserError:
-        raise
-    except _BROKEN as error:
-        raise bag.DamagedError(path, str(error) or repr(error)) from error
-
-
-@contextlib.contextmanager
 def _unreadable(path: Path, event: RawEvent | Event) -> Iterator[None]:
     try:
         yield
-    except _BROKEN as error:
+    except judgement.BROKEN as error:
         raise UserError(
             f'session {path}, topic {event.topic!r}', expected=f'messages of type {event.type}', found=repr(error)
         ) from error
+
+
+def _check_compression(path: Path, judged: BagJudgement, metadata: bag.BagMetadata) -> None:
+    if judged.unknown_compressions:
+        raise judgement.unknown_compression(path, sorted(judged.unknown_compressions))
+    form = str(metadata.content.get('compression_format') or '')
+    mode = str(metadata.content.get('compression_mode') or '').lower()
+    if mode in ('message', 'file') and form != 'zstd':
+        raise UserError(f'session {path}', expected='compression by zstd', found=repr(form))
+
+
+def _first(reasons: Mapping[str, str]) -> str:
+    return next((f'topic {name!r}, {reason}' for name, reason in reasons.items()), 'no topics')

@@ -1,6 +1,5 @@
 """Makes a session whole again whose recording was cut off, and says what was lost. No ROS here."""
 
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 import contextlib
 from dataclasses import dataclass, field
@@ -8,19 +7,22 @@ import os
 from pathlib import Path
 from typing import Any
 
-from rosbags.rosbag2 import Reader
+from rosbags.rosbag2.metadata import dump_qos_v9, parse_qos
 
 from cls_common import comms
 from cls_common.errors import UserError
 from cls_common.file_lock import try_lock
 
-from . import bag, inventory, mcap_scan, metadata
+from . import bag, judgement, metadata
 from .definitions import Definitions
-from .mcap_scan import Scan
-from .metadata import FileCount
-from .reader import guarded, robot_of
-from .rewriting import rewrite
+from .judgement import BagJudgement, counts_of, guarded
+from .mcap_file import McapFile
+from .metadata import FileCount, TopicEntry
+from .reader import robot_of
+from .rewriting import keep, rewrite
+from .schemas import Schema
 from .session import SessionInfo
+from .stored import StoredFile
 from .writer import RESERVE
 
 # What a recorder that was killed leaves beside its messages.
@@ -47,14 +49,17 @@ class Repair:
 
 
 def repair(path: Path) -> Repair:
-    """Makes a session whole again. What was there goes only when its repaired copy is synced; may be cut off itself.
+    """Makes a session whole again, and touches nothing that is whole.
+
+    A file is replaced only where damaged bytes were found in it or it has no index, once its repaired copy is synced;
+    the original stays beside it, its name ending in `.replaced`. A repair that is cut off can be done again.
 
     Raises:
         UserError: no bag, being recorded, by a newer version, no room, or sqlite's own recovery is needed.
     """
     try:
         with _locked(path):
-            done = _repair(path, _previous(path))
+            done = _repair(path)
             for rest in _RESTS:
                 (path / rest).unlink(missing_ok=True)
             return done
@@ -62,108 +67,112 @@ def repair(path: Path) -> Repair:
         raise UserError(f'repair of {path}', expected='a folder to write to', found=str(error)) from error
 
 
-def _repair(path: Path, previous: bag.BagMetadata | None) -> Repair:
-    names = _in_order(path, previous)
-    scans = [mcap_scan.scan(path / name) for name in names if name.endswith('.mcap')]
-    contents = [inventory.of_mcap(s) for s in scans] or [inventory.of_sqlite(path / name) for name in names]
-    files = [file for file, _ in contents]
-    broken = [found for found in scans if not found.sound]
-    found = [f'{damage.path.name} {_damage(damage)}' for damage in broken] + _disagreement(previous, files)
-    messages, last = _total(files), max(file.last for file in files)
-    if not found:
-        return Repair(path, (), messages, 0, last)
-    for damage in broken:
-        rewrite(damage)
-    lost = sum(s.lost_bytes + (0 if previous and previous.info.repaired else s.earlier) for s in scans)
-    _describe(path, previous, contents, f'{", ".join(found)}: about {lost} bytes lost')
-    return Repair(path, tuple(found), messages, lost, last)
+def _repair(path: Path) -> Repair:
+    with judgement.judge(path, thorough=True) as judged:
+        messages, last = dict(judged.counts), max(file.last for file in judged.files)
+        found = (*judged.found, *_unindexed(judged))
+        if not found:
+            return Repair(path, (), messages, 0, last)
+        names = list(judged.names)
+        scans = [file for file in judged.files if isinstance(file, McapFile)]
+        for place, (name, file) in enumerate(zip(judged.names, list(judged.files))):
+            if isinstance(file, McapFile) and (file.damages or not (file.has_index or file.unknown_compressions)):
+                new = rewrite(file, path / name)
+                names[place], judged.files[place] = new.path.name, new
+        known = bool(judged.metadata and judged.metadata.info.repaired)
+        lost = sum(file.lost_bytes + (0 if known else file.earlier) for file in scans)
+        _describe(judged, names, f'{", ".join(found)}: about {lost} bytes lost')
+        return Repair(path, found, messages, lost, last)
 
 
-def _describe(path: Path, previous: bag.BagMetadata | None, contents: Sequence[inventory.Contents], note: str) -> None:
+def _unindexed(judged: BagJudgement) -> list[str]:
+    """Returns which files lack an index: whole, as a recorder leaves them on a full disk, but slow to open."""
+    return [
+        f'{name} has no index'
+        for name, file in zip(judged.names, judged.files)
+        if isinstance(file, McapFile) and not file.damages and not file.has_index and not file.unknown_compressions
+    ]
+
+
+def _describe(judged: BagJudgement, names: Sequence[str], note: str) -> None:
+    path, previous = judged.path, judged.metadata
     kept: Mapping[str, Any] = previous.content if previous else {}
     info = previous.info if previous else SessionInfo(name=path.resolve().name)
     info = info.with_changes(repaired=f'{info.repaired}; {note}' if info.repaired else note)
-    files = [file for file, _ in contents]
-    info = _witness(path, [file.name for file in files], info)
-    topics = inventory.merge((entries for _, entries in contents), _hashes(kept))
-    content = metadata.build(topics, files, {**(kept.get('custom_data') or {}), **info.to_custom_data()})
+    info = _complete(judged, info)
+    files = [_file_count(name, file) for name, file in zip(names, judged.files)]
+    custom = kept.get('custom_data')
+    content = metadata.build(
+        _entries(judged), files, {**(custom if isinstance(custom, dict) else {}), **info.to_custom_data()}
+    )
     body = content[bag.TOP]
-    body['storage_identifier'] = 'mcap' if files[0].name.endswith('.mcap') else 'sqlite3'
-    body.update({key: kept[key] for key in ('compression_format', 'compression_mode', 'ros_distro') if key in kept})
+    body['storage_identifier'] = 'mcap' if judgement.is_mcap(judged.files) else 'sqlite3'
+    body['compression_mode'] = mode = _compression_mode(judged, names)
+    body['compression_format'] = 'zstd' if mode else ''
+    body.update({key: kept[key] for key in ('ros_distro',) if key in kept})
+    if (path / bag.METADATA).exists():
+        keep(path / bag.METADATA)
     metadata.write(path, content)
 
 
-def _witness(path: Path, names: Sequence[str], info: SessionInfo) -> SessionInfo:
+def _compression_mode(judged: BagJudgement, names: Sequence[str]) -> str:
+    """Returns how the bag is compressed, by its files and its messages: what metadata said may be out of date."""
+    if all(name.endswith(judgement.ZSTD) for name in names):
+        return 'FILE'
+    for file in judged.files:
+        first = next(file.read(list(file.topics)), None) if not file.damages else None
+        if first is not None:
+            return 'MESSAGE' if first.data[:4] == judgement.ZSTD_MAGIC else ''
+    return ''
+
+
+def _complete(judged: BagJudgement, info: SessionInfo) -> SessionInfo:
     """Reads the robot and the steps from the messages: the recorder may have said them for the last time long ago."""
     steps, robot = 0, info.robot
+    types = [judged.types(file) for file in judged.files]
+    definitions = Definitions(judgement.schemas_of(judged.files, types))
+    wanted = (comms.ROBOT_INFO.type, comms.APPLIED_ACTION.type)
     try:
-        for name in names:
-            with guarded(path), Reader(path / name) as reader:
-                definitions = Definitions(reader.connections)
-                wanted = [
-                    c for c in reader.connections if c.msgtype in (comms.ROBOT_INFO.type, comms.APPLIED_ACTION.type)
-                ]
-                for connection, _, data in reader.messages(wanted) if wanted else ():
-                    message = definitions.read(data, connection.msgtype)
-                    if connection.msgtype == comms.APPLIED_ACTION.type:
-                        steps += message.error_code == 0
+        for file, known in zip(judged.files, types):
+            with guarded(judged.path):
+                for message in file.read([number for number, kind in known.items() if kind in wanted]):
+                    content = definitions.read(judgement.payload(message.data), known[message.channel])
+                    if known[message.channel] == comms.APPLIED_ACTION.type:
+                        steps += content.error_code == 0
                     else:
-                        robot = robot or robot_of(message)
+                        robot = robot or robot_of(content)
     except UserError:
         return info  # what can't be read says nothing
     return info.with_changes(robot=robot, total_steps=steps)
 
 
-def _previous(path: Path) -> bag.BagMetadata | None:
+def _file_count(name: str, file: StoredFile) -> FileCount:
+    counted = FileCount(name, dict(counts_of(file)))
+    if counted.counts:
+        counted.first, counted.last = file.first, file.last
+    return counted
+
+
+def _entries(judged: BagJudgement) -> list[TopicEntry]:
+    """Returns each topic once, with the type hash that the old metadata knew where its file says none."""
+    hashes = judged.metadata.hashes if judged.metadata else {}
+    entries: dict[str, TopicEntry] = {}
+    for file in judged.files:
+        types = judged.types(file)
+        for number, topic in file.topics.items():
+            schema = Schema(types[number], hash=topic.hash or hashes.get(topic.name, ''))
+            entries.setdefault(
+                topic.name, TopicEntry(topic.name, schema, quality_of_service(topic.qos), topic.encoding)
+            )
+    return list(entries.values())
+
+
+def quality_of_service(text: str) -> tuple[Mapping[str, Any], ...]:
+    """Reads the offered quality of service of a file; what makes no sense is unknown: empty."""
     try:
-        return bag.read_metadata(path)
-    except bag.DamagedError:
-        return None
-
-
-def _in_order(path: Path, previous: bag.BagMetadata | None) -> list[str]:
-    present = bag.storage_files(path)
-    known = [name for name in previous.files if name in present] if previous else []
-    names = known + [name for name in present if name not in known]
-    if packed := [name for name in names if name.endswith('.zstd')]:
-        raise UserError(f'file {path / packed[0]}', expected='.mcap or .db3', do='Unpack it first: unzstd')
-    if not names or len({Path(name).suffix for name in names}) > 1:
-        raise UserError(
-            f'session {path}', expected='files of one kind, .mcap or .db3', found=', '.join(names) or 'none'
-        )
-    return names
-
-
-def _damage(found: Scan) -> str:
-    if found.lost_chunks or found.nameless:
-        return f'has {found.lost_chunks} damaged chunks' + ('' if found.whole else ' and no end')
-    if found.whole:
-        return f'has {found.messages} messages and an index of {found.stated}' if found.stated >= 0 else 'has no index'
-    return 'has no end' if found.size else 'is empty'
-
-
-def _disagreement(previous: bag.BagMetadata | None, files: Sequence[FileCount]) -> list[str]:
-    if previous is None:
-        return [f'no {bag.METADATA} to read']
-    names = tuple(file.name for file in files)
-    if missing := [name for name in previous.files if name not in names]:
-        return [f'{", ".join(missing)} is missing']
-    said, held = {name: count for name, (_, count) in previous.topics.items() if count}, _total(files)
-    if names != previous.files or said != held or previous.message_count != sum(held.values()):
-        return [f'{bag.METADATA} was out of date']
-    return []
-
-
-def _total(files: Sequence[FileCount]) -> dict[str, int]:
-    total: Counter[str] = Counter()
-    for file in files:
-        total.update(file.counts)
-    return dict(total)
-
-
-def _hashes(content: Mapping[str, Any]) -> dict[str, str]:
-    listed = [entry['topic_metadata'] for entry in content.get('topics_with_message_count', [])]
-    return {topic['name']: topic.get('type_description_hash', '') for topic in listed}
+        return tuple(dict(profile) for profile in dump_qos_v9(parse_qos(text)))
+    except Exception:  # a foreign parser on foreign text, and nothing depends on it
+        return ()
 
 
 @contextlib.contextmanager

@@ -1,53 +1,89 @@
-"""Writes an MCAP file anew from what can be trusted of it, and puts it in its place. No ROS here."""
+"""Writes an MCAP file anew from what can be trusted of it, and keeps the one that it replaces. No ROS here."""
 
+import contextlib
 import os
+from pathlib import Path
 import shutil
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
-from mcap.records import Attachment, Message, Metadata
+from mcap.opcode import Opcode
+from mcap.records import Attachment, Metadata
 from mcap.writer import CompressionType, Writer
 
 from cls_common.errors import UserError
 
-from . import mcap_scan
-from .mcap_scan import REPAIR_RECORD, Scan
+from . import bag, mcap_scan
+from .judgement import counts_of, unknown_compression
+from .mcap_file import McapFile, REPAIR_RECORD
+from .mcap_walk import BrokenRecordError, parse, parse_message
 from .metadata import sync_folder
 
 _COMPRESSIONS = {'': CompressionType.NONE, 'lz4': CompressionType.LZ4, 'zstd': CompressionType.ZSTD}
 
 
-def rewrite(found: Scan) -> Scan:
-    """Replaces a file by a whole one with the same messages, once that is synced and was read back.
+def rewrite(found: McapFile, original: Path) -> McapFile:
+    """Replaces a damaged file by a whole one with the same messages, once that is synced and was read back.
+
+    Args:
+        found: the judged file. original: the file of the bag; another one where `found` was uncompressed from it.
 
     Returns:
-        what the new file holds.
+        what the new file holds; the replaced one stands beside it.
 
     Raises:
         UserError: no room, or not what was written came back; the file is as it was.
     """
-    beside = found.path.with_name(f'.{found.path.name}.new')
+    if found.unknown_compressions:
+        raise unknown_compression(original.parent, sorted(found.unknown_compressions))
+    target = original.with_name(found.path.name)
+    beside = target.with_name(f'.{target.name}.new')
     try:
         with beside.open('wb') as stream:
-            shutil.copymode(found.path, beside)
+            shutil.copymode(original, beside)
             _copy(found, stream)
             stream.flush()
             os.fsync(stream.fileno())
-        new = mcap_scan.scan(beside)
-        if not new.sound or _by_topic(new) != _by_topic(found):
+        new = mcap_scan.judge(beside, thorough=True)
+        if new.damages or counts_of(new) != counts_of(found):
             raise UserError(f'file {beside}', expected='what was written', found='something else', do='Check the disk.')
-        beside.replace(found.path)
-        sync_folder(found.path.parent)
+        keep(original)
+        beside.replace(target)
+        if target != original:
+            original.unlink()
+        sync_folder(target.parent)
     except OSError as error:
-        raise UserError(f'repair of {found.path}', expected='room beside it', found=str(error)) from error
+        raise UserError(f'repair of {original}', expected='room beside it', found=str(error)) from error
     finally:
         beside.unlink(missing_ok=True)
-    new.path = found.path
+    new.path = target
     return new
 
 
-def _copy(found: Scan, stream: BinaryIO) -> None:
-    writer = Writer(stream, compression=_COMPRESSIONS.get(found.compression, CompressionType.NONE))
-    writer.start('ros2', found.library)
+def keep(original: Path) -> None:
+    """Keeps a file under another name, before another one takes its place; one that is kept already is left."""
+    number = 1
+    while True:
+        kept = original.with_name(original.name + bag.REPLACED + (f'.{number}' if number > 1 else ''))
+        if not kept.exists():
+            break
+        if kept.samefile(original):
+            return
+        number += 1
+    try:
+        os.link(original, kept)
+    except OSError:
+        # No links on this file system: a copy, which appears under its name when it is whole.
+        partial = kept.with_name(f'.{kept.name}.new')
+        try:
+            shutil.copy2(original, partial)
+            partial.replace(kept)
+        finally:
+            partial.unlink(missing_ok=True)
+
+
+def _copy(found: McapFile, stream: BinaryIO) -> None:
+    writer = Writer(stream, compression=_COMPRESSIONS[found.compression])
+    writer.start(found.profile or 'ros2', found.library)
     schemas = {0: 0}
     for schema in found.schemas.values():
         schemas[schema.id] = writer.register_schema(schema.name, schema.encoding, schema.data)
@@ -57,22 +93,26 @@ def _copy(found: Scan, stream: BinaryIO) -> None:
         )
         for channel in found.channels.values()
     }
-    for record in mcap_scan.records(found):
-        if isinstance(record, Message) and record.channel_id in channels:
-            writer.add_message(
-                channels[record.channel_id], record.log_time, record.data, record.publish_time, record.sequence
-            )
-        elif isinstance(record, Metadata) and record.name != REPAIR_RECORD:
-            writer.add_metadata(record.name, record.metadata)
-        elif isinstance(record, Attachment):
-            writer.add_attachment(record.create_time, record.log_time, record.name, record.media_type, record.data)
+    with found.path.open('rb') as source:
+        for record, _ in found.records(source, [], {}):
+            with contextlib.suppress(BrokenRecordError):
+                if record.opcode == Opcode.MESSAGE:
+                    message = parse_message(record.content)
+                    if message.channel in channels:
+                        writer.add_message(
+                            channels[message.channel], message.time, message.data, message.publish, message.sequence
+                        )
+                else:
+                    _copy_other(writer, record.opcode, record.content)
     writer.add_metadata(REPAIR_RECORD, {'lost_bytes': str(found.lost_bytes + found.earlier)})
     writer.finish()  # type: ignore[no-untyped-call]
 
 
-def _by_topic(found: Scan) -> dict[str, int]:
-    counts: dict[str, int] = {}
-    for channel, count in found.counts.items():
-        topic = found.channels[channel].topic
-        counts[topic] = counts.get(topic, 0) + count
-    return counts
+def _copy_other(writer: Any, opcode: int, content: bytes) -> None:
+    if opcode == Opcode.METADATA:
+        about = parse(Metadata, content)
+        if about.name != REPAIR_RECORD:
+            writer.add_metadata(about.name, about.metadata)
+    elif opcode == Opcode.ATTACHMENT:
+        a = parse(Attachment, content)
+        writer.add_attachment(a.create_time, a.log_time, a.name, a.media_type, a.data)

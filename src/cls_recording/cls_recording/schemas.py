@@ -55,7 +55,7 @@ def _installed(type_name: str) -> Schema | None:
             return None
         texts[name] = path.read_text(encoding='utf-8')
         types |= get_types_from_msg(texts[name], name)
-        wanted += _parts(types[name])
+        wanted += field_types(types[name])
     parts = [f'MSG: {_short(name)}\n{text}' for name, text in texts.items() if name != type_name]
     store = get_typestore(Stores.EMPTY)
     store.register(types)
@@ -78,7 +78,8 @@ def _find(type_name: str) -> Path | None:
     return None
 
 
-def _parts(definition: Any) -> list[str]:
+def field_types(definition: Any) -> list[str]:
+    """Returns the types of which a type's fields are, by its definition as rosbags parses it."""
     _, fields = definition
     names = []
     for _, (kind, value) in fields:

@@ -1,6 +1,6 @@
 """Which namespace a robot was recorded in, and its topics' names without it. No ROS here."""
 
-from collections.abc import Mapping
+from collections.abc import Collection
 
 from cls_common import comms
 from cls_common.errors import UserError
@@ -17,21 +17,14 @@ def expected_type(name: str) -> str:
     return _OBSERVATION if name.startswith(comms.OBSERVATION_PREFIX) else _TYPES.get(name, '')
 
 
-def relative_names(types: Mapping[str, str]) -> dict[str, str]:
+def relative_names(full: Collection[str]) -> dict[str, str]:
     """Returns the relative name of each full one: the robot's namespace removed, `/clock` and `/diagnostics` kept.
 
-    Args:
-        types: type by full name, as recorded.
-
     Raises:
-        UserError: no topic of a robot, topics of several robots, or one of ours with another type.
+        UserError: no topic of a robot, or topics of several robots.
     """
-    namespace = _namespace(list(types))
-    names = {full: _relative(full, namespace) for full in types}
-    for full, name in names.items():
-        if (expected := expected_type(name)) and expected != types[full]:
-            raise UserError(f'topic {full!r}', expected=f'type {expected}', found=types[full])
-    return names
+    namespace = _namespace(sorted(full))
+    return {name: _relative(name, namespace) for name in full}
 
 
 def _relative(full: str, namespace: str) -> str:

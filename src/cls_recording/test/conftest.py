@@ -63,7 +63,9 @@ def robot(name: str = 'twin', time_ns: int = BEGIN, **values: Any) -> Any:
 
 
 def image(time_ns: int, size: int = 300) -> Any:
-    data = np.random.default_rng(time_ns % 2**32).integers(0, 256, size, dtype=np.uint8)
+    """Returns an image of `size` bytes that is a JPEG for everyone who does not decode it."""
+    data = np.random.default_rng(time_ns % 2**32).integers(0, 255, size, dtype=np.uint8)
+    data[:10], data[-2:] = (0xFF, 0xD8, 0xFF, 0xC0, 0, 2, 0xFF, 0xDA, 0, 2), (0xFF, 0xD9)
     return make('sensor_msgs/msg/CompressedImage', header=header(time_ns), format='jpeg', data=data)
 
 

@@ -210,11 +210,22 @@ def two_sizes() -> Recording:
     return walk(4, make=lambda number: picture(number, 32 if number < 6 else 34))
 
 
-def damaged() -> Recording:
+def damaged(count: int = 1) -> Recording:
     recording = walk(3, compressed=True)
-    time, topic, kind, fields = recording.messages[5]
-    recording.messages[5] = (time, topic, kind, fields | {'data': fields['data'][:20]})
+    images = [place for place, (_, _, kind, _) in enumerate(recording.messages) if 'Image' in kind]
+    for place in images[:count]:
+        time, topic, kind, fields = recording.messages[place]
+        recording.messages[place] = (time, topic, kind, fields | {'data': fields['data'][:20]})
     return recording
+
+
+def all_damaged() -> Recording:
+    return damaged(1000)
+
+
+def test_a_broken_image_costs_its_step(tmp_path: Path) -> None:
+    done = export_lerobot([damaged().write(tmp_path / 'bag')], tmp_path / 'made')
+    assert done.frames == 2 and done.left_out == {'a broken image before the action': 1}
 
 
 def another_robot() -> Recording:
@@ -225,7 +236,8 @@ def another_robot() -> Recording:
     ('make', 'words'),
     [
         (no_images, 'holds no images'), (no_steps, 'holds no step'), (nameless, 'robot/info'),
-        (two_sizes, 'differ in size'), (damaged, 'image 4 of session'), (another_robot, 'of another robot'),
+        (two_sizes, 'differ in size'), (another_robot, 'of another robot'),
+        (all_damaged, 'holds no images; .* that can not be decoded'),
     ],
 )  # fmt: skip
 def test_what_cannot_be_exported_is_one_error_and_no_output(

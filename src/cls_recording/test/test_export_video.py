@@ -138,3 +138,18 @@ def test_wrong_options_are_one_error(options: list[str], words: str, tmp_path: P
         command.main([str(tmp_path), *options, '--output', str(tmp_path / 'made')], standalone_mode=False)
     assert words in str(caught.value)
     assert not (tmp_path / 'made').exists()
+
+
+def test_broken_images_are_left_out_and_counted(tmp_path: Path) -> None:
+    recording = Recording()
+    for number in range(6):
+        recording.jpeg(START + number * 100_000_000, picture(number))
+    for place, size in ((1, 0), (3, -9)):
+        time, topic, kind, fields = recording.messages[place]
+        recording.messages[place] = (time, topic, kind, fields | {'data': fields['data'][:size]})
+    made = export_video([recording.write(tmp_path / 'bag')], tmp_path / 'video.mp4')
+    assert (made.frames, made.broken) == (4, 2)
+    times, images = shown(tmp_path / 'video.mp4')
+    np.testing.assert_allclose(times, [0.0, 0.2, 0.4, 0.5], atol=1e-4)
+    for number, image in zip((0, 2, 4, 5), images):
+        np.testing.assert_allclose(image[16, 30].astype(int), colour(number), atol=8)  # twice compressed

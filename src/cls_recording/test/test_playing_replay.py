@@ -375,3 +375,18 @@ def test_a_robot_that_began_anew_within_a_session_breaks_the_chain(bags, tmp_pat
     restarted = [(t + hour, topic, bags.robot(time_ns=t + 7) if topic.endswith('info') else m) for t, topic, m in first]
     twin = Twin([bags.write(tmp_path / 'again', [*first, *restarted])], rate=0.0).run()
     assert chain(twin) == 2 * expected(bags, 7) and twin.topics().count(INFO) == 2
+
+
+@pytest.mark.parametrize('broken', [0, 7, 8])
+def test_a_broken_image_costs_a_step_and_no_session(bags, tmp_path, broken):
+    """7 shows the result of the fourth action; 8 lies between two images that are of use."""
+    said = bags.life(STEPS)
+    images = [message for _, topic, message in said if topic.endswith('compressed')]
+    images[broken].data = images[broken].data[:0]
+    twin = Twin([bags.write(tmp_path / 's', said)], encoder=EncoderAnswer('others', 'camera')).run()
+    steps = [(before, after) for before, after, _ in expected(bags)]
+    lived = [(before, after) for before, after, _ in chain(twin)]
+    assert len(lived) >= STEPS - 3 and set(lived) <= set(steps)
+    assert twin.replay.course.broken[0] == 1 and twin.replay.progress == 1.0
+    shown = bags.begin + (broken + 1) * bags.second // 10
+    assert all(shown not in step for step in lived)

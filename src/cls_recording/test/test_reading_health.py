@@ -166,3 +166,43 @@ def test_actions_are_counted_by_channel_and_as_a_whole(bags, look):
     assert (tilt.edges, tilt.values, tilt.counts) == ((), (-5.0, 0.0, 5.0), (67, 68, 66))
     assert (grip.values, grip.counts) == ((0.0, 1.0), (100, 101))
     assert actions.most_frequent[0][1] == 2 and actions.most_frequent[0][0] == pytest.approx((9.9, 0.0, 1.0))
+
+
+@pytest.mark.parametrize('stamp', ['0', 'since boot', 'a day ago'])
+def test_images_whose_stamps_match_no_action_are_nothing_to_learn_from(bags, look, stamp):
+    shifts = {'0': None, 'since boot': bags.begin - 100 * bags.second, 'a day ago': 86_400 * bags.second}
+    said = bags.life(20)
+    for time_ns, topic, message in said:
+        if topic.endswith('compressed'):
+            message.header = bags.header(0 if shifts[stamp] is None else time_ns - shifts[stamp])
+    health = look([entry for entry in said if entry[1] != '/experience'])
+    reason = next(reason for reason in health.reasons if 'no message before and after an action' in reason)
+    assert health.verdict == 'bad'
+    shown = {'0': 'stamped 0 (never)', 'since boot': 's (since boot)', 'a day ago': 'stamped 2023-11-13'}[stamp]
+    assert shown in reason and 'actions 2023-11-14' in reason
+
+
+@pytest.mark.parametrize('count', [1, 3])
+def test_images_that_can_not_be_decoded_are_counted(bags, look, count):
+    said = bags.life(30)
+    images = [message for _, topic, message in said if topic.endswith('compressed')]
+    for message in images[10 : 10 + count]:
+        message.data = message.data[:-20]
+    health = look(said)
+    assert health.bad_frames == count and health.verdict == 'fair' and health.gaps.dropped_frames == 0
+    assert [reason for reason in health.reasons if reason.startswith(f'{count} images that can not be decoded')]
+
+
+def test_a_recorder_whose_clock_was_set_back_misses_no_image(bags, tmp_path):
+    """Images and actions of both times lie in between each other by log time, but not as they were written."""
+    said = bags.life(400)
+    half = len(said) // 2
+    back = [
+        (time_ns - (number > half) * 20 * bags.second, topic, message)
+        for number, (time_ns, topic, message) in enumerate(said)
+    ]
+    bags.write_chunks(tmp_path / 'one' / 'one_0.mcap', back)
+    repair(tmp_path / 'one')
+    health = examine(tmp_path / 'one')
+    assert health.gaps == Gaps(frames=800, clock_jumps=1)
+    assert '1 clock jumps' in health.reasons

@@ -74,6 +74,7 @@ def _length(options: Any) -> int | None:
 def _print(summary: 'ReplaySummary') -> None:
     made = f'{summary.reused} reused, {summary.computed} computed'
     refused = f', {summary.refused} refused' if summary.refused else ''
+    refused += f', {summary.broken} images broken and left out' if summary.broken else ''
     rate = summary.steps / max(summary.awake, 1e-9)
     pace = f'{summary.awake:.0f} s awake ({rate:.0f} steps/s) and {summary.asleep:.0f} s asleep'
     click.echo(f'steps {summary.steps} in {pace} (embeddings: {made}{refused})')

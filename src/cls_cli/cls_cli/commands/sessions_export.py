@@ -47,7 +47,8 @@ def _video(sessions: list[Path], output: Path, fps: int | None, progress: Callab
     from cls_recording.export.video import export_video
 
     done = export_video(sessions, output, fps=fps, progress=progress)
-    return f'{output}: {done.frames} images, {done.duration:.1f} s'
+    text = f'{output}: {done.frames} images, {done.duration:.1f} s'
+    return text + (f'; left out: {done.broken} that can not be decoded' if done.broken else '')
 
 
 def _dataset(

@@ -35,6 +35,8 @@ class Recording:
     Attributes:
         reused, computed: transitions of this object's life whose embeddings were recorded, or made anew.
         refused: steps with numbers that are not finite or of another size; never learned from.
+        broken: images and observations that can't be read, each of which costs the steps that need it.
+        problem: of the first of them.
     """
 
     def __init__(
@@ -44,7 +46,8 @@ class Recording:
         self._robot = robot
         self._encoder = encoder
         self._filter = action_filter
-        self.reused = self.computed = self.refused = 0
+        self.reused = self.computed = self.refused = self.broken = 0
+        self.problem = ''
         if action_filter is not None:
             action_filter.check(robot)
 
@@ -100,9 +103,13 @@ class Recording:
             raise missing(reader, [_APPLIED])
         robot = reader.info.robot
         assert robot is not None
-        for step in from_senses(reader, topic, self._see, robot):
+        for step in from_senses(reader, topic, self._see, robot, self._leave_out):
             setattr(self, kind, getattr(self, kind) + 1)
             yield step
+
+    def _leave_out(self, problem: str) -> None:
+        self.broken += 1
+        self.problem = self.problem or problem
 
     def _is_ours(self, reader: SessionReader, topic: str) -> bool:
         first = next(reader.events([topic]), None)
@@ -144,21 +151,36 @@ def from_experiences(events: Iterator[Event]) -> Iterator[Transition]:
 
 
 def from_senses(
-    reader: SessionReader, topic: str, see: Callable[[Event], Seen | None], robot: RobotInfo
-) -> Iterator[Transition]:
-    """Pairs what was seen with what was done, as fast_learner does when it follows."""
+    reader: SessionReader, topic: str, see: Callable[[Event], Seen | None], robot: RobotInfo,
+    leave_out: Callable[[str], None] = lambda _: None,
+) -> Iterator[Transition]:  # fmt: skip
+    """Pairs what was seen with what was done, as fast_learner does when it follows.
+
+    Args:
+        see: reads a message of `topic`; None: it is not ours; UserError: it is broken. Then all before it is forgotten,
+            so that no step is closed by another image than its own.
+        leave_out: called with the problem of each broken message.
+    """
     wake = WakeState(settle_time=robot.settle_time, lock_step=robot.lock_step)
     was_described = False
-    for event in reader.events([topic, _APPLIED, _ROBOT_INFO]):
+    for raw in reader.raw([topic, _APPLIED, _ROBOT_INFO]):
         step = None
+        if raw.topic == topic:
+            try:
+                seen = see(reader.decode(raw))
+                step = wake.see(seen) if seen is not None else None
+            except UserError as error:
+                leave_out(str(error))
+                wake.restart()
+            if step is not None:
+                yield step
+            continue
+        event = reader.decode(raw)
         if event.topic == _ROBOT_INFO:
             # Said again, the robot began anew.
             if was_described:
                 wake.restart()
             was_described = True
-        elif event.topic != _APPLIED:
-            seen = see(event)
-            step = wake.see(seen) if seen is not None else None
         elif event.message.error_code:
             wake.break_chain()
         else:
@@ -193,9 +215,11 @@ def check_robot(reader: SessionReader, robot: RobotInfo) -> None:
 
 def missing(reader: SessionReader, topics: Sequence[str]) -> UserError:
     """Returns the error of a session that lacks what is needed."""
+    left_out = ''.join(f'; left out {name}: {reason}' for name, reason in reader.left_out.items())
     return UserError(
-        f'session {reader.path}', expected=f'topic {" and ".join(topics)}', found=', '.join(reader.topics) or 'none'
-    )
+        f'session {reader.path}', expected=f'topic {" and ".join(topics)}',
+        found=(', '.join(reader.topics) or 'none') + left_out,
+    )  # fmt: skip
 
 
 def nanoseconds(stamp: Any) -> int:
@@ -209,7 +233,11 @@ def floats(values: Any) -> Floats:
 
 
 def _size(path: Path) -> int:
-    return sum(file.stat().st_size for file in path.iterdir() if file.is_file() and file.suffix in ('.mcap', '.db3'))
+    return sum(
+        file.stat().st_size
+        for file in path.iterdir()
+        if file.is_file() and file.name.endswith(('.mcap', '.db3', '.zstd'))
+    )
 
 
 def _sense(reader: SessionReader, modality: str) -> str:

@@ -67,6 +67,7 @@ class ReplaySummary:
         plateau: whether the loss stayed. finished: False where it was stopped before its end.
         steps: wake steps of this run. awake, asleep: s that they and the nights took.
         reused, computed: how their embeddings came about. refused: unusable ones.
+        broken: images that can't be decoded.
         weights: hash, 64 hex digits.
     """
 
@@ -79,6 +80,7 @@ class ReplaySummary:
     reused: int
     computed: int
     refused: int
+    broken: int
     weights: str
 
 
@@ -115,6 +117,7 @@ def replay(
         losses=run.progress.losses(), plateau=run.plateau, finished=run.finished, steps=run.living.done,
         awake=seconds - run.living.slept, asleep=run.living.slept,
         reused=recording.reused, computed=recording.computed, refused=recording.refused,
+        broken=recording.broken,
         weights=weights_hash(folder.path),
     )  # fmt: skip
 
@@ -171,6 +174,11 @@ class _Run:
             living.sleep_where_due()
         living.catch_up()
         if not progress.done_in_epoch:
-            raise UserError('the sessions', expected='steps to learn from', found='none that match')
+            recording = self._recording
+            broken = f'; {recording.broken} images are broken: {recording.problem}' if recording.broken else ''
+            raise UserError(
+                'the sessions', expected='steps to learn from', found=f'none that match{broken}',
+                do='./cls sessions info says what they lack.',
+            )  # fmt: skip
         progress.end_epoch()
         living.save()

@@ -84,6 +84,8 @@ class _Rules:
             return 'not one value for each channel and joint'
         if not (np.isfinite(step.action).all() and np.isfinite(step.joints).all()):
             return 'values that are not finite'
+        if step.shot is not None and step.shot.is_broken:
+            return 'a broken image before the action'
         if self._has_images and not self._is_fresh(step, before):
             return 'no image before the action'
         return '' if self._senses <= step.senses.keys() else 'no observation before the action'

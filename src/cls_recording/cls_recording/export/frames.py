@@ -28,13 +28,13 @@ def frames(reader: SessionReader, topic: str, places: Sequence[int]) -> Iterator
     """
     wanted = iter(places)
     place = next(wanted, None)
-    for number, event in enumerate(reader.events([topic])):
+    for number, event in enumerate(reader.raw([topic])):
         if place is None:
             return
         if number != place:
             continue
         try:
-            image = pad_to_even(_decode(topic, event.message))
+            image = pad_to_even(_decode(topic, reader.decode(event).message))
         except UserError as error:
             raise UserError(f'image {number} of session {reader.path.name!r}: {error}') from error
         while place == number:

@@ -15,7 +15,9 @@ from cls_common import comms
 from cls_common.errors import UserError
 from cls_common.robot import difference, RobotInfo
 
-from ..reader import SessionReader
+from .. import peek
+from ..image_check import image_problem, UNREADABLE
+from ..reader import RawEvent, SessionReader
 
 T = TypeVar('T')
 
@@ -31,6 +33,7 @@ class Shot:
     place: int
     epoch: int
     stamp: int
+    is_broken: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,7 +73,9 @@ class Timeline:
     Attributes:
         robot: None where nobody said.
         image_topic: relative name of the topic that `shots` are of; '' where no image was recorded.
-        shots: images, each newer than the one before or of a later epoch: repetitions are left out.
+        shots: images, each newer than the one before or of a later epoch: repetitions are left out, and what can't be
+            decoded.
+        broken: images that can't be decoded.
     """
 
     path: Path
@@ -78,6 +83,7 @@ class Timeline:
     image_topic: str
     shots: tuple[Shot, ...]
     steps: tuple[Step, ...]
+    broken: int = 0
 
 
 class _Clock:
@@ -130,9 +136,20 @@ def read_timeline(reader: SessionReader) -> Timeline:
         if topic.startswith(comms.OBSERVATION_PREFIX)
     }
     clock, shots, answers, place = _Clock(), _Stamped[Shot](), list[tuple[int, Any]](), 0
+    broken = 0
     vectors = {modality: _Stamped[NDArray[np.float32]]() for modality in senses.values()}
     wanted = [comms.APPLIED_ACTION.name, *senses, *([image_topic] if image_topic else [])]
-    for event in reader.events(wanted):
+    for raw in reader.raw(wanted):
+        is_broken = raw.topic == image_topic and bool(image_problem(raw.topic, raw.data))
+        if is_broken:
+            broken += 1
+            stamp = _stamp(raw)
+            if stamp is not None:
+                epoch = clock.see(stamp)
+                shots.add(epoch, stamp, Shot(place, epoch, stamp, is_broken=True))
+            place += 1
+            continue
+        event = reader.decode(raw)
         message = event.message
         if event.topic == comms.APPLIED_ACTION.name:
             answers.append((clock.see(to_ns(message.end)), message))
@@ -145,7 +162,15 @@ def read_timeline(reader: SessionReader) -> Timeline:
         else:
             vectors[senses[event.topic]].add(epoch, stamp, np.asarray(message.data, np.float32))
     steps = _steps(answers, shots, vectors)
-    return Timeline(reader.path, reader.info.robot, image_topic, tuple(shots.values), tuple(steps))
+    whole = tuple(shot for shot in shots.values if not shot.is_broken)
+    return Timeline(reader.path, reader.info.robot, image_topic, whole, tuple(steps), broken)
+
+
+def _stamp(event: RawEvent) -> int | None:
+    try:
+        return peek.stamp(event.data)
+    except UNREADABLE:
+        return None
 
 
 def to_ns(stamp: Any) -> int:
@@ -178,9 +203,10 @@ def one_robot(timelines: Sequence[Timeline]) -> RobotInfo | None:
 
 def no_images(timeline: Timeline) -> UserError:
     """Returns what to say of a session without images."""
+    found = f'{timeline.broken} that can not be decoded' if timeline.broken else ''
     return UserError(
         f'session {timeline.path.name!r} holds no images', expected='camera/image_raw or camera/image_raw/compressed',
-        do='Record one of them.',
+        found=found, do='Record one of them.',
     )  # fmt: skip
 
 

@@ -112,10 +112,11 @@ class VideoFile:
 
 @dataclass(frozen=True)
 class VideoSummary:
-    """What was written: frames, and s from the first to the end of the last."""
+    """What was written: frames, and s from the first to the end of the last. broken: images that were left out."""
 
     frames: int
     duration: float
+    broken: int = 0
 
 
 def export_video(
@@ -154,7 +155,8 @@ def export_video(
                     time += step
                     video.write(image, time=None if fps else time - 1.0 / float(rate))
                     progress(video.frames, total)
-    return VideoSummary(total, total / float(rate) if fps else time)
+    broken = sum(timeline.broken for timeline in timelines)
+    return VideoSummary(total, total / float(rate) if fps else time, broken)
 
 
 def _steps(shots: Sequence[Shot], period: float) -> list[float]:

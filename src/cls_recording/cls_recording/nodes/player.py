@@ -78,6 +78,7 @@ class Player(Node):
         self._outlets = Outlets(self)
         self._opened: tuple[int, Choice] | None = None
         self._said: State | None = None
+        self._broken = 0
         self._shown_ns: int | None = None
         self._listen()
         # A new model needs to know the robot before anybody can learn.
@@ -226,6 +227,10 @@ class Player(Node):
         )  # fmt: skip
         status.header.stamp = self.get_clock().now().to_msg()
         self._status_out.publish(status)
+        broken, problem = course.broken
+        if broken > self._broken:
+            self.get_logger().warning(f'{broken} images of {course.source.path} are broken and left out: {problem}')
+        self._broken = broken
 
 
 def _serialise(robot: RobotInfo) -> bytes:

@@ -67,8 +67,6 @@ class Taps:
             tap = self._taps.get(full)
             wanted = _wanted(relative, infos)
             if tap is not None and wanted is not None and (tap.reliable, tap.latched) == wanted[1:]:
-                if infos and not tap.entry.qos:
-                    tap.entry = _entry(full, tap.entry.schema.type, infos)
                 continue
             if wanted is not None and full not in self._refused:
                 self._close(full)
@@ -95,9 +93,20 @@ class Taps:
     def _hear(self, full: str, data: bytes, times: Mapping[str, int]) -> None:
         tap = self._taps.get(full)
         if tap is not None:
+            if not tap.entry.qos:
+                tap.entry = self._complete(tap.entry)
             log_time = times['received_timestamp'] or time.time_ns()
             steady = not tap.reliable or self._names[full] in _STEADY
             self._on_message(Received(tap.entry, log_time, data, tap.latched, steady))
+
+    def _complete(self, entry: TopicEntry) -> TopicEntry:
+        """Adds the quality of service before the first message is recorded: a channel is written once.
+
+        Its publisher came after the subscription; where the graph does not name it yet, it is one of ours.
+        """
+        infos = self._node.get_publishers_info_by_topic(entry.name)
+        profiles = [info.qos_profile for info in infos] or [qos.to_qos(_profile(self._names[entry.name]))]
+        return TopicEntry(entry.name, entry.schema, tuple(map(_describe, profiles)))
 
     def _lose(self, full: str, event: Any) -> None:
         self._on_lost(full, event.total_count_change)
@@ -118,10 +127,13 @@ def _wanted(relative: str, infos: list[TopicEndpointInfo]) -> tuple[str, bool, b
     if infos:
         reliable = all(_is(info, 'reliability', 'reliable') for info in infos)
         return infos[0].topic_type, reliable, all(_is(info, 'durability', 'transient_local') for info in infos)
-    known = [topic for topic in comms.TOPICS if topic.name == relative]
-    profile = known[0].profile if known else comms.STATE
-    type_name = expected_type(relative)
+    profile, type_name = _profile(relative), expected_type(relative)
     return (type_name, profile.reliable, profile.latched) if type_name else None
+
+
+def _profile(relative: str) -> comms.Profile:
+    known = [topic.profile for topic in comms.TOPICS if topic.name == relative]
+    return known[0] if known else comms.STATE
 
 
 def _is(info: TopicEndpointInfo, policy: str, value: str) -> bool:

@@ -56,6 +56,11 @@ class Course:
         return self._reading.info(self._start_ns)
 
     @property
+    def broken(self) -> tuple[int, str]:
+        """Images of the open session that could not be decoded so far, and the problem of the first."""
+        return self._reading.broken, self._reading.problem
+
+    @property
     def is_last(self) -> bool:
         """Whether no session comes after this one."""
         return self.index + 1 == len(self.sources)

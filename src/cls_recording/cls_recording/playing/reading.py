@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from cls_common import comms
 from cls_common.robot import RobotInfo
 
-from ..reader import SessionReader
+from ..image_check import image_problem
+from ..reader import RawEvent, SessionReader
 from .items import Break, Item, to_item
 from .settings import PlayerSettings, RECOMPUTE, REUSE
 from .sources import Source
@@ -70,12 +71,18 @@ class Reading:
 
     Args:
         make_info: CDR of a robot's description, for sessions that only name it in their metadata.
+
+    Attributes:
+        broken: images that can't be decoded; they are not played, and cost the steps that need them.
+        problem: of the first of them.
     """
 
     def __init__(self, source: Source, make_info: MakeInfo) -> None:
         self._source = source
         self._make_info = make_info
         self._reader = SessionReader(source.path)
+        self.broken = 0
+        self.problem = ''
 
     def close(self) -> None:
         """Closes the files."""
@@ -95,11 +102,24 @@ class Reading:
         if state is not None and state.log_ns < begin:
             yield Item(state.topic, state.type, begin, None, state.data)
         events = self._reader.raw(choice.topics, start_ns)
-        yield from Timeline(map(to_item, events), {choice.sense}, info)
+        yield from Timeline(self._items(events, choice.sense), {choice.sense}, info)
+
+    def _items(self, events: Iterator[RawEvent], sense: str) -> Iterator[Item | Break]:
+        for event in events:
+            problem = image_problem(event.topic, event.data)
+            if not problem:
+                yield to_item(event)
+                continue
+            self.broken += 1
+            self.problem = self.problem or problem
+            if event.topic == sense:
+                # No step may be closed by another image than its own.
+                yield Break(event.time_ns)
 
     def first_sense(self, choice: Choice) -> Item | None:
         """Returns the first message of the sense, for an encoder that has to see one before it knows what it is."""
-        return next((to_item(event) for event in self._reader.raw([choice.sense])), None)
+        whole = (event for event in self._reader.raw([choice.sense]) if not image_problem(event.topic, event.data))
+        return next(map(to_item, whole), None)
 
     def _last(self, topic: str, until_ns: int | None) -> Item | None:
         """Returns the last message by a log time; where there is none so early, or without a time, the first one."""

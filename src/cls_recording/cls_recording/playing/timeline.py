@@ -20,12 +20,12 @@ class Timeline:
     a split of a bag its latched topics.
 
     Args:
-        items: in the order of log time.
+        items: in the order of log time; a Break begins a new chain.
         senses: topics that a learner closes its steps by; of one stamp they come last.
         info: description of the robot that holds at the start, CDR.
     """
 
-    def __init__(self, items: Iterable[Item], senses: Collection[str], info: bytes) -> None:
+    def __init__(self, items: Iterable[Item | Break], senses: Collection[str], info: bytes) -> None:
         self._items = items
         self._senses = frozenset(senses)
         self._said: dict[str, bytes] = {comms.ROBOT_INFO.name: info}
@@ -39,6 +39,9 @@ class Timeline:
     def __iter__(self) -> Iterator[Item | Break]:
         """Yields messages, their log times made to rise, with a Break where the chain ends."""
         for item in self._items:
+            if isinstance(item, Break):
+                yield from self._begin_anew(item)
+                continue
             if self._said.get(item.topic) == item.data:
                 continue
             self._said[item.topic] = item.data

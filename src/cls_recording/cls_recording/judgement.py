@@ -1,0 +1,252 @@
+"""Judges a bag: which files it has, what is damaged in them, which topics can be read. No ROS here.
+
+The one place that decides what a good bag is: listing, info, replay, player, export and repair all ask it.
+"""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+import contextlib
+from dataclasses import dataclass, field
+from pathlib import Path
+import shlex
+import shutil
+import sqlite3
+import struct
+import tempfile
+from types import TracebackType
+
+from backports import zstd
+from rosbags.serde import SerdeError
+from rosbags.typesys import TypesysError
+
+from cls_common.errors import UserError
+
+from . import bag, mcap_scan, sqlite_file
+from .bag import DamagedError
+from .mcap_file import McapFile
+from .mcap_walk import UnknownCompressionError
+from .stored import StoredFile, StoredTopic
+
+CDR = 'cdr'
+ZSTD = '.zstd'
+# The first bytes of a zstd frame. CDR begins with 0: a compressed message is known by itself, whatever metadata say.
+ZSTD_MAGIC = b'\x28\xb5\x2f\xfd'
+# Whatever a parser of foreign bytes may raise.
+BROKEN = (
+    zstd.ZstdError, sqlite3.Error, struct.error, ArithmeticError, AssertionError, AttributeError, EOFError, LookupError,
+    MemoryError, OSError, RecursionError, SerdeError, TypeError, TypesysError, ValueError,
+)  # fmt: skip
+
+
+@contextlib.contextmanager
+def guarded(path: Path) -> Iterator[None]:
+    """Turns whatever a parser says of the bytes of a session into one line: a UserError."""
+    try:
+        yield
+    except UserError:
+        raise
+    except UnknownCompressionError as error:
+        raise unknown_compression(path, [str(error)]) from error
+    except OSError as error:
+        raise UserError(f'session {path}', expected='readable', found=str(error)) from error
+    except BROKEN as error:
+        raise DamagedError(path, str(error) or repr(error)) from error
+
+
+def unknown_compression(path: Path, names: Sequence[str]) -> UserError:
+    """Returns what to say of chunks that are whole but can't be read."""
+    return UserError(
+        f'session {path}', expected='chunks that are uncompressed or compressed by zstd or lz4',
+        found=', '.join(map(repr, sorted(names))), do='Rewrite it with the tool that recorded it.',
+    )  # fmt: skip
+
+
+@dataclass
+class BagJudgement:
+    """A bag and its judged files; close it, or use it in a `with`.
+
+    Attributes:
+        path: the session's folder.
+        metadata: its `metadata.yaml`; None where it can't be read.
+        names: of its files, in order. files: what they hold, in the same order.
+        found: what is wrong with it, one text each; empty: it is whole.
+    """
+
+    path: Path
+    metadata: bag.BagMetadata | None
+    names: tuple[str, ...] = ()
+    files: list[StoredFile] = field(default_factory=list)
+    found: tuple[str, ...] = ()
+    _stack: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
+
+    @property
+    def counts(self) -> Counter[str]:
+        """Messages by full topic name."""
+        counts: Counter[str] = Counter()
+        for file in self.files:
+            counts.update(counts_of(file))
+        return counts
+
+    @property
+    def unknown_compressions(self) -> set[str]:
+        """Of chunks that are whole but can't be read."""
+        return {name for file in self.files if isinstance(file, McapFile) for name in file.unknown_compressions}
+
+    def types(self, file: StoredFile) -> dict[int, str]:
+        """Returns the message type of each topic of a file, by its own description or by the metadata's."""
+        known = self.metadata.topics if self.metadata else {}
+        return {number: topic.type or known.get(topic.name, ('', 0))[0] for number, topic in file.topics.items()}
+
+    def close(self) -> None:
+        """Removes what was uncompressed."""
+        self._stack.close()
+
+    def __enter__(self) -> 'BagJudgement':
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def judge(path: Path, *, thorough: bool) -> BagJudgement:
+    """Returns what a bag holds and what is wrong with it; changes nothing on disk.
+
+    Args:
+        thorough: reads every byte; else chunks that a whole index describes are not looked into.
+
+    Raises:
+        UserError: no bag, of a newer version, no file or files of several kinds, files that can't be read.
+    """
+    metadata = _metadata(path)
+    names = _in_order(path, metadata)
+    judged = BagJudgement(path, metadata, tuple(names))
+    try:
+        with guarded(path):
+            judged.files = [_judge_file(judged, path / name, thorough=thorough) for name in names]
+        judged.found = (*_damages(judged), *_disagreement(judged))
+    except BaseException:
+        judged.close()
+        raise
+    return judged
+
+
+def payload(data: bytes) -> bytes:
+    """Returns a message's CDR, uncompressed where it is compressed; raises zstd's errors."""
+    return zstd.decompress(data) if data[:4] == ZSTD_MAGIC else data
+
+
+def unreadable(topic: StoredTopic, type_name: str) -> str:
+    """Returns why a topic can't be read, empty where it can."""
+    if topic.encoding not in (CDR, ''):
+        return f'{topic.encoding} messages of type {type_name or "unknown"}, only {CDR} can be read'
+    return '' if type_name else 'neither the bag nor its metadata say its type'
+
+
+def counts_of(file: StoredFile) -> Counter[str]:
+    """Returns a file's messages by full topic name."""
+    counts: Counter[str] = Counter()
+    for number, count in file.counts.items():
+        if count:
+            counts[file.topics[number].name] += count
+    return counts
+
+
+def _metadata(path: Path) -> bag.BagMetadata | None:
+    try:
+        return bag.read_metadata(path)
+    except DamagedError:
+        return None
+
+
+def _in_order(path: Path, metadata: bag.BagMetadata | None) -> list[str]:
+    known = metadata.files if metadata else ()
+    present = bag.storage_files(path, known)
+    names = [name for name in known if name in present]
+    names += [name for name in present if name not in names]
+    kinds = {Path(name.removesuffix(ZSTD)).suffix for name in names}
+    if len(kinds) != 1:
+        raise UserError(
+            f'session {path}', expected='files of one kind, .mcap or .db3', found=', '.join(names) or 'none'
+        )
+    return names
+
+
+def _judge_file(judged: BagJudgement, path: Path, *, thorough: bool) -> StoredFile:
+    plain, cut = path, ''
+    if path.name.endswith(ZSTD):
+        plain, cut = _uncompress(judged, path)
+    if plain.suffix != '.db3':
+        return mcap_scan.judge(plain, thorough=thorough)
+    for ending in ('-wal', '-journal'):
+        rest = path.with_name(path.name + ending)
+        if rest.exists() and rest.stat().st_size:
+            raise UserError(
+                f'file {path}', expected='a closed sqlite3 database', found=f'{rest.name} beside it',
+                do=f'Let sqlite recover it: sqlite3 {shlex.quote(str(path))} "PRAGMA wal_checkpoint(TRUNCATE)"',
+            )  # fmt: skip
+    try:
+        if cut:
+            raise ValueError(cut)
+        return sqlite_file.judge(plain, thorough=thorough)
+    except (sqlite3.Error, ValueError, TypeError, OverflowError) as error:
+        raise DamagedError(
+            judged.path, f'{path.name}: {str(error) or repr(error)}',
+            do=f'It needs sqlite\'s own recovery: sqlite3 {shlex.quote(str(path))} .recover | sqlite3 NEW.db3',
+        ) from error  # fmt: skip
+
+
+def _uncompress(judged: BagJudgement, path: Path) -> tuple[Path, str]:
+    """Uncompresses a file outside of the bag, as far as it goes; returns where it lies, and why it ended early."""
+    folder = judged._stack.enter_context(tempfile.TemporaryDirectory(prefix='cls-bag-'))
+    plain = Path(folder, path.name.removesuffix(ZSTD))
+    with path.open('rb') as packed, plain.open('wb') as output:
+        try:
+            with zstd.open(packed, 'rb') as stream:
+                shutil.copyfileobj(stream, output)
+        except (zstd.ZstdError, EOFError) as error:
+            return plain, str(error)
+    return plain, ''
+
+
+def _damages(judged: BagJudgement) -> list[str]:
+    return [
+        f'{name} has {", ".join(map(str, file.damages))}'
+        for name, file in zip(judged.names, judged.files)
+        if file.damages
+    ]
+
+
+def _disagreement(judged: BagJudgement) -> list[str]:
+    metadata = judged.metadata
+    if metadata is None:
+        return [f'no {bag.METADATA} to read']
+    if missing := [name for name in metadata.files if name not in judged.names and not _twin(name, judged.names)]:
+        return [f'{", ".join(missing)} is missing']
+    if judged.unknown_compressions and judged.names == metadata.files:
+        return []  # nobody can count
+    said = {name: count for name, (_, count) in metadata.topics.items() if count}
+    if judged.names != metadata.files or said != judged.counts or metadata.message_count != sum(said.values()):
+        return [f'{bag.METADATA} was out of date']
+    return []
+
+
+def _twin(name: str, names: Sequence[str]) -> bool:
+    """Whether a file is there in its other form, compressed or not."""
+    return (name.removesuffix(ZSTD) if name.endswith(ZSTD) else name + ZSTD) in names
+
+
+def is_mcap(files: Sequence[StoredFile]) -> bool:
+    """Whether the files of a bag are MCAP files."""
+    return isinstance(files[0], McapFile)
+
+
+def schemas_of(files: Sequence[StoredFile], types: Sequence[Mapping[int, str]]) -> dict[str, tuple[str, str]]:
+    """Returns encoding and text of each type that the files define, by the first file that does."""
+    schemas: dict[str, tuple[str, str]] = {}
+    for file, names in zip(files, types):
+        for number, topic in file.topics.items():
+            if topic.definition and names[number]:
+                schemas.setdefault(names[number], (topic.schema_encoding, topic.definition))
+    return schemas
