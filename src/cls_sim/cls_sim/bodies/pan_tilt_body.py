@@ -12,6 +12,7 @@ from ..noise import Image
 from ..settings import SimulatorSettings
 from ..worlds import ROOM_ID, SQUARE_ID
 from ..worlds.pan_tilt import LIMITS_DEG, PanTiltEnv, STEP_LIMIT_DEG
+from ..worlds.room import RoomEnv
 from .body import AT_REST, Body, Outcome
 
 JOINTS = ('pan', 'tilt')
@@ -86,6 +87,11 @@ class PanTiltBody(Body):
 
 def make_room(name: str, settings: SimulatorSettings) -> Body:
     """The default robot: RoomEnv."""
+    return PanTiltBody(name, room_env(settings), settings)
+
+
+def room_env(settings: SimulatorSettings) -> RoomEnv:
+    """Returns the world of the default robot."""
     env = gymnasium.make(
         ROOM_ID, scene=settings.scene, seed=settings.seed, scenery=settings.scenery, panorama=settings.panorama,
         moving_things=settings.moving_things, fan_size=settings.fan_size, fan_speed=settings.fan_speed,
@@ -93,8 +99,8 @@ def make_room(name: str, settings: SimulatorSettings) -> Body:
         noise_sigma=settings.noise_sigma,
         start_pose_deg=(settings.start_pan, settings.start_tilt), frame_rate=settings.frame_rate,
     )  # fmt: skip
-    assert isinstance(env.unwrapped, PanTiltEnv)
-    return PanTiltBody(name, env.unwrapped, settings)
+    assert isinstance(env.unwrapped, RoomEnv)
+    return env.unwrapped
 
 
 def make_square(name: str, settings: SimulatorSettings) -> Body:

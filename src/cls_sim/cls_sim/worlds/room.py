@@ -59,7 +59,12 @@ class RoomEnv(PanTiltEnv):
         reach = (LIMITS_DEG[0] + VIEW_DEG[0] / 2, LIMITS_DEG[1] + VIEW_DEG[1] / 2)
         self._things = MovingThings(moving_things, generator(seed, _THINGS_STREAM, scene), reach)
         self._fan = Fan(fan_size, fan_speed, generator(seed, _FAN_STREAM, scene), _FAN_REACH_DEG)
-        self._noise = NoiseBank.gaussian(SIDE * SIDE * 3, noise_sigma, seed, _NOISE_STREAM)
+        self._seed = seed
+        self.set_noise(noise_sigma)
+
+    def set_noise(self, sigma: float) -> None:
+        """Gives the camera normal noise of `sigma` grey levels from the next image on."""
+        self._noise = NoiseBank.gaussian(SIDE * SIDE * 3, sigma, self._seed, _NOISE_STREAM)
 
     def view(self, pose_deg: Pose, seconds: float, frame: int) -> Image:
         """See PanTiltEnv."""
