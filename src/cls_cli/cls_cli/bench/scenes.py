@@ -5,9 +5,8 @@ A named world is one scene, or two where it changes: the stretches of one walk, 
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import partial
 import hashlib
-from itertools import islice
+from itertools import chain, islice
 from typing import Final
 
 import numpy as np
@@ -111,13 +110,10 @@ def shots(plan: Plan, found: dict[str, Path], seed: int, scene: int) -> Iterator
         robot.now_ns = begin + round(share * free * PERIOD * NS)
         for start, actions in path.walks():
             env.start_pose_deg = start
-            steps = [robot.reset, *(partial(robot.step, action) for action in actions)]
-            steps += [partial(robot.step, np.zeros(2))] * skipped
-            for number, step in enumerate(steps):
-                image = step().image
-                assert image is not None
-                if number >= skipped:
-                    yield image
+            moves = (robot.step(action) for action in (*actions, *np.zeros((skipped, 2))))
+            for step in islice(chain([robot.reset()], moves), skipped, None):
+                assert step.image is not None
+                yield step.image
 
     for number, (name, path) in enumerate(found.items()):
         is_test = name != 'learning'
