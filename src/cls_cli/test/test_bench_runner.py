@@ -90,5 +90,6 @@ def test_mistakes_are_one_line(arguments: list[str], tmp_path: Path, capsys: pyt
 
 def test_help_names_what_can_be_asked_for() -> None:
     text = CliRunner().invoke(command, ['learning', '--help']).output
-    for option in ('--recipe', '--encoder', '--scenes', '--seeds', '--steps', '--life', '--short', '--json', '--plot'):
+    named = ('--recipe', '--encoder', '--world', '--scenes', '--seeds', '--steps', '--life', '--short')
+    for option in (*named, '--json', '--plot'):
         assert option in text
