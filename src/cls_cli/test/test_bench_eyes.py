@@ -25,11 +25,11 @@ NAME = 'joint_prediction'
 
 def test_the_first_minutes_are_the_learning_walk_of_the_scene_lived_in_first():
     views = eyes.first_minutes(PLAN, 1)
-    scene = order(1, PLAN.scenes)[0]
+    scene = order(PLAN, 1)[0]
     found = paths(PLAN, 1, scene)
     assert views.images.shape == (65, 3, 96, 96) and views.actions.abs().max() <= 1.0
     np.testing.assert_allclose(views.actions.numpy() * 10.0, found['learning'].applied, rtol=1e-6)
-    seen = [image for name, image in shots(found, 1, scene) if name == 'learning']
+    seen = [image for name, image in shots(PLAN, found, 1, scene) if name == 'learning']
     assert torch.equal(
         views.images[:3], torch.cat([shrink(torch.from_numpy(image.copy())[None]) for image in seen[:3]])
     )
@@ -42,7 +42,7 @@ def test_a_scene_is_seen_by_the_eyes_of_its_seed(tmp_path: Path):
     trained = train(NAME, eyes.first_minutes(PLAN, 0), settings)
     file = store.eyes_file(PLAN, 0, NAME)
     write_eyes(trained, file)
-    scene = order(0, PLAN.scenes)[1]
+    scene = order(PLAN, 0)[1]
     store.encode_scene(PLAN, 0, scene, NAME)
     with safe_open(store.scene_file(PLAN, 0, scene, NAME), framework='pt') as opened:
         assert opened.metadata()['encoder_id'] == trained.id

@@ -102,20 +102,20 @@ def test_a_recipe_keeps_no_more_than_its_share(life: str, preset: str) -> None:
 
 @given(st.integers(0, 40), st.integers(1, 60), st.integers(0, 3))
 def test_memory_keeps_its_size_and_no_step_twice(window: int, capacity: int, seed: int) -> None:
-    steps: Any = SimpleNamespace(scene=np.repeat(np.arange(3), [10, 60, 30]))
+    steps: Any = SimpleNamespace(episode=np.repeat(np.arange(3), [10, 60, 30]))
     kept = Kept(max(window, 1), capacity, seed)
     for index in range(100):
         kept.add(index, steps)
         everything = kept.everything().tolist()
         assert len(everything) == len(set(everything)) <= max(window, 1) + capacity
         assert kept.recent[-1] == index
-    counts = np.bincount(steps.scene[kept.older], minlength=3)
-    # No scene holds two more than another that lost some.
+    counts = np.bincount(steps.episode[kept.older], minlength=3)
+    # No episode holds two more than another that lost some.
     assert counts.max() - counts[1] <= 1
 
 
 def test_virtual_pairs_are_steps_that_could_have_been() -> None:
-    steps = steps_of_life(world(scenes=2, steps=60).scenes)
+    steps = steps_of_life(world(scenes=2, steps=60))
     start, end = virtual_pairs(steps, np.arange(0, 120, 3), 50, np.random.default_rng(0))
     z, action, z_next = steps.pair(start, end)
     assert len(z) > 30 and float(action.abs().max()) <= 10.0 and (start != end).all()

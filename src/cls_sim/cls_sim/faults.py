@@ -1,5 +1,7 @@
 """Faults of a simulated robot, the same ones every time for one seed."""
 
+from collections import deque
+
 from .noise import generator, Image
 from .settings import FaultSettings
 
@@ -8,15 +10,18 @@ _DUPLICATE, _BLACK, _LATE, _LOST = 101, 102, 103, 104
 
 
 class Faults:
-    """Decides by count which frame or action is hit. Holds the last frame, for those that repeat it."""
+    """Decides by count which frame or action is hit. Holds the last frames, for those that repeat or lag."""
 
     def __init__(self, settings: FaultSettings, seed: int) -> None:
         self._settings = settings
         self._seed = seed
         self._last: Image | None = None
+        self._taken: deque[Image] = deque(maxlen=settings.image_lag + 1)
 
     def picture(self, image: Image, frame: int) -> Image:
         """Returns what the camera delivers for `image`, uint8 (H, W, 3), as frame number `frame` from 0."""
+        self._taken.append(image)
+        image = self._taken[0]
         frozen = 0 <= self._settings.frozen_from <= frame
         if self._last is not None and (frozen or self._hit(self._settings.duplicate, _DUPLICATE, frame)):
             return self._last.copy()

@@ -40,3 +40,42 @@ class MovingThings:
             fixed = [tuple(int(v) for v in np.rint(pair * 16)) for pair in (centre, axes)]
             paint = tuple(int(c) for c in colour)
             cv2.ellipse(image, fixed[0], fixed[1], 0, 0, 360, paint, -1, cv2.LINE_AA, 4)
+
+
+class Fan:
+    """A round fan at a fixed place of the room that never stops.
+
+    Args:
+        size_deg: diameter; 0: there is none.
+        turns_per_second: its speed.
+        generator: draws where it stands.
+        reach_deg: (pan, tilt), degrees from the middle within which it stands.
+    """
+
+    _BLADES = 3
+    _GUARD, _BLADE = (45, 50, 55), (225, 225, 215)
+
+    def __init__(
+        self, size_deg: float, turns_per_second: float, generator: np.random.Generator, reach_deg: tuple[float, float]
+    ) -> None:
+        self._size_deg, self._turns_per_second = size_deg, turns_per_second
+        self._position_deg = generator.uniform(-1.0, 1.0, 2) * reach_deg
+
+    def draw(self, image: Image, pose_deg: NDArray[np.float64], view_deg: tuple[float, float], seconds: float) -> None:
+        """Draws it into `image`, as `MovingThings.draw`."""
+        if not self._size_deg:
+            return
+        height, width, _ = image.shape
+        per_degree = np.array([width, height]) / view_deg
+        middle = np.array([width, height]) / 2 - (self._position_deg - pose_deg) * per_degree
+        radius = self._size_deg / 2 * per_degree
+        if (middle + radius < 0).any() or (middle - radius > (width, height)).any():
+            return
+        fixed = [tuple(int(v) for v in np.rint(pair * 16)) for pair in (middle, radius)]
+        cv2.ellipse(image, fixed[0], fixed[1], 0, 0, 360, self._GUARD, -1, cv2.LINE_AA, 4)
+        for blade in range(self._BLADES):
+            start = 2 * np.pi * (self._turns_per_second * seconds + blade / self._BLADES)
+            rim = start + np.linspace(0.0, 0.7, 8)
+            around = np.stack([np.cos(rim), np.sin(rim)], axis=-1)
+            outline = np.concatenate([middle[None], middle + 0.92 * radius * around])
+            cv2.fillPoly(image, [np.rint(outline * 16).astype(np.int32)], self._BLADE, cv2.LINE_AA, 4)

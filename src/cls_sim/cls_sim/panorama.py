@@ -1,4 +1,7 @@
-"""Pictures to look around in: generated rooms with the statistics of photographs, or a person's own image."""
+"""Pictures to look around in: generated rooms with the statistics of photographs, or a person's own image.
+
+Other generated pictures are in `sceneries`, made of the same noise and shapes.
+"""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -33,16 +36,16 @@ def generate(generator: np.random.Generator, width: int, height: int, pixels_per
         uint8 (height, width, 3) RGB.
     """
     base = generator.uniform(90, 165) + generator.uniform(-25, 25, 3)
-    canvas = (base + _colour_noise(generator, height, width, 30.0)).astype(np.float32)
+    canvas = (base + colour_noise(generator, height, width, 30.0)).astype(np.float32)
     canvas += np.linspace(22, -22, height, dtype=np.float32)[:, None, None]  # light from above
-    texture = _colour_noise(generator, height, width, 16.0)
+    texture = colour_noise(generator, height, width, 16.0)
     spread = np.log(_LARGEST_DEG / _SMALLEST_DEG)
     cells = generator.permutation(np.indices(_CELLS).reshape(2, -1).T)
     # The largest first: small things stand in front of large ones, as in a furnished room, and none is lost.
     sizes = np.sort(_SMALLEST_DEG * np.exp(generator.uniform(0, spread, len(cells))))[::-1]
     centres = (cells + generator.uniform(0, 1, cells.shape)) / _CELLS * (width, height)
     for size, centre in zip(sizes * pixels_per_degree, centres):
-        _add_shape(canvas, texture, generator, float(size), centre)
+        add_shape(canvas, texture, generator, float(size), centre)
     return np.clip(np.rint(canvas), 0, 255).astype(np.uint8)
 
 
@@ -66,7 +69,7 @@ def load(path: Path, width: int, height: int) -> Image:
     return np.ascontiguousarray(scaled[top : top + height, left : left + width, ::-1], np.uint8)
 
 
-def _pink(generator: np.random.Generator, height: int, width: int, exponent: float) -> Field:
+def pink(generator: np.random.Generator, height: int, width: int, exponent: float) -> Field:
     """Returns a field whose amplitude falls as 1/f^exponent: mean near 0, deviation 1."""
     # A little larger and cut: sizes with large prime factors take several times as long.
     rows, columns = cv2.getOptimalDFTSize(height), cv2.getOptimalDFTSize(width)
@@ -78,16 +81,17 @@ def _pink(generator: np.random.Generator, height: int, width: int, exponent: flo
     return np.asarray(field / field.std(), np.float32)
 
 
-def _colour_noise(generator: np.random.Generator, height: int, width: int, contrast: float) -> Field:
+def colour_noise(generator: np.random.Generator, height: int, width: int, contrast: float) -> Field:
     """Returns 1/f noise (height, width, 3) in grey levels: mostly brightness, less of it colour."""
-    brightness, warm, green = (_pink(generator, height, width, e) for e in _EXPONENTS)
+    brightness, warm, green = (pink(generator, height, width, e) for e in _EXPONENTS)
     offsets = np.stack([warm - 0.5 * green, green, -warm - 0.5 * green], axis=-1)
     return np.asarray(contrast * (brightness[..., None] + 0.45 * offsets), np.float32)
 
 
-def _add_shape(
+def add_shape(
     canvas: Field, texture: Field, generator: np.random.Generator, size: float, centre: NDArray[np.float64]
 ) -> None:
+    """Paints a random shape of `size` pixels at `centre` (x, y) into `canvas`; both fields are (height, width, 3)."""
     height, width, _ = canvas.shape
     outline = _OUTLINES[generator.integers(len(_OUTLINES))](generator, size) + centre
     # Shapes are drawn with 1/16 pixel precision, or edges would sit on the pixel grid.

@@ -58,6 +58,14 @@ def test_after_a_late_frame_the_next_action_starts_later():
     assert max(waits) == pytest.approx(0.3, abs=1e-4) and min(waits) < 1e-4
 
 
+def test_lagging_images_are_those_of_before_and_the_joints_are_not():
+    late, plain = run(image_lag=2), run()
+    for i, (step, now) in enumerate(zip(late, plain)):
+        np.testing.assert_array_equal(step.image, plain[max(i - 2, 0)].image)
+        np.testing.assert_array_equal(step.joints, now.joints)
+        assert step.stamp_ns == now.stamp_ns
+
+
 def test_a_lost_action_moves_nothing_and_takes_no_time():
     steps = run(lost_action=0.3)
     lost = [s.lost for s in steps[1:]]

@@ -11,6 +11,7 @@ import pytest
 
 from cls_common.errors import UserError
 from cls_sim.robots import make, SimulatorSettings
+from cls_sim.sceneries import SCENERIES
 from cls_sim.worlds import ROOM_ID, SQUARE_ID
 from cls_sim.worlds.room import PIXELS_PER_DEGREE, RoomEnv, VIEW_DEG
 
@@ -157,3 +158,77 @@ def test_thirty_images_a_second_cost_less_than_a_fifth_of_a_core():
     for _ in range(60):
         robot.step([1.0, 0.5])
     assert (time.process_time() - before) / 2.0 < 0.2
+
+
+def test_each_scenery_has_the_texture_of_its_kind():
+    panoramas = {name: RoomEnv(scenery=name, noise_sigma=0.0).panorama for name in SCENERIES}
+    assert panoramas['bare'].std() < panoramas['room'].std() / 3
+    side = round(15 * PIXELS_PER_DEGREE)
+    np.testing.assert_array_equal(panoramas['tiles'][:, side:], panoramas['tiles'][:, :-side])
+    np.testing.assert_array_equal(panoramas['tiles'][side:], panoramas['tiles'][:-side])
+    left, right = np.array_split(panoramas['photograph'].astype(float), 2, axis=1)
+    assert abs(left.mean() - right.mean()) > 15  # more sky on one side
+
+
+@pytest.mark.parametrize('name', SCENERIES)
+def test_a_scenery_is_deterministic_in_seed_and_scene(name):
+    first = RoomEnv(scenery=name, scene=1, seed=2).panorama
+    np.testing.assert_array_equal(first, RoomEnv(scenery=name, scene=1, seed=2).panorama)
+    for other in (RoomEnv(scenery=name, scene=2, seed=2), RoomEnv(scenery=name, scene=1, seed=3)):
+        assert np.abs(first.astype(int) - other.panorama).mean() > 1
+
+
+def test_an_unknown_scenery_is_refused():
+    with pytest.raises(UserError, match='scenery'):
+        SimulatorSettings(scenery='moon')
+
+
+def test_the_light_rises_and_falls_with_time():
+    env = RoomEnv(light_drift=0.5, light_period=4.0, noise_sigma=0.0)
+    bright, middle, dark = (env.view(np.zeros(2), seconds, 0).mean() for seconds in (1.0, 2.0, 3.0))
+    assert dark == pytest.approx(0.5 * middle, rel=0.02) and bright > 1.2 * middle
+    np.testing.assert_array_equal(env.view(np.zeros(2), 2.0, 0), RoomEnv(noise_sigma=0.0).view(np.zeros(2), 0.0, 0))
+
+
+def test_a_fan_turns_at_its_place_and_nothing_else_moves():
+    env = RoomEnv(fan_size=20.0, fan_speed=1.0, noise_sigma=0.0)
+    still = RoomEnv(noise_sigma=0.0)
+    poses = [np.array([pan, tilt], float) for pan in range(-90, 91, 15) for tilt in (-30, 0, 30)]
+    moved = [(env.view(p, 0.1, 0) != env.view(p, 0.0, 0)).any(-1) for p in poses]
+    drawn = [(env.view(p, 0.0, 0) != still.view(p, 0.0, 0)).any(-1) for p in poses]
+    share = np.pi * 20.0**2 / 4 / (VIEW_DEG[0] * VIEW_DEG[1])
+    assert 0.3 * share < max(m.mean() for m in moved) < share
+    assert max(d.mean() for d in drawn) == pytest.approx(share, rel=0.1)  # and its smooth border
+    assert not any(d.any() for d in drawn[:3]), 'seen from the far end'
+    before = poses[int(np.argmax([d.mean() for d in drawn]))]
+    np.testing.assert_array_equal(env.view(before, 0.0, 0), env.view(before, 1.0, 0))  # a whole turn later
+
+
+def test_another_room_takes_the_place_at_its_time():
+    env = RoomEnv(scene=4, change_at=10.0, noise_sigma=0.0)
+    before, after = (RoomEnv(scene=scene, noise_sigma=0.0).view(np.zeros(2), 0.0, 0) for scene in (4, 5))
+    np.testing.assert_array_equal(env.view(np.zeros(2), 9.99, 0), before)
+    np.testing.assert_array_equal(env.view(np.zeros(2), 10.0, 0), after)
+
+
+def robot_without_noise(**settings):
+    return make('sim', SimulatorSettings.from_flat({'noise_sigma': 0.0, 'lock_step': True} | settings))
+
+
+def test_gear_play_delays_the_camera_after_a_reversal_only():
+    with_play, without = robot_without_noise(gear_play=2.0), robot_without_noise()
+    with_play.reset(), without.reset()
+
+    def turn(degrees):
+        return tuple(robot.step([degrees, 0.0]) for robot in (with_play, without))
+
+    moved, plain = turn(1.0)  # uses the half of the play that is free on either side
+    np.testing.assert_array_equal(moved.applied, plain.applied)
+    np.testing.assert_array_equal(moved.joints, plain.joints)
+    np.testing.assert_array_equal(moved.image, robot_without_noise().reset().image)
+    on, there = turn(4.0), robot_without_noise(start_pan=4.0).reset()
+    np.testing.assert_array_equal(on[0].image, there.image)  # at 5 degrees by its joints
+    back, _ = turn(-2.0)
+    np.testing.assert_array_equal(back.image, there.image)
+    further, _ = turn(-1.0)
+    np.testing.assert_array_equal(further.image, robot_without_noise(start_pan=3.0).reset().image)

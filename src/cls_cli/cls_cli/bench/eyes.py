@@ -39,12 +39,12 @@ def is_trained(name: str) -> bool:
 
 def first_minutes(plan: Plan, seed: int) -> Views:
     """Renders the learning walk of the first scene that this seed lives in; no test frame, no later scene."""
-    scene = order(seed, plan.scenes)[0]
+    scene = order(plan, seed)[0]
     found = paths(plan, seed, scene)
     walk = found['learning']
     small = [
         shrink(torch.from_numpy(np.ascontiguousarray(image))[None])
-        for _, image in islice(shots(found, seed, scene), plan.steps + 1)
+        for _, image in islice(shots(plan, found, seed, scene), plan.steps + 1)
     ]
     steps = torch.arange(plan.steps)
     return Views(torch.cat(small), steps, steps + 1, torch.from_numpy(walk.applied / STEP_LIMIT_DEG))

@@ -50,6 +50,11 @@ class Judge:
         """Returns the skill on the test walks of one scene, by its place in life."""
         return skill_of(model, self._tests[scene])
 
+    def skill_until(self, found: Sequence[torch.Tensor], scenes: int) -> float:
+        """Returns the mean skill on the scenes learned in so far from errors of each test step, by scene."""
+        pairs = list(zip(found, self._copied))[:scenes]
+        return sum(skill(float(e.mean()), float(c.mean())) for e, c in pairs) / len(pairs)
+
     def gain(self, before: Sequence[torch.Tensor], after: Sequence[torch.Tensor], scenes: int) -> float:
         """Returns the mean gain of skill on the scenes lived in so far, on the same test steps before and after."""
         pairs = list(zip(before, after, self._copied))[:scenes]

@@ -51,6 +51,7 @@ class _Noted:
     lived: list[tuple[float, float]] = field(default_factory=list)
     earlier: list[tuple[float, float]] = field(default_factory=list)
     rolled_back: int = 0
+    sleeps: list[dict[str, float]] = field(default_factory=list)
 
 
 class _Life:
@@ -69,7 +70,7 @@ class _Life:
 
     def live_in(self, place: int) -> None:
         task, fast = self._task, self._settings.fast
-        for step, transition in enumerate(task.world.scenes[place].transitions(), 1):
+        for step, transition in enumerate(task.world.transitions(place), 1):
             experience = self._waking.learn(transition)
             self._spent.fast_steps += 1
             self._spent.fast_samples += min(1 + fast.recent + fast.older, experience.sequence)
@@ -90,7 +91,7 @@ class _Life:
     def _sleep(self, place: int) -> None:
         assert self._sleeping is not None
         judge, began = self._task.judge, time.monotonic()
-        before = judge.errors(self._scored)
+        before, score = judge.errors(self._scored), self._score('before', place)
         night = self._sleeping.begin_night(self._waking.to_bytes(), Goal())
         for _ in night.run():
             pass
@@ -101,9 +102,18 @@ class _Life:
             night.roll_back()
             self._noted.rolled_back += 1
             self._noted.gains.append(None)
-            return
-        self._waking.load_bytes(morning)
-        self._noted.gains.append(judge.gain(before, judge.errors(self._scored), place + 1))
+        else:
+            self._waking.load_bytes(morning)
+            self._noted.gains.append(judge.gain(before, judge.errors(self._scored), place + 1))
+        self._noted.sleeps.append(score | self._score('after', place))
+
+    def _score(self, when: str, place: int) -> dict[str, float]:
+        """Returns the skill of what is scored and of Fast, before or after a sleep, on the scenes so far."""
+        judge = self._task.judge
+        return {
+            when: judge.skill_until(judge.errors(self._scored), place + 1),
+            f'fast_{when}': judge.skill_until(judge.errors(self._fast), place + 1),
+        }
 
     def _count(self, steps: dict[str, int]) -> None:
         sleep, spent = self._settings.sleep, self._spent
@@ -131,7 +141,7 @@ class _Life:
             **self._task.judge.final(self._scored), **of_matrix(noted.matrix), **self._of_fast(),
             'sleep_gain': noted.gains, 'sleep_gain_mean': _mean([g for g in noted.gains if g is not None]),
             'sleep_gain_worst': min((g for g in noted.gains if g is not None), default=None),
-            'rolled_back': noted.rolled_back, 'night_seconds': spent.night_seconds,
+            'rolled_back': noted.rolled_back, 'night_seconds': spent.night_seconds, **_of_sleeps(noted.sleeps),
             **budget(
                 steps=spent.steps if trained else spent.fast_steps,
                 samples=spent.samples if trained else spent.fast_samples, stored=stored(self._settings),
@@ -152,6 +162,16 @@ class _Life:
             'fast_lived': [_lived(noted.lived[i : i + quarter]) for i in range(0, quarter * 4, quarter)],
             'earlier_scenes': _earlier(noted.earlier),
         }  # fmt: skip
+
+
+def _of_sleeps(scores: list[dict[str, float]]) -> Figures:
+    """All scores around sleeps; those around the first one, and the worst after any, of what is scored and of Fast."""
+    found: Figures = {'sleep_scores': scores}
+    if scores:
+        for model in ('', 'fast_'):
+            found |= {f'{model}first_sleep_{when}': scores[0][f'{model}{when}'] for when in ('before', 'after')}
+            found[f'{model}after_sleep_worst'] = min(score[f'{model}after'] for score in scores)
+    return found
 
 
 def _lived(steps: list[tuple[float, float]]) -> dict[str, float | None]:

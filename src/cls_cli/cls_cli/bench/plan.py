@@ -16,8 +16,9 @@ class Plan:
     """One life, and how it is scored.
 
     Attributes:
-        life: 'short' or 'long'.
-        scenes, steps: how many, and wake steps in each.
+        life: 'short', 'long', or 'robot' in a named world.
+        world: name of the world; empty: as many rooms as there are scenes.
+        scenes, steps: how many, and wake steps in each; in a named world, stretches of one episode.
         nights: whole nights of sleep in each scene, the last one at its end; a recipe may have them in parts.
         shares: of all transitions, what may be kept; each share is a row of its own.
         window_counts: whether the recent steps that a learner keeps count in the share; else WINDOW come on top.
@@ -26,6 +27,7 @@ class Plan:
     """
 
     life: str
+    world: str = ''
     scenes: int
     steps: int
     nights: int

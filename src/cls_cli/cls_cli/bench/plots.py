@@ -30,6 +30,21 @@ def draw(report: dict[str, Any], folder: Path) -> list[Path]:
     return files
 
 
+def draw_worlds(report: dict[str, Any], folder: Path) -> list[Path]:
+    """Writes `worlds`, the skill of each row in each named world, as one PNG file an encoder; returns the files."""
+    folder.mkdir(parents=True, exist_ok=True)
+    reports = list(report['worlds'].values())
+    files = []
+    for encoder in reports[0]['encoders']:
+        by_row: dict[str, list[Row]] = {}
+        for row in (row for each in reports for row in each['rows'] if row['encoder'] == encoder):
+            by_row.setdefault(row['recipe'], []).append(row)
+        plot = partial(_worlds, names=[each['name'] for each in reports], by_row=by_row)
+        file = folder / f'worlds_{encoder.replace(":", "_")}.png'
+        files.append(save(file, f'{encoder}, {reports[0]["seeds"]} seeds', plot, 1.5 + 0.6 * len(reports)))
+    return files
+
+
 def save(file: Path, title: str, plot: Callable[[Axes], None], height: float = 5.0) -> Path:
     """Writes one plot, 8 inches wide, and returns its file."""
     figure = Figure(figsize=(8.0, max(height, 3.0)), layout='constrained')
@@ -52,6 +67,19 @@ def _skill(axes: Axes, rows: Sequence[Row]) -> None:
 def _keeping(axes: Axes, rows: Sequence[Row]) -> None:
     lived = [row for row in rows if row.get('matrix')]
     _bars(axes, lived, {'own_scene': 'skill in its own scene', 'forgetting': 'forgetting', 'bwt': 'backward transfer'})
+
+
+def _worlds(axes: Axes, names: Sequence[str], by_row: dict[str, list[Row]]) -> None:
+    height = 0.8 / len(by_row)
+    for place, (recipe, rows) in enumerate(by_row.items()):
+        values, errors = [row['skill'] for row in rows], [_half(row, 'skill') for row in rows]
+        axes.barh([i + place * height for i in range(len(rows))], values, height, xerr=errors, label=recipe)
+    axes.set_yticks([i + 0.4 - height / 2 for i in range(len(names))], names)
+    axes.invert_yaxis()
+    axes.set_xlim(left=max(axes.get_xlim()[0], -1.0))
+    axes.axvline(0.0, color='black', linewidth=0.8)
+    axes.set_xlabel('skill')
+    axes.legend()
 
 
 def _bars(axes: Axes, rows: Sequence[Row], names: dict[str, str]) -> None:

@@ -16,20 +16,21 @@ _RETRIEVAL, _REPLAY = 'retrieval_', ('er_', 'der')
 _LIVED = (
     'matrix', 'average', 'own_scene', 'forgetting', 'bwt', 'fwt', 'fast_at', 'fast_at_worst', 'fast_skill',
     'fast_own_scene', 'fast_lived', 'earlier_scenes', 'sleep_gain', 'sleep_gain_mean', 'sleep_gain_worst',
-    'rolled_back', 'night_seconds',
+    'rolled_back', 'night_seconds', 'sleep_scores', 'first_sleep_before', 'first_sleep_after', 'after_sleep_worst',
+    'fast_first_sleep_before', 'fast_first_sleep_after', 'fast_after_sleep_worst',
 )  # fmt: skip
 
 
 def document(results: Results) -> dict[str, Any]:
     """Returns the report as plain JSON values."""
-    request = results.request
+    plan = results.plan
     lines = [_row(line, [o for o in results.lines if o.encoder == line.encoder], results) for line in results.lines]
     hashes = {encoder: digest for encoder, (digest, _) in results.worlds.items()}
     report: dict[str, Any] = {
         # The world does not depend on the eyes that look at it.
         'world': next(iter(hashes.values())),
-        'life': request.plan.life, 'scenes': request.plan.scenes, 'steps_per_scene': request.plan.steps,
-        'seeds': request.seeds,
+        'life': plan.life, 'name': plan.world, 'scenes': plan.scenes, 'steps_per_scene': plan.steps,
+        'seeds': results.seeds,
         'encoders': {encoder: summary(found) for encoder, (_, found) in results.worlds.items()},
         'rows': lines,
         'evidence': {encoder: _evidence([r for r in lines if r['encoder'] == encoder]) for encoder in hashes},
@@ -53,7 +54,7 @@ def _row(line: Line, others: Sequence[Line], results: Results) -> dict[str, Any]
         {**dict.fromkeys(_LIVED), **own, **compared} for own, compared in zip(line.figures, _compared(line, others))
     ]
     return {
-        'recipe': line.recipe, 'encoder': line.encoder, 'life': results.request.plan.life, 'memory': line.share,
+        'recipe': line.recipe, 'encoder': line.encoder, 'life': results.plan.life, 'memory': line.share,
         'values': line.values, 'skill_by_seed': [each['skill'] for each in line.figures], **summary(figures),
     }  # fmt: skip
 
@@ -69,6 +70,7 @@ def _compared(line: Line, others: Sequence[Line]) -> list[Figures]:
             'over_replay': _best(others, seed, lambda name: name.startswith(_REPLAY)),
             'over_joint_equal': _best(others, seed, lambda name: name == _JOINT),
             'over_no_sleep': _best(others, seed, lambda name: name == 'no_sleep'),
+            'over_best': _best(others, seed, lambda name: name != line.recipe),
         }  # fmt: skip
         skill = own['skill']
         compared = {n: None if best is None or skill is None else skill - best for n, best in bests.items()}

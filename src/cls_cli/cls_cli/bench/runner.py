@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import asdict, dataclass, field
-from functools import cache
+from functools import lru_cache
 import multiprocessing
 from pathlib import Path
 import queue
@@ -20,6 +20,7 @@ from .rows.contract import Row, Task, Values
 from .statistics import clean
 from .store import check_encoder, key_of, KNOWN_PROGRAMS, program_digest, Store
 from .world import order, robot
+from .worlds import tuning_plan
 
 _SOURCES = (
     'cls_cli.bench.judge', 'cls_cli.bench.living', 'cls_cli.bench.metrics', 'cls_cli.bench.network',
@@ -29,9 +30,9 @@ _SOURCES = (
 
 @dataclass(frozen=True)
 class Request:
-    """What was asked for: rows and encoders by name, seeds counted from 0, processes, and where caches lie."""
+    """What was asked for: lives, rows and encoders by name, seeds counted from 0, processes, and where caches lie."""
 
-    plan: Plan
+    plans: tuple[Plan, ...]
     recipes: tuple[str, ...]
     encoders: tuple[str, ...]
     seeds: int
@@ -43,6 +44,7 @@ class Request:
 class Job:
     """One unit of work: a scene to encode (`scene` 0 or more) or a row to live."""
 
+    plan: Plan
     encoder: str
     seed: int
     scene: int = -1
@@ -57,7 +59,7 @@ class Job:
         tuned = ' ' + ' '.join(f'{k}={v}' for k, v in self.values.items()) if self.seed == TUNING_SEED else ''
         seed = 'tuning' if self.seed == TUNING_SEED else f'seed {self.seed}'
         kept = f' {self.share:.0%}' if self.recipe else ''
-        return f'{self.encoder} {seed} {what}{kept}{tuned}'
+        return f'{self.plan.world} {self.encoder} {seed} {what}{kept}{tuned}'.lstrip()
 
 
 @dataclass(frozen=True)
@@ -73,9 +75,10 @@ class Line:
 
 @dataclass(frozen=True)
 class Results:
-    """Everything that was measured; `worlds` by encoder: hash, and figures of the world itself by seed."""
+    """What was measured in one life; `worlds` by encoder: hash, and figures of the world itself by seed."""
 
-    request: Request
+    plan: Plan
+    seeds: int
     lines: list[Line]
     worlds: dict[str, tuple[str, list[Figures]]]
 
@@ -84,8 +87,12 @@ class Results:
 Report = Callable[[str, float, float], None]
 
 
-def run(request: Request, report: Report) -> Results:
-    """Does everything that is not in the caches yet.
+# A row, by name, in one life with one encoder and share of transitions kept.
+Cell = tuple[Plan, str, str, float]
+
+
+def run(request: Request, report: Report) -> list[Results]:
+    """Does everything that is not in the caches yet; returns the results of each life.
 
     Raises:
         UserError: an unknown recipe or encoder.
@@ -94,47 +101,60 @@ def run(request: Request, report: Report) -> Results:
     tunes = any(len(row.grid) > 1 for row in chosen.values())
     for encoder in request.encoders:
         check_encoder(encoder)
-        Store(request.folder).scene_file(request.plan, 0, 0, encoder)
+        Store(request.folder).scene_file(request.plans[0], 0, 0, encoder)
     for row in chosen.values():
         _programs(row)
-    seeds = [*range(request.seeds), *([TUNING_SEED] if tunes else [])]
+    seeds = [(plan, seed) for plan in request.plans for seed in range(request.seeds)]
+    seeds += [(tuning_plan(plan), TUNING_SEED) for plan in request.plans if tunes]
     with _Workers(request, report) as workers:
         workers.do(
-            Job(encoder, seed, scene=scene)
-            for encoder in request.encoders for seed in seeds for scene in order(seed, request.plan.scenes)
+            Job(plan, encoder, seed, scene=scene)
+            for encoder in request.encoders for plan, seed in seeds for scene in order(plan, seed)
         )  # fmt: skip
-        cells = [(name, encoder, share) for encoder in request.encoders for name, row in chosen.items()
-                 for share in (request.plan.shares if row.uses_memory else request.plan.shares[:1])]  # fmt: skip
+        cells: list[Cell] = [
+            (plan, name, encoder, share) for plan in request.plans for encoder in request.encoders
+            for name, row in chosen.items() for share in (plan.shares if row.uses_memory else plan.shares[:1])
+        ]  # fmt: skip
         values = _tune(workers, chosen, cells)
-        jobs = {(cell, seed): Job(cell[1], seed, recipe=cell[0], share=cell[2], values=values[cell])
-                for seed in range(request.seeds) for cell in cells}  # fmt: skip
+        jobs = {(cell, seed): _job(cell, seed, values[cell]) for seed in range(request.seeds) for cell in cells}
         found = dict(zip(jobs, workers.do(jobs.values())))
-    lines = [
-        Line(name, encoder, share if chosen[name].uses_memory else None, values[name, encoder, share],
-             [found[(name, encoder, share), seed] for seed in range(request.seeds)])
-        for name, encoder, share in cells
+
+    def line(cell: Cell) -> Line:
+        _, name, encoder, share = cell
+        figures = [found[cell, seed] for seed in range(request.seeds)]
+        return Line(name, encoder, share if chosen[name].uses_memory else None, values[cell], figures)
+
+    return [
+        Results(plan, request.seeds, [line(cell) for cell in cells if cell[0] == plan],
+                {encoder: _worlds(request, plan, encoder) for encoder in request.encoders})
+        for plan in request.plans
     ]  # fmt: skip
-    return Results(request, lines, {encoder: _worlds(request, encoder) for encoder in request.encoders})
 
 
-def _tune(
-    workers: '_Workers', chosen: dict[str, Row], cells: list[tuple[str, str, float]]
-) -> dict[tuple[str, str, float], Values]:
+def _job(cell: Cell, seed: int, values: Values) -> Job:
+    plan, name, encoder, share = cell
+    return Job(plan, encoder, seed, recipe=name, share=share, values=values)
+
+
+def _tune(workers: '_Workers', chosen: dict[str, Row], cells: list[Cell]) -> dict[Cell, Values]:
     """Returns the best values for each row, encoder and share, by skill in the tuning world."""
-    tried = [(cell, values) for cell in cells for values in chosen[cell[0]].grid if len(chosen[cell[0]].grid) > 1]
-    jobs = [Job(cell[1], TUNING_SEED, recipe=cell[0], share=cell[2], values=values) for cell, values in tried]
-    best: dict[tuple[str, str, float], tuple[float, Values]] = {}
-    for (cell, values), figures in zip(tried, workers.do(jobs)):
+    tuned = {cell: (tuning_plan(cell[0]), *cell[1:]) for cell in cells}
+    tried = [
+        (cell, values) for cell in dict.fromkeys(tuned.values())
+        for values in chosen[cell[1]].grid if len(chosen[cell[1]].grid) > 1
+    ]  # fmt: skip
+    best: dict[Cell, tuple[float, Values]] = {}
+    for (cell, values), figures in zip(tried, workers.do(_job(cell, TUNING_SEED, values) for cell, values in tried)):
         skill = float('-inf') if figures['skill'] is None else figures['skill']
         if cell not in best or skill > best[cell][0]:
             best[cell] = (skill, values)
-    return {cell: best[cell][1] if cell in best else chosen[cell[0]].grid[0] for cell in cells}
+    return {cell: best[at][1] if (at := tuned[cell]) in best else chosen[cell[1]].grid[0] for cell in cells}
 
 
-def _worlds(request: Request, encoder: str) -> tuple[str, list[Figures]]:
+def _worlds(request: Request, plan: Plan, encoder: str) -> tuple[str, list[Figures]]:
     store, found, digests = Store(request.folder), [], []
     for seed in range(request.seeds):
-        world = store.world(request.plan, seed, encoder)
+        world = store.world(plan, seed, encoder)
         digests.append(world.digest)
         found.append(clean(Judge(world).of_world()))
     return key_of(digests)[:16], found
@@ -161,7 +181,8 @@ class _Workers:
 
     def do(self, jobs: Iterable[Job]) -> list[Figures]:
         """Does all jobs and returns their figures in order."""
-        wanted = list(jobs)
+        asked = list(jobs)
+        wanted = list({job.label: job for job in asked}.values())
         # What an earlier run has finished needs no process.
         found = {job.label: figures for job in wanted if (figures := _finished(self._request, job)) is not None}
         futures = {job.label: self._pool.submit(_work, self._request, job) for job in wanted if job.label not in found}
@@ -174,7 +195,7 @@ class _Workers:
                 future.result()  # raises what went wrong, at once
             waiting -= done
         found |= {label: future.result() for label, future in futures.items()}
-        return [found[job.label] for job in wanted]
+        return [found[job.label] for job in asked]
 
     def _tell(self) -> Iterator[tuple[str, float]]:
         try:
@@ -201,8 +222,8 @@ def _finished(request: Request, job: Job) -> Figures | None:
     """Returns what an earlier run left of a job, nothing in it for a scene; None where it is to be done."""
     store = Store(request.folder)
     if job.scene >= 0:
-        return {} if store.scene_file(request.plan, job.seed, job.scene, job.encoder).exists() else None
-    return store.read_row(row_key(store, request.plan, job, rows.find(job.recipe)))
+        return {} if store.scene_file(job.plan, job.seed, job.scene, job.encoder).exists() else None
+    return store.read_row(row_key(store, job, rows.find(job.recipe)))
 
 
 def _work(request: Request, job: Job) -> Figures:
@@ -212,7 +233,7 @@ def _work(request: Request, job: Job) -> Figures:
     report(0.0)
     figures: Figures = {}
     if job.scene >= 0:
-        Store(request.folder).encode_scene(request.plan, job.seed, job.scene, job.encoder, report)
+        Store(request.folder).encode_scene(job.plan, job.seed, job.scene, job.encoder, report)
     else:
         figures = lived(request, job, report)
     report(1.0)
@@ -222,22 +243,23 @@ def _work(request: Request, job: Job) -> Figures:
 def lived(request: Request, job: Job, report: Callable[[float], None]) -> Figures:
     """Lives one row, or returns what it came to before."""
     store, row = Store(request.folder), rows.find(job.recipe)
-    key = row_key(store, request.plan, job, row)
+    key = row_key(store, job, row)
     found = store.read_row(key)
     if found is None:
-        judge = _judge(request.folder, request.plan, job.seed, job.encoder)
+        judge = _judge(request.folder, job.plan, job.seed, job.encoder)
         began = time.monotonic()
-        task = Task(request.plan, job.share, job.seed, judge.world, judge, robot(), job.values, report)
+        task = Task(job.plan, job.share, job.seed, judge.world, judge, robot(), job.values, report)
         found = clean({**row.run(task), 'seconds': time.monotonic() - began})
         store.write_row(key, found)
     return found
 
 
-def row_key(store: Store, plan: Plan, job: Job, row: Row) -> str:
+def row_key(store: Store, job: Job, row: Row) -> str:
     """Returns the key of a row's figures: of everything that they depend on."""
+    plan = job.plan
     share = job.share if row.uses_memory else None
     # By name, a scene's file tells all that its embeddings depend on: the program of the eyes too.
-    scenes = [store.scene_file(plan, job.seed, number, job.encoder).stem for number in order(job.seed, plan.scenes)]
+    scenes = [store.scene_file(plan, job.seed, number, job.encoder).stem for number in order(plan, job.seed)]
     return key_of([
         job.recipe, job.values, row.depends_on(plan, job.share), {**asdict(plan), 'shares': None}, share, job.seed,
         job.encoder, store.digest(plan, job.seed, job.encoder), torch.__version__,
@@ -249,7 +271,7 @@ def _programs(row: Row) -> str:
     return program_digest((*row.sources, type(row).__module__, *_SOURCES))
 
 
-@cache
+@lru_cache(maxsize=4)
 def _judge(folder: Path, plan: Plan, seed: int, encoder: str) -> Judge:
-    """Keeps the worlds of this process: a few dozen MB each, and loading one takes longer than scoring it."""
+    """Keeps the last worlds of this process: a few dozen MB each, and loading one takes longer than scoring it."""
     return Judge(Store(folder).world(plan, seed, encoder))

@@ -1,9 +1,12 @@
-"""The data of one scene: walks through it, what the camera sees on them, and what an encoder makes of that."""
+"""The data of one scene: walks through it, what the camera sees on them, and what an encoder makes of that.
+
+A named world is one scene, or two where it changes: the stretches of one walk, each seen in its own time.
+"""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 import hashlib
-from itertools import islice
+from itertools import chain, islice
 from typing import Final
 
 import numpy as np
@@ -13,10 +16,12 @@ from torch import Tensor
 
 from cls_learning.randomness import stream
 from cls_perception.encoder import Encoder
+from cls_sim.bodies.pan_tilt_body import PanTiltBody, room_env
+from cls_sim.robot import NS, SimulatedRobot, START_NS
 from cls_sim.worlds.pan_tilt import LIMITS_DEG, STEP_LIMIT_DEG
-from cls_sim.worlds.room import RoomEnv
 
 from .plan import Plan
+from .worlds import PERIOD, simulation
 
 NOISE: Final = 2.0  # grey levels, in which everything is learned
 SHIFTED_NOISE: Final = (4.0, 8.0)  # only tested
@@ -29,11 +34,22 @@ Image = NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class Path:
-    """Where the camera looks: poses float64 (N + 1, 2), actions as asked and applied float32 (N, 2), all in degrees."""
+    """Where the servos turn: W walks of N actions in all, one after another, all in degrees.
+
+    Attributes:
+        poses: float64 (N + W, 2), those of the servos.
+        commanded, applied: float32 (N, 2), actions as asked for and as done.
+    """
 
     poses: Poses
     commanded: NDArray[np.float32]
     applied: NDArray[np.float32]
+
+    def walks(self) -> Iterator[tuple[Poses, NDArray[np.float32]]]:
+        """Yields the first pose (2,) and the actions as asked for (n, 2) of each walk."""
+        count = len(self.poses) - len(self.commanded)
+        for poses, commanded in zip(np.split(self.poses, count), np.split(self.commanded, count)):
+            yield poses[0], commanded
 
 
 def walk(start: Poses, steps: int, generator: np.random.Generator) -> Path:
@@ -49,13 +65,16 @@ def walk(start: Poses, steps: int, generator: np.random.Generator) -> Path:
 def paths(plan: Plan, seed: int, scene: int) -> dict[str, Path]:
     """Returns the walks of a scene: `learning`, `test_0` and on, and `pairs`, single steps from uniform poses.
 
-    The learning walk starts where the robot wakes, in the middle; the others at uniform poses.
+    The learning walk starts where the robot wakes, in the middle, or goes on where the last stretch of a named world
+    ended; the others start at uniform poses.
     """
 
     def draws(purpose: str) -> np.random.Generator:
         return stream(seed, f'bench.{purpose}', scene)
 
-    found = {'learning': walk(np.zeros(2), plan.steps, draws('learning'))}
+    goes_on = bool(plan.world) and scene > 0
+    start = paths(plan, seed, scene - 1)['learning'].poses[-1] if goes_on else np.zeros(2)
+    found = {'learning': walk(start, plan.steps, draws('learning'))}
     for number in range(plan.test_walks):
         generator = draws(f'test.{number}')
         found[f'test_{number}'] = walk(generator.uniform(-LIMITS_DEG, LIMITS_DEG), plan.test_steps, generator)
@@ -70,28 +89,43 @@ def paths(plan: Plan, seed: int, scene: int) -> dict[str, Path]:
     return found
 
 
-def shots(found: dict[str, Path], seed: int, scene: int) -> Iterator[tuple[str, Image]]:
+def shots(plan: Plan, found: dict[str, Path], seed: int, scene: int) -> Iterator[tuple[str, Image]]:
     """Renders every path, and the first test walk again under noise and light that nobody learned from.
+
+    Tests are spread over the time of the learning walk, for worlds that change with time. They show what an action
+    leads to, also where the camera lags: only the learning walk is seen late.
 
     Yields:
         name of the path, image; no two images of a scene share their noise.
     """
-    frame = 0
+    settings = simulation(plan, seed, scene, NOISE)
+    env = room_env(settings)
+    robot = SimulatedRobot(PanTiltBody('sim', env, settings), settings)
+    begin = START_NS + round(scene * plan.steps * PERIOD * NS if plan.world else 0)
+    lag = settings.faults.image_lag
 
-    def look(env: RoomEnv, poses: Poses) -> Iterator[Image]:
-        nonlocal frame
-        for pose in poses:
-            yield env.view(pose, 0.0, frame)
-            frame += 1
+    def look(path: Path, share: float = 0.0, skipped: int = 0) -> Iterator[Image]:
+        # So that a test ends before the learning walk does.
+        free = max(plan.steps - len(path.poses) - skipped, 0)
+        robot.now_ns = begin + round(share * free * PERIOD * NS)
+        for start, actions in path.walks():
+            env.start_pose_deg = start
+            moves = (robot.step(action) for action in (*actions, *np.zeros((skipped, 2))))
+            for step in islice(chain([robot.reset()], moves), skipped, None):
+                assert step.image is not None
+                yield step.image
 
-    env = RoomEnv(scene=scene, seed=seed, noise_sigma=NOISE)
-    for name, path in found.items():
-        yield from ((name, image) for image in look(env, path.poses))
+    for number, (name, path) in enumerate(found.items()):
+        is_test = name != 'learning'
+        yield from ((name, image) for image in look(path, number / (len(found) + 1), lag if is_test else 0))
     for sigma in SHIFTED_NOISE:
-        noisy = RoomEnv(scene=scene, seed=seed, noise_sigma=sigma)
-        yield from ((f'noise_{sigma:.0f}', image) for image in look(noisy, found['test_0'].poses))
-    env.panorama = np.rint(env.panorama * EXPOSURE).astype(np.uint8)
-    yield from (('exposure', image) for image in look(env, found['test_0'].poses))
+        env.set_noise(sigma)
+        yield from ((f'noise_{sigma:.0f}', image) for image in look(found['test_0'], 0.5, lag))
+    env.set_noise(settings.noise_sigma)
+    env.panorama, env.later_panorama = (
+        np.rint(panorama * EXPOSURE).astype(np.uint8) for panorama in (env.panorama, env.later_panorama)
+    )
+    yield from (('exposure', image) for image in look(found['test_0'], 0.5, lag))
 
 
 def encode(
@@ -113,7 +147,7 @@ def encode(
             tensors[f'{part}.{name}'] = torch.from_numpy(array)
     embeddings: dict[str, list[NDArray[np.float32]]] = {}
     total = sum(len(p.poses) for p in found.values()) + (len(SHIFTED_NOISE) + 1) * len(found['test_0'].poses)
-    views, done = shots(found, seed, scene), 0
+    views, done = shots(plan, found, seed, scene), 0
     while batch := list(islice(views, _BATCH)):
         images = np.stack([image for _, image in batch])
         digest.update(images.tobytes())

@@ -70,7 +70,7 @@ class SequentialRow(Row):
             robot=task.robot, z_size=size, hidden=self.hidden(), seed=task.seed, rate=task.values['rate'],
             average=LearningSettings().slow.average,
         )  # fmt: skip
-        steps = steps_of_life(task.world.scenes)
+        steps = steps_of_life(task.world)
         living = Living(network, steps, Kept(plan.window, plan.capacity(task.share), task.seed), self.begin(network))
         updates, batch = self.budget(plan)
         matrix = []
@@ -91,7 +91,7 @@ class SequentialRow(Row):
 
     def _see(self, living: Living, now: int, plan: Plan) -> None:
         steps, normalizer = living.steps, living.network.normalizer
-        if now == 0 or steps.scene[now] != steps.scene[now - 1]:
+        if now == 0 or steps.episode[now] != steps.episode[now - 1]:
             normalizer.observe(steps.z[now])
         normalizer.observe(steps.z_next[now])
         # When the product does: early on, and where its nights end.

@@ -22,12 +22,14 @@ from cls_perception.trained_encoder import write_eyes
 
 from . import eyes
 from .plan import Plan
-from .scenes import encode
+from .scenes import encode, NOISE
 from .world import order, scene_of, World, world_of
+from .worlds import simulation
 
 _SCENE_SOURCES = (
-    'cls_sim.panorama', 'cls_sim.noise', 'cls_sim.worlds.room', 'cls_cli.bench.scenes', 'cls_perception.backbones',
-    'cls_perception.torch_encoder',
+    'cls_sim.panorama', 'cls_sim.sceneries', 'cls_sim.noise', 'cls_sim.moving_things', 'cls_sim.worlds.pan_tilt',
+    'cls_sim.worlds.room', 'cls_sim.bodies.pan_tilt_body', 'cls_sim.robot', 'cls_sim.faults', 'cls_cli.bench.scenes',
+    'cls_perception.backbones', 'cls_perception.torch_encoder',
 )  # fmt: skip
 
 # Digests by modules. Handed to every process of a run, so that all agree though somebody edits a file meanwhile.
@@ -124,7 +126,8 @@ class Store:
         """Returns where a scene's embeddings lie, or will."""
         base = encoder.partition(':')[0]
         sources = (*_SCENE_SOURCES, f'cls_perception.encoders.{base}', *eyes.SHARED.get(base, ()))
-        parts = [plan.data(), seed, scene, encoder, program_digest(sources)]
+        simulated = simulation(plan, seed, scene, NOISE).to_flat()
+        parts = [plan.data(), simulated, seed, scene, encoder, program_digest(sources)]
         if eyes.is_trained(base):
             parts.append(self.eyes_file(plan, seed, encoder).stem)
         return self.folder / 'scenes' / f'{key_of(parts)}.safetensors'
@@ -134,7 +137,8 @@ class Store:
         base = encoder.partition(':')[0]
         sources = (*_SCENE_SOURCES, f'cls_perception.encoders.{base}', *eyes.SOURCES)
         asked = eyes.settings_of(seed).to_flat()
-        parts = [plan.steps, seed, order(seed, plan.scenes)[0], base, asked, program_digest(sources), torch.__version__]
+        simulated = simulation(plan, seed, order(plan, seed)[0], NOISE).to_flat()
+        parts = [plan.steps, seed, simulated, base, asked, program_digest(sources), torch.__version__]
         return self.folder / 'eyes' / f'{key_of(parts)}.safetensors'
 
     def _trained(self, plan: Plan, seed: int, encoder: str, report: Callable[[float], None]) -> Path | None:
@@ -164,14 +168,14 @@ class Store:
     def world(self, plan: Plan, seed: int, encoder: str) -> World:
         """Loads an encoded world."""
         scenes = []
-        for number in order(seed, plan.scenes):
+        for number in order(plan, seed):
             tensors, digest = _read(self.scene_file(plan, seed, number, encoder))
             scenes.append((scene_of(tensors), digest))
-        return world_of(seed, scenes)
+        return world_of(seed, scenes, is_one_episode=bool(plan.world))
 
     def digest(self, plan: Plan, seed: int, encoder: str) -> str:
         """Returns the hash of an encoded world, and of eyes that were trained for it, without loading it."""
-        files = [self.scene_file(plan, seed, number, encoder) for number in order(seed, plan.scenes)]
+        files = [self.scene_file(plan, seed, number, encoder) for number in order(plan, seed)]
         digests = []
         for file in files:
             with safe_open(file, framework='pt') as opened:

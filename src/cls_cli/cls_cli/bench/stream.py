@@ -1,6 +1,5 @@
 """A life as rows beside the product live it: step after step, with a capped memory of what came before."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,7 +10,7 @@ from torch import Tensor
 from cls_learning.randomness import stream
 from cls_sim.worlds.pan_tilt import STEP_LIMIT_DEG
 
-from .world import Scene
+from .world import World
 
 Indices = NDArray[np.int64]
 
@@ -21,7 +20,8 @@ class Steps:
     """All steps of a life in order: z, z_next (N, D) raw, action (N, 2) deg, poses before and after (N, 2, 2) deg.
 
     Attributes:
-        scene: place in life of the scene of each step, int64 (N,).
+        scene: place in life of the scene of each step, int64 (N,): what is scored together.
+        episode: of each step, int64 (N,): what a learner may know.
     """
 
     z: Tensor
@@ -29,6 +29,7 @@ class Steps:
     z_next: Tensor
     poses: NDArray[np.float64]
     scene: Indices
+    episode: Indices
 
     def __len__(self) -> int:
         return len(self.action)
@@ -47,21 +48,22 @@ class Steps:
         return torch.where(after[:, None], self.z_next[step], self.z[step])
 
 
-def steps_of_life(scenes: Sequence[Scene]) -> Steps:
+def steps_of_life(world: World) -> Steps:
     """Puts the learning walks of all scenes behind one another."""
-    walks = [scene.learning for scene in scenes]
+    walks = [scene.learning for scene in world.scenes]
     poses = [np.stack([walk.poses.numpy()[:-1], walk.poses.numpy()[1:]], axis=1) for walk in walks]
+    scene = np.repeat(np.arange(len(walks)), [len(walk) for walk in walks])
     return Steps(
         z=torch.cat([walk.z[:-1] for walk in walks]), action=torch.cat([walk.action for walk in walks]),
         z_next=torch.cat([walk.z[1:] for walk in walks]), poses=np.concatenate(poses),
-        scene=np.repeat(np.arange(len(walks)), [len(walk) for walk in walks]),
+        scene=scene, episode=np.zeros_like(scene) if world.is_one_episode else scene,
     )  # fmt: skip
 
 
 class Kept:
-    """The last steps, and from those before them as many of each scene as the capacity allows.
+    """The last steps, and from those before them as many of each episode as the capacity allows.
 
-    A step enters the memory when it leaves the window, so none is kept twice. When the memory is full, the scene with
+    A step enters the memory when it leaves the window, so none is kept twice. When the memory is full, the episode with
     the most steps loses a random one, as the product's pieces do.
     """
 
@@ -78,7 +80,7 @@ class Kept:
         if len(self._recent) <= self._window:
             return None
         left = self._recent.pop(0)
-        self._older.setdefault(int(steps.scene[left]), []).append(left)
+        self._older.setdefault(int(steps.episode[left]), []).append(left)
         if sum(map(len, self._older.values())) > self._capacity:
             fullest = max(self._older.values(), key=len)
             drop = int(stream(self._seed, 'bench.drop', index).integers(len(fullest)))
@@ -108,7 +110,7 @@ class Kept:
 
 
 def virtual_pairs(steps: Steps, kept: Indices, count: int, draws: np.random.Generator) -> tuple[Indices, Indices]:
-    """Draws pairs of kept frames of one scene that one action could lead from and to (learning probe, section 4).
+    """Draws pairs of kept frames of one episode that one action could lead from and to (learning probe, section 4).
 
     True only while the scene stands still. Frames that nothing is near to are left out, so there may be fewer.
 
@@ -116,10 +118,10 @@ def virtual_pairs(steps: Steps, kept: Indices, count: int, draws: np.random.Gene
         frames before and after, as `Steps.pair` takes them.
     """
     frames = np.concatenate([2 * kept, 2 * kept + 1])
-    poses, scenes = steps.frame_poses()[frames], steps.scene[frames // 2]
+    poses, episodes = steps.frame_poses()[frames], steps.episode[frames // 2]
     start = draws.integers(len(frames), size=count)
     is_near = np.abs(poses[None] - poses[start][:, None]).max(-1) <= STEP_LIMIT_DEG  # (count, frames)
-    is_near &= scenes[None] == scenes[start][:, None]
+    is_near &= episodes[None] == episodes[start][:, None]
     is_near[np.arange(count), start] = False
     end = np.where(is_near, draws.random(is_near.shape), -1.0).argmax(1)
     found = is_near.any(1)

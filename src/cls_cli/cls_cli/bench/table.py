@@ -25,6 +25,14 @@ _WORTH: _Columns = (
     ('of converged', 'of_joint_converged'), ('noise 4', 'skill_shifted.noise_4'), ('8', 'skill_shifted.noise_8'),
     ('exposure', 'skill_shifted.exposure'),
 )  # fmt: skip
+# Of a life in a named world.
+_USE: _Columns = (
+    ('skill', 'skill'), ('over best', 'over_best'), ('before first sleep', 'first_sleep_before'),
+    ('after', 'first_sleep_after'), ('worst after any', 'after_sleep_worst'),
+    ('Fast: before', 'fast_first_sleep_before'), ('after', 'fast_first_sleep_after'),
+    ('worst', 'fast_after_sleep_worst'), ('forgets', 'forgetting'), ('k 10', 'skill_at.10'),
+    ('true pose', 'pose_true_1'), ('gain 1', 'pose_gain_1'), ('gain 5', 'pose_gain_5'), ('rolled back', 'rolled_back'),
+)  # fmt: skip
 _SPENT = (('steps', 'steps'), ('samples', 'sample_gradients'), ('kept', 'stored'), ('s', 'seconds'))
 
 
@@ -46,6 +54,25 @@ def show(report: dict[str, Any], console: Console) -> None:
         for title, columns in (('predicts', _PREDICTS), ('keeps', _KEEPS), ('is worth', _WORTH)):
             console.print(_table(title, columns, rows))
         _show_evidence(report['evidence'][encoder], console)
+
+
+def show_worlds(report: dict[str, Any], console: Console) -> None:
+    """Prints one table for each encoder: all worlds, means over seeds with half the 95 % interval."""
+    reports = report['worlds'].values()
+    first = next(iter(reports))
+    steps = first['scenes'] * first['steps_per_scene']
+    console.print(f'{steps} steps in each world, seeds {first["seeds"]}')
+    for encoder in first['encoders']:
+        table = Table(box=None, pad_edge=False, header_style='bold', title=encoder)
+        for heading in ('world', 'row', *(heading for heading, _ in _USE), 's'):
+            table.add_column(heading, justify='left' if heading in ('world', 'row') else 'right')
+        for each in reports:
+            rows = [row for row in each['rows'] if row['encoder'] == encoder]
+            for row in rows:
+                figures = [_with_interval(_get(row, name), _get(row, name, '_ci')) for _, name in _USE]
+                is_last = row is rows[-1]
+                table.add_row(each['name'], row['recipe'], *figures, _count(row['seconds']), end_section=is_last)
+        console.print(table)
 
 
 def _table(title: str, columns: _Columns, rows: list[dict[str, Any]]) -> Table:

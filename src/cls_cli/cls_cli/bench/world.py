@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 import hashlib
+import itertools
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +16,8 @@ from cls_learning.randomness import stream
 from cls_learning.types import Transition
 from cls_sim.robots import make as make_robot
 from cls_sim.settings import SimulatorSettings
+
+from .plan import Plan
 
 
 @dataclass(frozen=True)
@@ -56,15 +59,15 @@ class Scene:
             torch.cat([w.z[1:] for w in self.tests]),
         )
 
-    def transitions(self) -> Iterator[Transition]:
-        """Yields the learning walk as the robot lives it; the first one begins a new chain."""
+    def transitions(self, begins: bool = True) -> Iterator[Transition]:
+        """Yields the learning walk in order; `begins`: its first transition begins an episode."""
         walk = self.learning
         z, commanded, applied = walk.z.numpy(), walk.commanded.numpy(), walk.action.numpy()
         joints: NDArray[np.float64] = np.radians(walk.poses.numpy())
         for i in range(len(walk)):
             yield Transition(
                 z=z[i], z_next=z[i + 1], action_commanded=commanded[i], action_applied=applied[i],
-                joints=joints[i], joints_next=joints[i + 1], boundary=i == 0, stamp_z=i, stamp_next=i + 1,
+                joints=joints[i], joints_next=joints[i + 1], boundary=begins and i == 0, stamp_z=i, stamp_next=i + 1,
             )  # fmt: skip
 
 
@@ -74,11 +77,17 @@ class World:
 
     Attributes:
         digest: of every pixel, pose and action, in that order.
+        is_one_episode: whether the scenes are stretches of one walk, and learners don't know where one ends.
     """
 
     seed: int
     scenes: tuple[Scene, ...]
     digest: str
+    is_one_episode: bool = False
+
+    def transitions(self, place: int) -> Iterator[Transition]:
+        """Yields the learning walk of the scene at a place in this order."""
+        return self.scenes[place].transitions(begins=place == 0 or not self.is_one_episode)
 
     @property
     def z_size(self) -> int:
@@ -86,9 +95,11 @@ class World:
         return self.scenes[0].learning.z.shape[1]
 
 
-def order(seed: int, scenes: int) -> list[int]:
-    """Returns the scenes in the order in which this seed lives them."""
-    return [int(i) for i in stream(seed, 'bench.order', 0).permutation(scenes)]
+def order(plan: Plan, seed: int) -> list[int]:
+    """Returns the scenes in the order in which a seed learns in them."""
+    if plan.world:
+        return [*range(plan.scenes)]
+    return [int(i) for i in stream(seed, 'bench.order', 0).permutation(plan.scenes)]
 
 
 def scene_of(tensors: dict[str, Tensor]) -> Scene:
@@ -108,10 +119,15 @@ def scene_of(tensors: dict[str, Tensor]) -> Scene:
     )
 
 
-def world_of(seed: int, scenes: list[tuple[Scene, str]]) -> World:
+def world_of(seed: int, scenes: list[tuple[Scene, str]], is_one_episode: bool = False) -> World:
     """Puts scenes, with their hashes, together in the order given."""
     digest = hashlib.sha256(''.join(text for _, text in scenes).encode()).hexdigest()
-    return World(seed, tuple(scene for scene, _ in scenes), digest)
+    found = [scene for scene, _ in scenes]
+    if is_one_episode:
+        # One image stands at the end of a stretch and at the beginning of the next.
+        for before, after in itertools.pairwise(found):
+            after.learning.z[0] = before.learning.z[-1]
+    return World(seed, tuple(found), digest, is_one_episode)
 
 
 @cache

@@ -50,13 +50,17 @@ def command() -> None:
 
 
 @command.command('learning')
+@click.option('--world', 'worlds', multiple=True, metavar='NAME',
+              help='Learn in this named world as a robot in use does, or in all of them: all.')  # fmt: skip
 @click.option('--recipe', 'recipes', multiple=True, metavar='NAME',
               help='A row or preset, or one changed: NAME,SETTING=VALUE,...; default: all rows.')  # fmt: skip
 @click.option('--encoder', 'encoders', multiple=True, metavar='NAME',
-              help='Eyes: NAME, NAME:bf16, NAME:published, NAME:random; default: early_resnet18.')  # fmt: skip
+              help='Encoder: NAME, NAME:bf16, NAME:published, NAME:random; default: early_resnet18, with worlds '
+                   'retina too.')  # fmt: skip
 @click.option('--scenes', type=click.IntRange(1), help='How many scenes are lived in.')
-@click.option('--seeds', type=click.IntRange(1), help='How many worlds, orders and networks; 5, or 1 with --short.')
-@click.option('--steps', type=click.IntRange(20), help='Wake steps in each scene.')
+@click.option('--seeds', type=click.IntRange(1),
+              help='How many rooms, orders and networks; 5, 3 with --world, or 1 with --short.')  # fmt: skip
+@click.option('--steps', type=click.IntRange(20), help='Wake steps in each scene; with --world, in all.')
 @click.option('--life', type=click.Choice(['short', 'long']), default='short', show_default=True,
               help='5 scenes x 1,000 steps with 20 % kept, or 20 x 500 with 5 % and 2 %.')  # fmt: skip
 @click.option('--short', is_flag=True, help=f'3 scenes, 1 seed, {", ".join(SHORT_ROWS)}.')
@@ -66,20 +70,39 @@ def learning(**options: Any) -> int:
 
     Rows that are finished are kept: a run that was stopped goes on where it was.
     """
-    from ..bench.plots import draw
+    from ..bench.plots import draw, draw_worlds
     from ..bench.report import document
-    from ..bench.table import show
+    from ..bench.table import show, show_worlds
 
-    results = _run(options)
-    return _deliver(document(results), show, draw, options)
+    if options['worlds']:
+        results = _run(_world_request(options))
+        by_name = {each.plan.world: document(each) for each in results}
+        return _deliver({'worlds': by_name}, show_worlds, draw_worlds, options)
+    return _deliver(document(_run(_life_request(options))[0]), show, draw, options)
 
 
-def _run(options: dict[str, Any]) -> Any:
-    from rich.progress import Progress, TextColumn
+def _world_request(options: dict[str, Any]) -> Any:
+    from cls_common.errors import UserError
 
+    from ..bench import worlds
+    from ..bench.runner import Request
+
+    if options['scenes'] or options['short'] or options['life'] != 'short':
+        found = 'one of --scenes, --short, --life'
+        raise UserError('options beside --world', expected='--steps, --seeds, --recipe, --encoder', found=found)
+    asked = [name for world in options['worlds'] for name in (worlds.WORLDS if world == 'all' else (world,))]
+    return Request(
+        plans=tuple(worlds.plan_of(name, options['steps'] or worlds.STEPS) for name in dict.fromkeys(asked)),
+        recipes=options['recipes'] or worlds.ROWS, encoders=options['encoders'] or worlds.ENCODERS,
+        seeds=options['seeds'] or worlds.SEEDS, jobs=options['jobs'] or len(os.sched_getaffinity(0)),
+        folder=options['folder'],
+    )  # fmt: skip
+
+
+def _life_request(options: dict[str, Any]) -> Any:
     from ..bench.plan import LIVES
     from ..bench.rows import all_rows
-    from ..bench.runner import Request, run
+    from ..bench.runner import Request
 
     short = options['short']
     changes = {name: options[name] for name in ('scenes', 'steps') if options[name]}
@@ -87,11 +110,18 @@ def _run(options: dict[str, Any]) -> Any:
     # What sleep is worth when the night is free is a question to the long life.
     everything = tuple(name for name in all_rows() if plan.life == 'long' or '_waking' not in name)
     recipes = options['recipes'] or (SHORT_ROWS if short else everything)
-    request = Request(
-        plan=plan, recipes=recipes, encoders=options['encoders'] or ('early_resnet18',),
+    return Request(
+        plans=(plan,), recipes=recipes, encoders=options['encoders'] or ('early_resnet18',),
         seeds=options['seeds'] or (1 if short else 5), jobs=options['jobs'] or len(os.sched_getaffinity(0)),
         folder=options['folder'],
     )  # fmt: skip
+
+
+def _run(request: Any) -> Any:
+    from rich.progress import Progress, TextColumn
+
+    from ..bench.runner import run
+
     with Progress(*Progress.get_default_columns()[:2], TextColumn('{task.percentage:>3.0f} %'), transient=True) as bar:
         shown: dict[str, Any] = {}
 

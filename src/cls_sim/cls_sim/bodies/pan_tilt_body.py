@@ -12,13 +12,14 @@ from ..noise import Image
 from ..settings import SimulatorSettings
 from ..worlds import ROOM_ID, SQUARE_ID
 from ..worlds.pan_tilt import LIMITS_DEG, PanTiltEnv, STEP_LIMIT_DEG
+from ..worlds.room import RoomEnv
 from .body import AT_REST, Body, Outcome
 
 JOINTS = ('pan', 'tilt')
 
 
 class PanTiltBody(Body):
-    """Turns the camera of a PanTiltEnv at `servo_speed`, both joints at once."""
+    """Turns the camera of a PanTiltEnv at `servo_speed`, both joints at once; the camera may lag by gear play."""
 
     def __init__(self, name: str, env: PanTiltEnv, settings: SimulatorSettings) -> None:
         limits = tuple(math.radians(limit) for limit in LIMITS_DEG)
@@ -34,18 +35,21 @@ class PanTiltBody(Body):
         self.view_deg = env.view_deg
         self._env = env
         self._speed = settings.servo_speed
+        self._play = settings.gear_play
         self._before = env.pose_deg.copy()
+        self._camera_before = self._before
 
     def reset(self) -> None:
         """See Body."""
         self._env.pose_deg = self._env.start_pose_deg.copy()
-        self._before = self._env.pose_deg
+        self._before = self._camera_before = self._env.pose_deg
 
     def act(self, values: NDArray[np.float32], stuck_joint: int = -1) -> Outcome:
         """See Body."""
         wanted = values.astype(np.float64)
         if stuck_joint >= 0:
             wanted[stuck_joint] = 0.0
+        self._camera_before = self._camera_deg(AT_REST)
         self._before = self._env.pose_deg
         applied = self._env.turn(wanted)
         return Outcome(applied.astype(np.float32), float(np.abs(applied).max()) / self._speed)
@@ -61,7 +65,7 @@ class PanTiltBody(Body):
 
     def image(self, elapsed: float, seconds: float, frame: int) -> Image | None:
         """See Body."""
-        return self._env.view(self._pose_deg(elapsed), seconds, frame)
+        return self._env.view(self._camera_deg(elapsed), seconds, frame)
 
     def observations(self) -> dict[str, NDArray[np.float32]]:
         """See Body: none."""
@@ -75,16 +79,28 @@ class PanTiltBody(Body):
         reach = self._speed * max(elapsed, 0.0)
         return self._before + np.clip(self._env.pose_deg - self._before, -reach, reach)
 
+    def _camera_deg(self, elapsed: float) -> NDArray[np.float64]:
+        # Each joint turns one way only within an action, so where the camera is follows from where it was before.
+        pose = self._pose_deg(elapsed)
+        return np.clip(self._camera_before, pose - self._play / 2, pose + self._play / 2)
+
 
 def make_room(name: str, settings: SimulatorSettings) -> Body:
     """The default robot: RoomEnv."""
+    return PanTiltBody(name, room_env(settings), settings)
+
+
+def room_env(settings: SimulatorSettings) -> RoomEnv:
+    """Returns the world of the default robot."""
     env = gymnasium.make(
-        ROOM_ID, scene=settings.scene, seed=settings.seed, panorama=settings.panorama,
-        moving_things=settings.moving_things, noise_sigma=settings.noise_sigma,
+        ROOM_ID, scene=settings.scene, seed=settings.seed, scenery=settings.scenery, panorama=settings.panorama,
+        moving_things=settings.moving_things, fan_size=settings.fan_size, fan_speed=settings.fan_speed,
+        light_drift=settings.light_drift, light_period=settings.light_period, change_at=settings.change_at,
+        noise_sigma=settings.noise_sigma,
         start_pose_deg=(settings.start_pan, settings.start_tilt), frame_rate=settings.frame_rate,
     )  # fmt: skip
-    assert isinstance(env.unwrapped, PanTiltEnv)
-    return PanTiltBody(name, env.unwrapped, settings)
+    assert isinstance(env.unwrapped, RoomEnv)
+    return env.unwrapped
 
 
 def make_square(name: str, settings: SimulatorSettings) -> Body:

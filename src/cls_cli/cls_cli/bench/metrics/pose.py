@@ -12,6 +12,9 @@ from .skill import dreams
 NEIGHBOURS = 5
 VISITED_DEG = 10.0
 POSE_HORIZONS = (1, 5)
+# Of the error of a copied embedding: where that of the true one is no smaller, embeddings don't tell the pose (walls
+# without texture, equal tiles, light that changes), and a gain would be a ratio of chances.
+_READABLE = 0.75
 
 
 @dataclass(frozen=True)
@@ -61,6 +64,5 @@ def pose_errors(model: Predictor, scene: Scene, horizon: int) -> PoseErrors | No
 
 
 def gain(of: PoseErrors) -> float | None:
-    """(copied - predicted) / (copied - true): the share taken of what can be taken; None where nothing can."""
-    room = of.copied - of.true
-    return (of.copied - of.predicted) / room if room > 0 else None
+    """(copied - predicted) / (copied - true): the share taken of what can be taken; None where poses can't be read."""
+    return (of.copied - of.predicted) / (of.copied - of.true) if of.true < _READABLE * of.copied else None

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 import json
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 from cls_common.errors import UserError
 from cls_common.resources import config_dir
@@ -15,6 +15,8 @@ from ..plan import Plan, SMALLEST
 from .contract import Row, Task, Values
 
 Overrides = tuple[tuple[str, Any], ...]
+# Walks are given, so curiosity decides nothing here; the cheapest kind leaves the networks as they are.
+GIVEN_WALKS: Final = {'policy.kind': 'visit_count'}
 
 
 @dataclass(frozen=True)
@@ -39,9 +41,10 @@ class ProductRow(Row):
     )  # fmt: skip
 
     def settings(self, plan: Plan, share: float) -> LearningSettings:
-        """Returns the recipe, fitted into the life: when it sleeps and how much it may keep."""
+        """Returns the recipe; outside of named worlds fitted into the life: when it sleeps and how much it may keep."""
         settings, _, _ = resolve(config_dir() / 'presets', self.preset, dict(self.overrides))
-        return LearningSettings.from_flat(settings.to_flat() | fitted(settings, plan, share))
+        imposed = GIVEN_WALKS if plan.world else GIVEN_WALKS | fitted(settings, plan, share)
+        return LearningSettings.from_flat(settings.to_flat() | imposed)
 
     def depends_on(self, plan: Plan, share: float) -> Values:
         return {'settings': self.settings(plan, share).to_flat(), 'sleeps': self.sleeps, 'scored': self.scored}
@@ -75,8 +78,6 @@ def fitted(settings: LearningSettings, plan: Plan, share: float) -> dict[str, An
         'fast.ring': window, 'fast.reservoir': reservoir, 'memory.capacity': memory,
         'sleep.wake_steps_per_cycle': plan.cycle // parts,
         **{f'sleep.{name}': max(round(steps[name] / parts), 1) for name in ('sws_steps', 'rem_steps', 'tether_steps')},
-        # Walks are given, so curiosity decides nothing here; the cheapest kind leaves the networks as they are.
-        'policy.kind': 'visit_count',
     }  # fmt: skip
 
 

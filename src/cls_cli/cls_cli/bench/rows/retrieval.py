@@ -57,7 +57,7 @@ class RetrievalRow(Row):
         return {'window': plan.window, 'capacity': plan.capacity(share)} if self.uses_memory else {}
 
     def run(self, task: Task) -> Figures:
-        steps = steps_of_life(task.world.scenes)
+        steps = steps_of_life(task.world)
         chosen = _kept(steps, task) if self.uses_memory else torch.arange(len(steps))
         library = (steps.z[chosen], steps.action[chosen], steps.z_next[chosen])
         model = Neighbours(*library, task.values['weight'], self.change)

@@ -49,7 +49,7 @@ class RidgeRow(Row):
         return tuple({'weight': weight} for weight in (1e-3, 1e-2, 1e-1, 1.0, 10.0))
 
     def run(self, task: Task) -> Figures:
-        steps = steps_of_life(task.world.scenes)
+        steps = steps_of_life(task.world)
         model = Line(steps.z, steps.action, steps.z_next, task.values['weight'])
         return {**task.judge.final(model), **budget(steps=0, samples=0, stored=len(steps))}
 
