@@ -13,6 +13,7 @@ from cls_common.settings import read_parameter_file
 
 from .interrupts import Interrupts
 from .report import build_report, CLEAN, read_weights_hash, write_report
+from .robot_checks import check_model, check_robot
 from .run_directory import domain, find_status, RunDirectory
 from .session import Limits, Session
 from .supervision.commands import node_command
@@ -38,6 +39,8 @@ def run(options: GraphOptions, choices: Choices) -> int:
     """Starts the graph that `options` describe, runs it to its end and reports; see `run_processes`."""
     if options.params_file:
         read_parameter_file(Path(options.params_file))
+    check_robot(options)
+    check_model(options)
     model = Path(options.models_dir, options.model)
     return run_processes(
         describe(options), choices, robot=options.robot, steps=options.steps > 0, model=model,
