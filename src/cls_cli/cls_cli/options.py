@@ -24,6 +24,13 @@ def models_dir(function: F) -> F:
     )(function)  # fmt: skip
 
 
+def accept_robot(function: F) -> F:
+    """`--accept-robot`: a model may go on with another robot than the one it was made with."""
+    return click.option(
+        '--accept-robot', is_flag=True, help='Go on with a model that was made with a robot of another name.'
+    )(function)
+
+
 def model_folder(models_dir: Path, model: str) -> Path:
     """Returns the folder of a model that exists; raises UserError with those that do."""
     folder = models_dir / model

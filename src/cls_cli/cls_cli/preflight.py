@@ -33,7 +33,7 @@ def check(processes: Sequence[Process]) -> None:
         UserError: the first thing that is wrong, in the words in which the node would say it.
     """
     for process in processes:
-        settings = settings_of(process.name).from_flat(_parameters(process))
+        settings = settings_of(process.name).from_flat(parameters(process))
         if process.name in _CHECKS:
             _CHECKS[process.name](settings)
 
@@ -45,7 +45,8 @@ def settings_of(node: str) -> type[Settings]:
     return settings
 
 
-def _parameters(process: Process) -> dict[str, Any]:
+def parameters(process: Process) -> dict[str, Any]:
+    """Returns what a node is started with: of its files, later ones winning, then by name; ROS's own left out."""
     values: dict[str, Any] = {}
     for name in process.parameter_files:
         nodes = read_parameter_file(find_config(name))

@@ -14,6 +14,7 @@ from cls_common.graph import describe, GraphOptions, Process, REPLAY
 from . import preflight
 from .interrupts import Interrupts
 from .report import build_report, CLEAN, read_weights_hash, write_report
+from .robot_checks import check_model
 from .run_directory import domain, find_status, RunDirectory
 from .session import Limits, Session
 from .supervision.commands import node_command
@@ -39,6 +40,7 @@ def run(options: GraphOptions, choices: Choices) -> int:
     """Starts the graph that `options` describe, runs it to its end and reports; see `run_processes`."""
     processes = describe(options)
     preflight.check(processes)
+    check_model(options)
     model = Path(options.models_dir, options.model)
     return run_processes(
         processes, choices, robot=options.robot, steps=options.steps > 0, model=model,

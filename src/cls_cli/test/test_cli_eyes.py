@@ -1,5 +1,6 @@
 """`./cls eyes`: from a recorded session to trained eyes, and to a model that sees with them."""
 
+from dataclasses import replace
 import json
 from pathlib import Path
 
@@ -104,6 +105,23 @@ def test_sessions_of_another_robot_are_refused(tmp_path):
     other = RobotInfo(name='leg', modalities=('camera',), channels=ROBOT.channels[:1])
     with pytest.raises(UserError, match="expected robot 'arm'"):
         read_views([record(tmp_path / 'leg', steps=2, robot=other)], ROBOT, 10)
+
+
+def test_a_model_learns_from_recordings_of_another_robot_only_when_that_is_accepted(session, tmp_path, capsys):
+    twin = record(tmp_path / 'twin' / 'one', steps=6, robot=replace(ROBOT, name='twin'))
+    model = ['--models-dir', str(tmp_path / 'models'), '--model', 'm']
+    small = ['--set', 'network.slow_hidden=16', '--set', 'network.fast_hidden=16', '--encoder', 'early_resnet18']
+    assert entry.main(['replay', str(session), str(twin), *model, *small]) == 2  # also of a new model
+    assert "expected 'arm'; found 'twin'" in capsys.readouterr().err
+    assert not (tmp_path / 'models').exists()
+    assert entry.main(['replay', str(session), '--steps', '3', *model, *small]) == 0
+    capsys.readouterr()
+    for command in ('replay', 'play'):
+        assert entry.main([command, str(twin), *model]) == 2
+        said = capsys.readouterr().err
+        assert "expected 'arm'; found 'twin'" in said and '--accept-robot' in said and said.count('\n') == 1
+    assert entry.main(['replay', str(twin), '--accept-robot', *model]) == 0
+    assert json.loads((tmp_path / 'models' / 'm' / 'config.json').read_text())['accepted_robots'] == ['twin']
 
 
 def test_actions_come_in_units_of_their_range():

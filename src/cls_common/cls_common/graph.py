@@ -3,11 +3,13 @@
 `launch/*.launch.py` and `./cls up` both start what `describe` returns, so the two can't drift.
 """
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from .comms import MODES
 from .errors import UserError
+from .overrides import by_node
 
 BRAINS = ('cls',)
 ROBOTS = ('sim', 'square', 'pan_tilt', 'replay')
@@ -66,6 +68,8 @@ class GraphOptions:
         loop: a replay begins anew at its end. paused: it begins paused.
         filter_action: of a replay: 'KEY=VALUE', only actions of this value; empty: all.
         params_file: path of a parameter file that wins over ours.
+        settings: NAME=VALUE each, which win over every file: a learning parameter of a new model, or sim.NAME.
+        accept_robot: an existing model goes on though it was made with a robot of another name.
     """
 
     robot: str = 'sim'
@@ -90,6 +94,8 @@ class GraphOptions:
     paused: bool = False
     filter_action: str = ''
     params_file: str = ''
+    settings: tuple[str, ...] = ()
+    accept_robot: bool = False
 
     def __post_init__(self) -> None:
         is_gym = self.robot.startswith(GYM) and self.robot != GYM
@@ -101,6 +107,8 @@ class GraphOptions:
         if self.mode and self.mode not in MODES:
             raise UserError(f'unknown mode {self.mode!r}', expected=' or '.join(MODES))
         self._check_replay()
+        if 'simulator' in by_node(self.settings) and not self.simulated:
+            raise UserError('a setting of the simulation', expected='a simulated robot', found=self.robot)
         if self.steps < 0:
             raise UserError('steps', expected='0 (no end) or more', found=str(self.steps))
 
@@ -138,7 +146,7 @@ def describe_body(options: GraphOptions) -> list[Process]:
             parameters['scene'] = options.scene
         if options.seed >= 0:
             parameters['seed'] = options.seed
-        return [Process('simulator', 'cls_sim', parameters, files)]
+        return _with_settings(options, [Process('simulator', 'cls_sim', parameters, files)])
     if options.robot == REPLAY:
         return [Process('player', 'cls_recording', _replay(options), files)]
     camera = {'source': options.camera} if options.camera else {}
@@ -172,11 +180,14 @@ def describe_brain(options: GraphOptions) -> list[Process]:
         slow['save_frames'] = True
     if options.preset:
         slow['preset'] = options.preset
-    return [
+    if options.accept_robot:
+        slow['accept_robot'] = True
+    processes = [
         Process('encoder', 'cls_perception', encoder, files),
         Process('fast_learner', 'cls_learning', fast, files),
         Process('slow_learner', 'cls_learning', slow, files),
     ]
+    return _with_settings(options, processes)
 
 
 def describe_recorder(options: GraphOptions) -> list[Process]:
@@ -220,6 +231,8 @@ ARGUMENTS: dict[str, tuple[str, str]] = {
     'record': ('false', 'Record the run as a session: a standard rosbag2 folder.'),
     'sessions_dir': ('sessions', 'Folder of recorded sessions.'),
     'params_file': ('', 'Parameter file that wins over ours.'),
+    'settings': ('', 'NAME=VALUE, semicolons between: learning parameters of a new model, sim.NAME of the simulation.'),
+    'accept_robot': ('false', 'An existing model goes on though it was made with a robot of another name.'),
 }
 
 # What a user may choose of a replay, as launch argument of replay.launch.py and as option of `./cls play`.
@@ -253,7 +266,9 @@ def parse_options(robot: str, arguments: dict[str, str]) -> GraphOptions:
     values: dict[str, Any] = {}
     for name, text in arguments.items():
         kind = type(getattr(GraphOptions(), name))
-        if kind is bool:
+        if kind is tuple:
+            values[name] = tuple(part.strip() for part in text.split(';') if part.strip())
+        elif kind is bool:
             values[name] = parse_flag(name, text)
         elif kind in (int, float):
             try:
@@ -264,6 +279,11 @@ def parse_options(robot: str, arguments: dict[str, str]) -> GraphOptions:
         else:
             values[name] = text
     return GraphOptions(robot=robot, **values)
+
+
+def _with_settings(options: GraphOptions, processes: Sequence[Process]) -> list[Process]:
+    chosen = by_node(options.settings)
+    return [replace(p, parameters={**p.parameters, **chosen.get(p.name, {})}) for p in processes]
 
 
 def _files(options: GraphOptions) -> tuple[str, ...]:

@@ -1,7 +1,8 @@
 """What is kept between runs: encoded scenes and finished rows, each under a key of everything that it depends on."""
 
 import ast
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 import hashlib
 import importlib.util
 import json
@@ -15,6 +16,7 @@ from safetensors.torch import save_file
 import torch
 
 from cls_common.errors import UserError
+from cls_common.file_lock import lock_error
 from cls_perception import encoders
 from cls_perception.encoder import Encoder
 from cls_perception.settings import EncoderSettings, RANDOM
@@ -147,7 +149,7 @@ class Store:
         if not eyes.is_trained(base) or 'random' in options:
             return None
         file = self.eyes_file(plan, seed, encoder)
-        with FileLock(file.with_suffix('.lock')):
+        with _held(file.with_suffix('.lock')):
             if not file.exists():
                 write_eyes(eyes.learn(base, plan, seed, report), file)
         return file
@@ -198,6 +200,20 @@ class Store:
         temporary = file.with_name(f'{file.name}.{os.getpid()}')
         temporary.write_text(json.dumps(figures, allow_nan=False), encoding='utf-8')
         temporary.replace(file)
+
+
+@contextmanager
+def _held(path: Path) -> Iterator[None]:
+    """Waits for a lock and holds it."""
+    lock = FileLock(path)
+    try:
+        lock.acquire()
+    except OSError as error:
+        raise lock_error(path, error) from error
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def _read(file: Path) -> tuple[dict[str, torch.Tensor], str]:

@@ -30,6 +30,7 @@ _CHOICES = ('namespace', 'log_level', 'duration', 'startup_timeout', 'report', '
 @click.option('--record', is_flag=True, help='Record the replay as a session of its own.')
 @click.option('--sessions-dir', default='sessions', show_default=True, type=click.Path(path_type=Path))
 @click.option('--params-file', default='', type=click.Path(), help='Parameter file that wins over ours.')
+@options.accept_robot
 @options.namespace
 @click.option('--log-level', default='', type=click.Choice(['', 'debug', 'info', 'warn', 'error']), metavar='LEVEL')
 @click.option('--duration', default=0.0, type=click.FloatRange(0.0), help='End this many seconds after ready.')

@@ -5,8 +5,11 @@ from typing import Any, TYPE_CHECKING
 
 import click
 
-from ..options import models_dir
-from .train import parse_override
+from cls_common.errors import UserError
+from cls_common.overrides import by_node, RECIPE
+
+from .. import set_options
+from ..options import accept_robot, models_dir
 
 if TYPE_CHECKING:
     from cls_learning.agent.replaying import ReplaySummary
@@ -29,9 +32,10 @@ _SHOW_EVERY = 20
 @click.option('--seed', default=-1, type=click.IntRange(-1), help='Of a new model: networks and all choices.')
 @click.option('--encoder', default='', help='Of a new model; default: the one that recorded.')
 @click.option('--preset', default='', help='A recipe of config/presets, for a new model.')
-@click.option('--set', 'overrides', multiple=True, metavar='NAME=VALUE', help='A learning parameter by dotted name.')
+@set_options.option
+@accept_robot
 @click.option('--steps', default=0, type=click.IntRange(0), help='Stop after this many steps, to be gone on with.')
-def command(sessions: tuple[Path, ...], overrides: tuple[str, ...], **chosen: Any) -> int:
+def command(sessions: tuple[Path, ...], settings: tuple[str, ...], **chosen: Any) -> int:
     """Learns with a progress bar, prints a summary, and the hash of the weights as its last line."""
     from rich.progress import Progress
 
@@ -40,7 +44,10 @@ def command(sessions: tuple[Path, ...], overrides: tuple[str, ...], **chosen: An
 
     from ..interrupts import Interrupts
 
-    options = ReplayOptions(sessions=sessions, overrides=dict(map(parse_override, overrides)), **chosen)
+    overrides = by_node(settings)
+    if 'simulator' in overrides:
+        raise UserError('--set sim.NAME', expected='a simulated robot', found='recorded sessions')
+    options = ReplayOptions(sessions=sessions, overrides=overrides.get(RECIPE, {}), **chosen)
     with Progress() as bar, Interrupts() as interrupts:
         task = bar.add_task('reading', total=_length(options))
 

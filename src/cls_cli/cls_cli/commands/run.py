@@ -7,12 +7,14 @@ import click
 
 from cls_common.errors import UserError
 from cls_common.graph import GraphOptions
+from cls_common.overrides import by_node, RECIPE
 
-from .. import options
+from .. import options, set_options
+from ..robot_checks import check_robot
 
 # The option that tells a policy what to do chooses it too.
 _TOLD = {'action': 'constant', 'sequence': 'sequence', 'session': 'recorded'}
-_ROBOT = ('robot', 'port', 'camera', 'scene', 'lock_step', 'seed', 'record', 'sessions_dir', 'params_file')
+_ROBOT = ('robot', 'port', 'camera', 'scene', 'lock_step', 'seed', 'record', 'sessions_dir', 'params_file', 'settings')
 
 
 @click.command('run')
@@ -48,6 +50,7 @@ _ROBOT = ('robot', 'port', 'camera', 'scene', 'lock_step', 'seed', 'record', 'se
 @click.option('--port', default='', help='Serial port of the servo board.')
 @click.option('--camera', default='', help='Index, path, video file or folder of images.')
 @click.option('--params-file', default='', type=click.Path(), help='Parameter file that wins over ours.')
+@set_options.option
 @options.namespace
 @click.option('--log-level', default='', type=click.Choice(['', 'debug', 'info', 'warn', 'error']), metavar='LEVEL')
 @click.option('--startup-timeout', default=60.0, show_default=True, type=click.FloatRange(1.0), help='Seconds.')
@@ -59,7 +62,10 @@ def command(policy: str, params_file: str, sessions_dir: str, session: str, **ch
         'params_file': _absolute(params_file), 'sessions_dir': _absolute(sessions_dir), 'session': _absolute(session),
     }  # fmt: skip
     chosen['policy'] = _policy(policy, chosen)
+    if RECIPE in by_node(chosen['settings']):
+        raise UserError('--set', expected='sim.NAME: nothing is learned here')
     robot = GraphOptions(**{name: chosen.pop(name) for name in _ROBOT})
+    check_robot(robot)
     from ..acting.choices import Choices
     from ..acting.run import run
 

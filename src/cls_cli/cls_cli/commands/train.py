@@ -1,13 +1,13 @@
 """`./cls train`: both halves in one process, without ROS."""
 
-import json
 from typing import Any
 
 import click
 
-from cls_common.errors import UserError
+from cls_common.overrides import by_node, RECIPE
 
-from ..options import models_dir
+from .. import set_options
+from ..options import accept_robot, models_dir
 
 
 @click.command(help='Learn in simulation in one process, without ROS, for STEPS more wake steps.')
@@ -20,7 +20,8 @@ from ..options import models_dir
 @click.option('--encoder', default='', help="By name; default: the model's own, early_resnet18 for a new one.")
 @click.option('--preset', default='', help='A recipe of config/presets, for a new model.')
 @click.option('--mode', default='curiosity', show_default=True, type=click.Choice(['curiosity', 'random']))
-@click.option('--set', 'overrides', multiple=True, metavar='NAME=VALUE', help='A learning parameter by dotted name.')
+@set_options.option
+@accept_robot
 def command(**options: Any) -> int:
     """Trains with a progress bar and prints the hash of the weights as its last line."""
     from rich.progress import Progress
@@ -28,8 +29,8 @@ def command(**options: Any) -> int:
     from cls_learning.agent.living import Progress as TrainProgress
     from cls_learning.agent.training import train, TrainOptions
 
-    overrides = dict(map(parse_override, options.pop('overrides')))
-    chosen = TrainOptions(overrides=overrides, **options)
+    settings = by_node(options.pop('settings'))
+    chosen = TrainOptions(overrides=settings.get(RECIPE, {}), simulator=settings.get('simulator', {}), **options)
     with Progress(transient=False) as bar:
         task = bar.add_task('waking', total=chosen.steps)
 
@@ -40,14 +41,3 @@ def command(**options: Any) -> int:
         weights = train(chosen, show)
     click.echo(f'weights sha256 {weights}')
     return 0
-
-
-def parse_override(text: str) -> tuple[str, Any]:
-    """Reads NAME=VALUE, VALUE as JSON where it is some, else as text."""
-    name, equals, value = text.partition('=')
-    if not equals:
-        raise UserError(f'--set {text}', expected='NAME=VALUE')
-    try:
-        return name, json.loads(value)
-    except json.JSONDecodeError:
-        return name, value

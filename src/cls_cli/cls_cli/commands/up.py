@@ -8,7 +8,7 @@ import click
 from cls_common.comms import MODES
 from cls_common.graph import BRAINS, GraphOptions
 
-from .. import options
+from .. import options, set_options
 from ..running import Choices, run
 
 _CHOICES = ('namespace', 'log_level', 'duration', 'startup_timeout', 'report', 'view')
@@ -32,6 +32,8 @@ _CHOICES = ('namespace', 'log_level', 'duration', 'startup_timeout', 'report', '
 @click.option('--record', is_flag=True, help='Record the run as a session.')
 @click.option('--sessions-dir', default='sessions', show_default=True, type=click.Path(), help='Where sessions lie.')
 @click.option('--params-file', default='', type=click.Path(), help='Parameter file that wins over ours.')
+@set_options.option
+@options.accept_robot
 @options.namespace
 @click.option('--log-level', default='', type=click.Choice(['', 'debug', 'info', 'warn', 'error']), metavar='LEVEL')
 @click.option('--duration', default=0.0, type=click.FloatRange(0.0), help='End this many seconds after ready.')

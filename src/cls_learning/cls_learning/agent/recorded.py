@@ -207,8 +207,8 @@ def check_robot(reader: SessionReader, robot: RobotInfo) -> None:
     other = difference(robot, reader.info.robot, ('actions', 'joints'))
     if other is not None:
         raise UserError(
-            f'session {reader.path}', expected=f'{other.aspect} of robot {robot.name!r}: {other.expected}',
-            found=f'{other.found} of robot {reader.info.robot.name!r}',
+            f'session {reader.path}', expected=f'robot {robot.name!r} with {other.aspect} {other.expected}',
+            found=f'robot {reader.info.robot.name!r} with {other.found}',
             do='Choose another model name, or sessions of this robot.',
         )  # fmt: skip
 

@@ -86,10 +86,13 @@ class ModelConfig:
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise UserError(where, expected='a whole config.json', found=repr(error)) from error
 
-    def check_robot(self, robot: RobotInfo) -> None:
+    def check_robot(self, robot: RobotInfo, *, any_name: bool = False) -> None:
         """Refuses another robot than the model's own, unless it was accepted and its actions and joints are the same.
 
         Its senses may change: the encoder needs only its own.
+
+        Args:
+            any_name: it is about to be accepted.
         """
         other = difference(self.robot, robot, ('actions', 'joints'))
         if other is not None:
@@ -97,9 +100,14 @@ class ModelConfig:
                 f'robot {robot.name!r}', expected=f'{other.aspect} of {self.robot.name!r}: {other.expected}',
                 found=other.found, do='Choose another model name for another robot.',
             )  # fmt: skip
-        if robot.name not in (self.robot.name, *self.accepted_robots):
+        if not any_name:
+            self.check_robot_name(robot.name)
+
+    def check_robot_name(self, name: str) -> None:
+        """Refuses a robot that is neither the model's own nor accepted, by its name."""
+        if name not in (self.robot.name, *self.accepted_robots):
             raise UserError(
-                'robot of the model', found=repr(robot.name),
+                'robot of the model', found=repr(name),
                 expected=' or '.join(map(repr, (self.robot.name, *self.accepted_robots))),
                 do='Choose another model name, or let the model go on with this robot too: --accept-robot.',
             )  # fmt: skip

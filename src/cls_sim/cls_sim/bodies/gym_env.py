@@ -78,19 +78,27 @@ def make_env(robot: str, spec: EnvSpec) -> Env:
     os.environ.setdefault('SDL_VIDEODRIVER', 'dummy')
     os.environ.setdefault('PYGAME_HIDE_SUPPORT_PROMPT', '1')
     with foreign_code(robot, 'making'):
-        if spec.entry_point is None:
-            raise UserError(f'robot {robot!r}', expected='a single environment', found='one for vectors only')
-        creator = spec.entry_point if callable(spec.entry_point) else registration.load_env_creator(spec.entry_point)
-        metadata = getattr(creator, 'metadata', None)
-        if isinstance(metadata, dict):
-            return _make(robot, spec, creator, _render_mode(metadata))
-        # A function makes it: what it draws is known only once it is made.
-        blind = _make(robot, spec, creator, '')
-        mode = _render_mode(blind.metadata)
-        if not mode:
-            return blind
-        blind.close()
-        return _make(robot, spec, creator, mode)
+        try:
+            return _make_drawing(robot, spec)
+        except (ImportError, gymnasium.error.DependencyNotInstalled) as error:
+            problem = f'robot {robot!r} could not be made'
+            raise UserError(problem, found=str(error), do='Install what it needs.') from error
+
+
+def _make_drawing(robot: str, spec: EnvSpec) -> Env:
+    if spec.entry_point is None:
+        raise UserError(f'robot {robot!r}', expected='a single environment', found='one for vectors only')
+    creator = spec.entry_point if callable(spec.entry_point) else registration.load_env_creator(spec.entry_point)
+    metadata = getattr(creator, 'metadata', None)
+    if isinstance(metadata, dict):
+        return _make(robot, spec, creator, _render_mode(metadata))
+    # A function makes it: what it draws is known only once it is made.
+    blind = _make(robot, spec, creator, '')
+    mode = _render_mode(blind.metadata)
+    if not mode:
+        return blind
+    blind.close()
+    return _make(robot, spec, creator, mode)
 
 
 def _render_mode(metadata: dict[str, Any]) -> str:
