@@ -74,9 +74,9 @@ def run_processes(
     _announce()
     limits = Limits(duration=choices.duration, steps=steps, replay=replay, startup=choices.startup_timeout)
     with_view = is_interactive() and (choices.view if choices.view is not None else not (limits.duration or steps))
-    directory = RunDirectory.create()
     with Interrupts() as interrupts, connect(choices.namespace) as remote:
-        session = Session.start(commands, directory, remote, robot, choices.namespace, limits, begun)
+        remote.check_alone()
+        session = Session.start(commands, RunDirectory.create(), remote, robot, choices.namespace, limits, begun)
         try:
             (_run_with_view if with_view else _run_with_lines)(session, interrupts)
         finally:

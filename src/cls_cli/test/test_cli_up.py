@@ -2,6 +2,7 @@
 
 import json
 import os
+from pathlib import Path
 import pty
 import re
 import signal
@@ -10,6 +11,8 @@ import sys
 
 from fake_graph.screen import Screen
 from fake_graph.watching import descendants, is_running, wait_until
+
+from cls_cli.nodes.remote import connect
 
 ALL = {'simulator', 'fast_learner', 'slow_learner'}
 
@@ -125,3 +128,18 @@ def test_a_closed_terminal_ends_it_in_order(up):
     run.await_status(lambda status: len(status['processes']) == 3, 'processes')
     run.process.send_signal(signal.SIGHUP)
     assert run.process.wait(20) == 0, run.output.read_text()
+
+
+def test_a_learner_that_something_else_started_is_found_and_left_alone(up):
+    command = [sys.executable, '-m', 'fake_graph.nodes.fast_learner']
+    path = f'{Path(__file__).parent}{os.pathsep}{os.environ.get("PYTHONPATH", "")}'
+    with subprocess.Popen(command, env={**os.environ, 'PYTHONPATH': path}) as learner:
+        try:
+            with connect() as remote:
+                wait_until(remote.count_learners, 30, 'the learner')
+            run = up()
+            assert run.process.wait(60) == 2
+            assert run.output.read_text().rstrip().endswith('End it, or set another ROS_DOMAIN_ID.')
+            assert learner.poll() is None
+        finally:
+            learner.kill()

@@ -35,6 +35,8 @@ from .snapshots import to_replayed, to_snapshot
 _DISCOVERY, _LOOK_AGAIN = 4.0, 0.02
 # A request to a server that died meanwhile is never answered, also not by its successor: ask again.
 _ASK_AGAIN = 2.0
+# Joining a running graph took 0.45 s (median) with our DDS profile.
+_JOIN_TIME = 1.0
 _TURN = 0.1
 # Every action server serves this hidden service.
 CANCEL_SLEEP = comms.Service(
@@ -96,6 +98,14 @@ class Remote(Node):
     def count_learners(self) -> int:
         """Returns how many learners are there, whether or not they have been heard."""
         return sum(self.count_publishers(topic.name) > 0 for topic in (comms.FAST_STATUS, comms.SLOW_STATUS))
+
+    def check_alone(self) -> None:
+        """Raises UserError where a learner runs already, such as one that `ros2 launch` started."""
+        if _comes_true(lambda: self.count_learners() > 0, _JOIN_TIME):
+            raise UserError(
+                f'a learner runs already in ROS domain {domain()}', expected='no other graph in this namespace',
+                do='End it, or set another ROS_DOMAIN_ID.',
+            )  # fmt: skip
 
     def set_mode(self, mode: str) -> str:
         """Chooses who decides; returns what the learner says about it."""
