@@ -33,7 +33,7 @@ def check(processes: Sequence[Process]) -> None:
         UserError: the first thing that is wrong, in the words in which the node would say it.
     """
     for process in processes:
-        settings = settings_of(process.name).from_flat(parameters(process))
+        settings = settings_in_force(process)
         if process.name in _CHECKS:
             _CHECKS[process.name](settings)
 
@@ -45,8 +45,12 @@ def settings_of(node: str) -> type[Settings]:
     return settings
 
 
-def parameters(process: Process) -> dict[str, Any]:
-    """Returns what a node is started with: of its files, later ones winning, then by name; ROS's own left out."""
+def settings_in_force(process: Process) -> Settings:
+    """Returns the settings that a process will run with: of its files, later ones winning, then by name."""
+    return settings_of(process.name).from_flat(_parameters(process))
+
+
+def _parameters(process: Process) -> dict[str, Any]:
     values: dict[str, Any] = {}
     for name in process.parameter_files:
         nodes = read_parameter_file(find_config(name))

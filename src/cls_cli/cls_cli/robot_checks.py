@@ -1,17 +1,19 @@
-"""What is asked of a robot before any process starts: whether it can be made, seen with, and gone on with."""
+"""Whether a robot can be made, seen with and gone on with: asked before any process starts."""
 
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TYPE_CHECKING
 
 from cls_common.errors import UserError
 from cls_common.graph import describe, describe_body, GraphOptions, GYM, REPLAY
-from cls_common.robot import RobotInfo
 
-from .preflight import parameters
+from .preflight import settings_in_force
+
+if TYPE_CHECKING:
+    from cls_common.robot import RobotInfo
 
 
-def check_robot(options: GraphOptions) -> RobotInfo | None:
+def check_robot(options: GraphOptions) -> 'RobotInfo | None':
     """Makes a simulated robot and closes it again, where making it can fail.
 
     Returns:
@@ -26,12 +28,12 @@ def check_robot(options: GraphOptions) -> RobotInfo | None:
 
 
 @lru_cache(1)
-def _make(options: GraphOptions) -> RobotInfo:
+def _make(options: GraphOptions) -> 'RobotInfo':
     from cls_sim.robots import make
-    from cls_sim.settings import SimulatorSettings
 
     (simulator,) = describe_body(options)
-    robot = make(options.robot, SimulatorSettings.from_flat(parameters(simulator)))
+    settings: Any = settings_in_force(simulator)
+    robot = make(options.robot, settings)
     robot.close()
     return robot.info
 
@@ -46,33 +48,26 @@ def check_model(options: GraphOptions) -> None:
     from cls_perception import encoders
 
     file = Path(options.models_dir, options.model, 'config.json')
+    robots = _robots(options)
     try:
         config = ModelConfig.from_json(file.read_text(encoding='utf-8'), str(file))
     except FileNotFoundError:
-        config = None
+        chosen: Any = settings_in_force(next(p for p in describe(options) if p.name == 'encoder'))
+        for robot in robots:
+            encoders.check_sense(chosen.encoder or chosen.default_encoder, robot)
+        return
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f'model {options.model!r}', expected='a readable config.json', found=str(error)) from error
-    chosen = _parameters(options, 'encoder')
-    encoder = str(config.encoder.get('name', '') if config else chosen.get('encoder') or chosen['default_encoder'])
-    robots = _robots(options)
     for robot in robots:
-        if config is not None:
-            config.check_robot(robot, any_name=options.accept_robot)
-        elif encoder in encoders.NAMES:
-            encoders.check_sense(encoder, robot)
-    if config is not None and not robots and not options.accept_robot:
+        config.check_robot(robot, any_name=options.accept_robot)
+    if not robots and not options.accept_robot:
         config.check_robot_name(options.robot)
 
 
-def _robots(options: GraphOptions) -> list[RobotInfo]:
+def _robots(options: GraphOptions) -> 'list[RobotInfo]':
     if options.robot == REPLAY:
         from cls_recording.playing.sources import open_sources
 
         return [source.robot for source in open_sources([Path(path) for path in options.session.split(',')])]
     robot = check_robot(options)
     return [robot] if robot else []
-
-
-def _parameters(options: GraphOptions, node: str) -> dict[str, Any]:
-    (process,) = (process for process in describe(options) if process.name == node)
-    return parameters(process)

@@ -77,7 +77,7 @@ def test_up_refuses_the_model_of_another_robot(capsys: pytest.CaptureFixture[str
     learn = ('train', '--encoder', 'identity', '--steps', '2', *SMALL)
     assert main((*learn, '--robot', 'gym:little_envs:Blind-v0')) == 0
     capsys.readouterr()
-    for robot in ('gym:little_envs:OldForms-v0', 'square', 'pan_tilt'):
+    for robot in ('gym:little_envs:OldForms-v0', 'square'):
         line = refused(capsys, 'up', '--robot', robot)
         assert f"expected 'gym:little_envs:Blind-v0'; found '{robot}'" in line and '--accept-robot' in line
     assert 'Choose another model name' in refused(capsys, 'up', '--robot', 'gym:CartPole-v1', '--accept-robot')

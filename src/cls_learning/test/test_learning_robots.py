@@ -19,6 +19,7 @@ from cls_learning.agent.training import train, TrainOptions
 from cls_learning.checkpoints.config_file import ModelConfig
 from cls_learning.checkpoints.folder import ModelFolder
 from cls_learning.checkpoints.listing import list_models, read_config, weights_hash
+from cls_learning.checkpoints.ownership import check_free
 
 ENVIRONMENTS = Path(__file__).resolve().parents[2] / 'cls_sim' / 'test'
 SMALL = {'network.slow_hidden': 16, 'network.fast_hidden': 16}
@@ -205,6 +206,7 @@ def test_a_model_of_another_user_is_one_line(public: Path, tools: Any, name: str
     path = make_public_model(public, tools) / name
     with as_another_user(path):
         line = refusal(lambda: ModelFolder(public, 'm'))
+        assert refusal(lambda: check_free(public / 'm')) == line  # also before any process is started
     assert str(path) in line and "model 'm'" in line
 
 

@@ -6,7 +6,6 @@ from dataclasses import replace
 from datetime import datetime
 import hashlib
 import json
-import os
 from pathlib import Path
 import re
 import shutil
@@ -43,7 +42,7 @@ class ModelFolder:
             self.path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise UserError(f'model folder {self.path}', expected='a folder to write in', found=str(error)) from error
-        _check_access(self.path)
+        ownership.check_access(self.path)
         try:
             self._lock = ownership.take(self.path)
         except UserError:
@@ -209,16 +208,3 @@ class ModelFolder:
                 (self.path / 'frames').rmdir()
             for folder in self._made:
                 folder.rmdir()
-
-
-def _check_access(folder: Path) -> None:
-    """Refuses a model of which this user may not read and write every file: found now, not in the middle of a save."""
-    for place, folders, files in os.walk(folder):
-        folders[:] = [name for name in folders if name != 'frames']
-        for path in (place, *(os.path.join(place, name) for name in (*folders, *files))):
-            needed = os.R_OK | os.W_OK | (os.X_OK if os.path.isdir(path) else 0)
-            if os.path.exists(path) and not os.access(path, needed, effective_ids=True):
-                raise UserError(
-                    f'model {folder.name!r}', expected='files that this user may read and write', found=path,
-                    do='Change their owner, or choose another model name.',
-                )  # fmt: skip

@@ -35,9 +35,23 @@ def take(folder: Path) -> FileLock:
 
 
 def check_free(folder: Path) -> None:
-    """Raises the UserError of `take` where another process owns the folder; one that is absent is free."""
-    if (folder / 'lock').exists():
+    """Raises the UserError of `take` or `check_access`; a folder that is absent is free."""
+    check_access(folder)
+    if os.path.exists(folder / 'lock'):
         take(folder).release()
+
+
+def check_access(folder: Path) -> None:
+    """Refuses a model of which this user may not read and write every file: found now, not in the middle of a save."""
+    for place, folders, files in os.walk(folder):
+        folders[:] = [name for name in folders if name != 'frames']
+        for path in (place, *(os.path.join(place, name) for name in (*folders, *files))):
+            needed = os.R_OK | os.W_OK | (os.X_OK if os.path.isdir(path) else 0)
+            if os.path.exists(path) and not os.access(path, needed, effective_ids=True):
+                raise UserError(
+                    f'model {folder.name!r}', expected='files that this user may read and write', found=path,
+                    do='Change their owner, or choose another model name.',
+                )  # fmt: skip
 
 
 def _owner(folder: Path) -> str:
