@@ -69,6 +69,8 @@ def show_repair(repair: Repair) -> None:
         print(f'    {count:>9,} {topic}')
     print(f'  lost          about {repair.lost_bytes:,} bytes')
     print(f'  last message  {when(repair.last) or "none"}')
+    if repair.kept:
+        print(f'  replaced, kept beside it: {", ".join(repair.kept)}')
 
 
 def plain(value: Any) -> Any:

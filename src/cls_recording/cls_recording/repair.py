@@ -39,6 +39,7 @@ class Repair:
         messages: in the session now, by full topic name.
         lost_bytes: after the last whole record and of damaged chunks: an estimate, an index may be among them.
         last: log time of the last message, ns; 0: there is none.
+        kept: names of the files that repairs of this session replaced.
     """
 
     path: Path
@@ -46,6 +47,7 @@ class Repair:
     messages: Mapping[str, int] = field(default_factory=dict)
     lost_bytes: int = 0
     last: int = 0
+    kept: tuple[str, ...] = ()
 
 
 def repair(path: Path) -> Repair:
@@ -82,7 +84,8 @@ def _repair(path: Path) -> Repair:
         known = bool(judged.metadata and judged.metadata.info.repaired)
         lost = sum(file.lost_bytes + (0 if known else file.earlier) for file in scans)
         _describe(judged, names, f'{", ".join(found)}: about {lost} bytes lost')
-        return Repair(path, found, messages, lost, last)
+        kept = sorted(file.name for file in path.glob(f'*{bag.REPLACED}*'))
+        return Repair(path, found, messages, lost, last, tuple(kept))
 
 
 def _unindexed(judged: BagJudgement) -> list[str]:

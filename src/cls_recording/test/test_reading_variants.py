@@ -35,9 +35,9 @@ OTHERS = {
 LEGAL = [*variants.OPTIONS, *BY_HAND, *OTHERS]
 
 
-def contents(path, by_time=True):
+def contents(path, **order):
     with SessionReader(path) as session:
-        return [(event.topic, event.time_ns, event.data) for event in session.raw(by_time=by_time)]
+        return [(event.topic, event.time_ns, event.data) for event in session.raw(**order)]
 
 
 def digests(folder):
