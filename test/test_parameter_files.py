@@ -12,6 +12,7 @@ from cls_sim.robots import ROBOTS as SIMULATED
 ROOT = Path(__file__).resolve().parents[1]
 FILES = sorted([*ROOT.glob('config/*.param.yaml'), *ROOT.glob('config/presets/*')])
 
+
 def of_robot(path: Path) -> GraphOptions:
     robot = path.name.removesuffix('.param.yaml')
     if robot == REPLAY:

@@ -83,7 +83,9 @@ def test_up_ends_with_one_line_and_imports_neither_ros_nor_torch_for_it(tmp_path
         "status = main(['up', '--encoder', 'nope', '--models-dir', sys.argv[1]])\n"
         "print(status, sorted({'rclpy', 'torch'} & set(sys.modules)))"
     )
-    ended = subprocess.run([sys.executable, '-c', code, str(tmp_path / 'm')], capture_output=True, text=True, timeout=90)
+    ended = subprocess.run(
+        [sys.executable, '-c', code, str(tmp_path / 'm')], capture_output=True, text=True, timeout=90
+    )
     assert ended.stdout == '2 []\n'
     assert ended.stderr.count('\n') == 1 and ended.stderr.startswith("error: unknown encoder 'nope'")
     assert list(tmp_path.iterdir()) == []

@@ -18,7 +18,11 @@ _COLUMNS = ('trial', 'kind', 'aim', 'phase', 'before', 'after', 'lost', 'weights
 @click.option('--trials', default=10, show_default=True, type=click.IntRange(1), help='How many kills.')
 @click.option('--seed', default=1, show_default=True, type=click.IntRange(0), help='Of the moments and of the life.')
 @click.option(
-    '--victim', '--kinds', 'kinds', default='slow,fast,both,graph', show_default=True,
+    '--victim',
+    '--kinds',
+    'kinds',
+    default='slow,fast,both,graph',
+    show_default=True,
     help='What is killed, in turn; `end`: nothing, each graph is ended in order, on one core beside busy processes.',
 )
 @click.option('--json', 'json_file', type=click.Path(path_type=Path), help='Write every outcome as JSON.')

@@ -37,7 +37,9 @@ _DISCOVERY, _LOOK_AGAIN = 4.0, 0.02
 _ASK_AGAIN = 2.0
 _TURN = 0.1
 # Every action server serves this hidden service.
-CANCEL_SLEEP = comms.Service(f'{comms.SLEEP.name}/_action/cancel_goal', 'action_msgs/srv/CancelGoal', comms.SLEEP.servers)
+CANCEL_SLEEP = comms.Service(
+    f'{comms.SLEEP.name}/_action/cancel_goal', 'action_msgs/srv/CancelGoal', comms.SLEEP.servers
+)
 _SAVE_TIMEOUT, _STOP_TIMEOUT, _MODE_TIMEOUT = 120.0, 5.0, 5.0
 
 

@@ -47,7 +47,9 @@ class FastServices:
     def tick(self, now: float) -> None:
         """Wakes the robot where slow_learner went silent; steady time in s."""
         if self.lease.runs_out(now):
-            self._node.get_logger().error('slow_learner has been silent for the whole lease: awake again with the weights of before sleep')
+            self._node.get_logger().error(
+                'slow_learner has been silent for the whole lease: awake again with the weights of before sleep'
+            )
             self._node.sleep_client.lost()
             self._node.woke_up()
 
