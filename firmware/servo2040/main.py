@@ -17,7 +17,8 @@ A move that the servos refuse answers `Error`; numbers that are none, too many o
 A host may check both directions: a request `<command>#<tag>*<sum>` is carried out only if the sum is right, and its
 reply is `<reply>#<tag>*<sum>` with the same tag. The sum is CRC-16 (polynomial 1021, start FFFF) of all before the
 `*`, four hexadecimal digits. So half a line, a line with a debug print inside, and the reply to an earlier request
-are not taken for a reply. Requests without `*` are answered as ever.
+are not taken for a reply. Other requests are answered as ever; but from a checked request on until the host has been
+silent for `timeout`, only `stop` is obeyed without a sum: a checked move that lost its end looks like another move.
 
 When no valid line has come for `timeout` seconds, the outputs are switched off until the next move: a host
 that dies leaves no torque behind. A host that wants to hold a position says `angles` now and then.
@@ -101,6 +102,7 @@ class Servos:
         self._cluster.disable_all()
         self._angles = [0.0, 0.0]
         self._is_live = False
+        self.is_checked = False
         self._timeout_s = TIMEOUT_S
         self._heard = ticks_ms()
 
@@ -147,8 +149,10 @@ class Servos:
     def check_timeout(self):
         """Switches the outputs off when nothing valid was heard for too long; a timeout of 0 never comes."""
         silence = ticks_diff(ticks_ms(), self._heard)
-        if self._is_live and self._timeout_s and silence > 1000 * self._timeout_s:
-            self.stop()
+        if self._timeout_s and silence > 1000 * self._timeout_s:
+            self.is_checked = False
+            if self._is_live:
+                self.stop()
 
     def _write(self, *angles):
         # Returns whether the servos took it; only then are the angles remembered.
@@ -169,10 +173,13 @@ def reply_to(servos, line):
     """Carries out one line and returns the reply, checked where the request is."""
     request, star, found = line.rpartition('*')
     if not star or len(line) > LONGEST_LINE:
+        if servos.is_checked and line != 'stop':
+            return 'Input error: checksum expected'
         return servos.answer(line)
     command, _, tag = request.rpartition('#')
     if found != checksum(request):
         return 'Input error: wrong checksum'
+    servos.is_checked = True
     reply = f'{servos.answer(command)}#{tag}'
     return f'{reply}*{checksum(reply)}'
 

@@ -44,7 +44,7 @@ class SerialTransport:
         self.port = port
         self._clock = clock
         self._lines = LineReader(lambda text: parse(text) is not None)
-        self._owes_line_end = False
+        self._has_failed = False
         try:
             self._serial = open_port(port, baud, timeout=_READ_TIMEOUT, write_timeout=_WRITE_TIMEOUT, exclusive=True)
         except (OSError, ValueError) as error:
@@ -52,14 +52,15 @@ class SerialTransport:
 
     def write(self, request: bytes) -> None:
         """Sends bytes; raises LinkError when the port can't take them at once."""
-        # Part of a request that failed may have gone out: what follows must not be read as its end.
-        data = b'\n' + request if self._owes_line_end else request
-        self._owes_line_end = True
+        # Part of a request that failed may have gone out. It must neither swallow this one nor be taken for a request
+        # of its own: `servos 5 -40` that lost its end is another move.
+        data = b'?\n' + request if self._has_failed else request
+        self._has_failed = True
         try:
             self._serial.write(data)
         except _GONE as error:
             raise self._lost(error) from error
-        self._owes_line_end = False
+        self._has_failed = False
 
     def read_line(self, deadline: float) -> Line | None:
         """Returns the next line, or None when none has ended at `deadline`, s of the clock."""

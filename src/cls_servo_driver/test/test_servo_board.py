@@ -188,6 +188,23 @@ def test_lines_are_put_together_and_noise_without_end_is_bounded():
     os.close(slave)
 
 
+def test_half_a_request_that_went_out_is_made_invalid_before_the_next():
+    sent = []
+
+    class Port:
+        def write(self, data):
+            sent.append(data)
+            if len(sent) == 1:
+                raise serial.SerialTimeoutException('half of it went out')
+
+    transport = SerialTransport('port', open_port=lambda *args, **kwargs: Port())
+    with pytest.raises(LinkError, match='half of it'):
+        transport.write(b'servos 5.00 -40.00\n')
+    transport.write(b'stop\n')
+    transport.write(b'angles\n')
+    assert sent[1:] == [b'?\nstop\n', b'angles\n']
+
+
 OTHER = Port('/dev/ttyUSB0', 'printer')
 BOARD = Port('/dev/ttyACM0', 'Board in FS mode', 'E66', is_likely=True)
 SECOND = Port('/dev/ttyACM1', 'Board in FS mode', 'E67', is_likely=True)

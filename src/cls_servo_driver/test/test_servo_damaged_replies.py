@@ -56,7 +56,7 @@ class Damage:
 
 PRINTS = strategies.sampled_from([b'', b'\n', b'\r', b'debug', b'debug 1\n', b'\ndebug', b': \n\n', b'x' * 300])
 ONLY = strategies.sampled_from([b'', b'-'])
-PLACES = strategies.sampled_from([0, 1, 1, 2, 3, 4, 6, 7, 8, 9, 12, 14, 30])
+PLACES = strategies.sampled_from([0, 1, 1, 2, 3, 4, 6, 7, 8, 9, 12, 14, 15, 16, 17, 30])
 PAUSES = strategies.sampled_from([0.0, 0.0, 0.0, 0.2, 0.6, 0.6, 1.3])
 AGAIN = strategies.sampled_from([None, None, 0, 1, 2, 5])
 PLAIN_DAMAGE = strategies.builds(Damage, only=ONLY, at=PLACES, text=PRINTS, pause=PAUSES, again=AGAIN)

@@ -112,6 +112,20 @@ def test_a_damaged_checked_request_moves_nothing(board, host):
     assert all(outputs.are_off for outputs in board.journal)
 
 
+def test_a_checked_move_that_lost_its_end_moves_nothing(board, host):
+    host.ask(add_check('timeout 0.30', 'a1'))
+    host.ask(add_check('servos -40.00 -40.00', 'a2'))
+    moves = len(board.journal)
+    assert host.ask(add_check('servos -40.00 -40.00', 'a3')[:16]) == 'Input error: checksum expected'
+    assert len(board.journal) == moves
+    assert host.ask('stop') == 'Stopped', 'which is always obeyed'
+    board.wait_for_outputs(None, None)
+    host.ask(add_check('servos -40.00 -40.00', 'a4'))
+    # Once the host is gone, another one may do without sums.
+    board.wait_for_outputs(None, None)
+    assert host.ask('servos 1 2') == 'S1:1.0 S2:2.0'
+
+
 def test_a_queued_checked_stop_is_never_lost(board, host):
     lines = ['servos 5 5', add_check('stop', 'a1'), 'angles']
     host.serial.write('\n'.join(lines).encode() + b'\n')
