@@ -123,7 +123,8 @@ def test_a_path_among_the_settings_is_found_from_everywhere() -> None:
     'text, said',
     [
         ('sim.noise', 'NAME=VALUE'),
-        ('sim.noises=3', "unknown setting 'sim.noises'; expected one of sim.panorama"),
+        ('sim.noises=3', "unknown setting 'sim.noises'; expected one of sim."),
+        ('sim.noises=3', 'sim.noise_sigma'),
         ('fast.speed=3', 'fast.ring'),
         ('fast.speed=3', 'sim.NAME'),
         ('sim.noise_sigma=31', '0.0 to 30.0'),
