@@ -36,8 +36,9 @@ class ProductRow(Row):
     sleeps: bool = True
     scored: str = 'slow'
     sources: ClassVar[tuple[str, ...]] = (
-        'cls_learning.agent.waking', 'cls_learning.agent.sleeping', 'cls_learning.learners', 'cls_learning.memory',
-        'cls_learning.consolidation', 'cls_learning.world_models', 'cls_learning.randomness',
+        'cls_learning.agent.waking', 'cls_learning.agent.sleeping', 'cls_learning.agent.camera_watch',
+        'cls_learning.learners', 'cls_learning.memory', 'cls_learning.consolidation', 'cls_learning.world_models',
+        'cls_learning.randomness',
     )  # fmt: skip
 
     def settings(self, plan: Plan, share: float) -> LearningSettings:
