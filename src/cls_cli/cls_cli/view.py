@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 import math
 import re
+from typing import TYPE_CHECKING
 
 from rich.console import Group, RenderableType
 from rich.panel import Panel
@@ -11,11 +12,12 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from cls_common.images import Image
-
 from . import keys
 from .acting.picture import picture
 from .snapshot import Pair, Replayed, Snapshot
+
+if TYPE_CHECKING:
+    from cls_common.images import Image
 
 # Columns of the view without and with a picture, and of the picture.
 _WIDTH, WITH_PICTURE, _PICTURE = 100, 124, 22
@@ -46,7 +48,7 @@ class Scene:
     joint_names: Sequence[str] = ()
     channels: Sequence[str] = ()
     robot_trouble: str = ''
-    picture: Image | None = None
+    picture: 'Image | None' = None
     message: str = ''
     replay: Replayed | None = None
 

@@ -1,17 +1,20 @@
 """A camera image in a terminal: two pixels a character, as coloured half blocks (row 001-059)."""
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 from rich.color import Color
 from rich.style import Style
 from rich.text import Text
 
-from cls_common.images import Image
+if TYPE_CHECKING:  # OpenCV takes its time to import, and `--help` needs none of it
+    from cls_common.images import Image
 
 COLUMNS = 48
 _UPPER_HALF = '▀'
 
 
-def picture(rgb: Image, columns: int = COLUMNS) -> Text:
+def picture(rgb: 'Image', columns: int = COLUMNS) -> Text:
     """Returns uint8 (H, W, 3) RGB as text, `columns` wide at most and of the image's shape."""
     height, width, _ = rgb.shape
     columns = min(columns, width)
