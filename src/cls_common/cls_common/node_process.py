@@ -31,11 +31,6 @@ def main() -> NoReturn:
 def run(module: str) -> NoReturn:
     """Imports a node's module, calls its `main()` and ends the process with the exit status that it returns.
 
-    The process ends without the interpreter's teardown: after an orderly close it was seen to unload PyTorch and DDS
-    for up to 4.5 s on a busy machine, with Python's signal handlers gone, so that a second signal turned a clean end
-    into death by that signal. `main()` has closed the node and shut ROS down by then, and nothing of ours uses
-    `atexit`; only the log handlers and standard streams are left to flush.
-
     Exit status:
         that of `main()`; 1 for an exception; 130 for an interrupt before the node handles signals itself.
     """
@@ -45,6 +40,16 @@ def run(module: str) -> NoReturn:
         status = importlib.import_module(module).main()
     except BaseException:
         traceback.print_exc()
+    end(status)
+
+
+def end(status: int) -> NoReturn:
+    """Ends the process of a node that has closed and shut ROS down, without the interpreter's teardown.
+
+    That was seen to unload PyTorch and DDS for up to 4.5 s on a busy machine, with Python's signal handlers gone, so
+    that a second signal turned a clean end into death by that signal. Nothing of ours uses `atexit`; only the log
+    handlers and standard streams are left to flush.
+    """
     logging.shutdown()
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(OSError, ValueError):  # the reader is gone, or the stream is closed

@@ -13,6 +13,7 @@ import rclpy
 from rclpy.executors import MultiThreadedExecutor, SingleThreadedExecutor
 from rclpy.node import Node
 
+from cls_common import node_process
 from cls_common.comms import ROBOT_STATE
 from cls_common.errors import UserError
 from cls_common.nodes import qos, runner
@@ -91,7 +92,7 @@ def main() -> int:
     make = Winding if kind in ('winding', 'losing', 'stubborn') else Ending
     for _ in range(count):
         if os.fork() == 0:
-            return runner.run(lambda: make(kind), arguments, executor)
+            node_process.end(runner.run(lambda: make(kind), arguments, executor))
     for _ in range(count):
         pid, status = os.wait()
         say('ended', pid, os.waitstatus_to_exitcode(status), time.monotonic())
