@@ -109,7 +109,7 @@ def check_compressed(data: bytes) -> None:
     """Checks that a JPEG or PNG is whole, without decoding it. Older versions of cv2 make grey of what is cut off.
 
     Raises:
-        UserError: empty, cut off, or a PNG of 16 bits a channel, of which nobody knows what range they use.
+        UserError: empty, cut off, or a PNG of 16 bits a channel, whose value range is unknown.
     """
     if data.startswith(_PNG):
         if data[_PNG_DEPTH : _PNG_DEPTH + 1] == b'\x10':

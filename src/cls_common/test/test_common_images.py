@@ -173,7 +173,7 @@ def test_a_damaged_jpeg_is_refused(part: float) -> None:
 
 
 def test_a_png_of_16_bits_is_refused_by_name() -> None:
-    """Nobody knows which of its bits are used: a depth in mm, ten bits of a sensor."""
+    """Its value range is unknown: it may hold a depth in mm, or ten bits of a sensor."""
     png = cv2.imencode('.png', np.full((8, 8), 30_000, np.uint16))[1].tobytes()
     with pytest.raises(UserError, match='expected 8 bits a channel; found a PNG of 16 bits a channel'):
         images.from_jpeg(png)

@@ -71,7 +71,7 @@ class GapFinder:
         """Takes the next message of any topic as written; nothing of it but its stamp or number is read."""
         if self._last_time:
             if event.time_ns < self._last_time - _DISORDER_NS:
-                # The recorder's clock was set back: what the other clocks say is compared anew.
+                # The recorder's clock was set back: restart the comparison with the stamps.
                 self._gaps.clock_jumps += 1
                 self._clocks.clear()
             self._gaps.silences += event.time_ns - self._last_time > _SILENCE_NS

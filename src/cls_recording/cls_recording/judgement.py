@@ -31,7 +31,7 @@ CDR = 'cdr'
 ZSTD = '.zstd'
 # The first bytes of a zstd frame. CDR begins with 0: a compressed message is known by itself, whatever metadata say.
 ZSTD_MAGIC = b'\x28\xb5\x2f\xfd'
-# Whatever a parser of foreign bytes may raise.
+# Exceptions that parsers raise on damaged bytes.
 BROKEN = (
     zstd.ZstdError, sqlite3.Error, struct.error, ArithmeticError, AssertionError, AttributeError, EOFError, LookupError,
     MemoryError, OSError, RecursionError, SerdeError, TypeError, TypesysError, ValueError,
@@ -40,7 +40,7 @@ BROKEN = (
 
 @contextlib.contextmanager
 def guarded(path: Path) -> Iterator[None]:
-    """Turns whatever a parser says of the bytes of a session into one line: a UserError."""
+    """Converts the exceptions of parsers into one UserError that names the session."""
     try:
         yield
     except UserError:
@@ -225,7 +225,7 @@ def _disagreement(judged: BagJudgement) -> list[str]:
     if missing := [name for name in metadata.files if name not in judged.names and not _twin(name, judged.names)]:
         return [f'{", ".join(missing)} is missing']
     if judged.unknown_compressions and judged.names == metadata.files:
-        return []  # nobody can count
+        return []  # their messages can't be counted
     said = {name: count for name, (_, count) in metadata.topics.items() if count}
     if judged.names != metadata.files or said != judged.counts or metadata.message_count != sum(said.values()):
         return [f'{bag.METADATA} was out of date']

@@ -53,7 +53,7 @@ class McapFile:
         path, size: of the file; size in bytes.
         damages: bytes that can't be trusted; empty: the file is whole.
         is_ended: all its messages are there, and perhaps the index is not.
-        has_index: whatever part of one; a whole file need not have it.
+        has_index: at least a part of one; a whole file need not have it.
         unknown_compressions: of chunks that are whole but can't be read.
         lost_bytes: in damages that may have held messages. earlier: bytes that a repair before this one dropped.
         stated: messages that the file's own statistics count; -1 without.

@@ -133,7 +133,7 @@ def _take(file: McapFile, record: Record) -> None:
 
 
 def _finish(file: McapFile) -> None:
-    """Drops what nobody can read: channels without their schema, messages without their channel."""
+    """Drops what can't be read: channels without their schema, messages without their channel."""
     file.channels = {
         channel.id: channel
         for channel in file.channels.values()

@@ -1,4 +1,4 @@
-"""Writes an MCAP file anew from what can be trusted of it, and keeps the one that it replaces. No ROS here."""
+"""Rewrites an MCAP file from the records that can be trusted, and keeps the original. No ROS here."""
 
 import contextlib
 import os

@@ -1,4 +1,4 @@
-"""Compressed bags, odd folders, and whatever a bag may say of itself: read, or one clear line; nothing is changed."""
+"""Compressed bags, odd folders and odd metadata are read or refused in one line; nothing on disk changes."""
 
 from pathlib import Path
 import re

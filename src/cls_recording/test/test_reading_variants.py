@@ -151,7 +151,7 @@ def test_a_chunk_of_an_unknown_compression_is_no_damage_and_kept(life, tmp_path)
         assert not isinstance(caught.value, DamagedError)
     assert repair(path).found == ()
     content = (path / 'one.mcap').read_bytes()
-    (path / 'one.mcap').write_bytes(content[:-5])  # now it is cut off, and can't be written anew without loss
+    (path / 'one.mcap').write_bytes(content[:-5])  # now it is cut off, and can't be rewritten without loss
     with pytest.raises(UserError, match='brotli'):
         repair(path)
     (path / 'one.mcap').write_bytes(content)
@@ -212,7 +212,7 @@ def test_after_any_damage_reading_and_repair_agree_and_lose_nothing_that_is_whol
 
 
 @pytest.mark.parametrize('kind', ['without chunks', 'padded records', 'small chunks'])
-def test_a_file_written_anew_is_read_by_others(life, tmp_path, kind):
+def test_a_rewritten_file_is_read_by_others(life, tmp_path, kind):
     path = session(tmp_path, life, kind)
     content = (path / 'one.mcap').read_bytes()
     (path / 'one.mcap').write_bytes(content[:-60])

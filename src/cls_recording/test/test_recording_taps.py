@@ -35,7 +35,7 @@ def test_the_quality_of_service_of_a_publisher_that_comes_later_is_recorded(node
     listening, speaking, executor = nodes
     heard: list[Received] = []
     taps = Taps(listening, [topic.name], heard.append, lambda name, count: None)
-    publisher = qos.publisher(speaking, topic)  # after the subscription, and nobody calls `refresh`
+    publisher = qos.publisher(speaking, topic)  # after the subscription, and `refresh` is not called
     deadline = time.monotonic() + DEADLINE
     message = qos.interface(topic.type)()
     while not heard and time.monotonic() < deadline:
