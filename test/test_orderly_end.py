@@ -110,6 +110,7 @@ def test_what_slow_learner_has_not_heard_is_in_the_journal_after_an_end(graph: G
         graph.supervisor.ask_to_end()
         graph.wait(lambda: heard.remote.pair().fast.phase == 'ending', 'fast_learner waits for slow_learner')
     assert [state.status for state in graph.supervisor.await_end()] == [0] * 4, graph.log('fast_learner')
+    assert 'lost' not in graph.log('slow_learner') + graph.log('fast_learner')
     at, problems = inspect(graph.models, 'm')
     assert at.steps == heard.last and at.steps > before and not problems
 

@@ -168,6 +168,9 @@ class SlowLearnerNode(Node):
 
     def _on_fast_status(self, message: LearnerStatus) -> None:
         assert self._worker is not None
+        cortex = self._worker.cortex
+        if cortex is not None and message.run_id == cortex.run_id:
+            self._worker.reported = message.total_steps
         if not message.loaded and self._worker.is_ready:
             self._worker.reload_fast()
 

@@ -42,6 +42,7 @@ class SlowWorker:
         phase: as in the status, with `step` of `steps` of a phase of sleep. error: what ended it, None before.
         dropped: experiences that found the queue full, or were missing at the end.
         last_sleep: how the last sleep ended, for people.
+        reported: sequence of the last experience of this run that fast_learner has reported.
     """
 
     def __init__(self, node: Node, link: FastLink, lease: float, nice: int, open_cortex: Callable[[], Cortex]) -> None:
@@ -59,6 +60,7 @@ class SlowWorker:
         self.is_ready = False
         self.phase, self.step, self.steps_of_phase = 'waiting', 0, 0
         self.last_sleep = ''
+        self.reported = 0
         self.dropped = 0
         self.steps = 0
         self.error: UserError | None = None
@@ -159,7 +161,9 @@ class SlowWorker:
             try:
                 answer = self._link.get_experiences(self.cortex.written, hold=_HOLD)
             except NoAnswerError as error:
-                self._log.warning(f'experiences after {self.cortex.written} may be lost: {error}')
+                # It ends as soon as everything is written down, perhaps before it is asked.
+                if self.cortex.written < self.reported:
+                    self._log.warning(f'experiences after {self.cortex.written} may be lost: {error}')
                 break
             if answer.run_id not in ('', self.cortex.run_id):
                 break
