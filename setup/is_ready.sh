@@ -6,6 +6,8 @@ stamp=$root/build/.ready
 [ -e "$stamp" ] && [ -x "$root/.venv/bin/python" ] && [ -e "$root/build/environment.sh" ] || exit 1
 # A Jazzy that came or went needs the other kind of environment; a moved folder needs new paths.
 [ "$(cat "$stamp")" = "${ROS_DISTRO:-wheels} $root" ] || exit 1
+# Another PyTorch than the environment's is asked for.
+[ -z "${CLS_TORCH:-}" ] || [[ $(<"$root/.venv/.complete") == *" $CLS_TORCH "* ]] || exit 1
 # With --symlink-install only these need a build; Python modules, launch and parameter files are links.
 newer=$(find "$root/src" "$root/requirements" "$root/setup" "$root/launch" "$root/config" \
   \( -name __pycache__ -o -name '*.egg-info' -o -name .pytest_cache \) -prune -o -type f \

@@ -1,11 +1,10 @@
 #!/usr/bin/env bash
 # Makes everything that the workspace needs, each step repeatable: an interrupted run is repaired by the next one.
-#   1. what the machine must have   2. .venv from the lock   3. colcon build   4. build/environment.sh
+#   1. what the machine must have   2. .venv from the locks   3. colcon build   4. build/environment.sh
 set -euo pipefail
 root=$1
 cd "$root"
-say() { echo "setup: $*"; }
-fail() { echo "setup: $*" >&2; exit 1; }
+source setup/install.sh
 trap 'echo; say "interrupted; the next ./cls does the rest"; exit 130' INT TERM
 
 # 1. What the machine must have.
@@ -18,6 +17,8 @@ case $distro in
   *) fail "ROS 2 '$distro' is sourced, Jazzy is needed. Open a shell without it (ROS 2 then comes from wheels), or source Jazzy." ;;
 esac
 [ "$(uname -s)" = Linux ] || fail "this runs on Linux, found $(uname -s)."
+[ "$distro" = jazzy ] || [ "$(uname -m)" = x86_64 ] || fail "ROS 2 comes as wheels for x86_64 only, this machine is $(uname -m):" \
+  "install ROS 2 Jazzy by apt and source it (README, 'Beside an installed ROS 2')."
 python=
 for candidate in ${CLS_PYTHON:-python3 python3.12 python3.11}; do
   if "$candidate" -c 'import sys; sys.exit(sys.version_info[:2] not in ((3, 11), (3, 12)))' 2>/dev/null; then
@@ -34,35 +35,53 @@ version=$("$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])')
 command -v c++ >/dev/null || fail "a C++ compiler is missing: sudo apt-get install g++"
 command -v make >/dev/null || fail "make is missing: sudo apt-get install make"
 
-# 2. The environment, from the lock with hashes.
+# 2. The environment, from the lock with hashes. PyTorch comes from PyPI with CUDA, or for the CPU alone (CLS_TORCH=cpu);
+#    an environment stays as it was made unless the variable is set.
 [ "$distro" = jazzy ] && lock=requirements/jazzy.txt site=--system-site-packages || lock=requirements/wheels.txt site=
-kind="$distro $version $root"
-want="$kind $(sha256sum "$lock" requirements/uv.txt | sha256sum | cut -c1-16)"
+if [ "$distro" = jazzy ]; then
+  numpy=$("$python" -c 'import cv2, numpy; print(numpy.__version__)' 2>/dev/null || echo none)
+  case $numpy in
+    0.* | 1.*) ;;
+    *) fail "beside an installed Jazzy numpy and OpenCV are apt's, as its cv_bridge needs numpy below 2; found numpy $numpy or no OpenCV:" \
+      "sudo apt-get install python3-numpy python3-opencv, and remove a numpy that pip installed." ;;
+  esac
+fi
 have=$(cat .venv/.complete 2>/dev/null || true)
 .venv/bin/python -c '' 2>/dev/null || have=
+torch=${CLS_TORCH:-$(awk 'NF == 5 {print $4}' <<<"$have")}
+torch=${torch:-cuda}
+case $torch in
+  cuda) download=3.0 disk=5.3 ;;
+  cpu) download=1.0 disk=2.2 ;;
+  *) fail "CLS_TORCH is '$torch', expected cpu or cuda." ;;
+esac
+kind="$distro $version $root $torch"
+want="$kind $(sha256sum "$lock" requirements/uv.txt | sha256sum | cut -c1-16)"
 if [ "$have" != "$want" ]; then
   free_mb=$(df -Pm . | awk 'NR==2 {print $4}')
-  say "making .venv: downloads about 3.5 GB unless cached, takes 7 GB of disk ($((free_mb / 1024)) GB are free)"
-  [ "$free_mb" -gt 7500 ] || fail "7.5 GB of free disk are needed here, $((free_mb / 1024)) GB found: free some and run this again."
+  say "making .venv: downloads about $download GB unless cached, takes $disk GB of disk ($((free_mb / 1024)) GB are free)"
+  [ "$free_mb" -gt "$(awk "BEGIN {print int(($disk + 0.5) * 1000)}")" ] \
+    || fail "$disk GB of free disk and half a GB to work in are needed here, $((free_mb / 1024)) GB found: free some and run this again."
   # Only a whole environment of the same kind is brought up to date. An install that was killed leaves packages that
   # look installed and lack files, and a moved folder names its old place, so anything else is made anew; what was
   # downloaded is cached.
   rm -f .venv/.complete build/.ready
   case $have in
     "$kind "*) ;;
-    *)
-      rm -rf .venv install build/*
-      "$python" -m venv ${site:+"$site"} .venv
-      ;;
+    *) make_anew ${site:+"$site"} ;;
   esac
-  quiet=--quiet
-  [ -t 2 ] && quiet=
   .venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/uv.txt
-  # Compiled once: else every process of a place that may not write bytecode compiles PyTorch anew, 2 s each.
-  .venv/bin/uv pip install $quiet --compile-bytecode --python .venv/bin/python --require-hashes -r "$lock"
+  if [ "$torch" = cpu ]; then
+    install_cpu_torch "$lock" || fail "PyTorch's CPU builds could not be had, see above; without CLS_TORCH=cpu PyTorch comes from PyPI."
+    install <(without_cuda "$lock")
+  else
+    install "$lock"
+  fi
   [ "$distro" = jazzy ] || .venv/bin/python setup/repair_wheels.py
   echo "$want" >.venv/.complete
 fi
+# Layers that were added stay, at the versions of their locks.
+setup/add.sh "$root" $(layers_here)
 
 # 3. The workspace. The stamp is as old as the start of the build, so that a change made meanwhile counts.
 say "building the workspace"

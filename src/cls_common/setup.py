@@ -11,6 +11,8 @@ setup(
         (f'share/{NAME}', ['package.xml']),
     ],
     install_requires=['setuptools'],
+    # Only by this does `colcon test` run pytest.
+    extras_require={'test': ['pytest']},
     zip_safe=True,
     maintainer='CLS maintainers',
     maintainer_email='maintainers@users.noreply.github.com',

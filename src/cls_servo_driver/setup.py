@@ -13,6 +13,8 @@ setup(
         (f'share/{NAME}/firmware', ['../../firmware/servo2040/main.py']),
     ],
     install_requires=['setuptools'],
+    # Only by this does `colcon test` run pytest.
+    extras_require={'test': ['pytest']},
     zip_safe=True,
     maintainer='CLS maintainers',
     maintainer_email='maintainers@users.noreply.github.com',

@@ -8,6 +8,7 @@ import sys
 import click
 
 from cls_common.errors import UserError
+from cls_common.runtime_folder import provide_log_folder
 
 # Name -> (module in commands/, what it does). The texts stand here so that `--help` imports no command.
 COMMANDS = {
@@ -59,6 +60,7 @@ def cli() -> None:
     """A robot that learns by itself how what it sees changes when it acts, and keeps what it learned.
 
     `./cls COMMAND --help` explains a command; `./cls exec COMMAND...` runs any program in the environment.
+    `./cls add LAYER` adds what single commands need before they ask for it: export, bench or dev.
     """
 
 
@@ -66,6 +68,7 @@ def main(args: Sequence[str] | None = None) -> int:
     """Runs one command and returns its exit status."""
 
     def work() -> int:
+        provide_log_folder()
         result = cli.main(args=args, prog_name='cls', standalone_mode=False)
         return result if isinstance(result, int) else 0
 

@@ -13,6 +13,7 @@ from typing import Any, IO
 
 from cls_common.errors import UserError
 from cls_common.file_lock import try_lock
+from cls_common.runtime_folder import runtime_folder
 
 _STATUS, _LOCK, _PREFIX = 'status.json', 'lock', 'run-'
 # Logs of runs that failed are wanted afterwards, but not for ever.
@@ -31,7 +32,7 @@ class RunDirectory:
     @classmethod
     def create(cls) -> 'RunDirectory':
         """Makes a new one, locked by this process; removes the oldest left by ended runs."""
-        base = _base()
+        base = runtime_folder()
         for old in sorted(_ended(base), key=lambda path: path.stat().st_mtime)[: -_KEPT_RUNS or None]:
             shutil.rmtree(old, ignore_errors=True)
         path = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=base))
@@ -58,7 +59,7 @@ class RunDirectory:
 
 def find_status(namespace: str) -> dict[str, Any] | None:
     """Returns the fresh status of the run in this ROS domain and namespace, or None."""
-    for path in _runs(_base()):
+    for path in _runs(runtime_folder()):
         try:
             status: dict[str, Any] = json.loads((path / _STATUS).read_text())
         except (OSError, ValueError):
@@ -72,19 +73,6 @@ def find_status(namespace: str) -> dict[str, Any] | None:
 def domain() -> str:
     """The ROS domain of this process."""
     return os.environ.get('ROS_DOMAIN_ID', '0')
-
-
-def _base() -> Path:
-    runtime = os.environ.get('XDG_RUNTIME_DIR', '')
-    if runtime and os.access(runtime, os.W_OK):
-        base = Path(runtime, 'cls')
-    else:
-        base = Path(tempfile.gettempdir(), f'cls-{os.getuid()}')
-    base.mkdir(mode=0o700, parents=True, exist_ok=True)
-    # In a folder that others may write to, the name could be theirs already.
-    if base.is_symlink() or base.stat().st_uid != os.getuid():
-        raise UserError(f'run folder {base}', expected='it to be yours', do='Set XDG_RUNTIME_DIR to a folder of yours.')
-    return base
 
 
 def _runs(base: Path) -> Iterator[Path]:

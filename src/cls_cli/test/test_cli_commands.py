@@ -45,6 +45,14 @@ def run_quietly(*args):
     return subprocess.run([sys.executable, '-m', 'cls_cli', *args], capture_output=True).returncode
 
 
+@pytest.mark.parametrize('home', [{}, {'HOME': '/dev/null'}])
+def test_commands_join_ros_without_a_home(runtime, home):
+    environment = {name: value for name, value in os.environ.items() if name not in ('HOME', 'ROS_HOME', 'ROS_LOG_DIR')}
+    command = [sys.executable, '-m', 'cls_cli', 'status', '--namespace', 'nobody']
+    done = subprocess.run(command, env={**environment, **home}, capture_output=True, text=True)
+    assert done.stdout.startswith('not running') and (done.returncode, done.stderr) == (1, '')
+
+
 def run(capsys, *args):
     status = entry.main(args)
     captured = capsys.readouterr()

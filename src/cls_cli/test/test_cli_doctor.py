@@ -5,7 +5,7 @@ import fcntl
 from cls_cli.doctor.devices import cameras
 from cls_cli.doctor.findings import Level
 from cls_cli.doctor.software import interpreter, packages, ros
-from cls_cli.doctor.storage import disk, image_weights, leftovers, shared_memory
+from cls_cli.doctor.storage import disk, image_weights, leftovers, log_folder, shared_memory
 
 
 def test_where_the_tests_run_everything_needed_is_there():
@@ -47,3 +47,17 @@ def test_cameras_are_optional_but_must_open(tmp_path):
     assert cameras(tmp_path)[0].level is Level.NOTE
     (tmp_path / 'video0').touch()
     assert cameras(tmp_path)[0].level is Level.OK
+
+
+def test_a_home_that_can_not_be_written_is_said(monkeypatch, tmp_path):
+    for name in ('ROS_HOME', 'ROS_LOG_DIR'):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv('HOME', str(tmp_path))
+    assert [finding.level for finding in log_folder()] == [Level.OK]
+    monkeypatch.setenv('HOME', '/dev/null')
+    [finding] = log_folder()
+    assert finding.level is Level.NOTE and finding.found.startswith('HOME is /dev/null')
+    monkeypatch.delenv('ROS_LOG_DIR')
+    monkeypatch.delenv('HOME')
+    [finding] = log_folder()
+    assert finding.level is Level.NOTE and finding.found.startswith('HOME is not set')

@@ -8,6 +8,8 @@ from typing import Any
 
 import click
 
+from ..layers import require
+
 _WIDE = 240
 SHORT_ROWS = ('default', 'reference', 'joint_equal')
 
@@ -70,6 +72,7 @@ def learning(**options: Any) -> int:
 
     Rows that are finished are kept: a run that was stopped goes on where it was.
     """
+    require('bench')
     from ..bench.plots import draw, draw_worlds
     from ..bench.report import document
     from ..bench.table import show, show_worlds
@@ -151,6 +154,7 @@ def curiosity(**options: Any) -> int:
     """
     from rich.progress import Progress
 
+    require('bench')
     from ..bench.curiosity.plots import draw
     from ..bench.curiosity.report import document
     from ..bench.curiosity.runner import run

@@ -8,6 +8,8 @@ import click
 
 from cls_common.errors import UserError
 
+from ..layers import require
+
 
 @click.command('export')
 @click.argument('sessions', nargs=-1, required=True, metavar='SESSION...', type=click.Path(path_type=Path))
@@ -31,6 +33,7 @@ def command(sessions: tuple[Path, ...], form: str, output: Path, fps: int | None
     if form == 'mp4' and task is not None:
         raise UserError('--task', expected='--format lerobot', found='--format mp4')
     found = find_sessions(sessions)
+    require('export')
     console = Console(stderr=True)
     with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
         shown = bar.add_task('reading', total=None)

@@ -12,7 +12,7 @@ from .findings import Finding, Level
 _SETUP = 'Delete .venv/.complete and run any ./cls command: it sets everything up again.'
 _ROS_PACKAGES = ('rclpy', 'sensor_msgs', 'std_srvs', 'diagnostic_msgs', 'rosgraph_msgs')
 _WORKSPACE = ('cls_interfaces', 'cls_common', 'cls_perception', 'cls_learning', 'cls_servo_driver', 'cls_sim')
-_LIBRARIES = ('numpy', 'opencv-python-headless', 'gymnasium', 'pyserial', 'safetensors', 'rich')
+_LIBRARIES = ('numpy', 'gymnasium', 'pyserial', 'safetensors', 'rich')
 
 
 def interpreter() -> list[Finding]:
@@ -69,7 +69,19 @@ def _parent_death() -> Finding:
 
 def packages() -> list[Finding]:
     """PyTorch with the torchvision of the same release, and the rest."""
-    return [_torch(), *(_library(name) for name in _LIBRARIES)]
+    return [_torch(), _opencv(), *(_library(name) for name in _LIBRARIES)]
+
+
+def _opencv() -> Finding:
+    # Asked by import: its distribution has another name from apt than from PyPI.
+    try:
+        import cv2
+    except ImportError as error:
+        return Finding('OpenCV', Level.WRONG, f'cannot be imported: {error}', _SETUP)
+    if importlib.util.find_spec('cv_bridge') and int(_version('numpy').partition('.')[0] or 0) >= 2:
+        found = f"numpy {_version('numpy')}, with which apt's cv_bridge fails; images are converted without it"
+        return Finding('OpenCV', Level.NOTE, found, 'Remove the numpy that pip installed.')
+    return Finding('OpenCV', Level.OK, cv2.__version__)
 
 
 def _library(name: str) -> Finding:

@@ -5,6 +5,8 @@ import os
 from pathlib import Path
 import shutil
 
+from cls_common.runtime_folder import fallback_log_folder, provide_log_folder, ros_log_folder
+
 from .findings import Finding, Level
 
 # A model of 10,000 transitions takes 0.1 GB; below 1 GB a save may fail soon.
@@ -21,6 +23,21 @@ def disk(path: Path = Path()) -> list[Finding]:
         return [Finding('disk', Level.OK, f'{free:.0f} GB free')]
     level = Level.NOTE if free >= _DISK_NEEDED_GB else Level.WRONG
     return [Finding('disk', level, f'{free:.1f} GB free', 'Free some, or put models elsewhere with --models-dir.')]
+
+
+def log_folder() -> list[Finding]:
+    """Where ROS 2 logs: its own choice, or the run folder where that can't be written."""
+    provide_log_folder()
+    folder = ros_log_folder()
+    if folder != fallback_log_folder():
+        return [Finding('ROS logs', Level.OK, str(folder))]
+    home = os.environ.get('HOME')
+    found = f'HOME is {home}, which can not be written' if home else 'HOME is not set'
+    return [
+        Finding(
+            'ROS logs', Level.NOTE, f'{found}: they go to {folder}', 'Set HOME, or ROS_LOG_DIR to a folder of yours.'
+        )
+    ]
 
 
 def shared_memory(path: Path = Path('/dev/shm')) -> list[Finding]:
@@ -57,8 +74,8 @@ def leftovers(path: Path) -> list[Path]:
 
 def image_weights() -> list[Finding]:
     """Weights of the pretrained eyes, in torchvision's cache."""
-    cache = Path(os.environ.get('XDG_CACHE_HOME', Path.home() / '.cache'))
-    folder = Path(os.environ.get('TORCH_HOME', cache / 'torch'), 'hub', 'checkpoints')
+    cache = os.environ.get('XDG_CACHE_HOME', os.path.expanduser('~/.cache'))
+    folder = Path(os.environ.get('TORCH_HOME', Path(cache, 'torch')), 'hub', 'checkpoints')
     have = [name for name in _BACKBONES if list(folder.glob(f'{name}-*.pth'))]
     if have:
         return [Finding('image weights', Level.OK, f'{", ".join(have)} in {folder}')]

@@ -13,6 +13,7 @@ from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 
 from ..errors import UserError
+from ..runtime_folder import provide_log_folder
 
 # A terminal or systemd signals the whole group and launch each of its processes: that is one request to end.
 _SAME_SIGNAL = 1.0
@@ -86,6 +87,7 @@ def _report(error: UserError, node: Node | None) -> None:
 
 
 def _initialise(args: Sequence[str] | None) -> None:
+    provide_log_folder()
     try:
         rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
     except RuntimeError as error:  # rclpy's errors have no public base class of their own

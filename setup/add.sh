@@ -1,0 +1,25 @@
+#!/usr/bin/env bash
+# add.sh ROOT LAYER...: adds what only some commands need (requirements/LAYER.in) to .venv, or brings it up to date.
+# Repeatable: what an interrupted run left half installed is installed once more by the next one.
+set -euo pipefail
+root=$1
+shift
+cd "$root"
+source setup/install.sh
+
+for layer in "$@"; do
+  lock=requirements/$layer.txt stamp=.venv/.layer-$layer
+  case $layer in
+    export | bench | dev) ;;
+    *) fail "there is no layer '$layer': export, bench and dev are there." ;;
+  esac
+  want=$(sha256sum "$lock" | cut -c1-16)
+  have=$(cat "$stamp" 2>/dev/null || true)
+  [ "$have" = "$want" ] && continue
+  say "adding '$layer' for $(head -n 1 "requirements/$layer.in" | cut -c3-)"
+  # Packages of an install that was killed look installed and lack files.
+  [ "$have" = unfinished ] && again=--reinstall || again=
+  echo unfinished >"$stamp"
+  install "$lock" $again || fail "'$layer' could not be added, see above; '$root/cls add $layer' tries again."
+  echo "$want" >"$stamp"
+done
