@@ -29,6 +29,7 @@ class NormalizerSettings(Settings):
         choices=('running', 'identity'),
     )
     clip: float = setting(10.0, 'Normalised values are clipped to +- this.', low=1.0)
+    fold: bool = setting(True, 'A new snapshot is folded into all weights, so that networks keep what they know.')
 
 
 @dataclass(frozen=True, kw_only=True)

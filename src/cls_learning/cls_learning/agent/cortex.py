@@ -225,7 +225,7 @@ class Cortex:
         waking = make_waking_half(self.config)
         waking.load_bytes(waking_bytes)
         # What it saw meanwhile, and a night that it woke from while we died before writing it down.
-        self.sleeping.normalizer.load(waking.normalizer.state())
+        self.sleeping.take_normalizer(waking)
         self.cycles = waking.cycles
         self.sleeping.gaps += sequence - self.sequence
         self.sleeping.sequence = self._written = sequence

@@ -25,6 +25,7 @@ from ..memory.probes import affordable, Probes, SMALLEST
 from ..memory.stillness import Stillness
 from ..memory.virtual_walks import VirtualWalks
 from ..randomness import stream
+from ..space_change import SpaceChange
 from ..types import Experience
 from .camera_watch import CameraWatch
 from .mornings import actions_vary, Mornings
@@ -51,6 +52,7 @@ class SleepingHalf:
         # Follows the waking half's normaliser step by step; every night hands over the original.
         self.normalizer = Normalizer(settings.normalizer, z_size, device)
         self.slow = SlowLearner(settings, robot, z_size, self.normalizer, seed)
+        self.normalizer.can_fold = self.slow.raw.can_fold
         self.probes = Probes(affordable(settings.sleep.probes, settings.memory.capacity), seed)
         capacity = settings.memory.capacity - self.probes.room
         # A piece shorter than a dream would hold none.
@@ -95,8 +97,17 @@ class SleepingHalf:
             self.normalizer.observe(torch.from_numpy(experience.transition.z))
         self.normalizer.observe(torch.from_numpy(experience.transition.z_next))
         if experience.normalizer_version > self.normalizer.version:
-            self.normalizer.apply()
+            self._fold(self.normalizer.apply())
             self.normalizer.version = experience.normalizer_version
+
+    def take_normalizer(self, waking: WakingHalf) -> None:
+        """Takes the original from the waking half; what Slow knows stays."""
+        self._fold(self.normalizer.adopt(waking.normalizer.state()))
+
+    def _fold(self, change: SpaceChange | None) -> None:
+        if change is not None:
+            self.slow.fold(change)
+            self._tether_fast.fast.fold_optimizer(self._tether, change)
 
     @property
     def alarms(self) -> list[str]:
@@ -178,7 +189,7 @@ class Night:
         # The place holder becomes the copy of Fast that this night may train.
         self._waking = half._tether_fast
         self._waking.load_bytes(waking_half)
-        half.normalizer.load(self._waking.normalizer.state())
+        half.take_normalizer(self._waking)
         self._cycle = self._waking.cycles
         self._evening = self._score()
 
@@ -222,7 +233,7 @@ class Night:
         """Begins the new day and judges the night; returns the waking half that Fast wakes up with."""
         half = self._half
         self._waking.wake_up()
-        half.normalizer.load(self._waking.normalizer.state())
+        half.take_normalizer(self._waking)
         self._judge()
         return self._waking.to_bytes()
 

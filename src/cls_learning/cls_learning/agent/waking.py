@@ -43,6 +43,7 @@ class WakingHalf:
         self._seed = seed
         self.normalizer = Normalizer(settings.normalizer, z_size, device)
         self.fast = FastLearner(settings, robot, z_size, self.normalizer, seed)
+        self.normalizer.can_fold = self.fast.raw.can_fold
         self.policy = policies.make(settings, robot, z_size, self.fast, seed)
         self.memory = RecentMemory(settings.fast.ring, settings.fast.reservoir, seed)
         self.total_steps = 0
@@ -109,13 +110,19 @@ class WakingHalf:
             self.normalizer.observe(torch.from_numpy(transition.z))
         self.normalizer.observe(torch.from_numpy(transition.z_next))
         if self.normalizer.is_due(self.total_steps):
-            self.normalizer.apply()
+            self._renew_snapshot()
+
+    def _renew_snapshot(self) -> None:
+        change = self.normalizer.apply()
+        if change is not None:
+            self.fast.fold(change)
+            self.policy.fold(change)
 
     def wake_up(self) -> None:
         """Begins a new day after a finished night: counters and the normaliser's snapshot (row 000-047)."""
         self.wake_steps_in_cycle = 0
         self.cycles += 1
-        self.normalizer.apply()
+        self._renew_snapshot()
 
     def state(self) -> dict[str, Tensor]:
         """Returns the whole half by name."""
