@@ -91,8 +91,8 @@ def test_where_the_scene_moves_nothing_is_drawn():
 
 @pytest.mark.parametrize('seed', range(5))
 def test_play_in_the_gears_is_no_moving_scene(seed):
-    """1.5 degrees, as hobby servos have: neighbours in time differ by less than frames far apart in time."""
-    walks = VirtualWalks(lived(1, 400, seed=seed, play=1.5), ROBOT, 5)
+    """2 degrees, as cheap servos have: neighbours in time differ by less than frames far apart in time."""
+    walks = VirtualWalks(lived(1, 400, seed=seed, play=2.0), ROBOT, 5)
     assert walks.stillness.moving == set() and 0.0 < walks.stillness.motions[1].excess < MOVES
 
 

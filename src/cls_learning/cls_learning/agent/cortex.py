@@ -240,5 +240,4 @@ def _relearn(waking: WakingHalf, entry: Experience) -> None:
     a later one could take the number of one that memory holds (H2).
     """
     waking.total_steps = entry.sequence - 1
-    waking.episode = entry.episode - entry.transition.boundary
-    waking.learn(entry.transition)
+    waking.learn(entry.transition, entry.episode)

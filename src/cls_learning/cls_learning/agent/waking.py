@@ -15,6 +15,7 @@ from ..config import LearningSettings
 from ..learners.fast import FastLearner
 from ..learners.learner import squared_error
 from ..learners.normalizer import Normalizer
+from ..memory import scene_jump
 from ..memory.contract import Record
 from ..memory.recent import RecentMemory
 from ..policies.contract import uniform
@@ -31,7 +32,7 @@ class WakingHalf:
         total_steps: wake steps of the model's life, the sequence of the last experience.
         wake_steps_in_cycle: since the last sleep.
         cycles: sleeps finished.
-        episode: rises at every boundary.
+        episode: rises at every boundary, and where another scene is seen.
     """
 
     def __init__(
@@ -70,8 +71,11 @@ class WakingHalf:
             return self.robot.to_units(uniform(len(self.robot.channels), generator))
         return self.robot.to_units(self.policy.act(z, joints, steps, generator))
 
-    def learn(self, transition: Transition) -> Experience:
+    def learn(self, transition: Transition, episode: int | None = None) -> Experience:
         """Learns from one transition: error before, memory, one Fast step, prediction after, policy (row 000-029).
+
+        Args:
+            episode: it belongs to, where that is known because it was learned before.
 
         Raises:
             UserError: a number is not finite or a size is wrong; nothing was learned.
@@ -84,7 +88,12 @@ class WakingHalf:
         copy_error = float(squared_error(z, z_next))
         curiosity = self.policy.reward(transition, error_before)
 
-        self.episode += transition.boundary
+        sees_other = not transition.boundary and (
+            self._sees_another_scene() if episode is None else episode > self.episode
+        )
+        self.episode = self.episode + (transition.boundary or sees_other) if episode is None else episode
+        if sees_other:
+            self.policy.begin_scene()
         self.total_steps += 1
         self.wake_steps_in_cycle += 1
         self._observe(transition)
@@ -99,6 +108,12 @@ class WakingHalf:
         generator = stream(self._seed, 'policy', self.total_steps)
         metrics |= self.policy.learn(self.memory, self.total_steps, generator)
         return replace(experience, prediction_after=after, metrics=metrics)
+
+    def _sees_another_scene(self) -> bool:
+        limit = self.settings.memory.scene_jump
+        if not limit or self.total_steps % scene_jump.EVERY:
+            return False
+        return scene_jump.rise(self.memory.latest(self.episode)) > limit
 
     def _update_fast(self) -> dict[str, float]:
         own = self.settings.fast

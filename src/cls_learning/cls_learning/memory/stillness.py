@@ -54,6 +54,10 @@ class Stillness:
         """Returns the episodes whose scene did not stand still, and those too short to tell."""
         return {episode for episode, motion in self.motions.items() if not motion.excess < MOVES}
 
+    def moves(self, episode: int) -> bool:
+        """Whether the scene of an episode is known to move."""
+        return episode in self.motions and self.motions[episode].excess >= MOVES
+
     def state(self) -> dict[str, Tensor]:
         """Returns everything by name."""
         rows = [

@@ -47,6 +47,10 @@ class Policy(ABC):
         """Goes on as before under a new snapshot of the normaliser, where it reads normalised values."""
 
     @abstractmethod
+    def begin_scene(self) -> None:
+        """Forgets where it has been: the robot looks at another scene, in which nothing was visited."""
+
+    @abstractmethod
     def state(self) -> dict[str, Tensor]:
         """Returns everything learned, named `policy.*`."""
 
@@ -65,6 +69,9 @@ class Selector(Policy):
         return {}
 
     def fold(self, change: SpaceChange) -> None:
+        pass
+
+    def begin_scene(self) -> None:
         pass
 
     def state(self) -> dict[str, Tensor]:

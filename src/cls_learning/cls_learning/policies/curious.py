@@ -47,6 +47,9 @@ class CuriousPolicy(Policy):
     def fold(self, change: SpaceChange) -> None:
         self._reward.fold(change)
 
+    def begin_scene(self) -> None:
+        self._reward.begin_scene()
+
     def state(self) -> dict[str, Tensor]:
         return self._reward.state()
 

@@ -93,6 +93,9 @@ class PredictionErrorPolicy(Policy):
         # The loss counts one part in normalised units and one in units of actions: its scale can't be folded.
         fold_moments(self.actor, self._optimizer, _fold_first, change, is_in_units=False)
 
+    def begin_scene(self) -> None:
+        pass
+
     def state(self) -> dict[str, Tensor]:
         return module_state('policy.actor', self.actor) | optimizer_state('policy.optimizer', self._optimizer)
 

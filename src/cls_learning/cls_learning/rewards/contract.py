@@ -41,6 +41,10 @@ class Reward(ABC):
         """Goes on as before under a new snapshot of the normaliser, where it reads normalised values."""
 
     @abstractmethod
+    def begin_scene(self) -> None:
+        """Forgets what was visited; what heads have learned stays."""
+
+    @abstractmethod
     def state(self) -> dict[str, Tensor]:
         """Returns copies of everything learned, named `policy.<something of its own>`."""
 

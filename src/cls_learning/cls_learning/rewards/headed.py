@@ -70,6 +70,9 @@ class HeadedReward(Reward):
         fold_module(self._heads, fold, inner)
         fold_moments(self._heads, self._optimizer, fold, inner, is_in_units=self.answers_differences)
 
+    def begin_scene(self) -> None:
+        pass
+
     def state(self) -> dict[str, Tensor]:
         own = f'policy.{self.name}'
         return (

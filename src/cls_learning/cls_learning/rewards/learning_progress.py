@@ -54,6 +54,10 @@ class LearningProgress(Counting):
     def fold(self, change: SpaceChange) -> None:
         self._visits.fold(change)
 
+    def begin_scene(self) -> None:
+        self._visits.clear()
+        self._slow[:], self._fast[:] = 1.0, 0.0
+
     def state(self) -> dict[str, Tensor]:
         return {
             **self._visits.state(),

@@ -33,6 +33,10 @@ class ProductReward(Reward):
         for factor in self._factors:
             factor.fold(change)
 
+    def begin_scene(self) -> None:
+        for factor in self._factors:
+            factor.begin_scene()
+
     def state(self) -> dict[str, Tensor]:
         return {name: tensor for factor in self._factors for name, tensor in factor.state().items()}
 

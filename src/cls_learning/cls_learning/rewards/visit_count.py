@@ -38,6 +38,9 @@ class VisitCount(Counting):
     def fold(self, change: SpaceChange) -> None:
         self._visits.fold(change)
 
+    def begin_scene(self) -> None:
+        self._visits.clear()
+
     def state(self) -> dict[str, Tensor]:
         return self._visits.state()
 

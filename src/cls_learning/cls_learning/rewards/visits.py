@@ -47,6 +47,10 @@ class Visits:
             self._missed[wanted] += 1
         return cell
 
+    def clear(self) -> None:
+        """Sets all visits to 0; what was aimed at in vain is of the body, and stays."""
+        self.reached[:] = 0
+
     def fold(self, change: SpaceChange) -> None:
         """Keeps every place in its cell under a new snapshot of the normaliser."""
         self._cells.fold(change)
