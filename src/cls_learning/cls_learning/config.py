@@ -29,6 +29,7 @@ class NormalizerSettings(Settings):
         choices=('running', 'identity'),
     )
     clip: float = setting(10.0, 'Normalised values are clipped to +- this.', low=1.0)
+    fold: bool = setting(True, 'A new snapshot is folded into all weights, so that networks keep what they know.')
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,6 +60,10 @@ class SlowSettings(Settings):
 
 @dataclass(frozen=True, kw_only=True)
 class MemorySettings(Settings):
+    scene_jump: float = setting(
+        0.4, 'A new episode begins where views of known poses jump by this share of unrelated views; 0: never.',
+        low=0.0,
+    )  # fmt: skip
     kind: str = setting(
         'pieces',
         'pieces: balanced over episodes; fifo: the newest, as the reference.',

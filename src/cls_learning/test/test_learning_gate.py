@@ -145,7 +145,9 @@ def test_the_change_is_paired() -> None:
         (-0.10, 0.1, 40, True, False),  # switched off
         (-0.015, 0.01, 40, False, False),  # real, but a trifle
         (-0.03, 0.5, 40, False, False),  # larger, but chance
-        (-0.10, 0.1, 39, False, False),  # too few probes
+        (-0.20, 0.1, 8, False, True),  # few, but clear
+        (-0.08, 0.1, 8, False, False),  # of so few it may be chance
+        (-0.90, 0.1, 7, False, False),  # too few probes
         (+0.10, 0.1, 40, False, False),
     ],
 )
@@ -161,10 +163,33 @@ def test_rolled_back_where_harm_is_large_and_sure(
     assert verdict.rolled_back is rolled_back
 
 
-def test_the_interval_covers_the_mean_as_often_as_it_says() -> None:
+@pytest.mark.parametrize('pieces', [8, 18, 40])
+def test_the_interval_covers_the_mean_as_often_as_it_says(pieces: int) -> None:
     draw = GENERATOR(4)
-    hits = sum(low <= 0.1 <= high for _, low, high in (interval(draw.normal(0.1, 1.0, 40), draw) for _ in range(400)))
-    assert 0.90 < hits / 400 < 0.98
+    found = (interval(draw.normal(0.1, 1.0, pieces), draw) for _ in range(600))
+    assert 0.93 < sum(low <= 0.1 <= high for _, low, high in found) / 600 < 0.98
+
+
+def test_harm_to_fast_alone_is_rolled_back_too() -> None:
+    before, worse = scores(np.ones((40, PIECE))), scores(np.full((40, PIECE), 1.1))
+    verdict = judge((before, before), (before, worse), 200, False, GENERATOR(1))
+    assert verdict.rolled_back and verdict.change == 0.0 and verdict.fast_change == pytest.approx(-0.1)
+    assert 'fast -0.100 [-0.100, -0.100]' in verdict.text()
+
+
+def test_the_first_sleep_is_judged_by_the_probes_that_are_there(tools: SimpleNamespace) -> None:
+    """A robot's first sleep comes after 500 steps, with 90 of 200 probes."""
+    settings = tools.recipe(JUDGED | {'sleep.wake_steps_per_cycle': 500, 'sleep.learning_rate': 0.3})
+    waking = tools.waking(settings, seed=7)
+    half = SleepingHalf(settings, waking.robot, tools.Z_SIZE, 7)
+    for transition in tools.Body().walk(500):
+        half.learn(waking.learn(transition))
+    before = half.state()
+    night, _ = slept(waking, half)
+    assert night.verdict.probes == 90 and night.verdict.rolled_back
+    night.roll_back()
+    assert half.mornings.rolled_back == 1
+    assert all(torch.equal(value, half.state()[name]) for name, value in before.items())
 
 
 def test_where_nothing_moves_nothing_is_judged() -> None:

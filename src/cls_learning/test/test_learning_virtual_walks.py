@@ -5,10 +5,11 @@ from dataclasses import replace
 from hypothesis import given, settings, strategies
 import numpy as np
 import pytest
+import torch
 
 from cls_common.robot import Channel, Kind, RobotInfo
 from cls_learning.memory.contract import Record
-from cls_learning.memory.stillness import Motion, STILL_RATIO, Stillness
+from cls_learning.memory.stillness import Motion, MOVES, Stillness
 from cls_learning.memory.virtual_walks import can_walk, VirtualWalks
 
 ROBOT = RobotInfo(
@@ -22,13 +23,16 @@ def view(episode, pose, seconds=0.0):
     return np.array([*pose / 5, 20.0 * episode, 10 * np.sin(3 * seconds), 10 * np.cos(2 * seconds)], np.float32)
 
 
-def lived(episode, count, seed=0, drift=0.0, first=0):
+def lived(episode, count, seed=0, drift=0.0, first=0, play=0.0, change_at=10**9):
     generator = np.random.default_rng((seed, episode))
     pose, records = generator.uniform(-20, 20, 2), []
+    slack = np.zeros(2)  # deg: a body with play in its gears lags behind its joints, on the side that it came from
     for i in range(count):
+        before, scene = pose + slack, episode + (i >= change_at)
         after = np.clip(pose + generator.uniform(-10, 10, 2), (-40, -20), (40, 20))
+        slack = np.where(after > pose, -play / 2, play / 2)
         records.append(Record(
-            z=view(episode, pose, drift * i), z_next=view(episode, after, drift * (i + 1)),
+            z=view(scene, before, drift * i), z_next=view(scene, after + slack, drift * (i + 1)),
             action=(after - pose).astype(np.float32), commanded=np.zeros(2, np.float32), joints=np.radians(pose),
             time=i, episode=episode, sequence=first + i,
         ))  # fmt: skip
@@ -79,15 +83,33 @@ def test_where_the_scene_moves_nothing_is_drawn():
     still, moves = lived(1, 200), lived(2, 200, drift=0.3, first=200)
     walks = VirtualWalks(still + moves, ROBOT, 5)
     motions = walks.stillness.motions
-    assert walks.stillness.moving == {2} and motions[1].ratio < 1.3 and motions[2].ratio > 2 * STILL_RATIO
+    assert walks.stillness.moving == {2} and motions[1].excess < 0.1 and motions[2].excess > 2 * MOVES
     assert (walks.draw(100, 2, np.random.default_rng(0)).z[..., 2] == 20.0).all()
     assert len(VirtualWalks(moves, ROBOT, 5)) == 0
     assert VirtualWalks(moves, ROBOT, 5).draw(5, 3, np.random.default_rng(0)).z.shape == (0, 4, 5)
 
 
+@pytest.mark.parametrize('seed', range(5))
+def test_play_in_the_gears_is_no_moving_scene(seed):
+    """2 degrees, as cheap servos have: neighbours in time differ by less than frames far apart in time."""
+    walks = VirtualWalks(lived(1, 400, seed=seed, play=2.0), ROBOT, 5)
+    assert walks.stillness.moving == set() and 0.0 < walks.stillness.motions[1].excess < MOVES
+
+
+@pytest.mark.parametrize('at', [200, 300, 350])
+def test_another_scene_within_an_episode_is_seen(at):
+    walks = VirtualWalks(lived(1, 400, change_at=at), ROBOT, 5)
+    assert walks.stillness.moving == {1} and walks.stillness.motions[1].excess > 0.25
+
+
+def test_what_an_older_version_measured_is_forgotten():
+    old = {'stillness.motions': torch.tensor([[1.0, 1.2, 300.0]], dtype=torch.float64)}
+    assert Stillness.load(old).motions == {}
+
+
 def test_what_is_too_short_to_tell_is_not_trusted():
     walks = VirtualWalks(lived(1, 5), ROBOT, 5)
-    assert walks.stillness.moving == {1} and np.isnan(walks.stillness.motions[1].ratio) and len(walks) == 0
+    assert walks.stillness.moving == {1} and np.isnan(walks.stillness.motions[1].excess) and len(walks) == 0
 
 
 def test_what_was_still_when_more_was_remembered_stays_so():
@@ -98,13 +120,13 @@ def test_what_was_still_when_more_was_remembered_stays_so():
     assert VirtualWalks(lived(2, 5), ROBOT, 5, known).stillness.motions.keys() == {2}
 
 
-@pytest.mark.parametrize(('ratio', 'frames', 'expected'), [
+@pytest.mark.parametrize(('excess', 'frames', 'expected'), [
     (3.0, 150, 3.0), (3.0, 100, 3.0), (3.0, 99, 1.0), (np.nan, 150, 1.0),
 ])  # fmt: skip
-def test_a_look_at_far_fewer_frames_changes_no_judgement(ratio, frames, expected):
-    then = Motion(1.0, 200).then(Motion(ratio, frames))
-    assert (then.ratio, then.frames) == (expected, 200)
-    assert Motion(np.nan, 200).then(Motion(ratio, 10)).ratio is ratio
+def test_a_look_at_far_fewer_frames_changes_no_judgement(excess, frames, expected):
+    then = Motion(1.0, 200).then(Motion(excess, frames))
+    assert (then.excess, then.frames) == (expected, 200)
+    assert Motion(np.nan, 200).then(Motion(excess, 10)).excess is excess
 
 
 def test_an_old_scene_has_more_than_its_share_of_the_frames():

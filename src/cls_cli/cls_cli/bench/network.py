@@ -58,6 +58,13 @@ class Network(Learned):
                 self.normalizer.observe(z)
         self.normalizer.apply()
 
+    def renew_normalizer(self) -> None:
+        """Takes what was observed into use; the network goes on predicting the same raw embeddings."""
+        change = self.normalizer.apply()
+        if change is not None:
+            self.learner.fold(change)
+            self.learner.fold_optimizer(self._optimizer, change)
+
     def loss(self, z: Tensor, action: Tensor, target: Tensor) -> Tensor:
         """Returns the error against targets (B, D) raw, (B,) in normalised units."""
         normalizer = self.normalizer

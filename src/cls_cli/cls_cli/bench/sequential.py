@@ -96,7 +96,7 @@ class SequentialRow(Row):
         normalizer.observe(steps.z_next[now])
         # When the product does: early on, and where its nights end.
         if normalizer.is_due(now + 1) or (now + 1) % plan.cycle == 0:
-            normalizer.apply()
+            living.network.renew_normalizer()
         left = living.kept.add(now, steps)
         if left is not None:
             self.remember(living, left)

@@ -231,7 +231,7 @@ class Cortex:
         waking = make_waking_half(self.config)
         waking.load_bytes(waking_bytes)
         # What it saw meanwhile, and a night that it woke from while we died before writing it down.
-        self.sleeping.normalizer.load(waking.normalizer.state())
+        self.sleeping.take_normalizer(waking)
         self.cycles = waking.cycles
         self.sleeping.gaps += sequence - self.sequence
         self.sleeping.sequence = self._written = sequence
@@ -246,5 +246,4 @@ def _relearn(waking: WakingHalf, entry: Experience) -> None:
     a later one could take the number of one that memory holds (H2).
     """
     waking.total_steps = entry.sequence - 1
-    waking.episode = entry.episode - entry.transition.boundary
-    waking.learn(entry.transition)
+    waking.learn(entry.transition, entry.episode)

@@ -25,10 +25,14 @@ from ..memory.probes import affordable, Probes, SMALLEST
 from ..memory.stillness import Stillness
 from ..memory.virtual_walks import VirtualWalks
 from ..randomness import stream
+from ..space_change import SpaceChange
 from ..types import Experience
 from .camera_watch import CameraWatch
 from .mornings import actions_vary, Mornings
 from .waking import WakingHalf
+
+# Steps for which a change of the scene is shown.
+_SAID_FOR = 500
 
 
 class SleepingHalf:
@@ -37,6 +41,7 @@ class SleepingHalf:
     Attributes:
         sequence: of the last experience learned.
         gaps: experiences that never arrived.
+        scene_changes: episodes that began because another scene was seen; the last at the step `scene_changed_at`.
         probes: kept apart from memory, to judge nights by. mornings: how the learners did on them.
         stillness: which episodes' scenes stood still when they were last looked at.
     """
@@ -51,6 +56,7 @@ class SleepingHalf:
         # Follows the waking half's normaliser step by step; every night hands over the original.
         self.normalizer = Normalizer(settings.normalizer, z_size, device)
         self.slow = SlowLearner(settings, robot, z_size, self.normalizer, seed)
+        self.normalizer.can_fold = self.slow.raw.can_fold
         self.probes = Probes(affordable(settings.sleep.probes, settings.memory.capacity), seed)
         capacity = settings.memory.capacity - self.probes.room
         # A piece shorter than a dream would hold none.
@@ -64,6 +70,9 @@ class SleepingHalf:
         self._tether = make_adam(self._tether_fast.fast.raw, settings.sleep.tether_learning_rate)
         self.sequence = 0
         self.gaps = 0
+        self._episode = 0
+        self.scene_changes = 0
+        self.scene_changed_at = -1
 
     def learn(self, experience: Experience) -> dict[str, float]:
         """Takes one experience into memory and, where due, one wake step of Slow (rows 000-022 to 000-027).
@@ -76,6 +85,9 @@ class SleepingHalf:
         self.gaps += experience.sequence - self.sequence - 1
         self.sequence = experience.sequence
         t = experience.transition
+        if experience.episode > self._episode > 0 and not t.boundary:
+            self.scene_changes, self.scene_changed_at = self.scene_changes + 1, experience.sequence
+        self._episode = experience.episode
         z, action, z_next, prediction = (
             torch.from_numpy(part)[None].to(self.normalizer.device)
             for part in (t.z, t.action_applied, t.z_next, experience.prediction_after)
@@ -95,14 +107,32 @@ class SleepingHalf:
             self.normalizer.observe(torch.from_numpy(experience.transition.z))
         self.normalizer.observe(torch.from_numpy(experience.transition.z_next))
         if experience.normalizer_version > self.normalizer.version:
-            self.normalizer.apply()
+            self._fold(self.normalizer.apply())
             self.normalizer.version = experience.normalizer_version
+
+    def take_normalizer(self, waking: WakingHalf) -> None:
+        """Takes the original from the waking half; what Slow knows stays."""
+        self._fold(self.normalizer.adopt(waking.normalizer.state()))
+
+    def _fold(self, change: SpaceChange | None) -> None:
+        if change is not None:
+            self.slow.fold(change)
+            self._tether_fast.fast.fold_optimizer(self._tether, change)
 
     @property
     def alarms(self) -> list[str]:
         """What a person should look at, in words."""
-        ignores = ['the model ignores actions'] if self.mornings.ignores_actions else []
-        return ignores + (['the camera changed'] if self._camera.is_other else [])
+        found = {
+            'the model ignores actions': self.mornings.ignores_actions,
+            'the camera changed': self._camera.is_other,
+            f'another scene: a new episode began at step {self.scene_changed_at}': self._saw_another_scene,
+            'the scene moves: sleep replays real steps alone': self.stillness.moves(self._episode),
+        }
+        return [text for text, holds in found.items() if holds]
+
+    @property
+    def _saw_another_scene(self) -> bool:
+        return 0 <= self.sequence - self.scene_changed_at < _SAID_FOR if self.scene_changes else False
 
     def parameter_counts(self) -> tuple[int, int]:
         """Returns the numbers in Fast's and in Slow's weights."""
@@ -117,6 +147,7 @@ class SleepingHalf:
         counters = {
             'counters.sequence': torch.tensor(self.sequence),
             'counters.gaps': torch.tensor(self.gaps),
+            'counters.scenes': torch.tensor([self._episode, self.scene_changes, self.scene_changed_at]),
         }
         return (
             counters | self.normalizer.state() | self.slow.state() | optimizer_state('tether.optimizer', self._tether)
@@ -127,6 +158,8 @@ class SleepingHalf:
         try:
             self.sequence = int(state['counters.sequence'])
             self.gaps = int(state['counters.gaps'])
+            scenes = state.get('counters.scenes', torch.tensor([0, 0, -1]))  # not written by older versions
+            self._episode, self.scene_changes, self.scene_changed_at = scenes.tolist()
             self.normalizer.load(state)
             self.slow.load(state)
             load_optimizer('tether.optimizer', self._tether, state)
@@ -178,7 +211,7 @@ class Night:
         # The place holder becomes the copy of Fast that this night may train.
         self._waking = half._tether_fast
         self._waking.load_bytes(waking_half)
-        half.normalizer.load(self._waking.normalizer.state())
+        half.take_normalizer(self._waking)
         self._cycle = self._waking.cycles
         self._evening = self._score()
 
@@ -222,7 +255,7 @@ class Night:
         """Begins the new day and judges the night; returns the waking half that Fast wakes up with."""
         half = self._half
         self._waking.wake_up()
-        half.normalizer.load(self._waking.normalizer.state())
+        half.take_normalizer(self._waking)
         self._judge()
         return self._waking.to_bytes()
 

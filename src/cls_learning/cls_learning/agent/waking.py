@@ -15,6 +15,7 @@ from ..config import LearningSettings
 from ..learners.fast import FastLearner
 from ..learners.learner import squared_error
 from ..learners.normalizer import Normalizer
+from ..memory import scene_jump
 from ..memory.contract import Record
 from ..memory.recent import RecentMemory
 from ..policies.contract import uniform
@@ -31,7 +32,7 @@ class WakingHalf:
         total_steps: wake steps of the model's life, the sequence of the last experience.
         wake_steps_in_cycle: since the last sleep.
         cycles: sleeps finished.
-        episode: rises at every boundary.
+        episode: rises at every boundary, and where another scene is seen.
     """
 
     def __init__(
@@ -43,6 +44,7 @@ class WakingHalf:
         self._seed = seed
         self.normalizer = Normalizer(settings.normalizer, z_size, device)
         self.fast = FastLearner(settings, robot, z_size, self.normalizer, seed)
+        self.normalizer.can_fold = self.fast.raw.can_fold
         self.policy = policies.make(settings, robot, z_size, self.fast, seed)
         self.memory = RecentMemory(settings.fast.ring, settings.fast.reservoir, seed)
         self.total_steps = 0
@@ -69,8 +71,11 @@ class WakingHalf:
             return self.robot.to_units(uniform(len(self.robot.channels), generator))
         return self.robot.to_units(self.policy.act(z, joints, steps, generator))
 
-    def learn(self, transition: Transition) -> Experience:
+    def learn(self, transition: Transition, episode: int | None = None) -> Experience:
         """Learns from one transition: error before, memory, one Fast step, prediction after, policy (row 000-029).
+
+        Args:
+            episode: it belongs to, where that is known because it was learned before.
 
         Raises:
             UserError: a number is not finite or a size is wrong; nothing was learned.
@@ -83,7 +88,12 @@ class WakingHalf:
         copy_error = float(squared_error(z, z_next))
         curiosity = self.policy.reward(transition, error_before)
 
-        self.episode += transition.boundary
+        sees_other = not transition.boundary and (
+            self._sees_another_scene() if episode is None else episode > self.episode
+        )
+        self.episode = self.episode + (transition.boundary or sees_other) if episode is None else episode
+        if sees_other:
+            self.policy.begin_scene()
         self.total_steps += 1
         self.wake_steps_in_cycle += 1
         self._observe(transition)
@@ -99,6 +109,12 @@ class WakingHalf:
         metrics |= self.policy.learn(self.memory, self.total_steps, generator)
         return replace(experience, prediction_after=after, metrics=metrics)
 
+    def _sees_another_scene(self) -> bool:
+        limit = self.settings.memory.scene_jump
+        if not limit or self.total_steps % scene_jump.EVERY:
+            return False
+        return scene_jump.rise(self.memory.latest(self.episode)) > limit
+
     def _update_fast(self) -> dict[str, float]:
         own = self.settings.fast
         batch = self.memory.minibatch(own.recent, own.older, stream(self._seed, 'fast', self.total_steps))
@@ -109,13 +125,19 @@ class WakingHalf:
             self.normalizer.observe(torch.from_numpy(transition.z))
         self.normalizer.observe(torch.from_numpy(transition.z_next))
         if self.normalizer.is_due(self.total_steps):
-            self.normalizer.apply()
+            self._renew_snapshot()
+
+    def _renew_snapshot(self) -> None:
+        change = self.normalizer.apply()
+        if change is not None:
+            self.fast.fold(change)
+            self.policy.fold(change)
 
     def wake_up(self) -> None:
         """Begins a new day after a finished night: counters and the normaliser's snapshot (row 000-047)."""
         self.wake_steps_in_cycle = 0
         self.cycles += 1
-        self.normalizer.apply()
+        self._renew_snapshot()
 
     def state(self) -> dict[str, Tensor]:
         """Returns the whole half by name."""

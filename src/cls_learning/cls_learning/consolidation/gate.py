@@ -1,8 +1,9 @@
-"""The gate on sleep: every night is judged by transitions that it never saw, and taken back where it did harm.
+"""The gate on sleep: every sleep is judged by transitions that it never saw, and rolled back where it did harm.
 
 Both learners are scored on the probes before and after, as they act: averaged weights, raw units, against copying z.
 The change of the mean is paired, so what all models find hard cancels out. Its interval comes from resampling whole
-pieces of consecutive probes (Efron 1979), whose errors are alike (learning probe, 7.9 and 9).
+pieces of consecutive probes (Efron 1979), whose errors are alike, and is widened as Student's t is for few pieces: the
+first sleep comes before all probes are there, and can do the most harm.
 """
 
 from dataclasses import dataclass
@@ -17,6 +18,8 @@ from ..types import Batch, Doubles
 
 # Of the mean change; a tolerance alone would fire on noise, an interval alone on trifles.
 HARM = -0.02
+# Fewer pieces of probes judge nothing: of so few not even the spread is known.
+LEAST_PIECES = 8
 _RESAMPLES = 2000
 
 
@@ -51,7 +54,8 @@ class Verdict:
         skill_before, skill_after, fast_before, fast_after: NaN without probes.
         change: mean over the probes of (error before - error after) / mean error of copying z, of Slow.
         low, high: 95 % interval of the change.
-        rolled_back: the night did harm and is not kept.
+        fast_change, fast_low, fast_high: the same of Fast.
+        rolled_back: the sleep did harm to either and is not kept.
     """
 
     probes: int = 0
@@ -63,16 +67,20 @@ class Verdict:
     change: float = math.nan
     low: float = math.nan
     high: float = math.nan
+    fast_change: float = math.nan
+    fast_low: float = math.nan
+    fast_high: float = math.nan
     rolled_back: bool = False
 
     def text(self) -> str:
         """Returns it in words."""
         if not self.wanted:
             return f'not judged: memory has no {SMALLEST} probes'
-        if self.probes < SMALLEST:
-            return f'not judged: {self.probes} probes of {SMALLEST} so far'
-        change = f'{self.change:+.3f} [{self.low:+.3f}, {self.high:+.3f}]'
-        return f'skill on {self.probes} probes {self.skill_before:.3f} to {self.skill_after:.3f}: {change}'
+        if self.probes < LEAST_PIECES * PIECE:
+            return f'not judged: {self.probes} probes of {LEAST_PIECES * PIECE} needed'
+        slow = f'{self.skill_before:.3f} to {self.skill_after:.3f}: {_range(self.change, self.low, self.high)}'
+        fast = f'fast {_range(self.fast_change, self.fast_low, self.fast_high)}'
+        return f'skill on {self.probes} probes {slow}, {fast}'
 
 
 @torch.no_grad()
@@ -89,8 +97,17 @@ def score(learner: Learner, probes: Batch) -> Scores:
 def interval(values: Doubles, generator: np.random.Generator) -> tuple[float, float, float]:
     """Returns the mean over pieces (P,) and its 95 % interval, by resampling pieces."""
     drawn = generator.integers(len(values), size=(_RESAMPLES, len(values)))
-    low, high = np.quantile(values[drawn].mean(axis=1), (0.025, 0.975))
-    return float(values.mean()), float(low), float(high)
+    mean = values.mean()
+    low, high = mean + (np.quantile(values[drawn].mean(axis=1), (0.025, 0.975)) - mean) * _widening(len(values))
+    return float(mean), float(low), float(high)
+
+
+def _widening(pieces: int) -> float:
+    """Returns by how much resampling so few pieces makes an interval too narrow, 1 or more."""
+    degrees, z = max(pieces - 1, 1), 1.96
+    # Student's t over the normal's z to second order (Abramowitz and Stegun 1964, 26.7.5), and the spread's own bias.
+    t = z + (z**3 + z) / (4 * degrees) + (5 * z**5 + 16 * z**3 + 3 * z) / (96 * degrees**2)
+    return t / z * math.sqrt(pieces / degrees)
 
 
 def judge(
@@ -103,12 +120,15 @@ def judge(
         wanted: probes that there are to be.
         is_open: whether every night is kept all the same.
     """
+    changes = [
+        interval(_by_piece(before.errors - after.errors, before.copied), generator) for before, after in (slow, fast)
+    ]
     before, after = slow
-    change, low, high = interval(_by_piece(before.errors - after.errors, before.copied), generator)
-    is_harm = before.errors.size >= SMALLEST and change < HARM and high < 0
+    is_enough = len(before.errors) >= LEAST_PIECES
+    is_harm = is_enough and any(change < HARM and high < 0 for change, _, high in changes)
     return Verdict(
-        before.errors.size, wanted, before.skill, after.skill, fast[0].skill, fast[1].skill, change, low, high,
-        is_harm and not is_open,
+        before.errors.size, wanted, before.skill, after.skill, fast[0].skill, fast[1].skill, *changes[0], *changes[1],
+        rolled_back=is_harm and not is_open,
     )  # fmt: skip
 
 
@@ -116,6 +136,10 @@ def _by_piece(values: Doubles, copied: Doubles) -> Doubles:
     scale = copied.mean()
     found: Doubles = values.mean(axis=1) / scale if scale > 0 else np.full(len(values), np.nan)
     return found
+
+
+def _range(change: float, low: float, high: float) -> str:
+    return f'{change:+.3f} [{low:+.3f}, {high:+.3f}]'
 
 
 def _ratio(errors: Doubles, copied: Doubles) -> float:

@@ -8,6 +8,7 @@ from cls_common.robot import RobotInfo
 from .. import world_models
 from ..config import LearningSettings
 from ..randomness import derive
+from ..space_change import SpaceChange
 from ..types import Batch
 from .actions import ActionCode
 from .adam import Adam
@@ -47,6 +48,10 @@ class FastLearner(Learner):
         x = self.normalizer.normalize(batch.z)
         loss = squared_error(self.forward(x, batch.action), target).mean()
         return self.take_step(optimizer, loss)
+
+    def fold(self, change: SpaceChange) -> None:
+        super().fold(change)
+        self.fold_optimizer(self._optimizer, change)
 
     def state(self) -> State:
         return super().state() | optimizer_state('fast.optimizer', self._optimizer)

@@ -5,9 +5,11 @@ import copy
 import torch
 from torch import Tensor
 
+from ..space_change import SpaceChange
 from ..world_models.contract import WorldModel
 from .actions import ActionCode
 from .adam import Adam
+from .folding import fold_module, fold_moments
 from .normalizer import Normalizer
 from .optimisation import average_into, load_module, module_state, State, step
 
@@ -61,6 +63,15 @@ class Learner:
         if value == value and self.acting is not self.raw:
             average_into(self._averaged, self._weights, self._decay)
         return value
+
+    def fold(self, change: SpaceChange) -> None:
+        """Goes on predicting the same raw embeddings under a new snapshot of the normaliser."""
+        for model in (self.raw,) if self.acting is self.raw else (self.raw, self.acting):
+            fold_module(model, model.fold, change)
+
+    def fold_optimizer(self, optimizer: Adam, change: SpaceChange) -> None:
+        """Does the same for an optimiser of the raw weights."""
+        fold_moments(self.raw, optimizer, self.raw.fold, change, is_in_units=True)
 
     def parameter_count(self) -> int:
         """Numbers in the raw weights (row 000-055)."""

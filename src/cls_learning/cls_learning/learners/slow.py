@@ -7,6 +7,7 @@ from cls_common.robot import RobotInfo
 from .. import world_models
 from ..config import LearningSettings
 from ..randomness import derive
+from ..space_change import SpaceChange
 from .actions import ActionCode
 from .learner import Learner, squared_error
 from .normalizer import Normalizer
@@ -51,6 +52,11 @@ class SlowLearner(Learner):
     def update_asleep(self, loss: Tensor) -> float:
         """Takes one step of the sleep optimiser; returns the loss, NaN where it was refused."""
         return self.take_step(self._sleep_optimizer, loss)
+
+    def fold(self, change: SpaceChange) -> None:
+        super().fold(change)
+        self.fold_optimizer(self._wake_optimizer, change)
+        self.fold_optimizer(self._sleep_optimizer, change)
 
     def state(self) -> State:
         return (

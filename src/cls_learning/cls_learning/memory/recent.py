@@ -62,6 +62,13 @@ class RecentMemory:
         chosen = generator.choice(len(everything), min(count, len(everything)), replace=False)
         return to_batch([everything[i] for i in chosen])
 
+    def latest(self, episode: int) -> list[Record]:
+        """Returns the newest records that follow each other in an episode, in order."""
+        begin = len(self._recent)
+        while begin and self._recent[begin - 1].episode == episode:
+            begin -= 1
+        return self._recent[begin:]
+
     def records(self) -> list[Record]:
         """Everything held, in the order of life."""
         return sorted(self._older, key=lambda record: record.sequence) + self._recent

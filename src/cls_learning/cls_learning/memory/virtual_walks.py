@@ -7,6 +7,7 @@ short cuts, compositions.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+import math
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +27,8 @@ _ENOUGH = 3
 _CLASSES = np.array([0.25, 0.5, 0.75, 1.0])
 # Steps from which on two frames are far in time, and frames of an episode that are compared with all others.
 _FAR, _COMPARED = 20, 256
+# Parts that are left out in turn to see how sure an excess is, and Student's t for as many.
+_PARTS, _T = 10, 2.26
 # Frames tried as the end of a step; about one in forty lies within reach of a pan-tilt.
 _TRIED = 256
 
@@ -138,11 +141,36 @@ class VirtualWalks:
         kind = np.where((size > 0) & (size <= 1), np.searchsorted(_CLASSES, size), len(_CLASSES))
         apart = np.abs(self._sequences[at][None] - self._sequences[compared][:, None])
         z = self._z[torch.from_numpy(at)]
-        changed = torch.cdist(self._z[torch.from_numpy(compared)], z).square().numpy()
-        ratios, weights = [], []
-        for each in range(len(_CLASSES)):
-            near, far = ((kind == each) & chosen for chosen in (apart == 1, apart >= _FAR))
-            if near.sum() >= _ENOUGH and far.sum() >= _ENOUGH and changed[near].mean() > 0:
-                ratios.append(changed[far].mean() / changed[near].mean())
-                weights.append(min(near.sum(), far.sum()))
-        return Motion(float(np.average(ratios, weights=weights)) if ratios else float('nan'), len(at))
+        changed = torch.cdist(self._z[torch.from_numpy(compared)], z).square().numpy().astype(np.float64)
+        classes = np.arange(len(_CLASSES))[:, None, None]
+        sums = []  # of neighbours in time, then of those far apart: pairs and their squared distances, (2, 4, C)
+        for chosen in (apart == 1, apart >= _FAR):
+            pairs = (kind[None] == classes) & chosen
+            sums.append([pairs.sum(-1), (pairs * changed).sum(-1)])
+        unrelated = changed[apart >= _FAR]
+        scale = float(unrelated.mean()) if unrelated.size else 0.0
+        return Motion(_upper_excess(np.array(sums), scale), len(at))
+
+
+def _upper_excess(sums: Doubles, scale: float) -> float:
+    """Returns the upper end of the 95 % interval of the excess, by leaving out a tenth of the frames at a time.
+
+    Args:
+        sums: (2, 2, K, C): near or far in time, pairs or squared distances, class of moves, compared frame.
+        scale: mean squared distance of unrelated frames.
+    """
+    whole = _excess(sums.sum(-1), scale)
+    parts = np.array_split(np.arange(sums.shape[-1]), _PARTS)
+    others = np.array([_excess(np.delete(sums, part, axis=-1).sum(-1), scale) for part in parts])
+    spread = math.sqrt((_PARTS - 1) / _PARTS * np.square(others - others.mean()).sum())
+    return whole + _T * spread
+
+
+def _excess(sums: Doubles, scale: float) -> float:
+    """Returns the excess over all classes of moves with enough pairs of both kinds, NaN where there is none."""
+    counts, distances = sums[:, 0], sums[:, 1]  # (2, K)
+    used = (counts >= _ENOUGH).all(0)
+    if not used.any() or scale <= 0:
+        return math.nan
+    near, far = distances[:, used] / counts[:, used]
+    return float(np.average(far - near, weights=counts[:, used].min(0))) / scale

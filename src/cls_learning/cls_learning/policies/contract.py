@@ -7,6 +7,7 @@ import numpy as np
 from torch import Tensor
 
 from ..memory.recent import RecentMemory
+from ..space_change import SpaceChange
 from ..types import Doubles, Floats, Transition
 
 
@@ -42,6 +43,14 @@ class Policy(ABC):
         """Learns from memory where it is due; returns policy_loss, or nothing."""
 
     @abstractmethod
+    def fold(self, change: SpaceChange) -> None:
+        """Goes on as before under a new snapshot of the normaliser, where it reads normalised values."""
+
+    @abstractmethod
+    def begin_scene(self) -> None:
+        """Forgets where it has been: the robot looks at another scene, in which nothing was visited."""
+
+    @abstractmethod
     def state(self) -> dict[str, Tensor]:
         """Returns everything learned, named `policy.*`."""
 
@@ -58,6 +67,12 @@ class Selector(Policy):
 
     def learn(self, memory: RecentMemory, steps: int, generator: np.random.Generator) -> dict[str, float]:
         return {}
+
+    def fold(self, change: SpaceChange) -> None:
+        pass
+
+    def begin_scene(self) -> None:
+        pass
 
     def state(self) -> dict[str, Tensor]:
         return {}

@@ -13,6 +13,7 @@ from ..learners.fast import FastLearner
 from ..memory.recent import RecentMemory
 from ..rewards.contract import Reward
 from ..rewards.imagined import Imagined
+from ..space_change import SpaceChange
 from ..types import Doubles, Floats, Transition
 from .contract import Policy
 
@@ -42,6 +43,12 @@ class CuriousPolicy(Policy):
         if not self._reward.learns or steps % own.interval or len(memory) < own.batch_size:
             return {}
         return {'policy_loss': self._reward.learn(memory.sample(own.batch_size, generator), generator)}
+
+    def fold(self, change: SpaceChange) -> None:
+        self._reward.fold(change)
+
+    def begin_scene(self) -> None:
+        self._reward.begin_scene()
 
     def state(self) -> dict[str, Tensor]:
         return self._reward.state()

@@ -14,6 +14,7 @@ from cls_common.robot import RobotInfo
 
 from ..config import LearningSettings
 from ..learners.fast import FastLearner, learner_of
+from ..learners.folding import fold_module, fold_moments
 from ..learners.optimisation import (
     load_module,
     load_optimizer,
@@ -24,6 +25,7 @@ from ..learners.optimisation import (
 )
 from ..memory.recent import RecentMemory
 from ..randomness import derive
+from ..space_change import fold_input, SpaceChange
 from ..types import Doubles, Floats, Transition
 from ..world_models.mlp import initialise
 from .contract import Policy, uniform
@@ -86,12 +88,25 @@ class PredictionErrorPolicy(Policy):
         out: Tensor = self.actor(x)
         return out
 
+    def fold(self, change: SpaceChange) -> None:
+        fold_module(self.actor, _fold_first, change)
+        # The loss counts one part in normalised units and one in units of actions: its scale can't be folded.
+        fold_moments(self.actor, self._optimizer, _fold_first, change, is_in_units=False)
+
+    def begin_scene(self) -> None:
+        pass
+
     def state(self) -> dict[str, Tensor]:
         return module_state('policy.actor', self.actor) | optimizer_state('policy.optimizer', self._optimizer)
 
     def load(self, state: Mapping[str, Tensor]) -> None:
         load_module('policy.actor', self.actor, state)
         load_optimizer('policy.optimizer', self._optimizer, state)
+
+
+def _fold_first(weights: Mapping[str, Tensor], change: SpaceChange) -> dict[str, Tensor]:
+    weight, bias = fold_input(weights['0.weight'], weights['0.bias'], change)
+    return {**weights, '0.weight': weight, '0.bias': bias}
 
 
 def make(

@@ -37,6 +37,10 @@ class Bounded:
         usual = max(self._usual, 1e-12)
         return (1.0 - usual / (amounts.double().clamp_min(0.0) + usual)).nan_to_num(0.0)
 
+    def rescale(self, factor: float) -> None:
+        """Goes on with amounts in other units: new ones are `factor` times the old ones."""
+        self._usual *= factor
+
     def state(self) -> dict[str, Tensor]:
         """Returns both numbers."""
         return {f'policy.{self._name}.usual': torch.tensor([self._count, self._usual], dtype=torch.float64)}

@@ -1,5 +1,6 @@
 """Where the robot is, as a cell that can be counted: of its joint angles, or of what it sees."""
 
+from collections.abc import Mapping
 from typing import Protocol
 
 import numpy as np
@@ -11,6 +12,7 @@ from cls_common.robot import Kind, RobotInfo
 from ..config import LearningSettings
 from ..learners.fast import FastLearner, learner_of
 from ..randomness import derive
+from ..space_change import SpaceChange
 from ..types import Doubles, Floats, Transition
 from .imagined import Imagined
 
@@ -34,7 +36,16 @@ class Cells(Protocol):
         """Returns the cell of a place."""
 
     def kept_from(self, transition: Transition) -> int | None:
-        """Returns the cell that something stopped the body from entering; None where nothing did, or nobody knows."""
+        """Returns the cell that something stopped the body from entering; None where nothing did, or it is unknown."""
+
+    def fold(self, change: SpaceChange) -> None:
+        """Keeps every place in its cell under a new snapshot of the normaliser."""
+
+    def state(self) -> dict[str, torch.Tensor]:
+        """Returns what was learned, by name."""
+
+    def load(self, state: Mapping[str, torch.Tensor]) -> None:
+        """Takes it back."""
 
 
 class JointCells:
@@ -79,6 +90,15 @@ class JointCells:
         ahead = self._index(start + short / size * self._cell * np.linspace(0.1, 1.0, 10)[:, None])  # (10,)
         return next((int(cell) for cell in ahead if cell != here), None)
 
+    def fold(self, change: SpaceChange) -> None:
+        pass
+
+    def state(self) -> dict[str, torch.Tensor]:
+        return {}
+
+    def load(self, state: Mapping[str, torch.Tensor]) -> None:
+        pass
+
     def _index(self, joints: Doubles) -> NDArray[np.int64]:
         # What is no number counts as the lower limit; a joint that can't move has one cell.
         inside = np.clip(np.where(np.isnan(joints), self._low, joints), self._low, self._high)
@@ -99,6 +119,7 @@ class SeenCells:
     def __init__(self, fast: FastLearner, z_size: int, seed: int) -> None:
         generator = torch.Generator().manual_seed(derive(seed, 'seen_cells'))
         self._planes = torch.randn(z_size, self.BITS, generator=generator)
+        self._offset = torch.zeros(self.BITS)
         self._fast = fast
         self.count = 2**self.BITS
 
@@ -112,8 +133,20 @@ class SeenCells:
     def kept_from(self, transition: Transition) -> int | None:
         return None
 
+    def fold(self, change: SpaceChange) -> None:
+        # Signs alone count, so the ratio of the scales moves the origin and nothing else.
+        inner = change.projected(self._planes)
+        self._offset = ((self._offset.double() + inner.shift) / inner.ratio).float()
+
+    def state(self) -> dict[str, torch.Tensor]:
+        return {'policy.seen_cells.offset': self._offset.clone()}
+
+    def load(self, state: Mapping[str, torch.Tensor]) -> None:
+        # Models of older versions have none.
+        self._offset = state.get('policy.seen_cells.offset', torch.zeros(self.BITS)).clone()
+
     def _index(self, x: torch.Tensor) -> torch.Tensor:
-        bits = (x @ self._planes > 0).long()
+        bits = (x @ self._planes + self._offset > 0).long()
         return (bits * 2 ** torch.arange(self.BITS)).sum(dim=-1)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 import numpy as np
 from torch import Tensor
 
+from ..space_change import SpaceChange
 from ..types import Batch, Doubles, Transition
 from .imagined import Imagined
 
@@ -34,6 +35,14 @@ class Reward(ABC):
     @abstractmethod
     def learn(self, batch: Batch, generator: np.random.Generator) -> float:
         """Learns from remembered transitions; returns its loss, NaN where a step was refused."""
+
+    @abstractmethod
+    def fold(self, change: SpaceChange) -> None:
+        """Goes on as before under a new snapshot of the normaliser, where it reads normalised values."""
+
+    @abstractmethod
+    def begin_scene(self) -> None:
+        """Forgets what was visited; what heads have learned stays."""
 
     @abstractmethod
     def state(self) -> dict[str, Tensor]:

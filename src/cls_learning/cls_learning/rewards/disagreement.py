@@ -12,6 +12,7 @@ from cls_common.robot import RobotInfo
 
 from ..config import LearningSettings
 from ..learners.fast import FastLearner, learner_of
+from ..space_change import SpaceChange
 from ..types import Batch, Doubles, Transition
 from .bounded import to_doubles
 from .headed import HeadedReward
@@ -25,6 +26,7 @@ class Disagreement(HeadedReward):
     """Worth is the spread of the heads: standard deviation, root mean square over the view."""
 
     name = 'disagreement'
+    answers_differences = True
 
     def ahead(self, imagined: Imagined) -> Doubles:
         inputs = torch.cat([self._view(imagined.path[:, :-1]), imagined.held], dim=-1)  # (C, H, VIEW + A)
@@ -48,6 +50,10 @@ class Disagreement(HeadedReward):
         kept = torch.from_numpy((generator.random((HEADS, len(batch.z))) < 0.5).astype(np.float32))
         loss: Tensor = (error.square().mean(dim=-1) * kept).sum() / kept.sum().clamp_min(1.0)
         return loss
+
+    def fold(self, change: SpaceChange) -> None:
+        super().fold(change)
+        self._bounded.rescale(1.0 / float(change.ratio))
 
 
 def make(

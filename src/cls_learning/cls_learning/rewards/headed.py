@@ -2,6 +2,7 @@
 
 from abc import abstractmethod
 from collections.abc import Mapping
+from functools import partial
 
 import numpy as np
 import torch
@@ -9,8 +10,10 @@ from torch import Tensor
 
 from ..config import LearningSettings
 from ..learners.fast import FastLearner
+from ..learners.folding import fold_module, fold_moments
 from ..learners.optimisation import load_module, load_optimizer, make_adam, module_state, optimizer_state, step
 from ..randomness import derive
+from ..space_change import SpaceChange
 from ..types import Batch
 from .bounded import Bounded
 from .contract import Reward
@@ -22,9 +25,11 @@ class HeadedReward(Reward):
 
     Attributes:
         name: of its file, and so of its state.
+        answers_differences: heads answer with differences of views, in whose units the loss is too.
     """
 
     name: str
+    answers_differences = False
 
     def __init__(
         self, settings: LearningSettings, z_size: int, fast: FastLearner, seed: int, *, heads: int, outputs: int,
@@ -58,6 +63,15 @@ class HeadedReward(Reward):
     def units(self, action: Tensor) -> Tensor:
         """Returns actions (B, A) in robot units as [-1, 1]."""
         return torch.from_numpy(self._fast.robot.to_unit(action.numpy()))
+
+    def fold(self, change: SpaceChange) -> None:
+        fold = partial(self._heads.fold, answers_differences=self.answers_differences)
+        inner = self._view.change(change)
+        fold_module(self._heads, fold, inner)
+        fold_moments(self._heads, self._optimizer, fold, inner, is_in_units=self.answers_differences)
+
+    def begin_scene(self) -> None:
+        pass
 
     def state(self) -> dict[str, Tensor]:
         own = f'policy.{self.name}'

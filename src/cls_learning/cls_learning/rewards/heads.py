@@ -5,10 +5,13 @@ it keeps distances (Johnson and Lindenstrauss 1984), makes a head 40 times small
 numbers from drowning the two of an action.
 """
 
+from collections.abc import Mapping
 import math
 
 import torch
 from torch import nn, Tensor
+
+from ..space_change import SpaceChange
 
 VIEW = 64
 HIDDEN = 64
@@ -23,6 +26,10 @@ class View:
 
     def __call__(self, x: Tensor) -> Tensor:
         return x @ self._planes
+
+    def change(self, change: SpaceChange) -> SpaceChange:
+        """Returns how views change with the snapshot of the normaliser."""
+        return change.projected(self._planes)
 
 
 class Heads(nn.Module):
@@ -44,6 +51,24 @@ class Heads(nn.Module):
         """Returns every head's answer to the same inputs: (heads, B, outputs) from (B, inputs)."""
         hidden = torch.relu(inputs @ self.into + self.into_bias)  # (heads, B, HIDDEN)
         return hidden @ self.out + self.out_bias
+
+    def fold(
+        self, weights: Mapping[str, Tensor], change: SpaceChange, *, answers_differences: bool
+    ) -> dict[str, Tensor]:  # fmt: skip
+        """Returns the weights that answer to new views as the given ones to old ones; see `space_change.Fold`.
+
+        Args:
+            answers_differences: answers are differences of views, and so in their units.
+        """
+        into, size = weights['into'], len(change.shift)
+        ours, others = into[:, :size], into[:, size:]
+        folded = {
+            'into': torch.cat([change.ratio * ours, others], dim=1),
+            'into_bias': weights['into_bias'] + change.shift[None] @ ours,  # (heads, 1, HIDDEN)
+        }
+        if answers_differences:
+            folded |= {name: weights[name] / change.ratio for name in ('out', 'out_bias')}
+        return {**weights, **folded}
 
 
 def _weights(shape: tuple[int, ...], inputs: int, generator: torch.Generator) -> nn.Parameter:

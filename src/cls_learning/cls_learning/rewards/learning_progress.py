@@ -16,6 +16,7 @@ from cls_common.robot import RobotInfo
 
 from ..config import LearningSettings
 from ..learners.fast import FastLearner, learner_of
+from ..space_change import SpaceChange
 from ..types import Doubles, Transition
 from .cells import Cells, make_cells
 from .contract import Counting
@@ -49,6 +50,13 @@ class LearningProgress(Counting):
 
     def _worth(self, cells: NDArray[np.int64]) -> Doubles:
         return np.asarray(np.clip(self._slow[cells] - self._fast[cells], 0.0, 1.0))
+
+    def fold(self, change: SpaceChange) -> None:
+        self._visits.fold(change)
+
+    def begin_scene(self) -> None:
+        self._visits.clear()
+        self._slow[:], self._fast[:] = 1.0, 0.0
 
     def state(self) -> dict[str, Tensor]:
         return {

@@ -6,6 +6,7 @@ import math
 import numpy as np
 from torch import Tensor
 
+from ..space_change import SpaceChange
 from ..types import Batch, Doubles, Transition
 from .contract import Reward
 from .imagined import Imagined
@@ -27,6 +28,14 @@ class ProductReward(Reward):
 
     def learn(self, batch: Batch, generator: np.random.Generator) -> float:
         return sum(factor.learn(batch, generator) for factor in self._factors if factor.learns)
+
+    def fold(self, change: SpaceChange) -> None:
+        for factor in self._factors:
+            factor.fold(change)
+
+    def begin_scene(self) -> None:
+        for factor in self._factors:
+            factor.begin_scene()
 
     def state(self) -> dict[str, Tensor]:
         return {name: tensor for factor in self._factors for name, tensor in factor.state().items()}

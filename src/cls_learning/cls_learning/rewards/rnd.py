@@ -4,6 +4,9 @@ A head learns what a fixed random head says of each embedding; where it has not 
 seen.
 """
 
+from collections.abc import Mapping
+from functools import partial
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -12,8 +15,11 @@ from cls_common.robot import RobotInfo
 
 from ..config import LearningSettings
 from ..learners.fast import FastLearner, learner_of
+from ..learners.folding import fold_module
 from ..learners.learner import squared_error
+from ..learners.optimisation import load_module, module_state
 from ..randomness import derive
+from ..space_change import SpaceChange
 from ..types import Batch, Doubles, Transition
 from .bounded import to_doubles
 from .headed import HeadedReward
@@ -24,7 +30,7 @@ OUTPUTS = 32
 
 
 class RandomDistillation(HeadedReward):
-    """Worth is the squared error of the distilled head. The target follows from the seed and is not saved."""
+    """Worth is the squared error of the distilled head. The target follows from the seed."""
 
     name = 'rnd'
 
@@ -48,6 +54,19 @@ class RandomDistillation(HeadedReward):
     def _error(self, seen: Tensor) -> Tensor:
         """Returns (B,) from views (B, VIEW)."""
         return squared_error(self._heads(seen)[0], self._target(seen)[0])
+
+    def fold(self, change: SpaceChange) -> None:
+        super().fold(change)
+        fold = partial(self._target.fold, answers_differences=False)
+        fold_module(self._target, fold, self._view.change(change))
+
+    def state(self) -> dict[str, Tensor]:
+        return super().state() | module_state('policy.rnd.target', self._target)
+
+    def load(self, state: Mapping[str, Tensor]) -> None:
+        super().load(state)
+        if 'policy.rnd.target.into' in state:  # models of older versions keep the one of the seed
+            load_module('policy.rnd.target', self._target, state)
 
 
 def make(

@@ -12,6 +12,7 @@ from cls_common.robot import RobotInfo
 
 from ..config import LearningSettings
 from ..learners.fast import FastLearner
+from ..space_change import SpaceChange
 from ..types import Doubles, Transition
 from .cells import Cells, make_cells
 from .contract import Counting
@@ -33,6 +34,12 @@ class VisitCount(Counting):
     def lived(self, transition: Transition, error_before: float) -> float:
         cell = self._visits.live(transition)
         return float(1.0 / np.sqrt(self._visits.reached[cell]))
+
+    def fold(self, change: SpaceChange) -> None:
+        self._visits.fold(change)
+
+    def begin_scene(self) -> None:
+        self._visits.clear()
 
     def state(self) -> dict[str, Tensor]:
         return self._visits.state()

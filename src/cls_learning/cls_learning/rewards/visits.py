@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 import torch
 from torch import Tensor
 
+from ..space_change import SpaceChange
 from ..types import Doubles, Transition
 from .cells import Cells
 from .imagined import Imagined
@@ -46,10 +47,19 @@ class Visits:
             self._missed[wanted] += 1
         return cell
 
+    def clear(self) -> None:
+        """Sets all visits to 0; what was aimed at in vain is of the body, and stays."""
+        self.reached[:] = 0
+
+    def fold(self, change: SpaceChange) -> None:
+        """Keeps every place in its cell under a new snapshot of the normaliser."""
+        self._cells.fold(change)
+
     def state(self) -> dict[str, Tensor]:
-        """Returns copies of both counts."""
+        """Returns copies of both counts, and of what the cells hold."""
         counts = {'visits': self.reached, 'missed': self._missed}
-        return {f'{self._prefix}.{name}': torch.from_numpy(count.copy()) for name, count in counts.items()}
+        named = {f'{self._prefix}.{name}': torch.from_numpy(count.copy()) for name, count in counts.items()}
+        return named | self._cells.state()
 
     def load(self, state: Mapping[str, Tensor]) -> None:
         """Takes both counts back; a model that is older than the second has missed nothing."""
@@ -58,3 +68,4 @@ class Visits:
         if not reached.shape == missed.shape == self.reached.shape:
             raise ValueError(f'{reached.numel()} cells instead of {self.reached.size}')
         self.reached, self._missed = reached.numpy().copy(), missed.numpy().copy()
+        self._cells.load(state)

@@ -1,17 +1,25 @@
 """What every world model does. State is explicit, so that recurrent and spiking ones fit."""
 
 from abc import abstractmethod
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 import torch
 from torch import nn, Tensor
+
+from ..space_change import SpaceChange
 
 
 class WorldModel(nn.Module):
     """Predicts the next embedding from an embedding and an action, in the space the learner chose.
 
     A learner normalises embeddings and scales actions; the model sees only the result.
+
+    Attributes:
+        can_fold: whether `fold` is implemented; else the normaliser stands still once it is settled.
     """
+
+    can_fold: ClassVar[bool] = False
 
     @abstractmethod
     def initial(self, batch: int) -> Any:
@@ -28,6 +36,15 @@ class WorldModel(nn.Module):
         Returns:
             the next state, z_next float32 (B, D), and extra outputs by name.
         """
+
+    def fold(self, weights: Mapping[str, Tensor], change: SpaceChange) -> dict[str, Tensor]:
+        """Returns the weights that compute on new normalised values what the given ones compute on old ones.
+
+        Args:
+            weights: all parameters by name, of a model of this shape, any float dtype.
+            change: how old values follow from new ones, for z and z_next alike; see `space_change.Fold`.
+        """
+        raise NotImplementedError
 
     def rollout(self, z: Tensor, actions: Tensor) -> Tensor:
         """Dreams open loop from a true start (rows 000-036, 000-054).

@@ -5,12 +5,14 @@ last scaling starts in proportion to the action: no action, no change, and a sma
 does by itself it learns by the bias of that scaling.
 """
 
+from collections.abc import Mapping
 import itertools
 from typing import Any
 
 import torch
 from torch import nn, Tensor
 
+from ..space_change import fold_ends, SpaceChange
 from .contract import WorldModel
 from .mlp import initialise
 
@@ -21,6 +23,8 @@ class FilmWorldModel(WorldModel):
     Args:
         residual: the output is added to z and its layer starts at zero: untrained it says "no change".
     """
+
+    can_fold = True
 
     def __init__(self, z_size: int, action_size: int, hidden: tuple[int, ...], residual: bool) -> None:
         super().__init__()
@@ -41,6 +45,9 @@ class FilmWorldModel(WorldModel):
             hidden = torch.relu(layer(hidden))
         out = self.output(hidden * self.drive(action))  # (B, D)
         return None, z + out if self.residual else out, {}
+
+    def fold(self, weights: Mapping[str, Tensor], change: SpaceChange) -> dict[str, Tensor]:
+        return fold_ends(weights, 'layers.0', 'output', change, is_difference=self.residual)
 
 
 def make(*, z_size: int, action_size: int, hidden: tuple[int, ...], residual: bool, seed: int) -> FilmWorldModel:

@@ -1,5 +1,6 @@
 """The multi-layer perceptron of the reference system: [z, a] -> z_next (rows 000-013 to 000-016)."""
 
+from collections.abc import Mapping
 import itertools
 import math
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 import torch
 from torch import nn, Tensor
 
+from ..space_change import fold_ends, SpaceChange
 from .contract import WorldModel
 
 
@@ -15,6 +17,8 @@ class MlpWorldModel(WorldModel):
 
     With `residual` the output is added to z and its layer starts at zero: untrained it says "no change".
     """
+
+    can_fold = True
 
     def __init__(self, z_size: int, action_size: int, hidden: tuple[int, ...], residual: bool) -> None:
         super().__init__()
@@ -31,6 +35,10 @@ class MlpWorldModel(WorldModel):
     def predict(self, state: Any, z: Tensor, action: Tensor) -> tuple[None, Tensor, dict[str, Tensor]]:
         out = self.layers(torch.cat([z, action], dim=-1))  # (B, D)
         return None, z + out if self.residual else out, {}
+
+    def fold(self, weights: Mapping[str, Tensor], change: SpaceChange) -> dict[str, Tensor]:
+        last = f'layers.{len(self.layers) - 1}'
+        return fold_ends(weights, 'layers.0', last, change, is_difference=self.residual)
 
 
 def initialise(module: nn.Module, seed: int) -> None:

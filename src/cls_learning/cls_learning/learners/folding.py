@@ -1,0 +1,55 @@
+"""Folds a new snapshot of the normaliser into a module and into Adam's moments of it.
+
+Predictions in raw units stay the same to rounding, except where either snapshot clips. Averaged weights are averages of
+weights, and folding is affine: they fold as the weights do. Moments follow from how a gradient transforms,
+g_new = J^T g_old with J = d weights_old / d weights_new, and from the loss, which counts squared errors in the new
+units. First moments are exact. Second moments would need products of gradients that Adam does not keep: those are
+taken as uncorrelated, by which a step may come out up to sqrt(2) times too large in the first layer's columns of
+normalised values, and is exact elsewhere. A gradient that was clipped to a norm was clipped in the old units.
+"""
+
+from collections.abc import Mapping
+
+import torch
+from torch import nn, Tensor
+
+from ..space_change import Fold, SpaceChange
+from .adam import Adam
+
+
+@torch.no_grad()
+def fold_module(module: nn.Module, fold: Fold, change: SpaceChange) -> None:
+    """Folds a change into a module's weights, in double precision."""
+    weights = dict(module.named_parameters())
+    change = change.to(next(iter(weights.values())).device)
+    for name, folded in fold({name: weight.double() for name, weight in weights.items()}, change).items():
+        weights[name].copy_(folded)
+
+
+def fold_moments(module: nn.Module, optimizer: Adam, fold: Fold, change: SpaceChange, *, is_in_units: bool) -> None:
+    """Folds a change into Adam's moments of a module; see above for what is exact.
+
+    Args:
+        is_in_units: whether the loss is a mean of squared normalised differences; else it has no unit.
+    """
+    if not optimizer.moments:
+        return
+    weights = dict(module.named_parameters())
+    change = change.to(next(iter(weights.values())).device)
+    loss = 1.0 / change.ratio.square() if is_in_units else torch.ones_like(change.ratio)
+    back = change.inverse()
+    for moment, linear, factor in (('exp_avg', back, loss), ('exp_avg_sq', back.squared(), loss.square())):
+        moments = optimizer.moments[moment]
+        for old, new in zip(moments, _transposed(weights, moments, fold, linear)):
+            old.copy_(new * factor)
+
+
+def _transposed(
+    weights: Mapping[str, Tensor], moments: list[Tensor], fold: Fold, change: SpaceChange
+) -> tuple[Tensor, ...]:
+    """Returns J^T moments, with J the matrix by which `fold` maps weights."""
+    at = {name: weight.detach().double().requires_grad_() for name, weight in weights.items()}
+    folded = fold(at, change)
+    gradients = [moment.double() for moment in moments]
+    found: tuple[Tensor, ...] = torch.autograd.grad([folded[name] for name in weights], list(at.values()), gradients)
+    return found
