@@ -38,7 +38,7 @@ class ProductRow(Row):
     sources: ClassVar[tuple[str, ...]] = (
         'cls_learning.agent.waking', 'cls_learning.agent.sleeping', 'cls_learning.agent.camera_watch',
         'cls_learning.learners', 'cls_learning.memory', 'cls_learning.consolidation', 'cls_learning.world_models',
-        'cls_learning.randomness',
+        'cls_learning.randomness', 'cls_learning.space_change',
     )  # fmt: skip
 
     def settings(self, plan: Plan, share: float) -> LearningSettings:
