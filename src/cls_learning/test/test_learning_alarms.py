@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from cls_learning.agent.camera_watch import CameraWatch
+from cls_learning.agent.image_delay import ImageDelay
 from cls_learning.agent.mornings import Mornings
 from cls_learning.agent.sleeping import SleepingHalf
 from cls_learning.consolidation.gate import Scores
@@ -172,3 +173,58 @@ def test_the_sleeping_half_says_so(tools: SimpleNamespace) -> None:
         light = np.float32(0.4 if number >= 300 else 0.0)
         half.learn(waking.learn(replace(transition, z=transition.z + light, z_next=transition.z_next + light)))
     assert half.alarms == [CAMERA]
+
+
+def late(transitions: Iterator[Transition], by: int) -> Iterator[Transition]:
+    """The same walk, seen through a camera whose images come some steps late."""
+    seen: list[np.ndarray] = []
+    for transition in transitions:
+        seen += [transition.z] * (by + 1 if not seen else 0)
+        seen.append(transition.z_next)
+        yield replace(transition, z=seen[-2 - by], z_next=seen[-1 - by])
+
+
+@pytest.mark.parametrize('by', [0, 1, 2])
+def test_the_delay_of_images_is_measured(tools: SimpleNamespace, by: int) -> None:
+    delay = ImageDelay()
+    found = []
+    for transition in late(tools.Body().walk(400), by):
+        delay.see(transition)
+        found.append(delay.steps)
+    assert set(found[:99]) == {0} and set(found[100:]) == {by} and delay.correlation > 0.6
+
+
+@pytest.mark.parametrize('seed', range(20))
+def test_views_that_change_by_themselves_have_no_delay(tools: SimpleNamespace, seed: int) -> None:
+    """A pole that falls, a fan that turns: what changes has its own course, whatever the robot does."""
+    draw, delay = GENERATOR(seed), ImageDelay()
+    course = np.cumsum(draw.normal(0.0, 1.0, 400))
+    for step, transition in enumerate(tools.Body().walk(300, seed)):
+        z = np.full(tools.Z_SIZE, course[step], np.float32)
+        delay.see(replace(transition, z=z, z_next=np.full(tools.Z_SIZE, course[step + 1], np.float32)))
+        assert delay.steps == 0
+
+
+def test_a_robot_without_joints_has_no_delay() -> None:
+    delay, none = ImageDelay(), np.zeros(0)
+    for step in range(300):
+        z = np.full(4, np.sin(step), np.float32)
+        delay.see(Transition(
+            z=z, z_next=z + 1, action_commanded=z[:1], action_applied=z[:1], joints=none, joints_next=none,
+            boundary=False,
+        ))  # fmt: skip
+    assert delay.steps == 0
+
+
+def test_late_images_and_that_nothing_is_learned_are_said(tools: SimpleNamespace) -> None:
+    waking = tools.waking(tools.recipe())
+    half = SleepingHalf(waking.settings, waking.robot, tools.Z_SIZE, 0)
+    metrics = [half.learn(waking.learn(t)) for t in late(tools.Body().walk(120), 1)]
+    assert any('images are 1 step late' in alarm for alarm in half.alarms)
+    assert metrics[-1]['image_delay'] == 1.0 and metrics[50]['image_delay'] == 0.0
+    nothing = Mornings(skill=-0.1, fast_skill=0.01, nights=1, rolled_back=1)
+    half.mornings = nothing
+    assert any(alarm.startswith('nothing is learned') for alarm in half.alarms)
+    for other in (Mornings(), replace(nothing, nights=0), replace(nothing, fast_skill=0.1)):
+        half.mornings = other
+        assert not any(alarm.startswith('nothing is learned') for alarm in half.alarms)

@@ -80,8 +80,8 @@ def test_the_new_episode_is_told_and_counts_begin_at_0(tools: SimpleNamespace) -
     for transition in walk(tools, 700, lambda step: step >= 400):
         half.learn(waking.learn(transition))
         visits.append(int(waking.policy.state()['policy.visits'].sum()))
-    at = half.scene_changed_at
-    assert 400 < at <= 425 and half.scene_changes == 1 and visits[at - 2] == at - 1 and visits[-1] <= 700 - at + 1
+    at = half.watch.scene_changed_at
+    assert 400 < at <= 425 and half.watch.scene_changes == 1 and visits[at - 2] == at - 1 and visits[-1] <= 700 - at + 1
     assert half.alarms == [f'another scene: a new episode began at step {at}']
     again = SleepingHalf(settings, tools.pan_tilt(), tools.Z_SIZE, 0)
     again.load_bytes(half.to_bytes(), half.memory_to_bytes())

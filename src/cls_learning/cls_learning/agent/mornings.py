@@ -17,6 +17,8 @@ _REMEMBERED = 64
 _STRETCH = 8
 # The alarm is no use for a model that predicts nothing yet, and is over when actions clearly count again.
 _LEAST_SKILL, _COUNTS_AGAIN, _LEAST_NIGHTS = 0.05, 0.02, 2
+# A skill that is as good as none.
+_NO_SKILL = 0.02
 # Actions are exchanged in vain where they are all alike: this share of the channel's range is a difference.
 _DIFFERS = 0.05
 _FIGURES = ('skill', 'fast_skill', 'action_use', 'fast_action_use')
@@ -84,6 +86,11 @@ class Mornings:
             fast_action_use=float(fast.action_use().mean()), rolled_back=self.rolled_back + is_new,
             rolled_back_at=sequence,
         )  # fmt: skip
+
+    @property
+    def learns_nothing(self) -> bool:
+        """Whether after two sleeps neither learner predicts better than "nothing changes"."""
+        return self.nights + self.rolled_back >= _LEAST_NIGHTS and max(self.skill, self.fast_skill) < _NO_SKILL
 
     @property
     def forgetting(self) -> float:

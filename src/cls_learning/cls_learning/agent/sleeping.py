@@ -27,12 +27,9 @@ from ..memory.virtual_walks import VirtualWalks
 from ..randomness import stream
 from ..space_change import SpaceChange
 from ..types import Experience
-from .camera_watch import CameraWatch
 from .mornings import actions_vary, Mornings
 from .waking import WakingHalf
-
-# Steps for which a change of the scene is shown.
-_SAID_FOR = 500
+from .watch import Watch
 
 
 class SleepingHalf:
@@ -41,7 +38,7 @@ class SleepingHalf:
     Attributes:
         sequence: of the last experience learned.
         gaps: experiences that never arrived.
-        scene_changes: episodes that began because another scene was seen; the last at the step `scene_changed_at`.
+        watch: what a person should look at.
         probes: kept apart from memory, to judge nights by. mornings: how the learners did on them.
         stillness: which episodes' scenes stood still when they were last looked at.
     """
@@ -64,37 +61,32 @@ class SleepingHalf:
         self.memory = memory.make(replace(settings.memory, capacity=capacity, piece_length=length), seed)
         self.mornings = Mornings()
         self.stillness = Stillness()
-        self._camera = CameraWatch()
+        self.watch = Watch()
         # Tether trains Fast, but only ever here: a Fast of the same shape holds the place of its parameters.
         self._tether_fast = WakingHalf(settings, robot, z_size, seed, device)
         self._tether = make_adam(self._tether_fast.fast.raw, settings.sleep.tether_learning_rate)
         self.sequence = 0
         self.gaps = 0
-        self._episode = 0
-        self.scene_changes = 0
-        self.scene_changed_at = -1
 
     def learn(self, experience: Experience) -> dict[str, float]:
         """Takes one experience into memory and, where due, one wake step of Slow (rows 000-022 to 000-027).
 
         Returns:
-            slow_error (before learning, raw units), slow_distill and slow_raw; empty for one already learned.
+            slow_error (before learning, raw units), image_delay (steps), slow_distill and slow_raw; empty for one
+            already learned.
         """
         if experience.sequence <= self.sequence:
             return {}
         self.gaps += experience.sequence - self.sequence - 1
         self.sequence = experience.sequence
         t = experience.transition
-        if experience.episode > self._episode > 0 and not t.boundary:
-            self.scene_changes, self.scene_changed_at = self.scene_changes + 1, experience.sequence
-        self._episode = experience.episode
         z, action, z_next, prediction = (
             torch.from_numpy(part)[None].to(self.normalizer.device)
             for part in (t.z, t.action_applied, t.z_next, experience.prediction_after)
         )
         metrics = {'slow_error': float(squared_error(self.slow.predict(z, action), z_next))}
         self._follow_normalizer(experience)
-        self._camera.see(t.z_next, t.joints_next)
+        metrics |= self.watch.see(experience)
         record = Record.of(experience)
         if not self.probes.take(record):
             self.memory.add(record)
@@ -122,17 +114,7 @@ class SleepingHalf:
     @property
     def alarms(self) -> list[str]:
         """What a person should look at, in words."""
-        found = {
-            'the model ignores actions': self.mornings.ignores_actions,
-            'the camera changed': self._camera.is_other,
-            f'another scene: a new episode began at step {self.scene_changed_at}': self._saw_another_scene,
-            'the scene moves: sleep replays real steps alone': self.stillness.moves(self._episode),
-        }
-        return [text for text, holds in found.items() if holds]
-
-    @property
-    def _saw_another_scene(self) -> bool:
-        return 0 <= self.sequence - self.scene_changed_at < _SAID_FOR if self.scene_changes else False
+        return self.watch.alarms(self.mornings, self.stillness)
 
     def parameter_counts(self) -> tuple[int, int]:
         """Returns the numbers in Fast's and in Slow's weights."""
@@ -147,10 +129,13 @@ class SleepingHalf:
         counters = {
             'counters.sequence': torch.tensor(self.sequence),
             'counters.gaps': torch.tensor(self.gaps),
-            'counters.scenes': torch.tensor([self._episode, self.scene_changes, self.scene_changed_at]),
         }
         return (
-            counters | self.normalizer.state() | self.slow.state() | optimizer_state('tether.optimizer', self._tether)
+            counters
+            | self.watch.state()
+            | self.normalizer.state()
+            | self.slow.state()
+            | optimizer_state('tether.optimizer', self._tether)
         )
 
     def load(self, state: dict[str, Tensor]) -> None:
@@ -158,8 +143,7 @@ class SleepingHalf:
         try:
             self.sequence = int(state['counters.sequence'])
             self.gaps = int(state['counters.gaps'])
-            scenes = state.get('counters.scenes', torch.tensor([0, 0, -1]))  # not written by older versions
-            self._episode, self.scene_changes, self.scene_changed_at = scenes.tolist()
+            self.watch.load(state)
             self.normalizer.load(state)
             self.slow.load(state)
             load_optimizer('tether.optimizer', self._tether, state)

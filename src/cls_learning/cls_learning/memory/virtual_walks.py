@@ -146,7 +146,7 @@ class VirtualWalks:
         sums = []  # of neighbours in time, then of those far apart: pairs and their squared distances, (2, 4, C)
         for chosen in (apart == 1, apart >= _FAR):
             pairs = (kind[None] == classes) & chosen
-            sums.append([pairs.sum(-1), (pairs * changed).sum(-1)])
+            sums.append([pairs.sum(-1), np.where(pairs, changed, 0.0).sum(-1)])
         unrelated = changed[apart >= _FAR]
         scale = float(unrelated.mean()) if unrelated.size else 0.0
         return Motion(_upper_excess(np.array(sums), scale), len(at))
