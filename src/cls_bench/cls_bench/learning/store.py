@@ -30,8 +30,8 @@ from .worlds import simulation
 
 _SCENE_SOURCES = (
     'cls_sim.panorama', 'cls_sim.sceneries', 'cls_sim.noise', 'cls_sim.moving_things', 'cls_sim.worlds.pan_tilt',
-    'cls_sim.worlds.room', 'cls_sim.bodies.pan_tilt_body', 'cls_sim.robot', 'cls_sim.faults', 'cls_cli.bench.scenes',
-    'cls_perception.backbones', 'cls_perception.torch_encoder',
+    'cls_sim.worlds.room', 'cls_sim.bodies.pan_tilt_body', 'cls_sim.robot', 'cls_sim.faults',
+    'cls_bench.learning.scenes', 'cls_perception.backbones', 'cls_perception.torch_encoder',
 )  # fmt: skip
 
 # Digests by modules. Handed to every process of a run, so that all agree though somebody edits a file meanwhile.

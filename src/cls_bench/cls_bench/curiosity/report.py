@@ -6,7 +6,7 @@ from typing import Any, Final
 import numpy as np
 from scipy import stats  # type: ignore[import-untyped]
 
-from ..statistics import clean, CONFIDENCE, mean, summary
+from ..learning.statistics import clean, CONFIDENCE, mean, summary
 from . import explorers
 from .runner import Line, Results
 from .walk import Figures

@@ -22,8 +22,8 @@ from .world import order
 
 # Whatever decides what trained eyes become, beside their own file.
 SOURCES: Final = (
-    'cls_cli.bench.eyes', 'cls_perception.objective', 'cls_perception.receptive_fields', 'cls_perception.small_images',
-    'cls_perception.trained_encoder', 'cls_perception.training',
+    'cls_bench.learning.eyes', 'cls_perception.objective', 'cls_perception.receptive_fields',
+    'cls_perception.small_images', 'cls_perception.trained_encoder', 'cls_perception.training',
 )  # fmt: skip
 # Own modules of encoders without training that share them.
 SHARED: Final = {

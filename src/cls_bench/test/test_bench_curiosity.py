@@ -14,12 +14,12 @@ import pytest
 from rich.console import Console
 import torch
 
-from cls_cli.bench.curiosity import explorers, report, walk
-from cls_cli.bench.curiosity.plots import draw
-from cls_cli.bench.curiosity.runner import Request, run
-from cls_cli.bench.curiosity.table import show
-from cls_cli.bench.curiosity.views import FRAMES, Scenery, Views
-from cls_cli.bench.curiosity.worlds import PER_CELL, World, WORLDS
+from cls_bench.curiosity import explorers, report, walk
+from cls_bench.curiosity.plots import draw
+from cls_bench.curiosity.runner import Request, run
+from cls_bench.curiosity.table import show
+from cls_bench.curiosity.views import FRAMES, Scenery, Views
+from cls_bench.curiosity.worlds import PER_CELL, World, WORLDS
 from cls_cli.commands.bench import command
 from cls_cli.entry import main
 from cls_learning.config import LearningSettings

@@ -12,16 +12,16 @@ import pytest
 from rich.console import Console
 import torch
 
-from cls_cli.bench import rows, worlds
-from cls_cli.bench.metrics.pose import gain, PoseErrors
-from cls_cli.bench.plan import LIVES, Plan
-from cls_cli.bench.plots import draw_worlds
-from cls_cli.bench.report import document, write
-from cls_cli.bench.runner import Request, run
-from cls_cli.bench.scenes import NOISE, paths, shots
-from cls_cli.bench.stream import steps_of_life
-from cls_cli.bench.table import show_worlds
-from cls_cli.bench.world import Pairs, Scene, Walk, world_of
+from cls_bench.learning import rows, worlds
+from cls_bench.learning.metrics.pose import gain, PoseErrors
+from cls_bench.learning.plan import LIVES, Plan
+from cls_bench.learning.plots import draw_worlds
+from cls_bench.learning.report import document, write
+from cls_bench.learning.runner import Request, run
+from cls_bench.learning.scenes import NOISE, paths, shots
+from cls_bench.learning.stream import steps_of_life
+from cls_bench.learning.table import show_worlds
+from cls_bench.learning.world import Pairs, Scene, Walk, world_of
 from cls_cli.entry import main
 from cls_common.errors import UserError
 from cls_learning.config import LearningSettings

@@ -8,13 +8,13 @@ import pytest
 import torch
 from torch import Tensor
 
-from cls_cli.bench.judge import Judge
-from cls_cli.bench.metrics import matrix
-from cls_cli.bench.metrics.pose import gain, is_visited, overlap, PoseErrors, read_out
-from cls_cli.bench.metrics.skill import skill_at
-from cls_cli.bench.predictor import OneStep
-from cls_cli.bench.statistics import clean, interval, mean, summary
-from cls_cli.bench.world import Pairs
+from cls_bench.learning.judge import Judge
+from cls_bench.learning.metrics import matrix
+from cls_bench.learning.metrics.pose import gain, is_visited, overlap, PoseErrors, read_out
+from cls_bench.learning.metrics.skill import skill_at
+from cls_bench.learning.predictor import OneStep
+from cls_bench.learning.statistics import clean, interval, mean, summary
+from cls_bench.learning.world import Pairs
 
 
 class Copy(OneStep):

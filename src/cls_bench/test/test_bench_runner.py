@@ -10,14 +10,14 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from cls_cli.bench.plan import LIVES, TUNING_SEED
-from cls_cli.bench.plots import draw
-from cls_cli.bench.report import document, write
-from cls_cli.bench.runner import Request, run
-from cls_cli.bench.scenes import paths
-from cls_cli.bench.store import source_digest
-from cls_cli.bench.table import show
-from cls_cli.bench.world import order
+from cls_bench.learning.plan import LIVES, TUNING_SEED
+from cls_bench.learning.plots import draw
+from cls_bench.learning.report import document, write
+from cls_bench.learning.runner import Request, run
+from cls_bench.learning.scenes import paths
+from cls_bench.learning.store import source_digest
+from cls_bench.learning.table import show
+from cls_bench.learning.world import order
 from cls_cli.commands.bench import command
 from cls_cli.entry import main
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from matplotlib.axes import Axes
 
-from ..plots import save
+from ..learning.plots import save
 from .walk import NOTED_EVERY
 
 Row = dict[str, Any]

@@ -9,18 +9,18 @@ import signal
 
 import torch
 
-from ..statistics import clean
-from ..store import key_of, KNOWN_PROGRAMS, program_digest, Store
+from ..learning.statistics import clean
+from ..learning.store import key_of, KNOWN_PROGRAMS, program_digest, Store
 from . import explorers, views
 from .walk import Figures
 from .walk import run as run_walk
 from .worlds import World, WORLDS
 
 _SOURCES = (
-    'cls_cli.bench.curiosity.explorers', 'cls_cli.bench.curiosity.views', 'cls_cli.bench.curiosity.walk',
-    'cls_cli.bench.curiosity.worlds', 'cls_cli.bench.metrics.skill', 'cls_cli.bench.network', 'cls_learning.learners',
-    'cls_learning.memory.recent', 'cls_learning.policies', 'cls_learning.randomness', 'cls_learning.rewards',
-    'cls_learning.agent.waking', 'cls_learning.world_models',
+    'cls_bench.curiosity.explorers', 'cls_bench.curiosity.views', 'cls_bench.curiosity.walk',
+    'cls_bench.curiosity.worlds', 'cls_bench.learning.metrics.skill', 'cls_bench.learning.network',
+    'cls_learning.learners', 'cls_learning.memory.recent', 'cls_learning.policies', 'cls_learning.randomness',
+    'cls_learning.rewards', 'cls_learning.agent.waking', 'cls_learning.world_models',
 )  # fmt: skip
 
 

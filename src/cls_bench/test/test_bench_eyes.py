@@ -8,11 +8,11 @@ import pytest
 from safetensors import safe_open
 import torch
 
-from cls_cli.bench import eyes
-from cls_cli.bench.plan import LIVES
-from cls_cli.bench.scenes import paths, shots
-from cls_cli.bench.store import check_encoder, make_encoder, Store
-from cls_cli.bench.world import order
+from cls_bench.learning import eyes
+from cls_bench.learning.plan import LIVES
+from cls_bench.learning.scenes import paths, shots
+from cls_bench.learning.store import check_encoder, make_encoder, Store
+from cls_bench.learning.world import order
 from cls_common.errors import UserError
 from cls_perception.settings import TrainingSettings
 from cls_perception.small_images import shrink

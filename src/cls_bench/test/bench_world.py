@@ -5,11 +5,11 @@ from dataclasses import replace
 import numpy as np
 import torch
 
-from cls_cli.bench.judge import Judge
-from cls_cli.bench.plan import LIVES, Plan
-from cls_cli.bench.rows.contract import Task, Values
-from cls_cli.bench.scenes import Path, paths
-from cls_cli.bench.world import robot, scene_of, World, world_of
+from cls_bench.learning.judge import Judge
+from cls_bench.learning.plan import LIVES, Plan
+from cls_bench.learning.rows.contract import Task, Values
+from cls_bench.learning.scenes import Path, paths
+from cls_bench.learning.world import robot, scene_of, World, world_of
 
 Z_SIZE = 16
 MATRIX = torch.from_numpy(np.random.default_rng(0).normal(0.0, 0.05, (Z_SIZE, 2)).astype(np.float32))

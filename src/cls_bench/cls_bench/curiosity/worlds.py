@@ -17,7 +17,7 @@ from cls_learning.randomness import stream
 from cls_sim.worlds.pan_tilt import LIMITS_DEG, STEP_LIMIT_DEG
 from cls_sim.worlds.room import VIEW_DEG
 
-from ..world import robot
+from ..learning.world import robot
 
 RESOLUTION_DEG: Final = 2.5
 CELL_DEG: Final = 10.0

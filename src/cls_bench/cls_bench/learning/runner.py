@@ -23,8 +23,9 @@ from .world import order, robot
 from .worlds import tuning_plan
 
 _SOURCES = (
-    'cls_cli.bench.judge', 'cls_cli.bench.living', 'cls_cli.bench.metrics', 'cls_cli.bench.network',
-    'cls_cli.bench.predictor', 'cls_cli.bench.sequential', 'cls_cli.bench.stream', 'cls_cli.bench.world',
+    'cls_bench.learning.judge', 'cls_bench.learning.living', 'cls_bench.learning.metrics', 'cls_bench.learning.network',
+    'cls_bench.learning.predictor', 'cls_bench.learning.sequential', 'cls_bench.learning.stream',
+    'cls_bench.learning.world',
 )  # fmt: skip
 
 

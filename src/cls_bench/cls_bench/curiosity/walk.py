@@ -13,9 +13,9 @@ from torch import Tensor
 from cls_learning.randomness import stream
 from cls_learning.types import Transition
 
-from ..metrics.skill import skill_of
-from ..network import all_steps, fast_hidden, Network
-from ..world import Pairs
+from ..learning.metrics.skill import skill_of
+from ..learning.network import all_steps, fast_hidden, Network
+from ..learning.world import Pairs
 from . import explorers
 from .explorers import Explorer
 from .views import FRAMES, Views

@@ -12,15 +12,15 @@ import numpy as np
 import pytest
 import torch
 
-from cls_cli.bench import rows
-from cls_cli.bench.network import Network
-from cls_cli.bench.plan import LIVES, SMALLEST
-from cls_cli.bench.rows.der import DerRow
-from cls_cli.bench.rows.ewc import EwcRow, fisher
-from cls_cli.bench.rows.product import default_budget, ProductRow, stored
-from cls_cli.bench.rows.replay import ReplayRow
-from cls_cli.bench.sequential import waking_batch
-from cls_cli.bench.stream import Kept, steps_of_life, virtual_pairs
+from cls_bench.learning import rows
+from cls_bench.learning.network import Network
+from cls_bench.learning.plan import LIVES, SMALLEST
+from cls_bench.learning.rows.der import DerRow
+from cls_bench.learning.rows.ewc import EwcRow, fisher
+from cls_bench.learning.rows.product import default_budget, ProductRow, stored
+from cls_bench.learning.rows.replay import ReplayRow
+from cls_bench.learning.sequential import waking_batch
+from cls_bench.learning.stream import Kept, steps_of_life, virtual_pairs
 from cls_common.errors import UserError
 from cls_learning.config import LearningSettings
 

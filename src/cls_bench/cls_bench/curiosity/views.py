@@ -22,8 +22,8 @@ from cls_sim.panorama import generate
 from cls_sim.worlds.pan_tilt import SIDE
 from cls_sim.worlds.room import PIXELS_PER_DEGREE, VIEW_DEG
 
-from ..scenes import NOISE
-from ..store import check_encoder, key_of, make_encoder, program_digest
+from ..learning.scenes import NOISE
+from ..learning.store import check_encoder, key_of, make_encoder, program_digest
 from .worlds import SCREEN_DEG, World
 
 ENCODER: Final = 'early_resnet18'
@@ -40,7 +40,7 @@ _BLOCK_DEG: Final = 10.0
 _PANEL_DEG: Final = (240.0, 125.0)
 _BATCH: Final = 16
 _SOURCES: Final = (
-    'cls_sim.panorama', 'cls_sim.noise', 'cls_cli.bench.curiosity.views', 'cls_cli.bench.curiosity.worlds',
+    'cls_sim.panorama', 'cls_sim.noise', 'cls_bench.curiosity.views', 'cls_bench.curiosity.worlds',
     'cls_perception.backbones', 'cls_perception.torch_encoder',
 )  # fmt: skip
 
