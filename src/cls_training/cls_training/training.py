@@ -12,22 +12,22 @@ import torch
 
 from cls_common.errors import UserError
 from cls_common.resources import config_dir
+from cls_learning.agent import wake_step
+from cls_learning.agent.cortex import make_waking_half
+from cls_learning.agent.recipe import check_against, resolve
+from cls_learning.agent.stored_encoder import load_stored_encoder
+from cls_learning.checkpoints.config_file import ModelConfig
+from cls_learning.checkpoints.folder import ModelFolder
+from cls_learning.checkpoints.listing import weights_hash
+from cls_learning.policies.contract import EndOfActionsError
+from cls_learning.types import Floats, Transition
 from cls_perception import encoders
 from cls_perception.settings import EncoderSettings
 from cls_sim.robots import make as make_robot
 from cls_sim.robots import SimulatedRobot, Step
 from cls_sim.settings import SimulatorSettings
 
-from ..checkpoints.config_file import ModelConfig
-from ..checkpoints.folder import ModelFolder
-from ..checkpoints.listing import weights_hash
-from ..policies.contract import EndOfActionsError
-from ..types import Floats, Transition
-from . import wake_step
-from .cortex import make_waking_half
 from .living import Living, Progress
-from .recipe import check_against, resolve
-from .stored_encoder import load_stored_encoder
 
 _log = logging.getLogger(__name__)
 DEFAULT_ENCODER = 'early_resnet18'

@@ -10,17 +10,17 @@ from cls_common import comms
 from cls_common.errors import UserError
 from cls_common.resources import config_dir
 from cls_common.robot import RobotInfo
+from cls_learning.agent.cortex import make_waking_half
+from cls_learning.agent.recipe import check_against, resolve
+from cls_learning.agent.stored_encoder import load_stored_encoder
+from cls_learning.checkpoints.config_file import ModelConfig
+from cls_learning.checkpoints.folder import ModelFolder
 from cls_perception import encoders
 from cls_perception.encoder import Encoder
 from cls_perception.settings import EncoderSettings
 from cls_recording.reader import SessionReader
 
-from ..checkpoints.config_file import ModelConfig
-from ..checkpoints.folder import ModelFolder
-from .cortex import make_waking_half
-from .recipe import check_against, resolve
 from .recorded import missing
-from .stored_encoder import load_stored_encoder
 
 
 def open_model(

@@ -6,9 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from cls_common.errors import UserError
-
-from ..checkpoints.files import write_whole
-from .cortex import Cortex
+from cls_learning.agent.cortex import Cortex
+from cls_learning.checkpoints.files import write_whole
 
 _FILE = 'replay.json'
 # As many generations as a model folder keeps, and the one being written.

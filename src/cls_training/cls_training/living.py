@@ -8,12 +8,12 @@ from datetime import datetime
 import logging
 import time
 
-from ..checkpoints.folder import ModelFolder
-from ..consolidation.night import Goal
-from ..types import Experience, Floats, Transition
-from . import wake_step
-from .cortex import Cortex, make_waking_half
-from .skill import SkillWindow
+from cls_learning.agent import wake_step
+from cls_learning.agent.cortex import Cortex, make_waking_half
+from cls_learning.agent.skill import SkillWindow
+from cls_learning.checkpoints.folder import ModelFolder
+from cls_learning.consolidation.night import Goal
+from cls_learning.types import Experience, Floats, Transition
 
 MORNING = 'morning'  # phase of the report that says that a night was kept
 _log = logging.getLogger(__name__)

@@ -7,13 +7,12 @@ import numpy as np
 from cls_common import comms
 from cls_common.errors import UserError
 from cls_common.robot import difference, RobotInfo
+from cls_learning.config import LearningSettings
+from cls_learning.learners.fast import FastLearner
+from cls_learning.policies.contract import EndOfActionsError, Selector
+from cls_learning.types import Doubles, Floats
 from cls_recording.filters import ActionFilter
 from cls_recording.reader import SessionReader
-
-from ..config import LearningSettings
-from ..learners.fast import FastLearner
-from ..types import Doubles, Floats
-from .contract import EndOfActionsError, Selector
 
 
 class RecordedPolicy(Selector):

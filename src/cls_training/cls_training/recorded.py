@@ -11,13 +11,12 @@ from cls_common import comms
 from cls_common.errors import UserError
 from cls_common.images import from_jpeg, to_rgb
 from cls_common.robot import difference, RobotInfo
+from cls_learning.agent.wake_state import Applied, Seen, WakeState
+from cls_learning.agent.waking import check
+from cls_learning.types import Floats, Transition
 from cls_perception.encoder import Encoder
 from cls_recording.filters import ActionFilter
 from cls_recording.reader import Event, SessionReader
-
-from ..types import Floats, Transition
-from .wake_state import Applied, Seen, WakeState
-from .waking import check
 
 _EXPERIENCE, _EMBEDDING, _APPLIED = comms.EXPERIENCE.name, comms.EMBEDDING.name, comms.APPLIED_ACTION.name
 _ROBOT_INFO, _IMAGE, _COMPRESSED = comms.ROBOT_INFO.name, comms.IMAGE.name, comms.COMPRESSED.name

@@ -17,12 +17,7 @@ from cls_common import comms
 from cls_common.errors import UserError
 from cls_common.resources import config_dir
 from cls_common.robot import RobotInfo
-from cls_learning.agent.living import Progress
-from cls_learning.agent.plateau import Plateau
 from cls_learning.agent.recipe import resolve
-from cls_learning.agent.recorded import Recording
-from cls_learning.agent.replaying import replay, ReplayOptions, ReplaySummary
-from cls_learning.agent.training import Life, train, TrainOptions
 from cls_learning.checkpoints.config_file import ModelConfig
 from cls_learning.checkpoints.folder import ModelFolder
 from cls_learning.checkpoints.listing import weights_hash
@@ -35,6 +30,11 @@ from cls_recording.session import SessionInfo
 from cls_sim.robots import make as make_robot
 from cls_sim.robots import Step
 from cls_sim.settings import SimulatorSettings
+from cls_training.living import Progress
+from cls_training.plateau import Plateau
+from cls_training.recorded import Recording
+from cls_training.replaying import replay, ReplayOptions, ReplaySummary
+from cls_training.training import Life, train, TrainOptions
 
 STEPS, SEED = 40, 3
 RECIPE = {

@@ -9,16 +9,16 @@ import pytest
 from rosbags.rosbag2 import StoragePlugin, Writer
 
 from cls_cli import entry
-from cls_cli.eyes.views import in_unit, read_views, robot_of
 from cls_common import comms
 from cls_common.errors import UserError
 from cls_common.images import to_jpeg
 from cls_common.robot import Channel, Kind, RobotInfo
-from cls_learning.agent.recorded import Recording
 from cls_perception import encoders
 from cls_perception.settings import EncoderSettings
 from cls_recording.definitions import installed
 from cls_recording.session import SessionInfo
+from cls_training.eyes.views import in_unit, read_views, robot_of
+from cls_training.recorded import Recording
 
 NS = 1_000_000_000
 STEPS = 70

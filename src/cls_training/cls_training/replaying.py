@@ -14,11 +14,11 @@ from typing import Any
 import torch
 
 from cls_common.errors import UserError
+from cls_learning.checkpoints.folder import ModelFolder
+from cls_learning.checkpoints.listing import weights_hash
 from cls_recording.filters import ActionFilter
 from cls_recording.library import find_sessions
 
-from ..checkpoints.folder import ModelFolder
-from ..checkpoints.listing import weights_hash
 from .living import Living, Progress
 from .plateau import Plateau
 from .recorded import Recording

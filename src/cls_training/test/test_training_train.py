@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from cls_common.errors import UserError
-from cls_learning.agent.living import Progress
-from cls_learning.agent.training import train, TrainOptions
 from cls_learning.checkpoints.listing import list_models, read_config, weights_hash
+from cls_training.living import Progress
+from cls_training.training import train, TrainOptions
 
 # Small networks and short nights: what is tested is the loop around them.
 OVERRIDES = {

@@ -12,12 +12,13 @@ from cls_common import comms
 from cls_common.errors import UserError
 from cls_common.images import from_jpeg, Image, to_rgb
 from cls_common.robot import RobotInfo
-from cls_learning.agent.recorded import check_robot, from_senses, missing, nanoseconds
 from cls_learning.agent.wake_state import Seen
 from cls_learning.types import Transition
 from cls_perception.objective import Views
 from cls_perception.small_images import shrink
 from cls_recording.reader import Event, SessionReader
+
+from ..recorded import check_robot, from_senses, missing, nanoseconds
 
 _APPLIED = comms.APPLIED_ACTION.name
 # A step may refer to an image from so many images before the last one that was used.
