@@ -14,11 +14,11 @@ import pytest
 import torch
 
 from cls_learning import memory
-from cls_learning.agent.recorded import from_experiences
 from cls_learning.agent.wake_state import Applied, Seen, WakeState
 from cls_learning.config import MemorySettings
 from cls_learning.memory.contract import Record, ReplayMemory
 from cls_learning.types import Experience, Transition, Windows
+from cls_training.recorded import from_experiences
 
 pytestmark = pytest.mark.timeout(300)  # ten seconds on a quiet machine
 WINDOWS = 1_000_000

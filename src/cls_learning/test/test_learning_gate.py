@@ -17,7 +17,6 @@ import torch
 
 from cls_interfaces.msg import LearnerStatus
 from cls_learning.agent.cortex import Cortex
-from cls_learning.agent.living import Living
 from cls_learning.agent.mornings import Mornings
 from cls_learning.agent.sleeping import Night, SleepingHalf
 from cls_learning.checkpoints.folder import ModelFolder
@@ -27,6 +26,7 @@ from cls_learning.memory.contract import Record
 from cls_learning.memory.probes import affordable, PIECE, Probes
 from cls_learning.nodes.jobs import SleepJob
 from cls_learning.nodes.messages import set_mornings, to_result
+from cls_training.living import Living
 
 GENERATOR = np.random.default_rng
 # Large enough a memory for a gate; a day of a fifth of the life that its 200 probes need.

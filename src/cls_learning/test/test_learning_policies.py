@@ -1,6 +1,7 @@
-"""One contract for every policy in the folder; what counting visits is for (rows 000-056 to 000-062, 000-106)."""
+"""One contract for every policy by name; what counting visits is for (rows 000-056 to 000-062, 000-106)."""
 
 from collections.abc import Iterator
+from importlib import metadata
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -19,7 +20,8 @@ from cls_learning.randomness import stream
 
 # `manual` needs a person: what it keeps of this contract stands in test_learning_selectors.py.
 NO_POLICIES = ('__init__', 'contract', 'typed', 'manual')
-KINDS = sorted(p.stem for p in Path(policies.__file__).parent.glob('*.py') if p.stem not in NO_POLICIES)
+OURS = {p.stem for p in Path(policies.__file__).parent.glob('*.py') if p.stem not in NO_POLICIES}
+KINDS = sorted(OURS | metadata.entry_points(group=policies.__name__).names)
 EXPLORERS = ('curious', 'visit_count', 'prediction_error', 'random')
 # What those are told that have to be told something; each suits every body below.
 TOLD = {

@@ -15,11 +15,11 @@ import pytest
 
 from cls_common.errors import UserError
 from cls_common.robot import Channel, difference, Kind, RobotInfo
-from cls_learning.agent.training import train, TrainOptions
 from cls_learning.checkpoints.config_file import ModelConfig
 from cls_learning.checkpoints.folder import ModelFolder
 from cls_learning.checkpoints.listing import list_models, read_config, weights_hash
 from cls_learning.checkpoints.ownership import check_free
+from cls_training.training import train, TrainOptions
 
 ENVIRONMENTS = Path(__file__).resolve().parents[2] / 'cls_sim' / 'test'
 SMALL = {'network.slow_hidden': 16, 'network.fast_hidden': 16}

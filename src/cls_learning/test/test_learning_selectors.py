@@ -14,12 +14,12 @@ from cls_common.errors import UserError
 from cls_common.robot import Channel, Kind, RobotInfo
 from cls_learning import policies
 from cls_learning.agent import wake_step
-from cls_learning.agent.training import train, TrainOptions
 from cls_learning.config import LearningSettings
 from cls_learning.policies.contract import EndOfActionsError, Policy
 from cls_learning.policies.manual import ManualPolicy
 from cls_learning.policies.typed import NAMED_SEQUENCES, parse_action, parse_sequence
 from cls_learning.randomness import stream
+from cls_training.training import train, TrainOptions
 
 PAN_TILT = RobotInfo(
     'pan_tilt', ('camera',), tuple(Channel(name, Kind.RELATIVE, 'deg', -10.0, 10.0) for name in ('pan', 'tilt')),

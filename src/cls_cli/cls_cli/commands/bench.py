@@ -34,7 +34,7 @@ def _deliver(
     """Writes, prints and plots a report, as asked for; returns the exit status."""
     from rich.console import Console
 
-    from ..bench.report import write
+    from cls_bench.learning.report import write
 
     if options['json_file']:
         write(options['json_file'], report)
@@ -73,9 +73,9 @@ def learning(**options: Any) -> int:
     Rows that are finished are kept: a run that was stopped goes on where it was.
     """
     require('bench')
-    from ..bench.plots import draw, draw_worlds
-    from ..bench.report import document
-    from ..bench.table import show, show_worlds
+    from cls_bench.learning.plots import draw, draw_worlds
+    from cls_bench.learning.report import document
+    from cls_bench.learning.table import show, show_worlds
 
     if options['worlds']:
         results = _run(_world_request(options))
@@ -85,10 +85,9 @@ def learning(**options: Any) -> int:
 
 
 def _world_request(options: dict[str, Any]) -> Any:
+    from cls_bench.learning import worlds
+    from cls_bench.learning.runner import Request
     from cls_common.errors import UserError
-
-    from ..bench import worlds
-    from ..bench.runner import Request
 
     if options['scenes'] or options['short'] or options['life'] != 'short':
         found = 'one of --scenes, --short, --life'
@@ -103,9 +102,9 @@ def _world_request(options: dict[str, Any]) -> Any:
 
 
 def _life_request(options: dict[str, Any]) -> Any:
-    from ..bench.plan import LIVES
-    from ..bench.rows import all_rows
-    from ..bench.runner import Request
+    from cls_bench.learning.plan import LIVES
+    from cls_bench.learning.rows import all_rows
+    from cls_bench.learning.runner import Request
 
     short = options['short']
     changes = {name: options[name] for name in ('scenes', 'steps') if options[name]}
@@ -123,7 +122,7 @@ def _life_request(options: dict[str, Any]) -> Any:
 def _run(request: Any) -> Any:
     from rich.progress import Progress, TextColumn
 
-    from ..bench.runner import run
+    from cls_bench.learning.runner import run
 
     with Progress(*Progress.get_default_columns()[:2], TextColumn('{task.percentage:>3.0f} %'), transient=True) as bar:
         shown: dict[str, Any] = {}
@@ -155,10 +154,10 @@ def curiosity(**options: Any) -> int:
     from rich.progress import Progress
 
     require('bench')
-    from ..bench.curiosity.plots import draw
-    from ..bench.curiosity.report import document
-    from ..bench.curiosity.runner import run
-    from ..bench.curiosity.table import show
+    from cls_bench.curiosity.plots import draw
+    from cls_bench.curiosity.report import document
+    from cls_bench.curiosity.runner import run
+    from cls_bench.curiosity.table import show
 
     request = _curiosity_request(options)
     with Progress(transient=True) as bar:
@@ -168,12 +167,11 @@ def curiosity(**options: Any) -> int:
 
 
 def _curiosity_request(options: dict[str, Any]) -> Any:
+    from cls_bench.curiosity.explorers import ALL
+    from cls_bench.curiosity.runner import Request
+    from cls_bench.curiosity.views import ENCODER, THUMBNAIL
+    from cls_bench.curiosity.worlds import WORLDS
     from cls_common.errors import UserError
-
-    from ..bench.curiosity.explorers import ALL
-    from ..bench.curiosity.runner import Request
-    from ..bench.curiosity.views import ENCODER, THUMBNAIL
-    from ..bench.curiosity.worlds import WORLDS
 
     short = options['short']
     worlds = options['worlds'] or (('noise', 'corner') if short else tuple(WORLDS))

@@ -42,9 +42,8 @@ def command(
 
     from cls_perception.trained_encoder import write_eyes
     from cls_recording.library import find_sessions
-
-    from ..eyes.model import create, new_model
-    from ..eyes.views import robot_of
+    from cls_training.eyes.model import create, new_model
+    from cls_training.eyes.views import robot_of
 
     paths = find_sessions(sessions)
     robot = robot_of(paths[0])
@@ -77,8 +76,7 @@ def _train(
 
     from cls_perception.settings import TrainingSettings
     from cls_perception.training import find_trainable, train
-
-    from ..eyes.views import read_views
+    from cls_training.eyes.views import read_views
 
     find_trainable(name)
     asked = {'steps': chosen['steps']} if chosen['steps'] else {}

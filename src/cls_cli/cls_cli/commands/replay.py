@@ -12,7 +12,7 @@ from .. import set_options
 from ..options import accept_robot, models_dir
 
 if TYPE_CHECKING:
-    from cls_learning.agent.replaying import ReplaySummary
+    from cls_training.replaying import ReplaySummary
 
 
 # Steps from one look at the figures to the next: drawing takes time from learning.
@@ -39,8 +39,8 @@ def command(sessions: tuple[Path, ...], settings: tuple[str, ...], **chosen: Any
     """Learns with a progress bar, prints a summary, and the hash of the weights as its last line."""
     from rich.progress import Progress
 
-    from cls_learning.agent.living import Progress as Lived
-    from cls_learning.agent.replaying import replay, ReplayOptions
+    from cls_training.living import Progress as Lived
+    from cls_training.replaying import replay, ReplayOptions
 
     from ..interrupts import Interrupts
 

@@ -26,8 +26,8 @@ def command(**options: Any) -> int:
     """Trains with a progress bar and prints the hash of the weights as its last line."""
     from rich.progress import Progress
 
-    from cls_learning.agent.living import Progress as TrainProgress
-    from cls_learning.agent.training import train, TrainOptions
+    from cls_training.living import Progress as TrainProgress
+    from cls_training.training import train, TrainOptions
 
     settings = by_node(options.pop('settings'))
     chosen = TrainOptions(overrides=settings.get(RECIPE, {}), simulator=settings.get('simulator', {}), **options)

@@ -10,8 +10,6 @@ import torch
 
 from cls_common.errors import UserError
 from cls_learning.agent.cortex import Cortex, make_waking_half
-from cls_learning.agent.living import MORNING, Progress
-from cls_learning.agent.training import Life
 from cls_learning.checkpoints.config_file import ModelConfig
 from cls_learning.checkpoints.folder import ModelFolder
 from cls_learning.checkpoints.hashing import weights_sha256
@@ -20,6 +18,8 @@ from cls_perception import encoders
 from cls_perception.settings import EncoderSettings
 from cls_sim.robots import make as make_robot
 from cls_sim.settings import SimulatorSettings
+from cls_training.living import MORNING, Progress
+from cls_training.training import Life
 
 # Nights every minute or two instead of every quarter of an hour, and a save after each: small, but all of it.
 RECIPE: dict[str, Any] = {

@@ -1,0 +1,1 @@
+"""Instruments: what is learned and what is tried, against baselines."""

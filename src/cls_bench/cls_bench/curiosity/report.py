@@ -1,0 +1,119 @@
+"""From walks to rows: means over starts, intervals, comparisons with chance, and whether the targets are met."""
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+import numpy as np
+from scipy import stats  # type: ignore[import-untyped]
+
+from ..learning.statistics import clean, CONFIDENCE, mean, summary
+from . import explorers
+from .runner import Line, Results
+from .walk import Figures
+
+# The reward that the targets are for: the default one.
+DEFAULT: Final = 'visit_count'
+_CORNER: Final = 'corner_steps'
+
+
+def document(results: Results) -> dict[str, Any]:
+    """Returns the report as plain JSON values: a row for each reward, world and encoder, and the targets."""
+    request = results.request
+    rows = [_row(line, _chance(line, results.lines)) for line in results.lines]
+    report: dict[str, Any] = {
+        'starts': request.starts, 'seeds': min(request.seeds, request.starts),
+        'worlds': {name: request.world(name).steps for name in request.worlds},
+        'rows': rows,
+        'targets': {
+            encoder: targets([row for row in rows if row['encoder'] == encoder]) for encoder in request.encoders
+        },
+    }  # fmt: skip
+    plain: dict[str, Any] = clean(report)
+    return plain
+
+
+def _row(line: Line, chance: Line | None) -> dict[str, Any]:
+    figures: list[Figures] = [
+        {
+            **{name: value for name, value in own.items() if name != _CORNER},
+            'skill_over_random': _minus(own, random, 'model_skill'),
+        }
+        for own, random in zip(line.figures, chance.figures if chance else [None] * len(line.figures))
+    ]
+    corner = [own[_CORNER] for own in line.figures]
+    known = None not in corner
+    return {
+        'reward': line.reward, 'world': line.world, 'encoder': line.encoder, **summary(figures),
+        'corner_steps_median': float(np.median(corner)) if known else None,
+        'corner_steps_median_ci': _median_interval(corner) if known else None,
+        'corner_steps_worst': max(corner) if known else None, 'corner_steps_worst_ci': None,
+        **{f'{name}_over_random': _ratio(line, chance, name) for name in ('coverage_200', 'coverage_500', 'coverage')},
+    }  # fmt: skip
+
+
+def _chance(line: Line, lines: Sequence[Line]) -> Line | None:
+    same = (other for other in lines if (other.encoder, other.world) == (line.encoder, line.world))
+    return next((other for other in same if other.reward == explorers.RANDOM), None)
+
+
+def _minus(own: Figures, other: Figures | None, name: str) -> float | None:
+    return None if other is None or None in (own[name], other[name]) else own[name] - other[name]
+
+
+def _ratio(line: Line, chance: Line | None, name: str) -> float | None:
+    """Returns how many times what chance reaches, both as means over starts."""
+    own, of_chance = (mean([figures[name] for figures in each.figures]) if each else None for each in (line, chance))
+    return own / of_chance if own is not None and of_chance else None
+
+
+def _median_interval(values: Sequence[float]) -> list[float] | None:
+    """Returns an interval of the median without assumptions, of 95 % at least, by ranks; None with fewer than six."""
+    count = len(values)
+    rank = int(stats.binom.ppf((1 - CONFIDENCE) / 2, count, 0.5)) - 1
+    ordered = sorted(values)
+    return [ordered[rank], ordered[count - 1 - rank]] if rank >= 0 else None
+
+
+def targets(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Returns each target with what was measured; `met` is None where that was not run."""
+    found = {(row['reward'], row['world']): row for row in rows}
+
+    def of(reward: str, world: str, figure: str) -> float | None:
+        value: float | None = found.get((reward, world), {}).get(figure)
+        return value
+
+    ratio, corner = of(DEFAULT, 'noise', 'noise_ratio'), 'corner_steps'
+    asked = [
+        (f'{DEFAULT}: coverage over random, 200 steps', of(DEFAULT, 'noise', 'coverage_200_over_random'), '>=', 2.4),
+        (f'{DEFAULT}: coverage, 500 steps', of(DEFAULT, 'noise', 'coverage_500'), '>=', 0.98),
+        (f'{DEFAULT}: time on noise over its share', ratio, '<=', 1.2),
+        ('reference: time on noise over its share', of(explorers.REFERENCE, 'noise', 'noise_ratio'), '>', 3.0),
+        (f'{DEFAULT}: steps out of the corner, median', of(DEFAULT, 'corner', f'{corner}_median'), '<=', 40.0),
+        (f'{DEFAULT}: steps out of the corner, worst', of(DEFAULT, 'corner', f'{corner}_worst'), '<=', 120.0),
+        _better_model(rows),
+    ]
+    return [
+        {'target': target, 'value': value, 'bound': f'{sign} {bound:g}', 'met': _holds(value, sign, bound)}
+        for target, value, sign, bound in asked
+    ]
+
+
+def _better_model(rows: Sequence[dict[str, Any]]) -> tuple[str, float | None, str, float]:
+    """Returns the surest gain over random: the highest lower end of a paired interval; above 0 it is no accident."""
+    known = [row for row in rows if row['skill_over_random_ci'] and row['reward'] not in _NO_REWARDS]
+    if not known:
+        return ("a reward's model over random's, low end of the interval", None, '>', 0.0)
+    best = max(known, key=lambda row: float(row['skill_over_random_ci'][0]))
+    return (
+        f"{best['reward']} in {best['world']}: its model's skill over random's, low end of the interval",
+        float(best['skill_over_random_ci'][0]), '>', 0.0,
+    )  # fmt: skip
+
+
+_NO_REWARDS = (explorers.RANDOM, explorers.GREEDY)
+
+
+def _holds(value: float | None, sign: str, bound: float) -> bool | None:
+    if value is None:
+        return None
+    return {'>=': value >= bound, '<=': value <= bound, '>': value > bound}[sign]

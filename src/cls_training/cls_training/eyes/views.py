@@ -1,0 +1,114 @@
+"""Images and actions of recorded sessions, as eyes are trained on them."""
+
+from collections.abc import Callable, Sequence
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+import torch
+
+from cls_common import comms
+from cls_common.errors import UserError
+from cls_common.images import from_jpeg, Image, to_rgb
+from cls_common.robot import RobotInfo
+from cls_learning.agent.wake_state import Seen
+from cls_learning.types import Transition
+from cls_perception.objective import Views
+from cls_perception.small_images import shrink
+from cls_recording.reader import Event, SessionReader
+
+from ..recorded import check_robot, from_senses, missing, nanoseconds
+
+_APPLIED = comms.APPLIED_ACTION.name
+# A step may refer to an image from so many images before the last one that was used.
+_PATIENCE = 1024
+
+
+def robot_of(path: Path) -> RobotInfo:
+    """Returns the robot of a session; raises UserError where it does not say."""
+    with SessionReader(path) as reader:
+        if reader.info.robot is None:
+            raise missing(reader, [comms.ROBOT_INFO.name])
+        return reader.info.robot
+
+
+def read_views(
+    paths: Sequence[Path], robot: RobotInfo, limit: int, report: Callable[[int], None] = lambda _: None
+) -> Views:
+    """Reads the first steps of sessions, paired with images as the learner pairs them.
+
+    Args:
+        limit: steps at most.
+        report: hears of every step, how many there are.
+
+    Raises:
+        UserError: a session of another robot, without images or actions, damaged, or nothing in any of them.
+    """
+    steps: list[tuple[int, int]] = []
+    actions: list[NDArray[np.float32]] = []
+    shots = _Shots()
+    for path in paths:
+        with SessionReader(path) as reader:
+            check_robot(reader, robot)
+            lived = from_senses(reader, _image_topic(reader), shots.see, robot)
+            for step in islice(lived, limit - len(steps)):
+                steps.append(shots.use(step))
+                actions.append(in_unit(robot, step.action_applied))
+                report(len(steps))
+    if not steps:
+        raise UserError('the sessions', expected='steps to learn from', found='none')
+    images, places = shots.used()
+    before, after = (torch.tensor([places[step[i]] for step in steps]) for i in (0, 1))
+    return Views(images, before, after, torch.from_numpy(np.stack(actions)))
+
+
+def in_unit(robot: RobotInfo, action: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Returns an action in the robot's units as about -1 to 1, float32 (A,)."""
+    half = np.maximum((robot.high - robot.low) / 2, np.finfo(np.float32).tiny)
+    return np.asarray(np.clip((action - (robot.high + robot.low) / 2) / half, -2.0, 2.0), np.float32)
+
+
+class _Shots:
+    """Small copies of the images seen; those that no step used are forgotten."""
+
+    def __init__(self) -> None:
+        self._count = 0
+        self._small: dict[int, torch.Tensor] = {}
+        self._used: set[int] = set()
+        self._oldest = 0
+
+    def see(self, event: Event) -> Seen:
+        """Keeps a recorded image; its number stands in the place of its embedding."""
+        message = event.message
+        if event.topic == comms.IMAGE.name:
+            m = message
+            image: Image = to_rgb(m.data.tobytes(), m.height, m.width, m.encoding, m.step)
+        else:
+            image = from_jpeg(message.data.tobytes())
+        number = self._count
+        self._count += 1
+        self._small[number] = shrink(torch.from_numpy(image.copy())[None])[0]
+        return Seen(np.array([number], np.float32), nanoseconds(message.header.stamp))
+
+    def use(self, step: Transition) -> tuple[int, int]:
+        """Returns the numbers of the images before and after a step."""
+        before, after = int(step.z[0]), int(step.z_next[0])
+        self._used |= {before, after}
+        for number in range(self._oldest, before - _PATIENCE):
+            if number not in self._used:
+                self._small.pop(number, None)
+        self._oldest = max(self._oldest, before - _PATIENCE)
+        return before, after
+
+    def used(self) -> tuple[torch.Tensor, dict[int, int]]:
+        """Returns the images that steps used, uint8 (N, 3, 96, 96), and the place of each number among them."""
+        numbers = sorted(self._used)
+        return torch.stack([self._small[number] for number in numbers]), {n: i for i, n in enumerate(numbers)}
+
+
+def _image_topic(reader: SessionReader) -> str:
+    found = next((name for name in (comms.IMAGE.name, comms.COMPRESSED.name) if name in reader.topics), None)
+    if found is None or _APPLIED not in reader.topics:
+        raise missing(reader, [f'{comms.IMAGE.name} or {comms.COMPRESSED.name}', _APPLIED])
+    return found

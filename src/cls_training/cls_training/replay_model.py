@@ -1,0 +1,101 @@
+"""The model that a replay learns into, and the eyes it sees the recording with."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+import secrets
+from typing import Any
+
+from cls_common import comms
+from cls_common.errors import UserError
+from cls_common.resources import config_dir
+from cls_common.robot import RobotInfo
+from cls_learning.agent.cortex import make_waking_half
+from cls_learning.agent.recipe import check_against, resolve
+from cls_learning.agent.stored_encoder import load_stored_encoder
+from cls_learning.checkpoints.config_file import ModelConfig
+from cls_learning.checkpoints.folder import ModelFolder
+from cls_perception import encoders
+from cls_perception.encoder import Encoder
+from cls_perception.settings import EncoderSettings
+from cls_recording.reader import SessionReader
+
+from .recorded import missing
+
+
+def open_model(
+    folder: ModelFolder, paths: Sequence[Path], encoder: str, preset: str, overrides: Mapping[str, Any], seed: int,
+    accept_robot: bool = False,
+) -> Encoder:  # fmt: skip
+    """Creates the model of the first session's robot and eyes, or checks the existing one; returns its encoder.
+
+    Args:
+        accept_robot: it learns from every session whose robot has the same actions and joints, whatever its name.
+
+    Raises:
+        UserError: what was asked for or a session's robot differs from the existing model, or a session does not say
+            what is needed.
+    """
+    settings, origins, asked = resolve(config_dir() / 'presets', preset, overrides)
+    if folder.config is not None:
+        check_against(folder.config.settings, asked, folder.path.name)
+        if seed not in (-1, folder.config.seed):
+            raise UserError(
+                f'seed of the existing model {folder.path.name!r}',
+                expected=f'{folder.config.seed}, as in its config.json', found=str(seed),
+                do='Leave it out, or choose another model name.',
+            )  # fmt: skip
+        for robot in _robots(paths):
+            if accept_robot:
+                folder.accept_robot(robot)
+            folder.config.check_robot(robot)
+        return load_stored_encoder(folder, encoder, threads=1)
+    robots = _robots(paths)
+    with SessionReader(paths[0]) as reader:
+        seed = seed if seed >= 0 else secrets.randbelow(2**31)
+        eyes = _new_encoder(reader, encoder, seed)
+    stored = {**eyes.config(), 'id': eyes.id, 'size': eyes.size, 'version': eyes.version}
+    now = datetime.now().isoformat(timespec='seconds')
+    accepted = tuple(dict.fromkeys(r.name for r in robots if r.name != robots[0].name)) if accept_robot else ()
+    config = ModelConfig(robots[0], stored, seed, settings, origins, now, accepted)
+    for robot in robots:
+        config.check_robot(robot)
+    make_waking_half(config)  # refuses a policy that can't act on this robot, before it is frozen
+    folder.create(config, eyes.weights())
+    return eyes
+
+
+def _robots(paths: Sequence[Path]) -> list[RobotInfo]:
+    robots = []
+    for path in paths:
+        with SessionReader(path) as reader:
+            if reader.info.robot is None:
+                raise missing(reader, [comms.ROBOT_INFO.name])
+            robots.append(reader.info.robot)
+    return robots
+
+
+def _new_encoder(reader: SessionReader, name: str, seed: int) -> Encoder:
+    """Makes the encoder that recorded, where its weights follow from its settings; else the one that was named."""
+    recorded = reader.info.encoder or {}
+    name = name or str(recorded.get('name', ''))
+    if not name:
+        raise UserError(
+            f'session {reader.path}', expected='the encoder it was recorded with', found='none',
+            do='Give --encoder, such as early_resnet18: embeddings are then made anew from the images.',
+        )  # fmt: skip
+    is_vector = encoders.find(name).vectors
+    size = int(recorded.get('size', 0)) if recorded.get('name') == name else 0
+    modality = str(recorded.get('modality', 'state'))
+    if is_vector and not size:
+        size, modality = _first_observation(reader)
+    own_seed = int(recorded.get('seed', seed)) if recorded.get('name') == name else seed
+    return encoders.make(EncoderSettings(name=name, seed=own_seed, threads=1), size=size, modality=modality)
+
+
+def _first_observation(reader: SessionReader) -> tuple[int, str]:
+    for topic in reader.topics:
+        if topic.startswith(comms.OBSERVATION_PREFIX):
+            event = next(reader.events([topic]))
+            return len(event.message.data), str(event.message.modality)
+    raise missing(reader, [comms.OBSERVATION_PREFIX + '<modality>'])

@@ -1,0 +1,120 @@
+"""How far a replay has come, so that it goes on at the very step where it was stopped or killed."""
+
+from dataclasses import asdict, dataclass, field
+import json
+from pathlib import Path
+from typing import Any
+
+from cls_common.errors import UserError
+from cls_learning.agent.cortex import Cortex
+from cls_learning.checkpoints.files import write_whole
+
+_FILE = 'replay.json'
+# As many generations as a model folder keeps, and the one being written.
+_CUTS = 3
+
+
+@dataclass
+class _Epoch:
+    """Sums over the steps of an epoch: Slow's errors before learning, and those of copying z."""
+
+    steps: int = 0
+    slow_error: float = 0.0
+    copy_error: float = 0.0
+    is_over: bool = False
+
+    @property
+    def loss(self) -> float:
+        return self.slow_error / self.copy_error if self.copy_error > 0 else float('nan')
+
+
+@dataclass
+class ReplayProgress:
+    """Epochs so far. Written with every save; what came after it is in the journal, and counted again from there."""
+
+    path: Path
+    key: str
+    epochs: list[_Epoch] = field(default_factory=list)
+    cuts: list[dict[str, Any]] = field(default_factory=list)
+
+    @classmethod
+    def open(cls, folder: Path, key: str, cortex: Cortex) -> 'ReplayProgress':
+        """Goes on with the replay of the same sessions that was left unfinished, or begins a new one.
+
+        Args:
+            key: tells the same sessions and filter from others.
+            cortex: just opened: it knows what it relived since its last save.
+        """
+        progress = cls(folder / _FILE, key)
+        stored = _read(progress.path)
+        if stored is not None and stored.get('key') == key and not stored.get('finished'):
+            progress.cuts = stored['cuts']
+            progress._go_on(cortex)
+        if not progress.cuts:
+            progress.cut(cortex.sequence)
+        return progress
+
+    def _go_on(self, cortex: Cortex) -> None:
+        opened_at = cortex.sequence - len(cortex.relived)
+        cut = next((c for c in reversed(self.cuts) if c['sequence'] == opened_at), None)
+        if cut is None:
+            raise UserError(
+                f'{self.path}', expected=f'what had been replayed at step {opened_at}',
+                found=', '.join(str(c['sequence']) for c in self.cuts),
+                do='Remove it to begin the replay anew: the model goes on from what it has learned.',
+            )  # fmt: skip
+        self.epochs = [_Epoch(**epoch) for epoch in cut['epochs']]
+        for slow_error, copy_error in cortex.relived:
+            self.add(slow_error, copy_error)
+
+    @property
+    def is_between(self) -> bool:
+        """Whether no epoch is under way."""
+        return not self.epochs or self.epochs[-1].is_over
+
+    @property
+    def done_in_epoch(self) -> int:
+        """Steps of the epoch under way."""
+        return 0 if self.is_between else self.epochs[-1].steps
+
+    def add(self, slow_error: float, copy_error: float) -> None:
+        """Counts a step."""
+        if self.is_between:
+            self.epochs.append(_Epoch())
+        epoch = self.epochs[-1]
+        epoch.steps += 1
+        epoch.slow_error += slow_error
+        epoch.copy_error += copy_error
+
+    def end_epoch(self) -> None:
+        """Ends the epoch under way."""
+        self.epochs[-1].is_over = True
+
+    def losses(self) -> list[float]:
+        """Returns the loss of each finished epoch, in units of copying z."""
+        return [epoch.loss for epoch in self.epochs if epoch.is_over]
+
+    def cut(self, sequence: int) -> None:
+        """Writes down where things stand at a step of the model's life, before the model is saved there."""
+        epochs = [asdict(epoch) for epoch in self.epochs]
+        self.cuts = [c for c in self.cuts if c['sequence'] != sequence][1 - _CUTS :]
+        self.cuts.append({'sequence': sequence, 'epochs': epochs})
+        self._write(finished=False)
+
+    def finish(self) -> None:
+        """The same sessions begin anew the next time."""
+        self._write(finished=True)
+
+    def _write(self, finished: bool) -> None:
+        content = {'key': self.key, 'finished': finished, 'cuts': self.cuts}
+        write_whole(self.path, json.dumps(content, indent=2).encode())
+
+
+def _read(path: Path) -> dict[str, Any] | None:
+    if not path.exists():
+        return None
+    try:
+        content: dict[str, Any] = json.loads(path.read_text(encoding='utf-8'))
+        return content
+    except ValueError as error:
+        raise UserError(f'{path}', expected='what a replay wrote', found=str(error), do='Remove it.') from error

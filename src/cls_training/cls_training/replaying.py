@@ -1,0 +1,184 @@
+"""Offline learning: recorded sessions lived again by a model in this process, as often as it pays. No ROS.
+
+Nothing depends on chance or on when it was stopped: the same sessions, recipe and seed give the same weights, also
+where a run was interrupted at any step and gone on with (rows 001-088 to 001-096).
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+import time
+from typing import Any
+
+import torch
+
+from cls_common.errors import UserError
+from cls_learning.checkpoints.folder import ModelFolder
+from cls_learning.checkpoints.listing import weights_hash
+from cls_recording.filters import ActionFilter
+from cls_recording.library import find_sessions
+
+from .living import Living, Progress
+from .plateau import Plateau
+from .recorded import Recording
+from .replay_model import open_model
+from .replay_progress import ReplayProgress
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReplayOptions:
+    """What a replay is asked for.
+
+    Attributes:
+        sessions: their folders, or a robot's folder for all in it.
+        model, models_dir: the model folder; created where it is missing, else gone on with.
+        seed: of a new model; -1: drawn.
+        encoder, preset, overrides: of a new model; an empty encoder is the one that recorded.
+        filter_action: 'KEY=VALUE', only these steps; empty: all (row 001-085).
+        until_plateau: more than one epoch, until the loss stays (row 001-088). The others are its rule.
+        steps: wake steps after which this run stops, to be gone on with; 0: none.
+        accept_robot: learns from sessions of robots of another name too, with the same actions and joints.
+    """
+
+    sessions: Sequence[Path]
+    model: str
+    models_dir: Path = Path('models')
+    seed: int = -1
+    encoder: str = ''
+    preset: str = ''
+    overrides: Mapping[str, Any] = field(default_factory=dict)
+    filter_action: str = ''
+    until_plateau: bool = False
+    patience: int = 5
+    min_delta: float = 0.001
+    min_epochs: int = 3
+    max_epochs: int = 100
+    steps: int = 0
+    accept_robot: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReplaySummary:
+    """What came of it.
+
+    Attributes:
+        losses: of each finished epoch: Slow's mean one-step error before learning, in units of copying z.
+        plateau: whether the loss stayed. finished: False where it was stopped before its end.
+        steps: wake steps of this run. awake, asleep: s that they and the nights took.
+        reused, computed: how their embeddings came about. refused: unusable ones.
+        broken: images that can't be decoded.
+        weights: hash, 64 hex digits.
+    """
+
+    losses: list[float]
+    plateau: bool
+    finished: bool
+    steps: int
+    awake: float
+    asleep: float
+    reused: int
+    computed: int
+    refused: int
+    broken: int
+    weights: str
+
+
+def replay(
+    options: ReplayOptions, report: Callable[[Progress], None] = lambda _: None,
+    stopping: Callable[[], bool] = lambda: False,
+) -> ReplaySummary:  # fmt: skip
+    """Learns from sessions, sleeps where cycles end, and saves at the end and where it is stopped.
+
+    Args:
+        report: hears of every step. stopping: asked between steps; True ends the run, to be gone on with.
+
+    Raises:
+        UserError: a session, an option or the existing model does not fit.
+    """
+    torch.set_num_threads(1)  # the order of sums decides the last bit
+    paths = find_sessions(options.sessions)
+    action_filter = ActionFilter.parse(options.filter_action) if options.filter_action else None
+    folder = ModelFolder(options.models_dir, options.model)
+    try:
+        encoder = open_model(
+            folder, paths, options.encoder, options.preset, options.overrides, options.seed, options.accept_robot
+        )
+        assert folder.config is not None
+        recording = Recording(paths, folder.config.robot, encoder, action_filter)
+        run = _Run(options, folder, recording, report, stopping)
+        begun = time.monotonic()
+        with run.living:
+            run.live()
+        seconds = time.monotonic() - begun
+    finally:
+        folder.close(keep_unlearned=False)
+    return ReplaySummary(
+        losses=run.progress.losses(), plateau=run.plateau, finished=run.finished, steps=run.living.done,
+        awake=seconds - run.living.slept, asleep=run.living.slept,
+        reused=recording.reused, computed=recording.computed, refused=recording.refused,
+        broken=recording.broken,
+        weights=weights_hash(folder.path),
+    )  # fmt: skip
+
+
+class _Run:
+    def __init__(
+        self, options: ReplayOptions, folder: ModelFolder, recording: Recording, report: Callable[[Progress], None],
+        stopping: Callable[[], bool],
+    ) -> None:  # fmt: skip
+        self._options = options
+        self._recording = recording
+        self._stopping = stopping
+        self.living = Living(folder, report, self._is_over)
+        self.progress = ReplayProgress.open(folder.path, recording.key, self.living.cortex)
+        self.living.before_save = lambda: self.progress.cut(self.living.cortex.sequence)
+        self.living.learned = lambda experience, error: self.progress.add(error, experience.copy_error)
+        if self.living.cortex.relived and not self.progress.epochs:
+            self.living.save()  # what others lived before is not of this replay
+        self.plateau = self.finished = False
+
+    def live(self) -> None:
+        """Lives epochs until it is enough; what was done before counts."""
+        while not self._is_enough():
+            self._epoch()
+            self.living.catch_up()
+            if not self.progress.is_between:
+                break
+        self.finished = self._is_enough()
+        self.living.save()
+        if self.finished:
+            self.progress.finish()
+
+    def _is_enough(self) -> bool:
+        """Whether no further epoch is wanted; an epoch under way is finished first."""
+        o, losses = self._options, self.progress.losses()
+        rule = Plateau(o.patience, o.min_delta, o.min_epochs)
+        self.plateau = sum(rule.add(loss) for loss in losses) > 0
+        if not self.progress.is_between:
+            return False
+        return len(losses) >= o.max_epochs or self.plateau if o.until_plateau else len(losses) >= 1
+
+    def _is_over(self) -> bool:
+        return self._stopping() or 0 < self._options.steps <= self.living.done
+
+    def _epoch(self) -> None:
+        """Lives one epoch from where it was left, or until it is stopped."""
+        living, progress = self.living, self.progress
+        living.sleep_where_due()
+        before = progress.done_in_epoch
+        for transition in islice(self._recording.transitions(), before, None):
+            if self._is_over():
+                return
+            living.wake_step(transition, 'follow', goes_on=True)
+            living.sleep_where_due()
+        living.catch_up()
+        if not progress.done_in_epoch:
+            recording = self._recording
+            broken = f'; {recording.broken} images are broken: {recording.problem}' if recording.broken else ''
+            raise UserError(
+                'the sessions', expected='steps to learn from', found=f'none that match{broken}',
+                do='./cls sessions info says what they lack.',
+            )  # fmt: skip
+        progress.end_epoch()
+        living.save()

@@ -1,0 +1,13 @@
+"""One thread, as exact runs use; properties are about what holds, not how fast: a busy machine must not fail them."""
+
+from hypothesis import settings
+import pytest
+import torch
+
+settings.register_profile('patient', deadline=None)
+settings.load_profile('patient')
+
+
+@pytest.fixture(autouse=True, scope='session')
+def _one_thread() -> None:
+    torch.set_num_threads(1)

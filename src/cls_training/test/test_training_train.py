@@ -1,0 +1,153 @@
+"""`train()`: both halves in one process over a simulated robot, to be compared with the graph by its hash."""
+
+from pathlib import Path
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+from cls_common.errors import UserError
+from cls_learning.checkpoints.listing import list_models, read_config, weights_hash
+from cls_training.living import Progress
+from cls_training.training import train, TrainOptions
+
+# Small networks and short nights: what is tested is the loop around them.
+OVERRIDES = {
+    'network.slow_hidden': 64, 'sleep.wake_steps_per_cycle': 25, 'sleep.sws_steps': 3, 'sleep.rem_steps': 3,
+    'sleep.tether_steps': 2, 'sleep.batch_size': 16, 'fast.recent': 3, 'fast.older': 4, 'memory.piece_length': 10,
+}  # fmt: skip
+
+
+def options(folder: Path, **changes: Any) -> TrainOptions:
+    values = {
+        'robot': 'square', 'model': 'm', 'models_dir': folder, 'steps': 60, 'seed': 5, 'overrides': OVERRIDES,
+    } | changes  # fmt: skip
+    return TrainOptions(**values)
+
+
+@pytest.fixture(scope='module')
+def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str, list[Progress]]:
+    """A model of 60 steps and two nights; folder, hash and reports."""
+    folder = tmp_path_factory.mktemp('models')
+    reports: list[Progress] = []
+    return folder, train(options(folder), reports.append), reports
+
+
+def test_one_seed_one_hash(trained: tuple[Path, str, list[Progress]], tmp_path: Path) -> None:
+    folder, first, _ = trained
+    assert len(first) == 64 and first == weights_hash(folder / 'm')
+    assert train(options(tmp_path)) == first
+    assert train(options(tmp_path, model='other', seed=6)) != first
+
+
+def test_the_command_line_gives_the_same_hash(trained: tuple[Path, str, list[Progress]]) -> None:
+    folder, first, _ = trained
+    command = [sys.executable, '-m', 'cls_cli', 'hash', 'm', '--models-dir', str(folder)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0 and done.stdout.strip() == first
+
+
+def test_progress_is_told_step_by_step(trained: tuple[Path, str, list[Progress]]) -> None:
+    _, _, reports = trained
+    assert [r.step for r in reports if r.phase == 'wake'] == list(range(1, 61))
+    assert [(r.step, r.phase) for r in reports if r.phase != 'wake'] == [
+        (step, phase) for step in (25, 50) for phase in ('sws', 'rem', 'tether', 'morning')
+    ]
+    assert set(reports[-1].figures) == {'skill_fast', 'skill_slow'}
+
+
+def test_the_next_run_adds_steps(trained: tuple[Path, str, list[Progress]], tmp_path: Path) -> None:
+    """Row 000-079: encoder, seed and recipe are the model's own."""
+    first = train(options(tmp_path, steps=30))
+    config = (tmp_path / 'm' / 'config.json').read_bytes()
+    second = train(TrainOptions(robot='square', model='m', models_dir=tmp_path, steps=10))
+    (model,) = list_models(tmp_path)
+    assert (model.total_steps, model.cycles, model.encoder, model.robot) == (40, 1, 'early_resnet18', 'square')
+    assert second == weights_hash(tmp_path / 'm') != first
+    assert (tmp_path / 'm' / 'config.json').read_bytes() == config
+
+
+def test_where_numbers_came_from_is_kept(trained: tuple[Path, str, list[Progress]]) -> None:
+    config = read_config(trained[0] / 'm')
+    assert config['seed'] == 5 and config['encoder']['name'] == 'early_resnet18' and config['encoder']['size'] == 512
+    assert config['values']['sleep.rem_steps'] == 3 and config['origins']['sleep.rem_steps'] == 'parameter'
+    assert config['values']['sleep.rem_k'] == 3 and config['origins']['sleep.rem_k'] == 'default'
+
+
+@pytest.mark.parametrize(
+    'changes, text',
+    [
+        ({'preset': 'best'}, "unknown preset 'best'; expected one of default, reference"),
+        ({'overrides': {'fast.speed': 1}}, "unknown parameter 'fast.speed'"),
+        ({'overrides': {'fast.ring': 0}}, "parameter 'fast.ring'; expected 1 to any; found 0"),
+        ({'overrides': {'policy.kind': 'psychic'}}, "unknown policy 'psychic'"),
+        ({'overrides': {'network.world_model': 'oracle'}}, "unknown world model 'oracle'; expected one of film, mlp"),
+        ({'overrides': {'sleep.phases': 'sws nap'}}, "unknown sleep phase 'nap'"),
+        ({'robot': 'dog'}, "unknown robot 'dog'"),
+        ({'encoder': 'eyes'}, 'eyes'),
+        ({'encoder': 'identity'}, "expected a robot with one; found 'square', which senses camera"),
+        ({'model': '../m'}, 'model name'),
+    ],
+)
+def test_what_names_nothing_is_refused_and_makes_no_model(changes: dict[str, Any], text: str, tmp_path: Path) -> None:
+    """Also what only a later night would have met: a recipe is frozen when the model is made."""
+    with pytest.raises(UserError) as caught:
+        train(options(tmp_path / 'models', **changes))
+    assert text in str(caught.value) and '\n' not in str(caught.value)
+    assert list_models(tmp_path / 'models') == []
+
+
+@pytest.mark.parametrize(
+    'changes, text',
+    [
+        ({'seed': 6}, "seed of the existing model 'm'; expected 5"),
+        ({'encoder': 'identity'}, "encoder for the existing model 'm'; expected early_resnet18; found identity"),
+        ({'preset': 'reference'}, "for the existing model 'm'"),
+        ({'overrides': {'sleep.rem_k': 4}}, "parameter 'sleep.rem_k' for the existing model 'm'; expected 3"),
+        ({'robot': 'gym:CartPole-v1'}, 'Choose another model name for another robot'),
+    ],
+)
+def test_what_does_not_fit_the_model_is_refused(
+    changes: dict[str, Any], text: str, trained: tuple[Path, str, list[Progress]]
+) -> None:
+    folder, first, _ = trained
+    with pytest.raises(UserError) as caught:
+        train(options(folder, **changes))
+    assert text in str(caught.value)
+    assert weights_hash(folder / 'm') == first
+
+
+def test_a_cycle_too_short_to_sleep_on_is_no_night(tmp_path: Path) -> None:
+    """As in the graph: the day goes on, and nothing of the model changed."""
+    overrides = OVERRIDES | {'sleep.wake_steps_per_cycle': 10, 'sleep.batch_size': 32}
+    train(options(tmp_path, steps=35, overrides=overrides))
+    (model,) = list_models(tmp_path)
+    assert model.cycles == 0 and model.total_steps == 35
+
+
+def test_a_robot_of_episodes_and_vectors(tmp_path: Path) -> None:
+    """Actions without joints, episodes that end, an observation that is its own embedding."""
+    train(options(tmp_path, robot='gym:CartPole-v1', encoder='identity', steps=60))
+    (model,) = list_models(tmp_path)
+    assert (model.total_steps, model.cycles, model.problem) == (60, 2, '')
+    config = read_config(tmp_path / 'm')
+    assert config['encoder']['size'] == 4 and config['robot']['joint_names'] == []
+
+
+def test_what_was_learned_is_not_made_anew_over(tmp_path: Path) -> None:
+    """A lost config.json must not turn old weights into a new model."""
+    first = train(options(tmp_path, steps=30))
+    (tmp_path / 'm' / 'config.json').rename(tmp_path / 'config.json')
+    with pytest.raises(UserError, match='no config'):
+        train(options(tmp_path, steps=30))
+    (tmp_path / 'config.json').rename(tmp_path / 'm' / 'config.json')
+    assert weights_hash(tmp_path / 'm') == first
+
+
+def test_going_back_a_generation_is_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    train(options(tmp_path, steps=60))
+    newest = max((tmp_path / 'm' / 'generations').glob('[0-9]*'))
+    (newest / 'sleeping.safetensors').write_bytes(b'torn')
+    train(options(tmp_path, steps=1))
+    assert 'went back one generation' in caplog.text and newest.name in caplog.text
