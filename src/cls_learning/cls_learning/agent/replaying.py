@@ -14,8 +14,8 @@ from typing import Any
 import torch
 
 from cls_common.errors import UserError
+from cls_recording.discovery import find_sessions
 from cls_recording.filters import ActionFilter
-from cls_recording.library import find_sessions
 
 from ..checkpoints.folder import ModelFolder
 from ..checkpoints.listing import weights_hash
