@@ -20,7 +20,7 @@ SETTINGS = {
     'fast_learner': 'cls_learning.node_settings:FastNodeSettings',
     'slow_learner': 'cls_learning.node_settings:SlowNodeSettings',
     'recorder': 'cls_recording.settings:RecorderSettings',
-    'player': 'cls_recording.playing.settings:PlayerSettings',
+    'player': 'cls_recording.playback.settings:PlayerSettings',
 }
 # Parameters of ROS itself.
 _OF_ROS = ('use_sim_time', 'qos_overrides.')

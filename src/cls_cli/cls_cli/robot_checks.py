@@ -66,7 +66,7 @@ def check_model(options: GraphOptions) -> None:
 
 def _robots(options: GraphOptions) -> 'list[RobotInfo]':
     if options.robot == REPLAY:
-        from cls_recording.playing.sources import open_sources
+        from cls_recording.playback.sources import open_sources
 
         return [source.robot for source in open_sources([Path(path) for path in options.session.split(',')])]
     robot = check_robot(options)

@@ -6,10 +6,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from cls_recording.actions import Actions, ChannelActions
-from cls_recording.health import Health
-from cls_recording.listing import Summary, WHOLE
+from cls_recording.quality.action_statistics import Actions, ChannelActions
+from cls_recording.quality.verdict import SessionQuality
 from cls_recording.repair import Repair
+from cls_recording.summary import SessionSummary, WHOLE
 
 from .commands.models import size
 
@@ -17,7 +17,7 @@ _BAR = 30
 _ANY_WIDTH = 10_000
 
 
-def show_list(summaries: Sequence[Summary], folder: Path) -> None:
+def show_list(summaries: Sequence[SessionSummary], folder: Path) -> None:
     """Prints a table of the sessions below a folder, damaged ones marked, what is wrong with them below it."""
     from rich.markup import escape
     from rich.table import Table
@@ -37,7 +37,7 @@ def show_list(summaries: Sequence[Summary], folder: Path) -> None:
             print(f'{one.name}: {one.problem}')
 
 
-def show_health(health: Health) -> None:
+def show_health(health: SessionQuality) -> None:
     """Prints what a session holds and lacks."""
     info = health.info
     lines = {
@@ -77,7 +77,7 @@ def plain(value: Any) -> Any:
     """Returns dataclasses and all that is in them as plain data for JSON; what is not finite becomes null."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         named = {field.name: plain(getattr(value, field.name)) for field in dataclasses.fields(value) if field.repr}
-        return named | ({'duration': plain(value.duration)} if isinstance(value, Health) else {})
+        return named | ({'duration': plain(value.duration)} if isinstance(value, SessionQuality) else {})
     if isinstance(value, dict):
         return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
@@ -101,7 +101,7 @@ def length(seconds: float) -> str:
     return f'{seconds:.1f} s' if seconds < 60 else f'{whole // 3600}:{whole // 60 % 60:02}:{whole % 60:02}'
 
 
-def _show_topics(health: Health) -> None:
+def _show_topics(health: SessionQuality) -> None:
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False, header_style='bold')

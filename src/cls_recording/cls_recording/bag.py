@@ -1,4 +1,4 @@
-"""What a rosbag2 folder says of itself in `metadata.yaml`, and whether its files are whole. Reads no messages."""
+"""Reads the `metadata.yaml` of a rosbag2 folder and checks that its files are complete. Reads no messages."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from . import mcap_summary
 from .session import SessionInfo
 
 METADATA = 'metadata.yaml'
-# The one name at the top of it.
+# Its only top-level key.
 TOP = 'rosbag2_bagfile_information'
 LOCK = 'lock'
 # Appended to the name of a file that a repair replaced.
@@ -27,7 +27,7 @@ _SUFFIXES = ('.mcap', '.db3', '.mcap.zstd', '.db3.zstd')
 
 @dataclass(frozen=True)
 class BagMetadata:
-    """What matters of `metadata.yaml`.
+    """The parts of `metadata.yaml` that are used here.
 
     Attributes:
         storage: mcap or sqlite3.
@@ -49,13 +49,13 @@ class BagMetadata:
 
     @property
     def hashes(self) -> dict[str, str]:
-        """Hash of the type by full topic name; empty where none is said."""
+        """Hash of the type by full topic name; empty where none is given."""
         listed = [entry['topic_metadata'] for entry in self.content['topics_with_message_count']]
         return {topic['name']: str(topic.get('type_description_hash') or '') for topic in listed}
 
 
 class DamagedError(UserError):
-    """A bag that has to be repaired before it can be read: by our repair, or as `do` says."""
+    """A bag that has to be repaired before it can be read: by `repair`, or as described in `do`."""
 
     def __init__(self, path: Path, found: str, do: str = '') -> None:
         do = do or f'Try ./cls sessions repair {shlex.quote(str(path))}'
@@ -92,7 +92,7 @@ def _split_number(name: str) -> int:
 
 
 def is_being_recorded(path: Path) -> bool:
-    """Whether a living recorder holds the session's lock."""
+    """Whether a running recorder holds the session's lock."""
     try:
         with open(path / LOCK, 'rb') as lock:
             fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
@@ -104,7 +104,7 @@ def is_being_recorded(path: Path) -> bool:
 
 
 def has_end(file: Path) -> bool:
-    """Whether an MCAP file has its end; other storages answer true."""
+    """Whether an MCAP file has its end; true for other storages."""
     if file.suffix != '.mcap':
         return True
     with file.open('rb') as stream:

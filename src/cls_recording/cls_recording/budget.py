@@ -1,4 +1,4 @@
-"""What the sessions of a robot may use of the disk (rows 001-074 to 001-076, H16). No ROS here."""
+"""Limits the disk space of a robot's sessions: the oldest finished ones are removed. No ROS here."""
 
 from collections.abc import Sequence
 import contextlib
@@ -13,15 +13,15 @@ from cls_common.errors import UserError
 from . import bag
 from .writer import RESERVE
 
-# A session that alone uses more than this share goes on as a new one, so that its older part may go when that one
-# has grown as large: what is kept never falls below this share.
+# A session that alone uses more than this share is split into a new one, so that its older part can be removed once
+# the new one has grown as large: at least this share is kept.
 ROTATE_SHARE = 0.5
 _OURS = (bag.METADATA, f'{bag.METADATA}.new', bag.LOCK, RESERVE)
 
 
 @dataclass(frozen=True)
-class Stored:
-    """A session on disk: when it began, s since 1970, and its size."""
+class StoredSession:
+    """A session on disk: its start, s since 1970, and its size."""
 
     path: Path
     begun: float
@@ -29,7 +29,7 @@ class Stored:
 
 
 class Budget:
-    """Watches one robot's folder.
+    """Disk space of one robot's folder.
 
     Args:
         folder: of the robot. limit: bytes that its sessions may use.
@@ -39,14 +39,14 @@ class Budget:
         self.folder, self.limit = folder, limit
         self._begun: dict[Path, float] = {}
 
-    def sessions(self) -> list[Stored]:
-        """Returns our sessions, oldest first; folders that we did not record are not among them."""
+    def sessions(self) -> list[StoredSession]:
+        """Returns the sessions of this recorder, oldest first; other folders are left out."""
         found = []
         for path in self._folders():
-            begun = self._begun.get(path) or _when_begun(path)
+            begun = self._begun.get(path) or _start_time(path)
             if begun:
                 self._begun[path] = begun
-                found.append(Stored(path, begun, size_of(path)))
+                found.append(StoredSession(path, begun, size_of(path)))
         return sorted(found, key=lambda session: (session.begun, session.path.name))
 
     def _folders(self) -> list[Path]:
@@ -60,10 +60,10 @@ class Budget:
         """Returns the bytes of all sessions."""
         return sum(session.bytes for session in self.sessions())
 
-    def make_room(self, current: Path | None) -> list[Stored]:
+    def make_room(self, current: Path | None) -> list[StoredSession]:
         """Removes the oldest finished sessions until the rest fits; returns those removed.
 
-        Never the current one, one that another recorder writes, or one that holds anything but a recording.
+        The current one, those of other recorders, and folders with other files are kept.
         """
         sessions = self.sessions()
         used = sum(session.bytes for session in sessions)
@@ -78,7 +78,7 @@ class Budget:
         return removed
 
     def is_time_to_rotate(self, current_bytes: int) -> bool:
-        """Whether the session under way should go on as a new one."""
+        """Whether the current session should be split into a new one."""
         return current_bytes > ROTATE_SHARE * self.limit
 
 
@@ -92,7 +92,7 @@ def size_of(path: Path) -> int:
     return total
 
 
-def _when_begun(path: Path) -> float:
+def _start_time(path: Path) -> float:
     try:
         start_time = bag.read_metadata(path).info.start_time
         return datetime.fromisoformat(start_time).timestamp() if start_time else 0.0
@@ -109,13 +109,13 @@ def _holds_only_ours(files: Sequence[Path]) -> bool:
 
 
 def _is_ours(name: str) -> bool:
-    # A repair keeps what it replaced.
+    # Repairs keep the originals beside the repaired files.
     name = name.partition(bag.REPLACED)[0]
     return name in _OURS or name.endswith('.mcap')
 
 
 def _remove(path: Path) -> None:
-    # Hidden first: a removal that is cut short leaves no half session.
+    # Hidden first: an interrupted removal leaves no partial session.
     doomed = path.with_name(f'.removing-{path.name}')
     path.rename(doomed)
     shutil.rmtree(doomed)

@@ -1,4 +1,4 @@
-"""What recorded messages look like: by the bag's own definitions, else Jazzy's and our installed ones. No ROS here."""
+"""Message definitions for decoding: the bag's own, else Jazzy's and the installed ones. No ROS here."""
 
 from collections.abc import Mapping
 import functools
@@ -16,7 +16,7 @@ _IDL_SEPARATOR = '=' * 80 + '\n'
 
 
 class Definitions:
-    """Reads CDR by type; each type is looked up when it is first needed, so that a strange one harms no other.
+    """Reads CDR by type; each type is looked up at first use, so that an invalid one affects no other.
 
     Args:
         schemas: encoding (ros2msg, ros2idl) and text by type, as the bag has them.
@@ -56,7 +56,7 @@ class Definitions:
 
 
 def _check_fields(store: Typestore, type_name: str) -> None:
-    """Raises AttributeError where the bag's own definition of a type of ours lacks what everybody here reads."""
+    """Raises AttributeError if the bag's definition of a cls_interfaces type lacks a field that is read here."""
     here = installed().fielddefs
     for name in store.fielddefs:
         if name.startswith(f'{_OURS}/') and name in here:
@@ -80,7 +80,7 @@ def _parse(type_name: str, encoding: str, text: str) -> dict[str, Any]:
 
 @functools.cache
 def installed() -> Typestore:
-    """Returns Jazzy's types and those of cls_interfaces, where the workspace is entered."""
+    """Returns Jazzy's types and those of cls_interfaces, where the workspace is sourced."""
     store = get_typestore(Stores.ROS2_JAZZY)
     for prefix in os.environ.get('AMENT_PREFIX_PATH', '').split(os.pathsep):
         files = sorted(Path(prefix, 'share', _OURS, 'msg').glob('*.msg')) if prefix else []

@@ -1,4 +1,4 @@
-"""Which actions of a recording are wanted (rows 001-085 and 001-086)."""
+"""Selects the actions of a recording by the value of one channel. No ROS here."""
 
 from dataclasses import dataclass
 
@@ -13,7 +13,7 @@ _EXPECTED = 'CHANNEL=VALUE, such as pan=5'
 
 @dataclass(frozen=True)
 class ActionFilter:
-    """Lets actions through whose channel `key` has exactly `value`, as float32: so actions travel."""
+    """Matches actions whose channel `key` equals `value` exactly, as float32, the type in messages."""
 
     key: str
     value: np.float32

@@ -1,4 +1,4 @@
-"""What a judged MCAP file holds, and its messages. No ROS here."""
+"""Contents of a scanned MCAP file, and its messages. No ROS here."""
 
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
@@ -21,20 +21,20 @@ from .mcap_walk import (
     unpack,
     walk,
 )
-from .stored import Damage, Message, StoredTopic
+from .stored_file import Damage, StoredMessage, StoredTopic
 
-# The metadata record by which a repaired file says what it lost: a repair that is cut off itself can say it again.
+# The metadata record in which a repaired file states its losses: a repair that is interrupted can report them again.
 REPAIR_RECORD = 'cls.repair'
-# Where rosbag2's MCAP files keep what `metadata.yaml` says of a topic.
+# Keys of a channel's metadata in rosbag2's MCAP files.
 _QOS, _HASH = 'offered_qos_profiles', 'topic_type_hash'
 
 
 class Block(NamedTuple):
-    """A chunk, or a run of messages outside of chunks, which is read at once.
+    """A chunk, or a series of messages outside of chunks, which is read at once.
 
     Attributes:
         begin, end: offsets of its records. first, last: log time, ns.
-        channels: that have messages in it; None: any may.
+        channels: with messages in it; None: unknown.
     """
 
     begin: int
@@ -47,12 +47,12 @@ class Block(NamedTuple):
 
 @dataclass
 class McapFile:
-    """What an MCAP file holds.
+    """Contents of an MCAP file.
 
     Attributes:
         path, size: of the file; size in bytes.
         damages: bytes that can't be trusted; empty: the file is whole.
-        is_ended: all its messages are there, and perhaps the index is not.
+        is_ended: all its messages are present; the index may be missing.
         has_index: at least a part of one; a whole file need not have it.
         unknown_compressions: of chunks that are whole but can't be read.
         lost_bytes: in damages that may have held messages. earlier: bytes that a repair before this one dropped.
@@ -60,7 +60,7 @@ class McapFile:
         compression: of the chunks: '', lz4 or zstd.
         first, last: log time, ns; 0 without messages.
         counts: messages by channel id.
-        nameless: messages whose channel is unknown, because it stood in damaged bytes.
+        nameless: messages whose channel is unknown, because its record is damaged.
         blocks: where the messages are, in order of the file.
     """
 
@@ -91,7 +91,7 @@ class McapFile:
 
     @property
     def topics(self) -> dict[int, StoredTopic]:
-        """The channels, as every storage describes them."""
+        """The channels, in the form common to all storages."""
         return {number: self._describe(channel) for number, channel in self.channels.items()}
 
     def _describe(self, channel: Channel) -> StoredTopic:
@@ -104,7 +104,7 @@ class McapFile:
     def records(
         self, stream: BinaryIO, damages: list[Damage], skip: Mapping[int, int]
     ) -> Iterator[tuple[Record, Record | None]]:
-        """Yields each record up to the data end with the chunk it stands in, in order of the file; notes damages."""
+        """Yields each record up to the data end with its chunk, in order of the file; appends damages."""
         anchors = sorted(skip) or self._anchors
         for record in walk(stream, len(MAGIC), self.size, anchors, skip):
             if isinstance(record, Damage):
@@ -146,18 +146,20 @@ class McapFile:
         if reasons:
             yield Damage(record.begin, record.end, f'a chunk with {", ".join(dict.fromkeys(reasons))}')
 
-    def read(self, channels: Collection[int], start: int | None = None, *, by_time: bool = True) -> Iterator[Message]:
+    def read(
+        self, channels: Collection[int], start: int | None = None, *, by_time: bool = True
+    ) -> Iterator[StoredMessage]:
         """Yields messages of some channels from a log time on, by log time or in the order in which they were written.
 
         Raises:
-            OSError, BrokenRecordError: damaged since it was judged, or where only the index was looked at.
+            OSError, BrokenRecordError: damaged since it was scanned, or where only the index was read.
         """
         blocks = [
             block for block in self.blocks
             if (start is None or block.last >= start) and (block.channels is None or block.channels & set(channels))
         ]  # fmt: skip
         with self.path.open('rb') as stream:
-            waiting: list[tuple[int, int, int, Message]] = []
+            waiting: list[tuple[int, int, int, StoredMessage]] = []
             for block in sorted(blocks, key=lambda block: (block.first, block.begin)) if by_time else blocks:
                 while waiting and waiting[0][0] < block.first:
                     yield heapq.heappop(waiting)[3]
@@ -172,7 +174,7 @@ class McapFile:
                 yield heapq.heappop(waiting)[3]
 
 
-def _messages(stream: BinaryIO, block: Block) -> Iterator[Message]:
+def _messages(stream: BinaryIO, block: Block) -> Iterator[StoredMessage]:
     """Yields the messages of a block; raises BrokenRecordError where its bytes are damaged."""
     source, begin, end = stream, block.begin, block.end
     if block.is_chunk:

@@ -1,4 +1,4 @@
-"""Judges one MCAP file: what can be read of it, and which of its bytes are damaged. No ROS here.
+"""Scans one MCAP file: its readable messages and its damaged bytes. No ROS here.
 
 Every legal file is whole: with or without chunks, index, checksums, message indexes, repeated schemas and channels,
 with padded records, in any order. Only bytes that contradict the format, a checksum or an index are damaged.
@@ -16,19 +16,19 @@ from cls_common.errors import UserError
 
 from . import mcap_summary
 from .mcap_file import Block, McapFile, REPAIR_RECORD
-from .mcap_summary import MAGIC, Summary
+from .mcap_summary import MAGIC, McapSummary
 from .mcap_walk import BrokenRecordError, COMPRESSIONS, parse, parse_message, Record, walk
-from .stored import Damage, Message
+from .stored_file import Damage, StoredMessage
 
 # Messages outside of chunks are read in runs of this many bytes.
 _RUN_BYTES = 1 << 20
 
 
-def judge(path: Path, *, thorough: bool) -> McapFile:
-    """Returns what a file holds.
+def scan(path: Path, *, thorough: bool) -> McapFile:
+    """Returns the contents of a file.
 
     Args:
-        thorough: reads every byte; else chunks that a whole index describes are not looked into.
+        thorough: reads every byte; if false, chunks described by a whole index are skipped.
 
     Raises:
         UserError: no MCAP file.
@@ -66,7 +66,7 @@ def judge(path: Path, *, thorough: bool) -> McapFile:
     return file
 
 
-def _adopt(file: McapFile, summary: Summary) -> None:
+def _adopt(file: McapFile, summary: McapSummary) -> None:
     # An index repeats the schemas and channels of damaged chunks.
     file.schemas.update(summary.schemas)
     file.channels.update(summary.channels)
@@ -76,9 +76,9 @@ def _adopt(file: McapFile, summary: Summary) -> None:
 
 
 def _scan(file: McapFile, stream: BinaryIO, skip: Mapping[int, int]) -> None:
-    """Takes all records but the messages of skipped chunks."""
+    """Collects all records except the messages of skipped chunks."""
     damages: list[Damage] = []
-    taken: list[tuple[Record, bool, Message]] = []
+    taken: list[tuple[Record, bool, StoredMessage]] = []
 
     def close() -> None:
         """Makes a block of the messages that were taken last."""
@@ -145,7 +145,7 @@ def _finish(file: McapFile) -> None:
 
 
 def _checksum(stream: BinaryIO, size: int) -> list[Damage]:
-    """Returns the damage where the checksum of all data is wrong and nothing says which bytes are."""
+    """Returns the damage if the checksum of all data is wrong and the wrong bytes are unknown."""
     for record in walk(stream, len(MAGIC), size):
         if isinstance(record, Record) and record.opcode == Opcode.DATA_END:
             expected = parse(DataEnd, record.content).data_section_crc

@@ -9,7 +9,7 @@ from mcap.opcode import Opcode
 from mcap.records import Channel, ChunkIndex, Footer, Schema, Statistics
 
 from .mcap_walk import BrokenRecordError, parse, walk
-from .stored import Damage
+from .stored_file import Damage
 
 MAGIC = b'\x89MCAP0\r\n'
 # Record type, length and content of a footer, then the magic: the last bytes of every whole file. A padded footer is
@@ -21,13 +21,13 @@ _CHECKSUM_SIZE = 4
 
 
 @dataclass
-class Summary:
-    """What the end of a file says.
+class McapSummary:
+    """Contents of a file's summary section.
 
     Attributes:
-        is_there: it was written, in whole or in part.
+        is_there: it was written, completely or in part.
         damages: bytes of the index that can't be trusted; then nothing else is filled in.
-        stated: messages in the file; -1: not said.
+        stated: messages in the file; -1: not stated.
         counts: messages by channel id. first, last: log time, ns.
         chunks: where they are, in order of the file.
     """
@@ -45,7 +45,7 @@ class Summary:
 
     @property
     def is_sufficient(self) -> bool:
-        """Whether messages can be found by it alone: writers may leave out any part of it."""
+        """Whether it is complete enough to find messages: writers may leave out any part of it."""
         used = [channel for channel, count in self.counts.items() if count]
         return (
             0 < self.chunk_count == len(self.chunks)
@@ -69,24 +69,24 @@ def read_footer(stream: BinaryIO, size: int) -> Footer | None:
         return None
 
 
-def read(stream: BinaryIO, size: int) -> Summary:
+def read(stream: BinaryIO, size: int) -> McapSummary:
     """Reads the summary of a file of a size in bytes."""
     footer = read_footer(stream, size)
     if footer is None:
-        return Summary(damages=[Damage(size, size, 'no end')])
+        return McapSummary(damages=[Damage(size, size, 'no end')])
     begin, end = footer.summary_start, size - END_SIZE
     if begin == 0:
-        return Summary(is_there=False)
+        return McapSummary(is_there=False)
     if not len(MAGIC) <= begin <= end:
-        return Summary(damages=[Damage(end, size, 'an index that is not where its end says')])
+        return McapSummary(damages=[Damage(end, size, 'an index that is not at the stated offset')])
     stream.seek(begin)
     content = stream.read(size - len(MAGIC) - _CHECKSUM_SIZE - begin)
     if footer.summary_crc and zlib.crc32(content) != footer.summary_crc:
-        return Summary(damages=[Damage(begin, size, 'an index with a wrong checksum')])
+        return McapSummary(damages=[Damage(begin, size, 'an index with a wrong checksum')])
     try:
         return _parse(stream, begin, end)
     except BrokenRecordError as error:
-        return Summary(damages=[Damage(begin, size, f'a broken index: {error}')])
+        return McapSummary(damages=[Damage(begin, size, f'a broken index: {error}')])
 
 
 def checksum(stream: BinaryIO, length: int) -> int:
@@ -98,8 +98,8 @@ def checksum(stream: BinaryIO, length: int) -> int:
     return result
 
 
-def _parse(stream: BinaryIO, begin: int, end: int) -> Summary:
-    summary = Summary()
+def _parse(stream: BinaryIO, begin: int, end: int) -> McapSummary:
+    summary = McapSummary()
     for record in walk(stream, begin, end):
         if isinstance(record, Damage):
             raise BrokenRecordError(record.reason)

@@ -1,4 +1,4 @@
-"""Walks through MCAP records and names the bytes between them that are none. No ROS here."""
+"""Iterates over MCAP records and the damaged bytes between them. No ROS here."""
 
 from collections.abc import Iterator, Mapping, Sequence
 import io
@@ -12,7 +12,7 @@ from mcap.records import Chunk
 from mcap.stream_reader import CRCValidationError, get_chunk_data_stream
 import zstandard
 
-from .stored import Damage, Message
+from .stored_file import Damage, StoredMessage
 
 _HEAD = struct.Struct('<BQ')
 _MESSAGE = struct.Struct('<HIQQ')
@@ -35,11 +35,11 @@ class Record(NamedTuple):
 
 
 class BrokenRecordError(ValueError):
-    """The content of a record makes no sense."""
+    """The content of a record is invalid."""
 
 
 class UnknownCompressionError(ValueError):
-    """A chunk is whole, but compressed in a way that nothing here reads."""
+    """A chunk is whole, but of an unsupported compression."""
 
 
 def walk(
@@ -80,7 +80,7 @@ def _record(stream: BinaryIO, position: int, end: int) -> Record | str:
 
 
 class _Whole(io.BytesIO):
-    """Gives all bytes that are asked for: mcap takes a torn record's rest for the whole record."""
+    """Reads exactly the number of bytes requested: mcap accepts a truncated record otherwise."""
 
     def read(self, size: int | None = -1) -> bytes:
         data = super().read(size)
@@ -102,13 +102,13 @@ def parse(kind: type[R], content: bytes) -> R:
     return record
 
 
-def parse_message(content: bytes) -> Message:
+def parse_message(content: bytes) -> StoredMessage:
     """Returns a message record; raises BrokenRecordError where it is too short."""
     try:
         channel, sequence, time, publish = _MESSAGE.unpack_from(content)
     except struct.error as error:
         raise BrokenRecordError('a broken Message record') from error
-    return Message(channel, time, publish, sequence, content[_MESSAGE.size :])
+    return StoredMessage(channel, time, publish, sequence, content[_MESSAGE.size :])
 
 
 def unpack(content: bytes) -> tuple[Chunk, bytes]:
@@ -125,7 +125,7 @@ def unpack(content: bytes) -> tuple[Chunk, bytes]:
     try:
         data, length = get_chunk_data_stream(chunk, validate_crc=True)
         if length != chunk.uncompressed_size:
-            raise BrokenRecordError('a chunk of another size than it says')
+            raise BrokenRecordError('a chunk of another size than stated')
         return chunk, data.read(length)
     except CRCValidationError as error:
         raise BrokenRecordError('a chunk with a wrong checksum') from error

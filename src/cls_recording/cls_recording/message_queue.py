@@ -1,4 +1,4 @@
-"""Where messages wait for the disk: bounded by number and by bytes, and what finds it full is counted. No ROS here."""
+"""Queue of messages for the disk: bounded by number and by bytes; dropped messages are counted. No ROS here."""
 
 from collections import deque
 from dataclasses import dataclass
@@ -6,16 +6,16 @@ import threading
 
 from .metadata import TopicEntry
 
-# So full, the writing thread is woken; else it writes in its own rhythm, which costs least.
+# Above this share of its limits the writing thread is woken; below it writes once a period, which costs least.
 _URGENT = 0.1
 
 
 @dataclass(frozen=True)
-class Received:
-    """One message as it came: topic, when (ns, wall clock), content (CDR).
+class ReceivedMessage:
+    """One received message: topic, log time (ns, wall clock), content (CDR).
 
     Attributes:
-        latched: a late joiner would get it too. steady: its stamps should come at a steady rhythm.
+        latched: transient local. steady: its stamps should have a constant period.
     """
 
     topic: TopicEntry
@@ -26,16 +26,16 @@ class Received:
 
 
 class MessageQueue:
-    """First in, first out, between the thread that hears and the one that writes.
+    """First in, first out, between the receiving and the writing thread.
 
     Attributes:
-        dropped: messages that found it full.
-        accepted, accepted_bytes: all messages taken in so far, and the bytes of their contents.
+        dropped: messages refused because the queue was full.
+        accepted, accepted_bytes: all messages queued so far, and the bytes of their contents.
     """
 
     def __init__(self, max_messages: int, max_bytes: int) -> None:
         self._max_messages, self._max_bytes = max_messages, max_bytes
-        self._messages: deque[Received] = deque()
+        self._messages: deque[ReceivedMessage] = deque()
         self._changed = threading.Condition()
         self._is_closed = False
         self._bytes = 0
@@ -44,7 +44,7 @@ class MessageQueue:
     def __len__(self) -> int:
         return len(self._messages)
 
-    def put(self, message: Received) -> bool:
+    def put(self, message: ReceivedMessage) -> bool:
         """Appends a message; returns whether there was room."""
         with self._changed:
             size = len(message.data)
@@ -65,8 +65,8 @@ class MessageQueue:
         share = max(len(self._messages) / self._max_messages, self._bytes / self._max_bytes)
         return self._is_closed or share > _URGENT
 
-    def take(self, timeout: float) -> list[Received]:
-        """Returns what waits, after `timeout` s, or sooner where much waits or it was closed."""
+    def take(self, timeout: float) -> list[ReceivedMessage]:
+        """Returns the queued messages after `timeout` s, or sooner if the queue is filling or was closed."""
         with self._changed:
             self._changed.wait_for(self._is_urgent, timeout)
             taken = list(self._messages)
@@ -75,12 +75,12 @@ class MessageQueue:
             return taken
 
     def close(self) -> None:
-        """Takes no more; what waits can still be taken."""
+        """Refuses further messages; queued ones can still be taken."""
         with self._changed:
             self._is_closed = True
             self._changed.notify_all()
 
     @property
     def is_closed(self) -> bool:
-        """Whether it takes no more."""
+        """Whether it was closed."""
         return self._is_closed

@@ -1,4 +1,4 @@
-"""What stands in a bag's `metadata.yaml`, as Jazzy's rosbag2 writes it (version 9). No ROS here."""
+"""Contents of a bag's `metadata.yaml`, as Jazzy's rosbag2 writes it (version 9). No ROS here."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,7 +17,7 @@ _DUMPER = getattr(yaml, 'CSafeDumper', yaml.SafeDumper)
 
 @dataclass(frozen=True)
 class TopicEntry:
-    """A recorded topic: full name, what its messages look like, and offered quality of service as rosbag2 says it."""
+    """A recorded topic: full name, schema, and offered quality of service in rosbag2's form."""
 
     name: str
     schema: Schema
@@ -25,7 +25,7 @@ class TopicEntry:
     encoding: str = 'cdr'
 
     def qos_text(self) -> str:
-        """Returns the quality of service as the YAML that stands in an MCAP channel."""
+        """Returns the quality of service as the YAML text of an MCAP channel."""
         return dump([dict(profile) for profile in self.qos]).strip()
 
 
@@ -49,7 +49,7 @@ class FileCount:
         self.first, self.last = min(self.first, log_time), max(self.last, log_time)
 
     def copy(self) -> 'FileCount':
-        """Returns it as it is now."""
+        """Returns a copy of the current counts."""
         return FileCount(self.name, dict(self.counts), self.first, self.last)
 
 
@@ -96,7 +96,7 @@ def dump(content: Any) -> str:
 
 
 def write(folder: Path, content: Mapping[str, Any]) -> None:
-    """Replaces `metadata.yaml` at once and for good: a loss of power leaves the old or the new one."""
+    """Replaces `metadata.yaml` atomically: a loss of power leaves the old or the new one."""
     temporary = folder / f'{bag.METADATA}.new'
     with temporary.open('w', encoding='utf-8') as stream:
         stream.write(dump(content))
@@ -107,7 +107,7 @@ def write(folder: Path, content: Mapping[str, Any]) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Makes the names in a folder last."""
+    """Syncs the entries of a folder to disk."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)

@@ -1,4 +1,4 @@
-"""Reads a session: a rosbag2 folder of ours, or one that `ros2 bag record` made, in MCAP or sqlite3. No ROS here."""
+"""Reads a session: a rosbag2 folder of this recorder or of `ros2 bag record`, in MCAP or sqlite3. No ROS here."""
 
 from collections.abc import Collection, Iterator, Mapping
 import contextlib
@@ -13,17 +13,17 @@ from cls_common import comms
 from cls_common.errors import UserError
 from cls_common.robot import Channel, Kind, RobotInfo
 
-from . import bag, judgement
+from . import bag, bag_check
+from .bag_check import CheckedBag, converting_errors
 from .definitions import Definitions
-from .judgement import BagJudgement, guarded
 from .session import SessionInfo
-from .stored import Message, StoredFile
+from .stored_file import StoredFile, StoredMessage
 from .topic_names import expected_type, relative_names
 
 
 @dataclass(frozen=True)
 class TopicSummary:
-    """Type of a topic, and how many messages of it were recorded."""
+    """Type and number of messages of a topic."""
 
     type: str
     count: int
@@ -41,7 +41,7 @@ class RawEvent:
 
 @dataclass(frozen=True)
 class Event:
-    """One recorded message: relative topic name, type, log time in ns, and what it says (attributes as in .msg)."""
+    """One recorded message: relative topic name, type, log time in ns, decoded message (attributes as in .msg)."""
 
     topic: str
     type: str
@@ -60,9 +60,9 @@ class SessionReader:
 
     Attributes:
         path: as given.
-        info: what it says of itself; robot by its custom data or by `robot/info`, None where neither is there.
+        info: its metadata; robot from its custom data or from `robot/info`, None without either.
         topics: type and count by relative name, as in `comms`; a recorded namespace is removed.
-        left_out: topics that can't be read, and why: by relative name, foreign ones by their full name.
+        left_out: topics that can't be read, and why: by relative name, unknown ones by full name.
         start, end: log time of the first and the last message, ns.
     """
 
@@ -70,27 +70,27 @@ class SessionReader:
         self.path = path
         metadata = bag.read_metadata(path)
         bag.check_whole(path, metadata)
-        self._judged = judgement.judge(path, thorough=False)
+        self._checked = bag_check.check(path, thorough=False)
         try:
-            self._describe(self._judged, metadata)
+            self._describe(self._checked, metadata)
         except BaseException:
             self.close()
             raise
 
-    def _describe(self, judged: BagJudgement, metadata: bag.BagMetadata) -> None:
-        if judged.found:
-            raise bag.DamagedError(self.path, '; '.join(judged.found))
+    def _describe(self, checked: CheckedBag, metadata: bag.BagMetadata) -> None:
+        if checked.found:
+            raise bag.DamagedError(self.path, '; '.join(checked.found))
         if not metadata.message_count:
             raise UserError(f'session {self.path} is empty', expected='at least one message')
-        _check_compression(self.path, judged, metadata)
-        types = [judged.types(file) for file in judged.files]
+        _check_compression(self.path, checked, metadata)
+        types = [checked.types(file) for file in checked.files]
         self.left_out: dict[str, str] = {}
         # Of each file, the readable topics: relative name and type by id.
         self._topics: list[dict[int, tuple[str, str]]] = [{} for _ in types]
-        self._choose(judged.files, types)
+        self._choose(checked.files, types)
         self._counts = [
             {number: count for number, count in file.counts.items() if number in topics}
-            for file, topics in zip(judged.files, self._topics)
+            for file, topics in zip(checked.files, self._topics)
         ]
         totals: dict[str, TopicSummary] = {}
         for topics, counts in zip(self._topics, self._counts):
@@ -98,18 +98,18 @@ class SessionReader:
                 before = totals[name].count if name in totals else 0
                 totals[name] = TopicSummary(kind, before + counts.get(number, 0))
         self.topics = {name: summary for name, summary in sorted(totals.items()) if summary.count}
-        self._definitions = Definitions(judgement.schemas_of(judged.files, types))
-        spans = [file for file in judged.files if file.counts.total()]
+        self._definitions = Definitions(bag_check.schemas_of(checked.files, types))
+        spans = [file for file in checked.files if file.counts.total()]
         self.start, self.end = min(file.first for file in spans), max(file.last for file in spans)
         self.info = self._complete(metadata.info)
 
     def _choose(self, files: list[StoredFile], types: list[dict[int, str]]) -> None:
-        """Finds the topics that can be read, and says of the others why not."""
+        """Finds the topics that can be read, and the reasons for the others."""
         readable: list[dict[int, str]] = [{} for _ in files]
         reasons: dict[str, str] = {}
         for place, file in enumerate(files):
             for number, topic in file.topics.items():
-                if reason := judgement.unreadable(topic, types[place][number]):
+                if reason := bag_check.unreadable(topic, types[place][number]):
                     reasons[topic.name] = reason
                 else:
                     readable[place][number] = topic.name
@@ -147,9 +147,9 @@ class SessionReader:
         """Yields messages undecoded, in the order of their log time.
 
         Args:
-            topics: relative names; those that were not recorded give nothing; empty: all.
+            topics: relative names; those that were not recorded are ignored; empty: all.
             start: log time to begin at, ns.
-            by_time: False: in the order in which they were written, which shows whether the recorder's clock was set.
+            by_time: False: in the order of writing, which shows whether the recorder's clock was set.
 
         Raises:
             UserError: damaged.
@@ -160,22 +160,22 @@ class SessionReader:
             if wanted and any(self._counts[place].get(number) for number in wanted):
                 places.append((place, wanted))
         count = 0
-        with guarded(self.path):
+        with converting_errors(self.path):
             for place, message in self._merge(places, start, by_time):
                 count += 1
                 name, kind = self._topics[place][message.channel]
-                yield RawEvent(name, kind, message.time, judgement.payload(message.data))
+                yield RawEvent(name, kind, message.time, bag_check.payload(message.data))
         expected = sum(self._counts[place].get(number, 0) for place, wanted in places for number in wanted)
         if start is None and count != expected:
             self._check_bytes()
 
     def _merge(
         self, places: list[tuple[int, set[int]]], start: int | None, by_time: bool
-    ) -> Iterator[tuple[int, Message]]:
+    ) -> Iterator[tuple[int, StoredMessage]]:
         """Yields the messages of all files; files follow each other, unless their times overlap."""
-        files = self._judged.files
+        files = self._checked.files
 
-        def read(place: int, wanted: set[int]) -> Iterator[tuple[int, Message]]:
+        def read(place: int, wanted: set[int]) -> Iterator[tuple[int, StoredMessage]]:
             for message in files[place].read(wanted, start, by_time=by_time):
                 yield place, message
 
@@ -188,28 +188,28 @@ class SessionReader:
                 yield from read(*place)
 
     def _check_bytes(self) -> None:
-        """Fewer messages than a file's index counts: says so where bytes are damaged, which its own index may not show.
+        """Raises the error for fewer messages than a file's index counts: names the damaged bytes.
 
         An index that only counts wrong harms nothing.
         """
-        with judgement.judge(self.path, thorough=True) as judged:
-            if judged.found:
-                raise bag.DamagedError(self.path, '; '.join(judged.found))
+        with bag_check.check(self.path, thorough=True) as checked:
+            if checked.found:
+                raise bag.DamagedError(self.path, '; '.join(checked.found))
 
     def events(self, topics: Collection[str] = (), start: int | None = None) -> Iterator[Event]:
-        """Yields what `raw` does, decoded. Raises UserError also for a type that nothing here can read."""
+        """Yields the messages of `raw`, decoded. Raises UserError also for an unsupported type."""
         for event in self.raw(topics, start):
             yield self.decode(event)
 
     def decode(self, event: RawEvent) -> Event:
-        """Returns what a message of this session says; raises UserError where nothing here can read it."""
+        """Returns a decoded message of this session; raises UserError for an unsupported type."""
         with _unreadable(self.path, event):
             message = self._definitions.read(event.data, event.type)
         return Event(event.topic, event.type, event.time_ns, message)
 
     def close(self) -> None:
-        """Removes what was uncompressed for reading."""
-        self._judged.close()
+        """Removes temporary uncompressed files."""
+        self._checked.close()
 
     def __enter__(self) -> 'SessionReader':
         return self
@@ -221,7 +221,7 @@ class SessionReader:
 
 
 def robot_of(message: Any) -> RobotInfo:
-    """Returns what a recorded `cls_interfaces/RobotInfo` says; raises UserError where it makes no sense."""
+    """Converts a recorded `cls_interfaces/RobotInfo`; raises UserError if it is invalid."""
     return RobotInfo(
         name=message.name, modalities=tuple(message.modalities),
         channels=tuple(Channel(c.name, Kind(c.kind), c.unit, float(c.low), float(c.high)) for c in message.channels),
@@ -235,15 +235,15 @@ def robot_of(message: Any) -> RobotInfo:
 def _unreadable(path: Path, event: RawEvent | Event) -> Iterator[None]:
     try:
         yield
-    except judgement.BROKEN as error:
+    except bag_check.PARSER_ERRORS as error:
         raise UserError(
             f'session {path}, topic {event.topic!r}', expected=f'messages of type {event.type}', found=repr(error)
         ) from error
 
 
-def _check_compression(path: Path, judged: BagJudgement, metadata: bag.BagMetadata) -> None:
-    if judged.unknown_compressions:
-        raise judgement.unknown_compression(path, sorted(judged.unknown_compressions))
+def _check_compression(path: Path, checked: CheckedBag, metadata: bag.BagMetadata) -> None:
+    if checked.unknown_compressions:
+        raise bag_check.unknown_compression(path, sorted(checked.unknown_compressions))
     form = str(metadata.content.get('compression_format') or '')
     mode = str(metadata.content.get('compression_mode') or '').lower()
     if mode in ('message', 'file') and form != 'zstd':

@@ -13,7 +13,7 @@ from mcap.writer import CompressionType, Writer
 from cls_common.errors import UserError
 
 from . import bag, mcap_scan
-from .judgement import counts_of, unknown_compression
+from .bag_check import counts_of, unknown_compression
 from .mcap_file import McapFile, REPAIR_RECORD
 from .mcap_walk import BrokenRecordError, parse, parse_message
 from .metadata import sync_folder
@@ -25,7 +25,7 @@ def rewrite(found: McapFile, original: Path) -> McapFile:
     """Replaces a damaged file by a whole one with the same messages, once that is synced and was read back.
 
     Args:
-        found: the judged file. original: the file of the bag; another one where `found` was uncompressed from it.
+        found: the scanned file. original: the file of the bag; differs if `found` was uncompressed from it.
 
     Returns:
         what the new file holds; the replaced one stands beside it.
@@ -43,7 +43,7 @@ def rewrite(found: McapFile, original: Path) -> McapFile:
             _copy(found, stream)
             stream.flush()
             os.fsync(stream.fileno())
-        new = mcap_scan.judge(beside, thorough=True)
+        new = mcap_scan.scan(beside, thorough=True)
         if new.damages or counts_of(new) != counts_of(found):
             raise UserError(f'file {beside}', expected='what was written', found='something else', do='Check the disk.')
         keep(original)
@@ -60,7 +60,7 @@ def rewrite(found: McapFile, original: Path) -> McapFile:
 
 
 def keep(original: Path) -> None:
-    """Keeps a file under another name, before another one takes its place; one that is kept already is left."""
+    """Keeps a file under another name before it is replaced; a copy that exists already is left."""
     number = 1
     while True:
         kept = original.with_name(original.name + bag.REPLACED + (f'.{number}' if number > 1 else ''))
@@ -72,7 +72,7 @@ def keep(original: Path) -> None:
     try:
         os.link(original, kept)
     except OSError:
-        # No links on this file system: a copy, which appears under its name when it is whole.
+        # No hard links on this file system: a copy, renamed when complete.
         partial = kept.with_name(f'.{kept.name}.new')
         try:
             shutil.copy2(original, partial)

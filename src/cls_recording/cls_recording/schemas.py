@@ -18,11 +18,11 @@ _HEADER = 'std_msgs/msg/Header'
 
 @dataclass(frozen=True)
 class Schema:
-    """How a type looks.
+    """Definition of a message type.
 
     Attributes:
         type: such as 'sensor_msgs/msg/JointState'.
-        text: its definition and those of all types in it, in the form `ros2msg`; empty where nobody knows them.
+        text: its definition and those of all types in it, in the form `ros2msg`; empty where unknown.
         hash: its RIHS01 hash; empty where unknown.
         is_stamped: it begins with a std_msgs/Header.
     """
@@ -35,7 +35,7 @@ class Schema:
 
 @functools.cache
 def find_schema(type_name: str) -> Schema:
-    """Returns what is known of a type: by the packages in AMENT_PREFIX_PATH, else by Jazzy's own types."""
+    """Returns the definition of a type from the packages in AMENT_PREFIX_PATH, else from Jazzy's own types."""
     try:
         return _installed(type_name) or _jazzy(type_name)
     except (TypesysError, KeyError, ValueError, OSError):
@@ -79,7 +79,7 @@ def _find(type_name: str) -> Path | None:
 
 
 def field_types(definition: Any) -> list[str]:
-    """Returns the types of which a type's fields are, by its definition as rosbags parses it."""
+    """Returns the types of a type's fields, from its definition as rosbags parses it."""
     _, fields = definition
     names = []
     for _, (kind, value) in fields:

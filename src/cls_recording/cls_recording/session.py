@@ -1,6 +1,6 @@
-"""What a session says of itself, and where it lies: `sessions/<robot>/<name>/`, a standard rosbag2 folder.
+"""Metadata of a session, and its place: `sessions/<robot>/<name>/`, a standard rosbag2 folder.
 
-The description stands in the bag's `metadata.yaml` as custom data, so that every ROS tool carries it along. Bags that
+The metadata are custom data in the bag's `metadata.yaml`, so that every ROS tool preserves them. Bags that
 `ros2 bag record` made have none; then everything here is unknown, and what is needed is read from the topics.
 """
 
@@ -23,15 +23,15 @@ _NAME = re.compile(r'[A-Za-z0-9][A-Za-z0-9_.-]*')
 
 @dataclass(frozen=True, kw_only=True)
 class SessionInfo:
-    """What a session was (rows 001-077 and 001-078).
+    """Metadata of a session.
 
     Attributes:
-        name: of its folder. robot: what `robot/info` said; None while unknown.
+        name: of its folder. robot: from `robot/info`; None while unknown.
         start_time, end_time: ISO 8601 with offset; end_time empty while it is recorded or was cut off.
         total_steps: actions answered without error.
-        encoder: its `config.json` with `id`, as encoder/get_encoder says; empty while unknown.
+        encoder: its `config.json` with `id`, from encoder/get_encoder; empty while unknown.
         model, config_sha256, run_id: of the learner that ran; empty where none did.
-        lost, dropped: messages that never arrived, or found the recorder's queue full.
+        lost, dropped: messages that never arrived; messages refused because the recorder's queue was full.
         repaired: what a repair found, empty where there was none.
     """
 
@@ -93,7 +93,7 @@ class SessionInfo:
 
 
 def new_name(now: datetime) -> str:
-    """Returns `session_YYYYMMDD_HHMMSS` (row 001-077)."""
+    """Returns `session_YYYYMMDD_HHMMSS`."""
     return now.strftime('session_%Y%m%d_%H%M%S')
 
 
@@ -105,7 +105,7 @@ def check_name(name: str) -> str:
 
 
 def robot_folder(sessions_dir: Path, robot: str) -> Path:
-    """Returns the folder of a robot's sessions: 'gym:CartPole-v1' lies in `gym_CartPole-v1`."""
+    """Returns the folder of a robot's sessions: 'gym:CartPole-v1' has `gym_CartPole-v1`."""
     return sessions_dir / (re.sub(r'[^A-Za-z0-9_.-]', '_', robot) or 'unknown')
 
 
@@ -121,7 +121,7 @@ def robot_to_json(robot: RobotInfo) -> dict[str, Any]:
 
 
 def robot_from_json(content: Mapping[str, Any]) -> RobotInfo:
-    """Reads what `robot_to_json` wrote."""
+    """Returns the robot that `robot_to_json` wrote."""
     channels = tuple(Channel(name, Kind(kind), unit, low, high) for name, kind, unit, low, high in content['channels'])
     return RobotInfo(
         name=content['name'], modalities=tuple(content['modalities']), channels=channels,

@@ -43,7 +43,7 @@ class SplitFile:
 
     @property
     def path(self) -> Path:
-        """Where it lies."""
+        """Path of the file."""
         return self._file.path
 
     @property
@@ -77,7 +77,7 @@ class SplitFile:
         return self._channels[topic.name]
 
     def sync(self) -> None:
-        """Returns when everything written survives a loss of power."""
+        """Blocks until everything written survives a loss of power."""
         self._mcap.flush()
         self._pending = 0
         self._file.sync()
@@ -91,7 +91,7 @@ class SplitFile:
         self._file.close()
 
     def abandon(self) -> None:
-        """Cuts back to what is synced, ends the file there without an index, which every reader does without.
+        """Truncates to the synced length and ends the file there without an index, which is optional for readers.
 
         Raises:
             OSError: there is not even room for that; a repair ends it later.

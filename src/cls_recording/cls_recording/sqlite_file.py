@@ -1,4 +1,4 @@
-"""Judges one sqlite3 file of a bag and reads its messages, without changing a byte of it. No ROS here."""
+"""Checks one sqlite3 file of a bag and reads its messages; changes no byte of it. No ROS here."""
 
 from collections import Counter
 from collections.abc import Collection, Iterator
@@ -8,15 +8,15 @@ from pathlib import Path
 import sqlite3
 from urllib.parse import quote
 
-from .stored import Damage, Message, StoredTopic
+from .stored_file import Damage, StoredMessage, StoredTopic
 
 
 @dataclass
 class SqliteFile:
-    """What a sqlite3 file holds.
+    """Contents of a sqlite3 file.
 
     Attributes:
-        path: of the file. damages: none, sqlite says of itself only whether it is whole.
+        path: of the file. damages: none, sqlite reports only whether a file is whole.
         topics: by id. counts: messages by id of their topic. first, last: log time, ns; 0 without messages.
     """
 
@@ -27,7 +27,9 @@ class SqliteFile:
     first: int = 0
     last: int = 0
 
-    def read(self, channels: Collection[int], start: int | None = None, *, by_time: bool = True) -> Iterator[Message]:
+    def read(
+        self, channels: Collection[int], start: int | None = None, *, by_time: bool = True
+    ) -> Iterator[StoredMessage]:
         """Yields messages of some topics from a log time on, by log time or as written; raises sqlite3.Error."""
         wanted = ','.join(str(int(topic)) for topic in channels)
         query = f'SELECT topic_id, timestamp, data FROM messages WHERE topic_id IN ({wanted})'
@@ -36,14 +38,14 @@ class SqliteFile:
             for topic, time, data in database.execute(
                 query + (' ORDER BY timestamp, id' if by_time else ' ORDER BY id')
             ):
-                yield Message(topic, time, time, 0, bytes(data))
+                yield StoredMessage(topic, time, time, 0, bytes(data))
 
 
-def judge(path: Path, *, thorough: bool) -> SqliteFile:
-    """Returns what a file holds.
+def scan(path: Path, *, thorough: bool) -> SqliteFile:
+    """Returns the contents of a file.
 
     Args:
-        thorough: checks every page; else only the tables are looked at.
+        thorough: checks every page; if false, only the tables.
 
     Raises:
         sqlite3.Error, ValueError, TypeError: it is damaged.

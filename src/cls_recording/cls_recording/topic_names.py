@@ -1,4 +1,4 @@
-"""Which namespace a robot was recorded in, and its topics' names without it. No ROS here."""
+"""Finds the namespace of a recorded robot, and its topics' names without it. No ROS here."""
 
 from collections.abc import Collection
 
@@ -7,13 +7,13 @@ from cls_common.errors import UserError
 
 _TYPES = {topic.name: topic.type for topic in comms.TOPICS}
 _OBSERVATION = 'cls_interfaces/msg/Observation'
-# What only a robot or its learner says tells the namespace better than a camera, of which there may be several.
+# Topics of a robot or its learner identify the namespace better than a camera, of which there may be several.
 _SURE = (comms.ROBOT_INFO.name, comms.APPLIED_ACTION.name, comms.EXPERIENCE.name, comms.EMBEDDING.name)
 _OURS = tuple(name for name in _TYPES if not name.startswith('/'))
 
 
 def expected_type(name: str) -> str:
-    """Returns the type that `comms` gives to a relative name; empty where it knows none."""
+    """Returns the type that `comms` gives to a relative name; empty for unknown names."""
     return _OBSERVATION if name.startswith(comms.OBSERVATION_PREFIX) else _TYPES.get(name, '')
 
 

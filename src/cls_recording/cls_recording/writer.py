@@ -1,7 +1,7 @@
-"""Writes a session as a rosbag2 folder that outlives a loss of power. No ROS here.
+"""Writes a session as a rosbag2 folder that survives a loss of power. No ROS here.
 
-`metadata.yaml` is there from the first moment and renewed while messages come; a lock says that the session is being
-written. What was synced is acknowledged: it survives SIGKILL, a full disk and a loss of power.
+`metadata.yaml` is written first and renewed during the recording; a lock marks the session as being written. Synced
+messages are acknowledged: they survive SIGKILL, a full disk and a loss of power.
 """
 
 import contextlib
@@ -15,7 +15,7 @@ from .metadata import FileCount, TopicEntry
 from .session import SessionInfo
 from .split_file import SplitFile
 
-# Given back when the disk is full, so that files and metadata can still be ended in order.
+# Deleted when the disk is full, so that files and metadata can still be completed.
 RESERVE = '.reserve'
 _RESERVE_BYTES = 1 << 16
 # Also by time: the index of a file is held in memory until the file ends, some 2 MB an hour.
@@ -26,9 +26,9 @@ class BagWriter:
     """An open session. One thread at a time may use it.
 
     Args:
-        folder: to be made; must not exist.
-        info: what the session is; set `info` anew as more becomes known, and `write_metadata` or `close` writes it.
-        split_bytes: size of a file from which on the next one is begun.
+        folder: to be created; must not exist.
+        info: metadata of the session; assign `info` as more becomes known, `write_metadata` or `close` writes it.
+        split_bytes: size of a file at which the next one begins.
         now: s on the steady clock.
 
     Attributes:
@@ -58,7 +58,7 @@ class BagWriter:
 
     def _begin(self, now: float) -> None:
         with (self.folder / RESERVE).open('wb') as reserve:
-            reserve.write(os.urandom(_RESERVE_BYTES))  # nothing that a file system could leave out
+            reserve.write(os.urandom(_RESERVE_BYTES))  # random, so that no file system stores it sparsely
             os.fsync(reserve.fileno())
         self._open_file(now)
         self.write_metadata()
@@ -103,7 +103,7 @@ class BagWriter:
 
     @property
     def size(self) -> int:
-        """Bytes of all files, near enough."""
+        """Bytes of all files, approximately."""
         return self._ended_bytes + (self._file.size if self._file else 0)
 
     @property
@@ -113,7 +113,7 @@ class BagWriter:
         return sizes | ({self._file.path.name: self._file.synced_size} if self._file else {})
 
     def write(self, topic: TopicEntry, log_time: int, publish_time: int, data: bytes, *, latched: bool = False) -> None:
-        """Appends one serialized message as it is, times in ns; a latched one is repeated in each file to come."""
+        """Appends one serialized message unchanged, times in ns; a latched one is repeated in each later file."""
         assert self._file is not None
         if latched:
             self._latched[topic.name] = publish_time, data
@@ -126,7 +126,7 @@ class BagWriter:
         return {name: (self._topics[name], *kept) for name, kept in self._latched.items()}
 
     def sync(self, now: float, log_time: int) -> None:
-        """Returns when everything written survives a loss of power; begins the next file where it is time.
+        """Blocks until everything written survives a loss of power; begins the next file when due.
 
         Args:
             now: s on the steady clock. log_time: ns, of messages that the next file begins with.
@@ -149,13 +149,13 @@ class BagWriter:
             self._file = None
 
     def write_metadata(self) -> None:
-        """Renews `metadata.yaml`: counts of what is synced, and `info`."""
+        """Renews `metadata.yaml`: counts of synced messages, and `info`."""
         files = [*self._ended, *([self._file.synced] if self._file else [])]
         content = metadata.build(list(self._topics.values()), files, self.info.to_custom_data())
         metadata.write(self.folder, content)
 
     def close(self) -> None:
-        """Ends the last file and gives the folder free: a whole bag."""
+        """Ends the last file and releases the lock: a whole bag."""
         self._end_file()
         (self.folder / RESERVE).unlink(missing_ok=True)
         self.write_metadata()
@@ -163,7 +163,7 @@ class BagWriter:
         self._lock.close()
 
     def abandon(self) -> None:
-        """After an OSError: saves what was synced as a whole bag, as far as the disk allows; never raises OSError."""
+        """After an OSError: keeps the synced messages as a whole bag, as far as the disk allows; raises no OSError."""
         with contextlib.suppress(OSError):
             (self.folder / RESERVE).unlink(missing_ok=True)
         file, self._file = self._file, None

@@ -1,4 +1,4 @@
-"""Small sessions, written by rosbags and mcap rather than by our own recorder."""
+"""Small sessions, written by rosbags and mcap instead of the recorder under test."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -21,11 +21,11 @@ hypothesis_settings.load_profile('patient')
 
 SECOND = 1_000_000_000
 BEGIN = 1_700_000_000 * SECOND
-Said = tuple[int, str, Any]
+Recorded = tuple[int, str, Any]
 
 
 def make(type_name: str, **values: Any) -> Any:
-    """Returns a message of a type, zeros and empty where no value is given."""
+    """Returns a message of a type; fields default to zero or empty."""
     store = installed()
     fields = {}
     for name, (kind, detail) in store.fielddefs[type_name][1]:
@@ -52,7 +52,7 @@ def header(time_ns: int) -> Any:
 
 
 def robot(name: str = 'twin', time_ns: int = BEGIN, **values: Any) -> Any:
-    """Returns robot/info of a robot with a camera that pans, tilts and has a gripper with three places."""
+    """Returns robot/info of a robot with a camera, pan, tilt and a gripper with three positions."""
     channels = [('pan', 0, 'deg', -10.0, 10.0), ('tilt', 0, 'deg', -10.0, 10.0), ('grip', 3, '', 0.0, 2.0)]
     keys = ('name', 'kind', 'unit', 'low', 'high')
     return make(
@@ -63,7 +63,7 @@ def robot(name: str = 'twin', time_ns: int = BEGIN, **values: Any) -> Any:
 
 
 def image(time_ns: int, size: int = 300) -> Any:
-    """Returns an image of `size` bytes that is a JPEG for everyone who does not decode it."""
+    """Returns an image of `size` bytes with valid JPEG markers and random content."""
     data = np.random.default_rng(time_ns % 2**32).integers(0, 255, size, dtype=np.uint8)
     data[:10], data[-2:] = (0xFF, 0xD8, 0xFF, 0xC0, 0, 2, 0xFF, 0xDA, 0, 2), (0xFF, 0xD9)
     return make('sensor_msgs/msg/CompressedImage', header=header(time_ns), format='jpeg', data=data)
@@ -82,33 +82,35 @@ def experience(time_ns: int, sequence: int, run_id: str = 'run') -> Any:
     return make('cls_interfaces/msg/Experience', header=header(time_ns), run_id=run_id, sequence=sequence)
 
 
-def life(steps: int = 20, namespace: str = '') -> list[Said]:
-    """Returns a good life: images at 10 Hz, an action and its experience every 0.2 s, in the order of log time."""
-    said: list[Said] = [(BEGIN, 'robot/info', robot()), (BEGIN + 1, 'robot/state', state())]
+def session_messages(steps: int = 20, namespace: str = '') -> list[Recorded]:
+    """Returns a faultless session: images at 10 Hz, an action and its experience every 0.2 s, in order of log time."""
+    messages: list[Recorded] = [(BEGIN, 'robot/info', robot()), (BEGIN + 1, 'robot/state', state())]
     for step in range(steps):
         time_ns = BEGIN + (step + 1) * SECOND // 5
-        said += [
+        messages += [
             (time_ns - SECOND // 10 + 5, 'camera/image_raw/compressed', image(time_ns - SECOND // 10)),
             (time_ns + 5, 'camera/image_raw/compressed', image(time_ns)),
             (time_ns + 10, 'robot/applied_action', applied(time_ns, step + 1, (step % 3, -2.0, 1.0))),
             (time_ns + 20, 'experience', experience(time_ns + 15, step + 1)),
         ]
-    return [(time_ns, f'{namespace}/{topic}', message) for time_ns, topic, message in said]
+    return [(time_ns, f'{namespace}/{topic}', message) for time_ns, topic, message in messages]
 
 
 def state(value: int = 0, time_ns: int = BEGIN, **values: Any) -> Any:
     return make('cls_interfaces/msg/RobotState', header=header(time_ns), state=value, **values)
 
 
-def write(path: Path, said: Iterable[Said], storage: str = 'MCAP', custom: dict[str, str] | None = None) -> Path:
-    """Writes a whole session as `ros2 bag record` would."""
+def write(
+    path: Path, messages: Iterable[Recorded], storage: str = 'MCAP', custom: dict[str, str] | None = None
+) -> Path:
+    """Writes a complete session as `ros2 bag record` does."""
     path.parent.mkdir(parents=True, exist_ok=True)
     store = installed()
     with Writer(path, version=9, storage_plugin=StoragePlugin[storage]) as writer:
         for key, value in (custom or {}).items():
             writer.set_custom_data(key, value)
         connections: dict[str, Any] = {}
-        for time_ns, topic, message in said:
+        for time_ns, topic, message in messages:
             if topic not in connections:
                 connections[topic] = writer.add_connection(topic, message.__msgtype__, typestore=store)
             writer.write(connections[topic], time_ns, store.serialize_cdr(message, message.__msgtype__))
@@ -116,7 +118,7 @@ def write(path: Path, said: Iterable[Said], storage: str = 'MCAP', custom: dict[
 
 
 def write_chunks(
-    file: Path, said: Iterable[Said], each: int = 6, compression: str = 'NONE', chunking: bool = True
+    file: Path, messages: Iterable[Recorded], each: int = 6, compression: str = 'NONE', chunking: bool = True
 ) -> list[int]:
     """Writes one MCAP file as the recorder does, synced every `each` messages; returns its sizes at these moments."""
     file.parent.mkdir(parents=True, exist_ok=True)
@@ -125,7 +127,7 @@ def write_chunks(
         writer = McapWriter(stream, compression=CompressionType[compression], use_chunking=chunking)
         writer.start('ros2', 'test')
         channels: dict[str, int] = {}
-        for index, (time_ns, topic, message) in enumerate(said):
+        for index, (time_ns, topic, message) in enumerate(messages):
             if topic not in channels:
                 text = store.generate_msgdef(message.__msgtype__, ros_version=2)[0]
                 schema = writer.register_schema(message.__msgtype__, 'ros2msg', text.encode())
@@ -140,7 +142,7 @@ def write_chunks(
 
 
 def edit_metadata(path: Path, **changes: Any) -> None:
-    """Changes what stands at the top of metadata.yaml; None takes it away."""
+    """Changes top-level entries of metadata.yaml; None removes one."""
     file = path / 'metadata.yaml'
     content = yaml.safe_load(file.read_text())
     body = content['rosbag2_bagfile_information']
@@ -159,7 +161,7 @@ def bags() -> SimpleNamespace:
         experience,
         header,
         image,
-        life,
+        session_messages,
         make,
         robot,
         stamp,

@@ -42,8 +42,8 @@ def picture(number: int, height: int = 32, width: int = 48) -> Image:
 
 
 @dataclass
-class Recording:
-    """What is written to a bag, in the order of its log times.
+class BagMessages:
+    """Messages to write to a bag, in the order of their log times.
 
     Attributes:
         robot: None: robot/info is not recorded.
@@ -106,11 +106,11 @@ class Recording:
 
 
 def walk(
-    steps: int, *, start: int = START, recording: Recording | None = None, compressed: bool = False,
+    steps: int, *, start: int = START, recording: BagMessages | None = None, compressed: bool = False,
     make: Callable[[int], Image] = picture, rewards: bool = False,
-) -> Recording:  # fmt: skip
+) -> BagMessages:  # fmt: skip
     """Adds steps of a robot with a camera of 20 Hz: step i acts just after image 4 i, by (i, -i / 2) degrees."""
-    done = recording or Recording()
+    done = recording or BagMessages()
     for number in range(4 * steps + 1):
         image = make(done.images)
         (done.jpeg if compressed else done.image)(start + number * FRAME, image)

@@ -1,4 +1,4 @@
-"""MCAP files in all the forms that the format allows, and some that it does not."""
+"""MCAP files in all legal forms, and in some illegal ones."""
 
 from collections.abc import Iterable
 import io
@@ -72,7 +72,7 @@ def write(
 
 
 def record(opcode: int, content: bytes, padding: int = 0) -> bytes:
-    """Returns a record with so many bytes behind its fields."""
+    """Returns a record with padding after its fields, in bytes."""
     return struct.pack('<BQ', opcode, len(content) + padding) + content + bytes(padding)
 
 

@@ -1,4 +1,4 @@
-"""A process that records numbered messages as fast as it can, and says after each sync what is safe.
+"""A process that records numbered messages as fast as it can, and prints after each sync what is safe.
 
 Arguments: sessions folder, size of a split in bytes, largest file in bytes (0: any). One JSON line a sync.
 """

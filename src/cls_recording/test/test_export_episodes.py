@@ -1,4 +1,4 @@
-"""No episode spans a gap, from bags and for all orders of steps (hazard H2)."""
+"""No episode spans a gap, from bags and for all orders of steps."""
 
 from collections.abc import Callable
 import math
@@ -12,39 +12,39 @@ import pytest
 
 from cls_recording.export.episodes import split, step_rate
 from cls_recording.export.statistics import ImageStatistics, of_vectors
-from cls_recording.export.timeline import read_timelines, Shot, Step, Timeline
+from cls_recording.export.timeline import read_timelines, RecordedStep, Shot, Timeline
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from export_bags import FRAME, NS, picture, REACTION, Recording, ROBOT, START, STEP, walk
+from export_bags import BagMessages, FRAME, NS, picture, REACTION, ROBOT, START, STEP, walk
 
 
-def nothing(recording: Recording) -> None:
+def nothing(recording: BagMessages) -> None:
     walk(3, start=START + 4 * STEP, recording=recording)
 
 
-def pause(recording: Recording) -> None:
+def pause(recording: BagMessages) -> None:
     walk(3, start=START + 4 * STEP + NS, recording=recording)
 
 
-def lost_action(recording: Recording) -> None:
+def lost_action(recording: BagMessages) -> None:
     recording.sequence += 1
     nothing(recording)
 
 
-def refused_action(recording: Recording) -> None:
+def refused_action(recording: BagMessages) -> None:
     recording.action(START + 4 * STEP - FRAME, (0, 0), (0, 0), error_code=212)
     nothing(recording)
 
 
-def end_of_episode(recording: Recording) -> None:
+def end_of_episode(recording: BagMessages) -> None:
     time, topic, kind, fields = recording.messages[-4]
     assert topic == 'robot/applied_action'
     recording.messages[-4] = (time, topic, kind, fields | {'terminal': True})
     nothing(recording)
 
 
-def clock_set_back(recording: Recording) -> None:
+def clock_set_back(recording: BagMessages) -> None:
     # Logged afterwards, as a recorder does whose own clock goes on.
     begun = len(recording.messages)
     walk(3, start=START - 50 * NS, recording=recording)
@@ -52,11 +52,11 @@ def clock_set_back(recording: Recording) -> None:
     recording.messages[begun:] = later  # type: ignore[assignment]
 
 
-def clock_set_forward(recording: Recording) -> None:
+def clock_set_forward(recording: BagMessages) -> None:
     walk(3, start=START + 3600 * NS, recording=recording)
 
 
-def another_source(recording: Recording) -> None:
+def another_source(recording: BagMessages) -> None:
     begun = len(recording.messages)
     nothing(recording)
     for place, (time, topic, kind, fields) in enumerate(recording.messages[begun:], begun):
@@ -72,7 +72,7 @@ def another_source(recording: Recording) -> None:
         (clock_set_back, [4, 3]), (clock_set_forward, [4, 3]), (another_source, [7]),
     ],
 )  # fmt: skip
-def test_an_episode_ends_at(between: Callable[[Recording], None], lengths: list[int], tmp_path: Path) -> None:
+def test_an_episode_ends_at(between: Callable[[BagMessages], None], lengths: list[int], tmp_path: Path) -> None:
     recording = walk(4)
     recording.messages.pop()  # the image after the last step, which the next walk takes again
     recording.images -= 1
@@ -81,7 +81,7 @@ def test_an_episode_ends_at(between: Callable[[Recording], None], lengths: list[
     assert [len(episode.steps) for episode in split(timelines, ROBOT).episodes] == lengths
 
 
-def test_the_image_of_a_step_is_of_its_own_clock(tmp_path: Path) -> None:
+def test_the_image_of_a_step_has_the_same_clock(tmp_path: Path) -> None:
     recording = walk(2)
     clock_set_back(recording)
     steps = read_timelines([recording.write(tmp_path / 'bag')])[0].steps
@@ -101,8 +101,8 @@ def test_a_step_whose_image_was_lost_is_left_out(tmp_path: Path) -> None:
     assert cut.left_out == {'no image before the action': 1}
 
 
-def test_a_camera_slower_than_the_steps_shows_two_the_same(tmp_path: Path) -> None:
-    recording = Recording()
+def test_a_camera_slower_than_the_steps_repeats_images(tmp_path: Path) -> None:
+    recording = BagMessages()
     for number in range(8):
         if number % 2 == 0:
             recording.image(START + number * STEP, picture(number))
@@ -116,7 +116,7 @@ def test_a_camera_slower_than_the_steps_shows_two_the_same(tmp_path: Path) -> No
 @st.composite
 def timelines(draw: st.DrawFn) -> Timeline:
     """Draws steps of 5 Hz, plain ones and then every kind of gap between them."""
-    epoch, time, steps = 0, START, list[Step]()
+    epoch, time, steps = 0, START, list[RecordedStep]()
     events = st.sampled_from(['', 'end', 'pause', 'back', 'lost', 'blind', 'stale', 'nan'])
     for happened in [''] * 20 + draw(st.lists(events, max_size=15)):
         time += STEP + (5 * NS if happened == 'pause' else 0)
@@ -127,13 +127,13 @@ def timelines(draw: st.DrawFn) -> Timeline:
         action = np.full(2, math.nan if happened == 'nan' else 0.0, np.float32)
         ends, follows = happened == 'end', happened != 'lost'
         end = time + REACTION
-        steps.append(Step(epoch, time, end, follows, action, np.zeros(2), math.nan, ends, False, shot, {}))
+        steps.append(RecordedStep(epoch, time, end, follows, action, np.zeros(2), math.nan, ends, False, shot, {}))
     shots = tuple(step.shot for step in steps if step.shot)
     return Timeline(Path('drawn'), ROBOT, 'camera/image_raw', shots, tuple(steps))
 
 
 @given(st.lists(timelines(), min_size=1, max_size=3))
-def test_no_episode_ever_spans_a_gap(drawn: list[Timeline]) -> None:
+def test_no_episode_spans_a_gap(drawn: list[Timeline]) -> None:
     cut = split(drawn, ROBOT)
     for episode in cut.episodes:
         first = episode.timeline.steps.index(episode.steps[0])
@@ -147,7 +147,7 @@ def test_no_episode_ever_spans_a_gap(drawn: list[Timeline]) -> None:
 
 
 @given(st.integers(0, 2**32 - 1), st.integers(1, 4))
-def test_figures_of_images_are_those_of_their_pixels(seed: int, count: int) -> None:
+def test_statistics_of_images_equal_those_of_their_pixels(seed: int, count: int) -> None:
     images = np.random.default_rng(seed).integers(0, 256, (count, 6, 8, 3), dtype=np.uint8)
     whole, halves = ImageStatistics(), [ImageStatistics(), ImageStatistics()]
     for number, image in enumerate(images):
@@ -167,7 +167,7 @@ def test_figures_of_images_are_those_of_their_pixels(seed: int, count: int) -> N
             np.testing.assert_allclose(np.reshape(figure, 3), expected[name], atol=tolerance)
 
 
-def test_figures_leave_out_what_is_not_finite() -> None:
+def test_statistics_leave_out_values_that_are_not_finite() -> None:
     figures = of_vectors(np.array([1.0, math.nan, 3.0, math.inf]))
     assert (figures['min'], figures['max'], figures['mean'], figures['count']) == ([1.0], [3.0], [2.0], [2])
     assert math.isnan(of_vectors(np.array([math.nan]))['mean'][0])

@@ -1,4 +1,4 @@
-"""What `sessions export --format lerobot` writes, held against the files that lerobot 0.6.1 itself writes."""
+"""Files of `sessions export --format lerobot`, compared with files that lerobot 0.6.1 writes."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -21,11 +21,11 @@ from cls_common.robot import Channel, Kind, RobotInfo
 from cls_recording.export.lerobot import DatasetSummary, export_lerobot
 from cls_recording.export.lerobot_files import DatasetFiles
 from cls_recording.export.lerobot_schema import columns
-from cls_recording.export.timeline import Step
+from cls_recording.export.timeline import RecordedStep
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from export_bags import colour, picture, REACTION, Recording, ROBOT, START, STEP, walk
+from export_bags import BagMessages, colour, picture, REACTION, ROBOT, START, STEP, walk
 
 CAMERA = 'observation.images.camera'
 FIGURES = ['count', 'max', 'mean', 'min', 'q01', 'q10', 'q50', 'q90', 'q99', 'std']
@@ -57,7 +57,7 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, DatasetSum
     return folder / 'made', export_lerobot([first, second], folder / 'made', task='Look around.')
 
 
-def test_a_row_is_what_the_robot_saw_did_and_got(exported: tuple[Path, DatasetSummary]) -> None:
+def test_a_row_holds_observation_action_and_reward(exported: tuple[Path, DatasetSummary]) -> None:
     found = rows(exported[0])
     numbers = [*range(12), *range(6)]
     np.testing.assert_allclose(found['action'], [(i, -i / 2) for i in numbers])
@@ -94,11 +94,11 @@ def test_the_files_are_those_of_lerobot(exported: tuple[Path, DatasetSummary]) -
     }  # fmt: skip
     tasks = pq.read_table(folder / 'meta/tasks.parquet')
     assert tasks.to_pydict() == {'task_index': [0], 'task': ['Look around.']}
-    # pandas, which lerobot reads it with, makes the text the index only where this says so.
+    # pandas, used by lerobot, makes the text the index only with this metadata.
     assert json.loads(tasks.schema.metadata[b'pandas'])['index_columns'] == ['task']
 
 
-def test_info_and_episodes_say_where_everything_lies(exported: tuple[Path, DatasetSummary]) -> None:
+def test_info_and_episodes_give_the_place_of_all_data(exported: tuple[Path, DatasetSummary]) -> None:
     info = json.loads((exported[0] / 'meta/info.json').read_text())
     features = info.pop('features')
     assert info == {
@@ -138,14 +138,16 @@ def test_statistics_are_there_for_all_and_for_each_episode(exported: tuple[Path,
     np.testing.assert_allclose(np.reshape(statistics[CAMERA]['min'], 3), shown.min(axis=(0, 1, 2)), atol=1e-6)
 
 
-def test_the_rate_is_the_median_of_the_steps_unless_told(exported: tuple[Path, DatasetSummary], tmp_path: Path) -> None:
+def test_the_rate_is_the_median_of_the_steps_unless_given(
+    exported: tuple[Path, DatasetSummary], tmp_path: Path
+) -> None:
     assert (exported[1].fps, exported[1].step_rate) == (5, pytest.approx(5.0))
     made = export_lerobot([walk(3).write(tmp_path / 'bag')], tmp_path / 'made', fps=30)
     assert made.fps == 30 and made.step_rate == pytest.approx(5.0)
     np.testing.assert_allclose(rows(tmp_path / 'made')['timestamp'], [0, 1 / 30, 2 / 30], atol=1e-6)
 
 
-def test_jpeg_is_taken_where_it_is_the_more_complete(tmp_path: Path) -> None:
+def test_jpeg_is_used_where_it_is_more_complete(tmp_path: Path) -> None:
     recording = walk(3, compressed=True)
     recording.image(START, picture(99))
     export_lerobot([recording.write(tmp_path / 'bag')], tmp_path / 'made')
@@ -155,7 +157,7 @@ def test_jpeg_is_taken_where_it_is_the_more_complete(tmp_path: Path) -> None:
 
 def test_a_robot_without_camera_has_no_video(tmp_path: Path) -> None:
     robot = RobotInfo('gym:CartPole-v1', ('state',), (Channel('push', Kind.DISCRETE, '', 0, 1),), lock_step=True)
-    recording = Recording(robot)
+    recording = BagMessages(robot)
     for number in range(5):
         recording.sense(START + number * STEP, 'state', [number, 1, 2, 3])
         recording.action(START + number * STEP + 1, [number % 2], reward=1.0, terminal=number == 2)
@@ -169,8 +171,8 @@ def test_a_robot_without_camera_has_no_video(tmp_path: Path) -> None:
     assert info['video_path'] is None and not (tmp_path / 'made/videos').exists()
 
 
-def test_files_that_are_full_are_followed_by_others(tmp_path: Path) -> None:
-    step = Step(0, 0, 0, True, np.zeros(2, np.float32), np.zeros(2), math.nan, False, False, None, {})
+def test_full_files_are_followed_by_others(tmp_path: Path) -> None:
+    step = RecordedStep(0, 0, 0, True, np.zeros(2, np.float32), np.zeros(2), math.nan, False, False, None, {})
     numbers = [range(50 * episode, 50 * episode + 50) for episode in range(4)]
     found = columns(ROBOT, [step])
     with DatasetFiles(
@@ -190,27 +192,27 @@ def test_files_that_are_full_are_followed_by_others(tmp_path: Path) -> None:
             assert_colour(shown[round(10 * begin) + place], number)
 
 
-def no_images() -> Recording:
-    recording = Recording()
+def no_images() -> BagMessages:
+    recording = BagMessages()
     recording.action(START, (1, 1), (0, 0))
     return recording
 
 
-def no_steps() -> Recording:
-    recording = Recording()
+def no_steps() -> BagMessages:
+    recording = BagMessages()
     recording.image(START, picture(0))
     return recording
 
 
-def nameless() -> Recording:
+def nameless() -> BagMessages:
     return replace(walk(2), robot=None)
 
 
-def two_sizes() -> Recording:
+def two_sizes() -> BagMessages:
     return walk(4, make=lambda number: picture(number, 32 if number < 6 else 34))
 
 
-def damaged(count: int = 1) -> Recording:
+def damaged(count: int = 1) -> BagMessages:
     recording = walk(3, compressed=True)
     images = [place for place, (_, _, kind, _) in enumerate(recording.messages) if 'Image' in kind]
     for place in images[:count]:
@@ -219,7 +221,7 @@ def damaged(count: int = 1) -> Recording:
     return recording
 
 
-def all_damaged() -> Recording:
+def all_damaged() -> BagMessages:
     return damaged(1000)
 
 
@@ -228,7 +230,7 @@ def test_a_broken_image_costs_its_step(tmp_path: Path) -> None:
     assert done.frames == 2 and done.left_out == {'a broken image before the action': 1}
 
 
-def another_robot() -> Recording:
+def another_robot() -> BagMessages:
     return replace(walk(2), robot=replace(ROBOT, channels=(replace(ROBOT.channels[0], high=20.0), ROBOT.channels[1])))
 
 
@@ -240,8 +242,8 @@ def another_robot() -> Recording:
         (all_damaged, 'holds no images; .* that can not be decoded'),
     ],
 )  # fmt: skip
-def test_what_cannot_be_exported_is_one_error_and_no_output(
-    make: Callable[[], Recording], words: str, tmp_path: Path
+def test_an_impossible_export_is_one_error_without_output(
+    make: Callable[[], BagMessages], words: str, tmp_path: Path
 ) -> None:
     sessions = [walk(2).write(tmp_path / 'good'), make().write(tmp_path / 'bad')]
     if make in (nameless,):

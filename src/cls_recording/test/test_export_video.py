@@ -1,4 +1,4 @@
-"""What `sessions export` writes as a video, and the command itself."""
+"""Videos of `sessions export`, and the command itself."""
 
 from fractions import Fraction
 from pathlib import Path
@@ -16,7 +16,7 @@ from cls_recording.export.video import export_video, VideoFile
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from export_bags import colour, FRAME, NS, picture, Recording, START, walk
+from export_bags import BagMessages, colour, FRAME, NS, picture, START, walk
 
 Images = NDArray[np.uint8]
 
@@ -33,7 +33,7 @@ def assert_shows(image: Images, number: int) -> None:
 
 
 def test_images_are_shown_at_the_time_of_their_stamps(tmp_path: Path) -> None:
-    recording, stamps = Recording(), [0, 50, 95, 160, 200, 700, 750]
+    recording, stamps = BagMessages(), [0, 50, 95, 160, 200, 700, 750]
     for number, stamp in enumerate(stamps):
         recording.image(START + stamp * 1_000_000, picture(number))
         if number == 3:  # as a simulator that waits shows its last image again
@@ -46,7 +46,7 @@ def test_images_are_shown_at_the_time_of_their_stamps(tmp_path: Path) -> None:
     assert made.frames == 7 and made.duration == pytest.approx(0.8)
 
 
-def test_the_file_is_what_players_expect(tmp_path: Path) -> None:
+def test_the_file_has_the_format_that_players_expect(tmp_path: Path) -> None:
     export_video([walk(3).write(tmp_path / 'bag')], tmp_path / 'video.mp4')
     with av.open(str(tmp_path / 'video.mp4')) as container:
         stream = container.streams.video[0]
@@ -57,8 +57,8 @@ def test_the_file_is_what_players_expect(tmp_path: Path) -> None:
     assert content.index(b'moov') < content.index(b'mdat')  # the index first: it plays while it loads
 
 
-def test_a_rate_that_is_asked_for_is_even(tmp_path: Path) -> None:
-    recording = Recording()
+def test_a_given_rate_is_constant(tmp_path: Path) -> None:
+    recording = BagMessages()
     for number in range(6):
         recording.image(START + number * number * FRAME, picture(number))
     made = export_video([recording.write(tmp_path / 'bag')], tmp_path / 'video.mp4', fps=25)
@@ -66,8 +66,8 @@ def test_a_rate_that_is_asked_for_is_even(tmp_path: Path) -> None:
     assert made.duration == pytest.approx(6 / 25)
 
 
-def test_odd_sizes_padded_rows_and_blue_first_are_read_right(tmp_path: Path) -> None:
-    recording = Recording()
+def test_odd_sizes_padded_rows_and_bgr_are_read_correctly(tmp_path: Path) -> None:
+    recording = BagMessages()
     for number in range(4):
         recording.image(
             START + number * FRAME, picture(number, 33, 47), encoding='bgr8' if number % 2 else 'rgb8', padding=number
@@ -81,7 +81,7 @@ def test_odd_sizes_padded_rows_and_blue_first_are_read_right(tmp_path: Path) -> 
 
 
 def test_sessions_and_clocks_follow_each_other(tmp_path: Path) -> None:
-    first, second = Recording(), Recording()
+    first, second = BagMessages(), BagMessages()
     for number in range(3):
         first.image(START + number * FRAME, picture(number))
     for number in range(3, 5):  # the clock was set back by 90 s, the recorder's own went on
@@ -99,14 +99,14 @@ def test_sessions_and_clocks_follow_each_other(tmp_path: Path) -> None:
 
 
 def test_without_images_there_is_no_video(tmp_path: Path) -> None:
-    recording = Recording()
+    recording = BagMessages()
     recording.action(START, (0, 0), (0, 0))
     with pytest.raises(UserError, match='holds no images'):
         export_video([walk(2).write(tmp_path / 'good'), recording.write(tmp_path / 'blind')], tmp_path / 'video.mp4')
     assert sorted(path.name for path in tmp_path.iterdir()) == ['blind', 'good']
 
 
-def test_a_write_that_failed_is_said_once_and_ends_the_file(tmp_path: Path) -> None:
+def test_a_failed_write_is_reported_once_and_ends_the_file(tmp_path: Path) -> None:
     with pytest.raises(UserError, match='differ in size'), VideoFile(tmp_path / 'a.mp4', Fraction(20), 20) as video:
         video.write(picture(0))
         video.write(picture(0, 64, 64))
@@ -114,7 +114,7 @@ def test_a_write_that_failed_is_said_once_and_ends_the_file(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize('form', ['mp4', 'lerobot'])
-def test_the_command_says_what_it_wrote(form: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_prints_what_it_wrote(form: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     walk(3).write(tmp_path / 'sessions/pan_tilt/one')
     walk(2).write(tmp_path / 'sessions/pan_tilt/two')
     output = tmp_path / 'made'
@@ -141,7 +141,7 @@ def test_wrong_options_are_one_error(options: list[str], words: str, tmp_path: P
 
 
 def test_broken_images_are_left_out_and_counted(tmp_path: Path) -> None:
-    recording = Recording()
+    recording = BagMessages()
     for number in range(6):
         recording.jpeg(START + number * 100_000_000, picture(number))
     for place, size in ((1, 0), (3, -9)):

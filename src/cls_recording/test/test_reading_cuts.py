@@ -1,4 +1,4 @@
-"""A recording that was cut off at any byte is whole again after a repair, up to where it can be trusted."""
+"""A recording truncated at any byte is whole after a repair, up to its last valid record."""
 
 from pathlib import Path
 import tempfile
@@ -19,8 +19,8 @@ def contents(path):
 
 @pytest.fixture(scope='module')
 def synced(bags, tmp_path_factory):
-    """One file's bytes, its sizes when it was synced, and all that it says, for each way of writing it."""
-    said = bags.life(12)
+    """A file's bytes, its sizes at each sync, and its messages, for each way of writing it."""
+    said = bags.session_messages(12)
     made = {}
     for name, options in {
         'chunks': {}, 'zstd': {'compression': 'ZSTD'}, 'lz4': {'compression': 'LZ4'}, 'no chunks': {'chunking': False},

@@ -1,5 +1,6 @@
-"""Compressed bags, odd folders and odd metadata are read or refused in one line; nothing on disk changes."""
+"""Compressed bags, unusual folders and invalid metadata are read or refused in one line; nothing on disk changes."""
 
+import copy
 from pathlib import Path
 import re
 import shutil
@@ -15,9 +16,9 @@ from rosbags.rosbag2 import Reader
 import yaml
 
 from cls_common.errors import UserError
-from cls_recording.listing import summarize
 from cls_recording.reader import SessionReader
 from cls_recording.repair import repair
+from cls_recording.summary import summarize
 
 sys.path.insert(0, str(Path(__file__).parent))
 
@@ -35,13 +36,13 @@ def body(path):
 
 @pytest.fixture(scope='module')
 def expected(bags, tmp_path_factory):
-    return contents(bags.write(tmp_path_factory.mktemp('whole') / 'one', bags.life(12)))
+    return contents(bags.write(tmp_path_factory.mktemp('whole') / 'one', bags.session_messages(12)))
 
 
 @pytest.fixture
 def packed(bags, tmp_path):
-    """A bag of which each file is compressed."""
-    path = bags.write(tmp_path / 'one', bags.life(12))
+    """A bag with compressed files."""
+    path = bags.write(tmp_path / 'one', bags.session_messages(12))
     plain = path / 'one.mcap'
     (path / 'one.mcap.zstd').write_bytes(zstd.compress(plain.read_bytes()))
     plain.unlink()
@@ -60,7 +61,7 @@ def test_a_bag_of_compressed_files_is_read_as_it_is(packed, expected):
 
 
 @pytest.mark.parametrize('rest', [True, False])
-def test_a_bag_whose_files_a_person_uncompressed_is_repaired(packed, expected, rest):
+def test_a_bag_with_manually_uncompressed_files_is_repaired(packed, expected, rest):
     file = packed / 'one.mcap.zstd'
     (packed / 'one.mcap').write_bytes(zstd.decompress(file.read_bytes()))
     if rest:  # `unzstd` without --rm: the metadata still name the compressed one
@@ -74,10 +75,10 @@ def test_a_bag_whose_files_a_person_uncompressed_is_repaired(packed, expected, r
         assert len(list(reader.messages(reader.connections))) == len(expected)
 
 
-def test_a_compressed_file_that_is_cut_off_is_repaired_as_far_as_it_goes(bags, tmp_path):
+def test_a_truncated_compressed_file_is_repaired_as_far_as_possible(bags, tmp_path):
     path = tmp_path / 'one'
     path.mkdir()
-    messages = variants.entries(bags.life(400))  # more than a block of zstd
+    messages = variants.entries(bags.session_messages(400))  # more than a block of zstd
     variants.write(path / 'one.mcap', messages, chunk_size=1000)
     content = zstd.compress((path / 'one.mcap').read_bytes())
     (path / 'one.mcap').unlink()
@@ -89,9 +90,9 @@ def test_a_compressed_file_that_is_cut_off_is_repaired_as_far_as_it_goes(bags, t
 
 
 @pytest.mark.parametrize('metadata', [True, False])
-def test_compressed_messages_are_known_by_themselves(bags, tmp_path, expected, metadata):
-    path = bags.write(tmp_path / 'one', bags.life(12))
-    messages = [m._replace(data=zstd.compress(m.data)) for m in variants.entries(bags.life(12))]
+def test_compressed_messages_are_recognised_without_metadata(bags, tmp_path, expected, metadata):
+    path = bags.write(tmp_path / 'one', bags.session_messages(12))
+    messages = [m._replace(data=zstd.compress(m.data)) for m in variants.entries(bags.session_messages(12))]
     variants.write(path / 'one.mcap', messages)
     if metadata:
         bags.edit_metadata(path, compression_format='zstd', compression_mode='MESSAGE')
@@ -105,7 +106,7 @@ def test_compressed_messages_are_known_by_themselves(bags, tmp_path, expected, m
 
 
 def test_messages_of_an_unknown_compression_are_refused_by_name(bags, tmp_path):
-    path = bags.write(tmp_path / 'one', bags.life(2))
+    path = bags.write(tmp_path / 'one', bags.session_messages(2))
     bags.edit_metadata(path, compression_format='brotli', compression_mode='MESSAGE')
     with pytest.raises(UserError, match="expected compression by zstd; found 'brotli'"):
         SessionReader(path)
@@ -114,7 +115,7 @@ def test_messages_of_an_unknown_compression_are_refused_by_name(bags, tmp_path):
 @pytest.mark.parametrize('name', ['a#b', 'a?b', 'a%41b', "it's", 'a b', 'file:x?mode=rwc', 'ä'])
 @pytest.mark.parametrize('storage', ['MCAP', 'SQLITE3'])
 def test_a_folder_may_have_any_name(bags, tmp_path, expected, name, storage):
-    made = bags.write(tmp_path / 'made', bags.life(12), storage)
+    made = bags.write(tmp_path / 'made', bags.session_messages(12), storage)
     path = tmp_path / 'sessions' / name
     path.parent.mkdir()
     made.rename(path)
@@ -134,22 +135,22 @@ ODD_QOS = [
 
 
 @pytest.mark.parametrize('qos', ODD_QOS)
-def test_a_quality_of_service_that_makes_no_sense_is_unknown(bags, tmp_path, qos):
+def test_an_invalid_quality_of_service_counts_as_unknown(bags, tmp_path, qos):
     path = tmp_path / 'one'
     path.mkdir()
-    variants.write(path / 'one.mcap', variants.entries(bags.life(2)), qos=qos)
+    variants.write(path / 'one.mcap', variants.entries(bags.session_messages(2)), qos=qos)
     assert repair(path).found == ('no metadata.yaml to read',)
     assert all(t['topic_metadata']['offered_qos_profiles'] == [] for t in body(path)['topics_with_message_count'])
-    assert len(contents(path)) == len(bags.life(2))
+    assert len(contents(path)) == len(bags.session_messages(2))
 
 
-def test_a_quality_of_service_of_sqlite_that_makes_no_sense_is_unknown(bags, tmp_path):
-    path = bags.write(tmp_path / 'one', bags.life(2), 'SQLITE3')
+def test_an_invalid_quality_of_service_of_sqlite_counts_as_unknown(bags, tmp_path):
+    path = bags.write(tmp_path / 'one', bags.session_messages(2), 'SQLITE3')
     with sqlite3.connect(path / 'one.db3') as database:
         database.execute("UPDATE topics SET offered_qos_profiles = '- history: 3'")
     database.close()
     (path / 'metadata.yaml').unlink()
-    assert repair(path).found and len(contents(path)) == len(bags.life(2))
+    assert repair(path).found and len(contents(path)) == len(bags.session_messages(2))
 
 
 odd = st.sampled_from([None, '', 'x', -1, 2**63, 10**40, 1.5, float('nan'), [], {}, [None], '9999-99-99', True, '\n'])
@@ -157,13 +158,13 @@ odd = st.sampled_from([None, '', 'x', -1, 2**63, 10**40, 1.5, float('nan'), [], 
 
 @pytest.fixture(scope='module')
 def small(bags, tmp_path_factory):
-    return bags.write(tmp_path_factory.mktemp('small') / 'one', bags.life(2))
+    return bags.write(tmp_path_factory.mktemp('small') / 'one', bags.session_messages(2))
 
 
 @settings(max_examples=60)
 @given(data=st.data())
-def test_whatever_metadata_say_is_at_most_one_line(data, small):
-    """Any value of metadata.yaml may be anything; a list of sessions survives it."""
+def test_any_content_of_metadata_gives_at_most_one_line(data, small):
+    """Any value of metadata.yaml may be invalid; summaries still work."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(shutil.copytree(small, Path(folder, 'one')))
         content = yaml.safe_load((path / 'metadata.yaml').read_text())
@@ -177,7 +178,8 @@ def test_whatever_metadata_say_is_at_most_one_line(data, small):
                 if isinstance(place[key], dict | list) and place[key] and data.draw(st.integers(0, 4)):
                     place = place[key]
                     continue
-                place[key] = data.draw(odd)
+                # A copy: a later draw may change it, and the samples are shared.
+                place[key] = copy.deepcopy(data.draw(odd))
                 break
         (path / 'metadata.yaml').write_text(yaml.safe_dump(content))
         summary = summarize(path)
@@ -189,10 +191,12 @@ def test_whatever_metadata_say_is_at_most_one_line(data, small):
                 assert '\n' not in str(error)
 
 
-def test_a_type_of_data_that_is_no_cdr_is_one_line(bags, tmp_path):
+def test_messages_that_are_not_cdr_give_one_line(bags, tmp_path):
     path = tmp_path / 'one'
     path.mkdir()
-    messages = [m._replace(data=b'') if m.topic == '/robot/info' else m for m in variants.entries(bags.life(2))]
+    messages = [
+        m._replace(data=b'') if m.topic == '/robot/info' else m for m in variants.entries(bags.session_messages(2))
+    ]
     variants.write(path / 'one.mcap', messages)
     repair(path)
     with pytest.raises(UserError, match=re.escape("topic 'robot/info'; expected messages of type")):

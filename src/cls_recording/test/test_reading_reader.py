@@ -1,4 +1,4 @@
-"""Any good bag is read, ours or not; each bad one gives one clear line."""
+"""Every valid bag is read, of this recorder or another; each invalid one gives one clear line."""
 
 import shutil
 import sqlite3
@@ -24,7 +24,9 @@ def storage(request):
 
 @pytest.mark.parametrize('namespace', ['', '/ns', '/fleet/robot_1'])
 def test_every_message_comes_back_under_its_relative_name(bags, tmp_path, storage, namespace):
-    said = bags.life(10, namespace) + [(bags.begin + 9 * bags.second, '/clock', bags.make('rosgraph_msgs/msg/Clock'))]
+    said = bags.session_messages(10, namespace) + [
+        (bags.begin + 9 * bags.second, '/clock', bags.make('rosgraph_msgs/msg/Clock'))
+    ]
     with SessionReader(bags.write(tmp_path / 'one', said, storage)) as session:
         assert session.topics == {
             '/clock': TopicSummary('rosgraph_msgs/msg/Clock', 1),
@@ -47,22 +49,22 @@ def test_every_message_comes_back_under_its_relative_name(bags, tmp_path, storag
         assert list(session.events(['embedding'])) == []
 
 
-def test_what_a_session_says_of_itself_wins_and_the_robot_is_found_on_its_topic(bags, tmp_path, storage):
-    with SessionReader(bags.write(tmp_path / 'plain', bags.life(), storage)) as session:
+def test_custom_data_has_priority_and_the_robot_is_found_on_its_topic(bags, tmp_path, storage):
+    with SessionReader(bags.write(tmp_path / 'plain', bags.session_messages(), storage)) as session:
         robot = session.info.robot
         assert (session.info.name, session.info.start_time, robot.name) == ('plain', '', 'twin')
         assert robot.channels[2] == Channel('grip', Kind.DISCRETE, '', 0.0, 2.0)
     said = SessionInfo(name='plain', robot=robot, total_steps=7, encoder={'id': 'e'}, model='m')
-    path = bags.write(tmp_path / 'copied' / 'renamed', bags.life(), storage, said.to_custom_data())
+    path = bags.write(tmp_path / 'copied' / 'renamed', bags.session_messages(), storage, said.to_custom_data())
     with SessionReader(path) as session:
         assert session.info == said.with_changes(name='renamed')
-    without = [entry for entry in bags.life() if entry[1] != '/robot/info']
+    without = [entry for entry in bags.session_messages() if entry[1] != '/robot/info']
     with SessionReader(bags.write(tmp_path / 'without', without, storage)) as session:
         assert session.info.robot is None
 
 
 def test_a_bag_without_definitions_is_read_by_the_installed_ones(bags, tmp_path):
-    path = bags.write(tmp_path / 'old', bags.life(3), 'SQLITE3')
+    path = bags.write(tmp_path / 'old', bags.session_messages(3), 'SQLITE3')
     with sqlite3.connect(path / 'old.db3') as database:
         database.execute('DELETE FROM message_definitions')
     with SessionReader(path) as session:
@@ -70,8 +72,8 @@ def test_a_bag_without_definitions_is_read_by_the_installed_ones(bags, tmp_path)
     np.testing.assert_array_equal(values, np.array([[0, -2, 1], [1, -2, 1], [2, -2, 1]], np.float32))
 
 
-def test_a_type_that_nobody_knows_harms_no_other_topic(bags, tmp_path):
-    path = bags.write(tmp_path / 'old', [*bags.life(3), (bags.begin, '/strange', bags.stamp(5))], 'SQLITE3')
+def test_an_unknown_type_does_not_affect_other_topics(bags, tmp_path):
+    path = bags.write(tmp_path / 'old', [*bags.session_messages(3), (bags.begin, '/strange', bags.stamp(5))], 'SQLITE3')
     with sqlite3.connect(path / 'old.db3') as database:
         database.execute('UPDATE topics SET type = "strange_msgs/msg/Strange" WHERE name = "/strange"')
         database.execute('DELETE FROM message_definitions WHERE topic_type = "builtin_interfaces/msg/Time"')
@@ -87,7 +89,7 @@ def test_a_type_that_nobody_knows_harms_no_other_topic(bags, tmp_path):
 def test_several_files_are_read_in_order(bags, tmp_path):
     from cls_recording.repair import repair
 
-    said = bags.life(12)
+    said = bags.session_messages(12)
     for number in range(12):  # more than ten: 10 comes after 9, not after 1
         bags.write_chunks(tmp_path / 'one' / f'one_{number}.mcap', said[number * 4 : number * 4 + 4])
     repair(tmp_path / 'one')
@@ -102,21 +104,21 @@ def refusal(path):
     return str(caught.value)
 
 
-def test_what_is_no_bag_is_refused(tmp_path):
+def test_a_folder_without_a_bag_is_refused(tmp_path):
     assert 'expected a rosbag2 folder; found nothing there' in refusal(tmp_path / 'nowhere')
     assert 'expected a rosbag2 folder with metadata.yaml; found none' in refusal(tmp_path)
     (tmp_path / 'one.mcap').write_bytes(b'')
     assert f'found a file. Give its folder: {tmp_path}' in refusal(tmp_path / 'one.mcap')
 
 
-def test_bags_of_something_else_are_refused(bags, tmp_path, storage):
+def test_bags_of_other_robots_are_refused(bags, tmp_path, storage):
     other = bags.write(tmp_path / 'other', [(bags.begin, '/chatter', bags.header(1))], storage)
     assert 'expected some of a robot, such as robot/applied_action or camera/image_raw; found /chatter' in refusal(
         other
     )
     typed = bags.write(tmp_path / 'typed', [(bags.begin, '/embedding', bags.header(1))], storage)
     assert 'expected type cls_interfaces/msg/Embedding; found std_msgs/msg/Header' in refusal(typed)
-    two = bags.write(tmp_path / 'two', bags.life(1, '/a') + bags.life(1, '/b'), storage)
+    two = bags.write(tmp_path / 'two', bags.session_messages(1, '/a') + bags.session_messages(1, '/b'), storage)
     assert 'expected one robot; found several, in /a, /b' in refusal(two)
 
 
@@ -128,7 +130,7 @@ def test_an_empty_bag_is_refused(bags, tmp_path, storage):
 
 
 def test_bags_of_newer_versions_are_refused(bags, tmp_path, storage):
-    path = bags.write(tmp_path / 'one', bags.life(1), storage, {'cls.format': '99'})
+    path = bags.write(tmp_path / 'one', bags.session_messages(1), storage, {'cls.format': '99'})
     assert 'expected format 1 or older; found format 99. It was recorded by a newer version' in refusal(path)
     bags.edit_metadata(path, version=99)
     assert 'version 9 or older; found version 99. It was recorded by a newer version' in refusal(path)
@@ -138,7 +140,7 @@ def test_bags_of_newer_versions_are_refused(bags, tmp_path, storage):
     'harm', ['cut', 'empty', 'missing file', 'extra file', 'no metadata', 'torn metadata', 'wrong count', 'no custom']
 )
 def test_a_damaged_bag_is_refused_and_its_repair_named(bags, tmp_path, harm):
-    path = bags.write(tmp_path / 'one', bags.life(5), custom=SessionInfo(name='one').to_custom_data())
+    path = bags.write(tmp_path / 'one', bags.session_messages(5), custom=SessionInfo(name='one').to_custom_data())
     file, metadata = path / 'one.mcap', path / 'metadata.yaml'
     match harm:
         case 'cut':
@@ -162,8 +164,8 @@ def test_a_damaged_bag_is_refused_and_its_repair_named(bags, tmp_path, harm):
     assert f'Try ./cls sessions repair {path}' in refusal(path)
 
 
-def test_damage_in_the_middle_is_said_while_reading(bags, tmp_path, storage):
-    path = bags.write(tmp_path / 'one', bags.life(300), storage)
+def test_damage_in_the_middle_is_reported_while_reading(bags, tmp_path, storage):
+    path = bags.write(tmp_path / 'one', bags.session_messages(300), storage)
     file = next(path.glob('one.*'))
     content = bytearray(file.read_bytes())
     content[len(content) // 3 : len(content) // 3 + 9000] = bytes(9000)
@@ -174,7 +176,7 @@ def test_damage_in_the_middle_is_said_while_reading(bags, tmp_path, storage):
         list(session.raw())
 
 
-def test_custom_data_of_a_robot_that_makes_no_sense_is_refused(bags, tmp_path):
+def test_invalid_custom_data_of_a_robot_is_refused(bags, tmp_path):
     wrong = bags.robot()
     wrong.channels[0].kind = 77
     path = bags.write(tmp_path / 'one', [(bags.begin, '/robot/info', wrong)])

@@ -1,4 +1,4 @@
-"""What the recorder acknowledged is there after a loss of power, from the writer's first byte to the reader's last."""
+"""Acknowledged messages survive a loss of power: recorder, repair and reader together."""
 
 import shutil
 
@@ -17,11 +17,11 @@ from cls_recording.writer import BagWriter
 
 @pytest.fixture(scope='module')
 def moments(bags, tmp_path_factory):
-    """A recording at many moments: a copy of its folder, sizes and messages acknowledged; and all that was said."""
+    """A recording at many moments: a copy of its folder, acknowledged sizes and messages; and all messages."""
     folder = tmp_path_factory.mktemp('recorded')
     writer = BagWriter(folder / 'session', SessionInfo(name='session', start_time='2023-11-14T22:13:20+00:00'), 8000)
     said, copies = [], []
-    for number, (time_ns, topic, message) in enumerate(bags.life(16)):
+    for number, (time_ns, topic, message) in enumerate(bags.session_messages(16)):
         data = bytes(installed().serialize_cdr(message, message.__msgtype__))
         writer.write(TopicEntry(topic, find_schema(message.__msgtype__)), time_ns, time_ns, data)
         said.append((topic.strip('/'), time_ns, data))
@@ -36,7 +36,7 @@ def moments(bags, tmp_path_factory):
 
 @settings(max_examples=12)
 @given(data=st.data())
-def test_what_was_acknowledged_survives_a_loss_of_power(moments, tmp_path_factory, data):
+def test_acknowledged_messages_survive_a_loss_of_power(moments, tmp_path_factory, data):
     _, copies, said = moments
     copy, sizes, synced = data.draw(st.sampled_from(copies))
     session = tmp_path_factory.mktemp('after') / 'session'
@@ -55,7 +55,7 @@ def test_what_was_acknowledged_survives_a_loss_of_power(moments, tmp_path_factor
         assert found == said[: len(found)] and len(found) >= synced
 
 
-def test_a_recording_that_ended_well_is_read_as_it_was_said(moments):
+def test_a_complete_recording_is_read_as_recorded(moments):
     session, _, said = moments
     assert len(list(session.glob('*.mcap'))) > 2
     assert repair(session).found == ()
@@ -65,7 +65,7 @@ def test_a_recording_that_ended_well_is_read_as_it_was_said(moments):
 
 def test_a_recording_that_ended_on_a_full_disk_gets_its_index(bags, tmp_path):
     writer = BagWriter(tmp_path / 'session', SessionInfo(name='session'), 1 << 20)
-    for time_ns, topic, message in bags.life(8):
+    for time_ns, topic, message in bags.session_messages(8):
         data = bytes(installed().serialize_cdr(message, message.__msgtype__))
         writer.write(TopicEntry(topic, find_schema(message.__msgtype__)), time_ns, time_ns, data)
     writer.sync(0.0, 0)

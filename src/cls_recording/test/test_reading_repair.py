@@ -1,4 +1,4 @@
-"""A repair says what it found and lost, and whatever happens to it loses nothing more."""
+"""A repair reports defects and losses, and an interrupted repair loses nothing more."""
 
 import fcntl
 import os
@@ -26,8 +26,8 @@ def contents(path):
 
 @pytest.fixture(scope='module')
 def made(bags, tmp_path_factory):
-    """A session of two whole files and one cut in the middle, its metadata written when it began; all that was said."""
-    said = bags.life(24)
+    """A session of two whole files and one truncated in the middle, with metadata of its beginning; all messages."""
+    said = bags.session_messages(24)
     third = len(said) // 3
     folder = tmp_path_factory.mktemp('made') / 'torn'
     for number in range(3):
@@ -46,11 +46,11 @@ def made(bags, tmp_path_factory):
 
 @pytest.fixture
 def torn(made, tmp_path):
-    """A copy of it."""
+    """A copy of the damaged session."""
     return Path(shutil.copytree(made[0], tmp_path / 'torn')), made[1]
 
 
-def test_a_repair_says_what_was_found_and_lost_and_keeps_what_the_session_said(torn):
+def test_a_repair_reports_defects_and_losses_and_keeps_the_metadata(torn):
     folder, messages = torn
     with pytest.raises(DamagedError, match=r'Try ./cls sessions repair .*torn'):
         SessionReader(folder)
@@ -74,7 +74,7 @@ def test_a_repair_says_what_was_found_and_lost_and_keeps_what_the_session_said(t
     assert 'somebody.else: kept' in (folder / 'metadata.yaml').read_text()
 
 
-def test_a_whole_session_is_left_alone(torn):
+def test_a_whole_session_is_not_changed(torn):
     folder, _ = torn
     repair(folder)
     before = {file.name: (file.stat().st_mtime_ns, file.read_bytes()) for file in folder.iterdir()}
@@ -83,7 +83,7 @@ def test_a_whole_session_is_left_alone(torn):
 
 
 @pytest.mark.parametrize(('rest', 'lost'), [(b'', 0), (b'\x89MCA', 4), (b'\x89MCAP0\r\n\x01', 1), (bytes(5000), 5000)])
-def test_an_empty_last_file_harms_nothing(torn, rest, lost):
+def test_an_empty_last_file_loses_nothing(torn, rest, lost):
     folder, messages = torn
     (folder / 'torn_2.mcap').unlink()
     (folder / 'torn_2.mcap').write_bytes(rest)
@@ -94,8 +94,8 @@ def test_an_empty_last_file_harms_nothing(torn, rest, lost):
 
 
 @pytest.mark.parametrize('metadata', [None, '', 'rosbag2_bagfile_information: {version: 9}', '\x00\x00', '- 1'])
-def test_metadata_that_is_lost_is_made_anew(bags, tmp_path, metadata):
-    folder = bags.write(tmp_path / 'session', bags.life())
+def test_lost_metadata_is_recreated(bags, tmp_path, metadata):
+    folder = bags.write(tmp_path / 'session', bags.session_messages())
     messages = contents(folder)
     (folder / 'metadata.yaml').unlink()
     if metadata is not None:
@@ -108,7 +108,7 @@ def test_metadata_that_is_lost_is_made_anew(bags, tmp_path, metadata):
 
 def test_a_damaged_chunk_in_the_middle_costs_only_itself(bags, tmp_path):
     folder = tmp_path / 'session'
-    sizes = bags.write_chunks(folder / 'session_0.mcap', bags.life())
+    sizes = bags.write_chunks(folder / 'session_0.mcap', bags.session_messages())
     repair(folder)
     messages = contents(folder)
     content = bytearray((folder / 'session_0.mcap').read_bytes())
@@ -120,8 +120,8 @@ def test_a_damaged_chunk_in_the_middle_costs_only_itself(bags, tmp_path):
     assert contents(folder) == messages[:18] + messages[24:]
 
 
-def test_messages_that_were_overwritten_without_a_checksum_are_missed(bags, tmp_path):
-    folder = bags.write(tmp_path / 'session', bags.life())  # rosbags writes no checksums
+def test_messages_overwritten_without_a_checksum_are_reported(bags, tmp_path):
+    folder = bags.write(tmp_path / 'session', bags.session_messages())  # rosbags writes no checksums
     messages = contents(folder)
     content = bytearray((folder / 'session.mcap').read_bytes())
     begin = content.index(b'sensor_msgs/msg/CompressedImage') + 6000
@@ -135,9 +135,9 @@ def test_messages_that_were_overwritten_without_a_checksum_are_missed(bags, tmp_
     assert repair(folder).found == ()
 
 
-def test_a_repair_may_be_killed_at_any_file_it_touches(torn):
+def test_a_repair_may_be_killed_at_any_file_operation(torn):
     folder, messages = torn
-    # A process of its own forks for each kill: what it forks has one thread and nothing to say to pytest.
+    # A process of its own forks for each kill: the forked process has one thread and no connection to pytest.
     done = subprocess.run(
         [sys.executable, '-c', KILLED, str(folder)], capture_output=True, text=True, timeout=100, check=False
     )
@@ -147,7 +147,7 @@ def test_a_repair_may_be_killed_at_any_file_it_touches(torn):
     assert contents(folder) == messages[: len(contents(folder))]
 
 
-# Dies where the n-th file would be begun, renamed or removed, then repairs what is left; for each n until it lives.
+# Dies before the n-th file is created, renamed or removed, then repairs the rest; for each n until it survives.
 KILLED = """
 import os, pathlib, shutil, sys
 from cls_recording.reader import SessionReader
@@ -187,7 +187,7 @@ print(kills, *lost)
 """
 
 
-def test_what_a_living_recorder_writes_is_refused(torn):
+def test_a_session_of_a_running_recorder_is_refused(torn):
     folder, _ = torn
     before = {file.name: file.read_bytes() for file in folder.iterdir()}
     with (folder / 'lock').open('w') as lock:
@@ -212,7 +212,7 @@ def test_without_room_the_original_stays(torn):
     assert {file.name: file.read_bytes() for file in folder.iterdir()} == before
 
 
-def test_foreign_and_newer_files_are_refused_and_left_as_they_are(bags, tmp_path, torn):
+def test_other_and_newer_files_are_refused_and_not_changed(bags, tmp_path, torn):
     foreign = tmp_path / 'foreign'
     foreign.mkdir()
     (foreign / 'foreign_0.mcap').write_text('no MCAP file at all')
@@ -228,7 +228,7 @@ def test_foreign_and_newer_files_are_refused_and_left_as_they_are(bags, tmp_path
 
 
 def test_sqlite_is_repaired_by_sqlite(bags, tmp_path):
-    folder = bags.write(tmp_path / 'session', bags.life(100), storage='SQLITE3')
+    folder = bags.write(tmp_path / 'session', bags.session_messages(100), storage='SQLITE3')
     messages = contents(folder)
     assert repair(folder).found == ()
     (folder / 'metadata.yaml').unlink()
@@ -238,7 +238,7 @@ def test_sqlite_is_repaired_by_sqlite(bags, tmp_path):
     file.write_bytes(file.read_bytes()[: os.path.getsize(file) // 2])
     with pytest.raises(UserError, match=r"sqlite's own recovery: sqlite3 .*session.db3 .recover"):
         repair(folder)
-    other = bags.write(tmp_path / 'other', bags.life(), storage='SQLITE3')
+    other = bags.write(tmp_path / 'other', bags.session_messages(), storage='SQLITE3')
     with sqlite3.connect(other / 'other.db3') as database:
         database.execute('PRAGMA journal_mode = WAL')
         database.execute('DELETE FROM messages WHERE id = 1')

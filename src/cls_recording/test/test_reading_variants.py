@@ -1,4 +1,4 @@
-"""Every form that the format allows is read alike and left alone; only damaged bytes are called damaged."""
+"""Every form that the format allows is read alike and not changed; only damaged bytes count as damage."""
 
 import hashlib
 from pathlib import Path
@@ -13,10 +13,10 @@ from rosbags.rosbag2 import Reader
 
 from cls_common.errors import UserError
 from cls_recording.bag import DamagedError
-from cls_recording.health import examine
-from cls_recording.listing import summarize
+from cls_recording.quality.verdict import examine
 from cls_recording.reader import SessionReader
 from cls_recording.repair import repair
+from cls_recording.summary import summarize
 
 sys.path.insert(0, str(Path(__file__).parent))
 import mcap_variants as variants
@@ -56,26 +56,26 @@ def make(file, messages, kind):
 
 
 @pytest.fixture(scope='module')
-def life(bags, tmp_path_factory):
-    """A good session, its messages, and what stands in it."""
-    folder = bags.write(tmp_path_factory.mktemp('life') / 'one', bags.life(12))
-    return folder, variants.entries(bags.life(12)), contents(folder)
+def recorded(bags, tmp_path_factory):
+    """A faultless session, its messages, and its contents as read."""
+    folder = bags.write(tmp_path_factory.mktemp('recorded') / 'one', bags.session_messages(12))
+    return folder, variants.entries(bags.session_messages(12)), contents(folder)
 
 
-def session(folder, life, kind, messages=None):
-    """Returns a session whose metadata are those of rosbags, and whose file is of another form."""
+def session(folder, recorded, kind, messages=None):
+    """Returns a session with the metadata of rosbags and a file of another form."""
     path = Path(folder, 'one')
     path.mkdir(parents=True)
-    (path / 'metadata.yaml').write_bytes((life[0] / 'metadata.yaml').read_bytes())
-    make(path / 'one.mcap', messages or life[1], kind)
+    (path / 'metadata.yaml').write_bytes((recorded[0] / 'metadata.yaml').read_bytes())
+    make(path / 'one.mcap', messages or recorded[1], kind)
     return path
 
 
 @pytest.mark.parametrize('kind', LEGAL)
-def test_every_legal_form_is_read_and_left_alone(life, tmp_path, kind):
-    path = session(tmp_path, life, kind)
+def test_every_legal_form_is_read_and_not_changed(recorded, tmp_path, kind):
+    path = session(tmp_path, recorded, kind)
     before = digests(tmp_path)
-    assert contents(path) == life[2]
+    assert contents(path) == recorded[2]
     health = examine(path)
     assert (health.verdict, health.reasons, health.actions.accepted) == ('good', (), 12)
     assert summarize(path).state == 'whole'
@@ -84,26 +84,26 @@ def test_every_legal_form_is_read_and_left_alone(life, tmp_path, kind):
 
 
 @pytest.mark.parametrize('kind', ['without chunks', 'small chunks', 'padded records', 'without chunk index'])
-def test_messages_in_order_of_arrival_are_sorted_by_log_time(life, tmp_path, kind):
-    shuffled = list(life[1])
+def test_messages_in_order_of_arrival_are_sorted_by_log_time(recorded, tmp_path, kind):
+    shuffled = list(recorded[1])
     for begin in range(0, len(shuffled), 8):
         part = shuffled[begin : begin + 8]
         random.Random(begin).shuffle(part)
         shuffled[begin : begin + 8] = part
-    path = session(tmp_path, life, kind, shuffled)
-    assert contents(path) == life[2]
+    path = session(tmp_path, recorded, kind, shuffled)
+    assert contents(path) == recorded[2]
     assert [time for _, time, _ in contents(path, by_time=False)] == [message.time for message in shuffled]
     with SessionReader(path) as reader:
-        late = list(reader.raw(['experience'], start=life[2][30][1]))
-    assert late and all(event.time_ns >= life[2][30][1] for event in late)
+        late = list(reader.raw(['experience'], start=recorded[2][30][1]))
+    assert late and all(event.time_ns >= recorded[2][30][1] for event in late)
     assert repair(path).found == ()
 
 
 @pytest.mark.parametrize('encoding', ['protobuf', 'json', 'ros1'])
-def test_a_foreign_topic_is_named_and_left_out(life, bags, tmp_path, encoding):
-    foreign = variants.Entry(life[1][5].time, '/foreign', 'std_msgs/msg/Header', b'\x0a\x03abc')
-    messages = sorted([*life[1], foreign], key=lambda message: message.time)
-    path = bags.write(tmp_path / 'one', [*bags.life(12), (foreign.time, '/foreign', bags.header(1))])
+def test_an_unreadable_topic_is_named_and_left_out(recorded, bags, tmp_path, encoding):
+    foreign = variants.Entry(recorded[1][5].time, '/foreign', 'std_msgs/msg/Header', b'\x0a\x03abc')
+    messages = sorted([*recorded[1], foreign], key=lambda message: message.time)
+    path = bags.write(tmp_path / 'one', [*bags.session_messages(12), (foreign.time, '/foreign', bags.header(1))])
     text = (path / 'metadata.yaml').read_text()
     place = text.index('serialization_format: cdr', text.index('name: /foreign'))
     text = text[:place] + text[place:].replace('cdr', encoding, 1)
@@ -111,13 +111,13 @@ def test_a_foreign_topic_is_named_and_left_out(life, bags, tmp_path, encoding):
     variants.write(path / 'one.mcap', messages, encoding=encoding)
     with SessionReader(path) as reader:
         assert list(reader.left_out) == ['/foreign'] and encoding in reader.left_out['/foreign']
-    assert contents(path) == life[2]
+    assert contents(path) == recorded[2]
     assert examine(path).left_out and examine(path).verdict == 'good'
     assert repair(path).found == ()
 
 
-def test_a_topic_of_ours_with_another_type_is_left_out_beside_others(life, bags, tmp_path):
-    path = bags.write(tmp_path / 'one', [*bags.life(3), (bags.begin, '/joint_states', bags.header(1))])
+def test_a_known_topic_with_another_type_is_left_out(recorded, bags, tmp_path):
+    path = bags.write(tmp_path / 'one', [*bags.session_messages(3), (bags.begin, '/joint_states', bags.header(1))])
     with SessionReader(path) as reader:
         assert reader.left_out == {
             'joint_states': 'expected type sensor_msgs/msg/JointState; found std_msgs/msg/Header'
@@ -125,7 +125,7 @@ def test_a_topic_of_ours_with_another_type_is_left_out_beside_others(life, bags,
         assert 'joint_states' not in reader.topics and reader.topics['robot/applied_action'].count == 3
 
 
-def test_a_type_whose_text_lacks_its_parts_is_read_by_the_installed_one(life, tmp_path, monkeypatch):
+def test_a_type_with_an_incomplete_definition_is_read_by_the_installed_one(recorded, tmp_path, monkeypatch):
     store = variants.installed()
     whole = type(store).generate_msgdef
 
@@ -134,16 +134,16 @@ def test_a_type_whose_text_lacks_its_parts_is_read_by_the_installed_one(life, tm
         return text.partition('=' * 80)[0], digest
 
     monkeypatch.setattr(type(store), 'generate_msgdef', torn)
-    path = session(tmp_path, life, 'plain')
+    path = session(tmp_path, recorded, 'plain')
     monkeypatch.undo()
     with SessionReader(path) as reader:
         events = list(reader.events(['robot/applied_action']))
         assert [event.message.sequence for event in events] == list(range(1, 13))
 
 
-def test_a_chunk_of_an_unknown_compression_is_no_damage_and_kept(life, tmp_path):
-    path = session(tmp_path, life, 'plain')
-    variants.write_by_hand(path / 'one.mcap', life[1], compression='brotli')
+def test_a_chunk_of_an_unknown_compression_is_no_damage_and_kept(recorded, tmp_path):
+    path = session(tmp_path, recorded, 'plain')
+    variants.write_by_hand(path / 'one.mcap', recorded[1], compression='brotli')
     before = digests(tmp_path)
     for use in (contents, examine):
         with pytest.raises(UserError, match="uncompressed or compressed by zstd or lz4; found 'brotli'") as caught:
@@ -158,8 +158,8 @@ def test_a_chunk_of_an_unknown_compression_is_no_damage_and_kept(life, tmp_path)
     assert digests(tmp_path) == before
 
 
-def test_what_a_repair_replaces_is_kept(life, tmp_path):
-    path = session(tmp_path, life, 'small chunks')
+def test_originals_of_repaired_files_are_kept(recorded, tmp_path):
+    path = session(tmp_path, recorded, 'small chunks')
     content = (path / 'one.mcap').read_bytes()
     metadata = (path / 'metadata.yaml').read_bytes()
     for cut in (len(content) // 2, 900):
@@ -173,9 +173,9 @@ def test_what_a_repair_replaces_is_kept(life, tmp_path):
 
 @settings(max_examples=60)
 @given(kind=st.sampled_from(LEGAL), data=st.data())
-def test_after_any_damage_reading_and_repair_agree_and_lose_nothing_that_is_whole(life, kind, data):
+def test_after_any_damage_reading_and_repair_agree_and_lose_no_whole_message(recorded, kind, data):
     with tempfile.TemporaryDirectory() as folder:
-        path = session(folder, life, kind)
+        path = session(folder, recorded, kind)
         file = path / 'one.mcap'
         content = file.read_bytes()
         begin = data.draw(st.integers(8, len(content)))
@@ -212,8 +212,8 @@ def test_after_any_damage_reading_and_repair_agree_and_lose_nothing_that_is_whol
 
 
 @pytest.mark.parametrize('kind', ['without chunks', 'padded records', 'small chunks'])
-def test_a_rewritten_file_is_read_by_others(life, tmp_path, kind):
-    path = session(tmp_path, life, kind)
+def test_a_rewritten_file_is_read_by_other_tools(recorded, tmp_path, kind):
+    path = session(tmp_path, recorded, kind)
     content = (path / 'one.mcap').read_bytes()
     (path / 'one.mcap').write_bytes(content[:-60])
     assert repair(path).found

@@ -1,4 +1,4 @@
-"""The budget removes the oldest finished sessions of ours, and nothing else."""
+"""The budget removes the oldest finished sessions of this recorder, and nothing else."""
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -26,7 +26,7 @@ def finish(folder, name, hour, size):
     return folder / name
 
 
-def test_oldest_go_first_by_when_they_began_not_by_name(tmp_path):
+def test_the_oldest_are_removed_first_by_start_time(tmp_path):
     old, new = finish(tmp_path, 'z_old', 1, 300_000), finish(tmp_path, 'a_new', 2, 300_000)
     current = begin(tmp_path, 'current', 0, 300_000)
     budget = Budget(tmp_path, 700_000)
@@ -38,8 +38,8 @@ def test_oldest_go_first_by_when_they_began_not_by_name(tmp_path):
     current.close()
 
 
-def test_nothing_of_others_and_nothing_under_way_is_ever_removed(bags, tmp_path):
-    foreign = bags.write(tmp_path / 'foreign', bags.life())
+def test_other_folders_and_running_recordings_are_never_removed(bags, tmp_path):
+    foreign = bags.write(tmp_path / 'foreign', bags.session_messages())
     with_notes = finish(tmp_path, 'notes', 1, 300_000)
     (with_notes / 'notes.txt').write_text('mine')
     other = begin(tmp_path, 'other_recorder', 2, 300_000)
@@ -54,7 +54,7 @@ def test_nothing_of_others_and_nothing_under_way_is_ever_removed(bags, tmp_path)
     other.close()
 
 
-def test_a_session_that_was_cut_off_may_go(tmp_path):
+def test_an_interrupted_session_can_be_removed(tmp_path):
     writer = begin(tmp_path, 'cut', 1, 300_000)
     writer._lock.close()  # as the end of its process does
     assert [session.path.name for session in Budget(tmp_path, 1).make_room(None)] == ['cut']
@@ -62,7 +62,7 @@ def test_a_session_that_was_cut_off_may_go(tmp_path):
 
 @settings(max_examples=10)
 @given(sizes=st.lists(st.integers(0, 50_000), min_size=1, max_size=5), limit=st.integers(1, 600_000))
-def test_what_is_left_fits_and_no_more_than_needed_is_removed(tmp_path_factory, sizes, limit):
+def test_the_rest_fits_and_no_more_than_needed_is_removed(tmp_path_factory, sizes, limit):
     folder = tmp_path_factory.mktemp('robot')
     paths = [finish(folder, f's{number}', number, size) for number, size in enumerate(sizes)]
     before = {path: size_of(path) for path in paths}
@@ -75,9 +75,9 @@ def test_what_is_left_fits_and_no_more_than_needed_is_removed(tmp_path_factory, 
 
 
 @pytest.mark.parametrize(('size', 'expected'), [(500_000, False), (500_001, True)])
-def test_a_session_of_half_the_budget_goes_on_as_a_new_one(tmp_path, size, expected):
+def test_a_session_of_half_the_budget_is_split(tmp_path, size, expected):
     assert Budget(tmp_path, 1_000_000).is_time_to_rotate(size) is expected
 
 
-def test_a_folder_that_is_not_there_yet_uses_nothing(tmp_path):
+def test_a_missing_folder_uses_nothing(tmp_path):
     assert Budget(tmp_path / 'robot', 1).used() == 0

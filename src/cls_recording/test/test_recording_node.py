@@ -1,4 +1,4 @@
-"""The recorder as a process in a real graph: what is said is in the bag, whatever ends it."""
+"""The recorder as a process in a real graph: all messages are in the bag, however it ends."""
 
 import contextlib
 from pathlib import Path
@@ -35,7 +35,7 @@ ROBOT = RobotInfo('twin', ('state',), (ActionChannel('pan', Kind.RELATIVE, 'deg'
 
 
 class Graph:
-    """A robot, a learner and an encoder in this process, and what the recorder says of itself."""
+    """A robot, a learner and an encoder in this process, and the recorder's status."""
 
     def __init__(self, namespace: str = '') -> None:
         self.context = rclpy.Context()
@@ -56,7 +56,7 @@ class Graph:
 
     def _on_get_encoder(self, request, response):
         if not request.with_weights:
-            response.encoder_id, response.config, response.size = 'eyes', '{"name": "none"}', 3
+            response.encoder_id, response.config, response.size = 'encoder', '{"name": "none"}', 3
         return response
 
     def until(self, condition, what):
@@ -66,24 +66,24 @@ class Graph:
             self.executor.spin_once(timeout_sec=0.02)
         return found
 
-    def say_robot(self) -> None:
+    def publish_robot_info(self) -> None:
         self.publishers['robot/info'].publish(to_robot_info(ROBOT, to_time(1)))
 
-    def act(self, count: int = 1) -> None:
+    def publish_actions(self, count: int = 1) -> None:
         for _ in range(count):
             self.sent += 1
             self.publishers['robot/applied_action'].publish(AppliedAction(source='test', sequence=self.sent))
 
-    def await_taps(self, *names: str) -> None:
-        # Matched, and not only known of: what is said before that is heard by nobody.
-        def is_tapped(name: str) -> bool:
+    def await_subscriptions(self, *names: str) -> None:
+        # Matched, not only discovered: messages before that are not received.
+        def is_subscribed(name: str) -> bool:
             own, known = self.publishers.get(name), self.node.count_subscribers(name)
-            return self.taps(name) > 0 and (own is None or own.get_subscription_count() >= known)
+            return self.count_recorders(name) > 0 and (own is None or own.get_subscription_count() >= known)
 
-        self.until(lambda: all(map(is_tapped, names)), f'listening to {names}')
+        self.until(lambda: all(map(is_subscribed, names)), f'listening to {names}')
 
-    def taps(self, name: str) -> int:
-        """Recorders that listen; other tests of this process may have left listeners of theirs."""
+    def count_recorders(self, name: str) -> int:
+        """Number of recorders subscribed; other tests of this process may have left subscriptions."""
         ends = self.node.get_subscriptions_info_by_topic(self.node.resolve_topic_name(name))
         return sum(end.node_name == 'recorder' for end in ends)
 
@@ -112,7 +112,7 @@ def graph():
 
 @pytest.fixture
 def record(tmp_path):
-    """Starts a recorder as a process, by its parameters; at the end none is left."""
+    """Starts recorder processes with given parameters; ends all of them."""
     started = []
 
     def start(**parameters) -> subprocess.Popen:
@@ -124,7 +124,7 @@ def record(tmp_path):
 
     yield start
     for process in started:
-        # In order, where it still can: a killed one seems alive for 20 s.
+        # In order if possible: a killed one seems alive for 20 s.
         process.terminate()
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(10)
@@ -143,30 +143,30 @@ def sequences(session: Path) -> list[int]:
         return [event.message.sequence for event in reader.events(['robot/applied_action'])]
 
 
-def test_all_that_is_said_is_recorded_as_it_was_said_and_the_session_knows_whose_it_is(graph, record):
+def test_all_messages_are_recorded_unchanged_and_the_metadata_name_the_robot(graph, record):
     process = record(name='first')
-    graph.await_taps('robot/applied_action')
-    graph.act(50)  # nobody said yet which robot this is
-    graph.say_robot()
+    graph.await_subscriptions('robot/applied_action')
+    graph.publish_actions(50)  # nobody said yet which robot this is
+    graph.publish_robot_info()
     status = LearnerStatus(node='fast_learner', model='m', run_id='r', config_sha256='c' * 64)
     graph.publishers['fast_learner/status'].publish(status)
-    graph.await_taps('observation/state')
+    graph.await_subscriptions('observation/state')
     graph.publishers['observation/state'].publish(Observation(modality='state', data=[1.0, 2.0]))
-    graph.act(950)
+    graph.publish_actions(950)
     said = graph.await_synced()
     assert Path(said.session).name == 'first' and said.lost == said.dropped == 0 and said.fault == ''
     assert {'/robot/info', '/experience', '/observation/state'} <= set(said.topics)
     refused = graph.call(comms.START_RECORDING, StartRecording.Request())
     assert not refused.success and said.session in refused.message
     session = Path(said.session)
-    graph.until(lambda: 'eyes' in (session / METADATA).read_text(), 'an answer of the encoder')
+    graph.until(lambda: 'encoder' in (session / METADATA).read_text(), 'an answer of the encoder')
     end(process)
     assert sequences(session) == list(range(1, 1001))
     with SessionReader(session) as reader:
         info = reader.info
         assert info.robot == ROBOT and info.total_steps == 1000
         assert (info.model, info.run_id, info.config_sha256) == ('m', 'r', 'c' * 64)
-        assert info.encoder == {'name': 'none', 'id': 'eyes', 'size': 3, 'version': 0}
+        assert info.encoder == {'name': 'none', 'id': 'encoder', 'size': 3, 'version': 0}
         assert [list(event.message.data) for event in reader.events(['observation/state'])] == [[1.0, 2.0]]
     with AnyReader([session]) as reader:
         latched = next(c for c in reader.connections if c.topic == '/robot/info')
@@ -175,19 +175,19 @@ def test_all_that_is_said_is_recorded_as_it_was_said_and_the_session_knows_whose
 
 def test_started_stopped_and_started_again_by_service(graph, record):
     process = record(autostart='false')
-    graph.say_robot()
+    graph.publish_robot_info()
     graph.until(lambda: graph.status, 'a status')
     assert not graph.status.recording and not graph.call(comms.STOP_RECORDING, Trigger.Request()).success
-    # Or the robot would compress for nobody. A recorder that was killed before is remembered for a while.
-    graph.until(lambda: not graph.taps('camera/image_raw/compressed'), 'nothing listened to')
+    # Without subscriptions the robot compresses no images. A killed recorder stays in the graph for a while.
+    graph.until(lambda: not graph.count_recorders('camera/image_raw/compressed'), 'nothing listened to')
     folders = []
     for name in ('one', 'two'):
-        # The robot may be heard only now; then its folder is made a moment later.
+        # robot/info may arrive only now; then its folder is created a moment later.
         answer = graph.call(comms.START_RECORDING, StartRecording.Request(name=name))
         assert answer.success, answer.message
-        graph.await_taps('robot/applied_action')
+        graph.await_subscriptions('robot/applied_action')
         before = graph.sent
-        graph.act(20)
+        graph.publish_actions(20)
         graph.until(lambda: graph.status.recording and graph.status.synced >= 20, 'a sync')
         stopped = graph.call(comms.STOP_RECORDING, Trigger.Request())
         assert stopped.success and stopped.message.endswith(f'/twin/{name}')
@@ -204,11 +204,11 @@ def test_started_stopped_and_started_again_by_service(graph, record):
     assert len(set(folders)) == 2
 
 
-def test_after_sigkill_each_message_that_was_acknowledged_is_there(graph, record):
+def test_acknowledged_messages_survive_sigkill(graph, record):
     process = record()
-    graph.say_robot()
-    graph.await_taps('robot/applied_action')
-    graph.until(lambda: graph.act(3) or (graph.status and graph.status.synced > 200), 'two hundred synced')
+    graph.publish_robot_info()
+    graph.await_subscriptions('robot/applied_action')
+    graph.until(lambda: graph.publish_actions(3) or (graph.status and graph.status.synced > 200), 'two hundred synced')
     acknowledged, session = graph.status.synced, Path(graph.status.session)
     process.kill()
     process.wait()
@@ -227,9 +227,9 @@ def test_after_sigkill_each_message_that_was_acknowledged_is_there(graph, record
         assert reader.info.robot == ROBOT
 
 
-def test_topics_of_others_are_found_when_they_appear_reliable_or_not(graph, record):
+def test_other_topics_are_found_when_they_appear_reliable_or_not(graph, record):
     process = record(topics='numbers,/elsewhere/numbers,robot/info')
-    graph.say_robot()
+    graph.publish_robot_info()
     graph.until(lambda: graph.status and graph.status.recording, 'recording')
     assert '/numbers' not in graph.status.topics
     opened = [
@@ -238,7 +238,7 @@ def test_topics_of_others_are_found_when_they_appear_reliable_or_not(graph, reco
             UInt64, '/elsewhere/numbers', QoSProfile(depth=10, reliability=ReliabilityPolicy.BEST_EFFORT)
         ),
     ]
-    graph.await_taps('numbers', '/elsewhere/numbers')
+    graph.await_subscriptions('numbers', '/elsewhere/numbers')
     graph.until(lambda: all(p.get_subscription_count() for p in opened), 'a match')
     for publisher in opened:
         publisher.publish(UInt64(data=7))
@@ -253,13 +253,13 @@ def test_topics_of_others_are_found_when_they_appear_reliable_or_not(graph, reco
         assert {c.msgtype for c in reader.connections} == {'std_msgs/msg/UInt64', 'cls_interfaces/msg/RobotInfo'}
 
 
-def test_a_disk_that_fails_is_a_fault_in_the_status_and_the_node_goes_on(graph, record, tmp_path):
+def test_a_failed_disk_is_a_fault_in_the_status_and_the_node_continues(graph, record, tmp_path):
     (tmp_path / 'file').write_text('no folder')
     process = record(sessions_dir=tmp_path / 'file')
-    graph.say_robot()
+    graph.publish_robot_info()
     graph.until(lambda: graph.status and graph.status.fault, 'the fault')
     assert not graph.status.recording and 'can not be written' in graph.status.fault
-    graph.until(lambda: not graph.taps('robot/applied_action'), 'nothing listened to')
+    graph.until(lambda: not graph.count_recorders('robot/applied_action'), 'nothing listened to')
     assert 'can not be written' in graph.call(comms.START_RECORDING, StartRecording.Request()).message
     assert process.poll() is None
     (tmp_path / 'file').unlink()

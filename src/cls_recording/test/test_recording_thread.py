@@ -1,4 +1,4 @@
-"""A recording from start to stop: where it lies, what it says of itself, what happens when room runs out."""
+"""A recording from start to stop: folder, metadata, rotation and disk budget."""
 
 import contextlib
 from pathlib import Path
@@ -9,7 +9,7 @@ import pytest
 from cls_common.errors import UserError
 from cls_recording.bag import read_metadata
 from cls_recording.definitions import installed
-from cls_recording.message_queue import MessageQueue, Received
+from cls_recording.message_queue import MessageQueue, ReceivedMessage
 from cls_recording.metadata import TopicEntry
 from cls_recording.reader import robot_of, SessionReader
 from cls_recording.recording import Recording
@@ -31,12 +31,12 @@ def until(condition, what):
 def received(topic, message, log_time):
     entry = TopicEntry(topic, find_schema(message.__msgtype__))
     data = bytes(installed().serialize_cdr(message, message.__msgtype__))
-    return Received(entry, log_time, data, latched=topic == '/robot/info', steady='camera' in topic)
+    return ReceivedMessage(entry, log_time, data, latched=topic == '/robot/info', steady='camera' in topic)
 
 
 @pytest.fixture
 def begin(tmp_path):
-    """Starts recordings into tmp_path/s; stops what is left."""
+    """Starts recordings into tmp_path/s; stops them at the end."""
     started, said = [], []
 
     def make(name='', robot=None, **values) -> Recording:
@@ -55,17 +55,17 @@ def begin(tmp_path):
             recording.stop()
 
 
-def put_life(recording, bags, steps=20):
-    said = bags.life(steps)
+def put_messages(recording, bags, steps=20):
+    said = bags.session_messages(steps)
     for time_ns, topic, message in said:
         recording.put(received(topic, message, time_ns))
     return len(said)
 
 
-def test_a_recording_says_what_it_is_and_how_it_fared(bags, begin, tmp_path):
+def test_a_recording_has_metadata_and_progress(bags, begin, tmp_path):
     recording = begin('mine', robot_of(bags.robot('gym:Twin-v0')))
     recording.describe(encoder={'id': 'e'}, model='m', run_id='r', config_sha256='c')
-    count = put_life(recording, bags)
+    count = put_messages(recording, bags)
     until(lambda: recording.progress.synced == count, 'a sync')
     progress = recording.stop()
     assert progress.session == str(tmp_path / 's' / 'gym_Twin-v0' / 'mine')
@@ -81,36 +81,36 @@ def test_a_recording_says_what_it_is_and_how_it_fared(bags, begin, tmp_path):
 
 def test_nothing_is_lost_before_the_robot_is_known(bags, begin, tmp_path):
     recording = begin(robot_timeout=600.0)
-    count = put_life(recording, bags)
+    count = put_messages(recording, bags)
     assert not (tmp_path / 's').exists() and recording.progress.waiting == count
     recording.identify(robot_of(bags.robot()))
     until(lambda: recording.progress.synced == count, 'a sync')
     assert Path(recording.stop().session).parent.name == 'twin'
 
 
-def test_a_graph_that_never_names_its_robot_is_recorded_as_unknown(bags, begin):
+def test_a_graph_without_robot_info_is_recorded_as_unknown(bags, begin):
     recording = begin(robot_timeout=0.1)
-    count = put_life(recording, bags)
+    count = put_messages(recording, bags)
     until(lambda: recording.progress.synced == count, 'a sync')
     assert Path(recording.stop().session).parent.name == 'unknown'
 
 
-def test_stopped_before_the_robot_was_known_what_was_heard_is_kept_and_nothing_makes_nothing(bags, begin, tmp_path):
+def test_messages_before_the_robot_is_known_are_kept_and_an_empty_recording_writes_nothing(bags, begin, tmp_path):
     assert begin(robot_timeout=600.0).stop().session == '' and not (tmp_path / 's').exists()
     recording = begin(robot_timeout=600.0)
-    count = put_life(recording, bags)
+    count = put_messages(recording, bags)
     progress = recording.stop()
     assert progress.synced == count
     with SessionReader(Path(progress.session)) as session:
-        assert session.info.robot.name == 'twin'  # it says so itself
+        assert session.info.robot.name == 'twin'  # from its own robot/info
 
 
-def test_sessions_one_after_another_have_names_of_their_own(bags, begin):
+def test_successive_sessions_have_different_names(bags, begin):
     robot = robot_of(bags.robot())
     folders = []
     for _ in range(3):
         recording = begin(robot=robot)
-        put_life(recording, bags, 2)
+        put_messages(recording, bags, 2)
         folders.append(recording.stop().session)
     assert len(set(folders)) == 3 and sorted(folders) == folders
     begin('taken', robot).stop()
@@ -120,15 +120,15 @@ def test_sessions_one_after_another_have_names_of_their_own(bags, begin):
 
 def test_another_robot_gets_a_session_of_its_own(bags, begin, tmp_path):
     recording = begin('day', robot_of(bags.robot('first')))
-    until(lambda: put_life(recording, bags, 3) and recording.progress.synced, 'a sync')
+    until(lambda: put_messages(recording, bags, 3) and recording.progress.synced, 'a sync')
     recording.identify(robot_of(bags.robot('second')))
-    until(lambda: put_life(recording, bags, 3) and 'second' in recording.progress.session, 'a second session')
+    until(lambda: put_messages(recording, bags, 3) and 'second' in recording.progress.session, 'a second session')
     recording.stop()
     for robot, name in (('first', 'day'), ('second', 'day_002')):
         assert read_metadata(tmp_path / 's' / robot / name).info.robot.name == robot
 
 
-def test_the_budget_holds_while_it_grows_and_nothing_goes_in_silence(bags, begin, tmp_path):
+def test_the_budget_holds_during_a_recording_and_removals_are_logged(bags, begin, tmp_path):
     budget = 3 * MB
     recording = begin('long', robot_of(bags.robot()), budget_bytes=budget)
     recording.put(received('/robot/info', bags.robot(), 1))
@@ -153,14 +153,14 @@ def test_the_budget_holds_while_it_grows_and_nothing_goes_in_silence(bags, begin
 
 
 @pytest.mark.parametrize('where', ['/proc/none', '/dev/null/sessions'])
-def test_a_place_that_can_not_be_written_is_one_clear_line(bags, begin, where):
+def test_an_unwritable_folder_is_one_clear_line(bags, begin, where):
     with pytest.raises(UserError, match=r'session /.* can not be written; found'):
         begin(robot=robot_of(bags.robot()), sessions_dir=where)
     recording = begin(sessions_dir=where)
     recording.identify(robot_of(bags.robot()))
     until(lambda: not recording.progress.recording and recording.progress.fault, 'the fault')
     assert recording.progress.fault.count('\n') == 0 and 'can not be written' in recording.progress.fault
-    put_life(recording, bags)
+    put_messages(recording, bags)
     assert recording.stop().messages == 0
 
 
@@ -168,19 +168,19 @@ def test_the_queue_is_bounded_by_messages_and_by_bytes_and_counts_what_it_drops(
     entry = TopicEntry('/a', find_schema('std_msgs/msg/String'))
     by_count, by_bytes = MessageQueue(100, MB), MessageQueue(10_000, MB)
     for number in range(150):
-        by_count.put(Received(entry, number, b'x'))
-        by_bytes.put(Received(entry, number, bytes(10_000)))
+        by_count.put(ReceivedMessage(entry, number, b'x'))
+        by_bytes.put(ReceivedMessage(entry, number, bytes(10_000)))
     assert (len(by_count), by_count.dropped) == (100, 50)
     assert (len(by_bytes), by_bytes.dropped) == (104, 46)
     assert [message.log_time for message in by_count.take(0.0)] == list(range(100))
-    assert by_count.put(Received(entry, 0, b'x')) and by_count.accepted == 101
+    assert by_count.put(ReceivedMessage(entry, 0, b'x')) and by_count.accepted == 101
     by_count.close()
-    assert not by_count.put(Received(entry, 0, b'x')) and len(by_count.take(1000.0)) == 1
+    assert not by_count.put(ReceivedMessage(entry, 0, b'x')) and len(by_count.take(1000.0)) == 1
 
 
-def test_what_is_dropped_and_lost_stands_in_the_session(bags, begin):
+def test_dropped_and_lost_messages_are_counted_in_the_metadata(bags, begin):
     recording = begin(robot_timeout=600.0, queue_messages=100)
-    put_life(recording, bags, 50)  # 202 messages
+    put_messages(recording, bags, 50)  # 202 messages
     recording.report_lost('/embedding', 3)
     recording.identify(robot_of(bags.robot()))
     until(lambda: recording.progress.synced == 100, 'a sync')

@@ -1,4 +1,4 @@
-"""What was acknowledged is on disk, in bags that tools of others read; whatever kills the writer or fills the disk."""
+"""Acknowledged messages are on disk, in bags that other tools read, however the writer ends."""
 
 import contextlib
 import errno
@@ -37,7 +37,7 @@ QOS = {
 }  # fmt: skip
 
 
-def write_life(writer, said):
+def write_messages(writer, said):
     for time_ns, topic, message in said:
         entry = TopicEntry(topic, find_schema(message.__msgtype__), (QOS,))
         data = bytes(installed().serialize_cdr(message, message.__msgtype__))
@@ -45,7 +45,7 @@ def write_life(writer, said):
 
 
 def numbers(path: Path) -> list[int]:
-    """Returns what a torn file holds, up to its torn end, as any MCAP tool could."""
+    """Returns the contents of a truncated file, as any MCAP tool could read them."""
     found = []
     with path.open('rb') as stream, contextlib.suppress(McapError):
         for record in StreamReader(stream).records:
@@ -54,8 +54,8 @@ def numbers(path: Path) -> list[int]:
     return found
 
 
-def numbered(folder: Path) -> list[int]:
-    """Returns what a bag holds, by a reader of others."""
+def sequence_numbers(folder: Path) -> list[int]:
+    """Returns the contents of a bag, read by another library."""
     with AnyReader([folder]) as reader:
         return sorted(struct.unpack_from('<Q', data, 4)[0] for _, _, data in reader.messages())
 
@@ -71,7 +71,7 @@ def test_hashes_are_those_of_ros_itself(type_name):
     assert find_schema(type_name).hash == said[type_name]
 
 
-def test_a_type_that_nobody_installed_has_no_definition_and_is_recorded_still(tmp_path):
+def test_a_type_that_is_not_installed_is_recorded_without_definition(tmp_path):
     writer = BagWriter(tmp_path / 's', SessionInfo(name='s'), MB)
     writer.write(TopicEntry('/strange', find_schema('strange_msgs/msg/Thing')), 5, 5, b'\0\1\0\0abc')
     writer.close()
@@ -80,10 +80,10 @@ def test_a_type_that_nobody_installed_has_no_definition_and_is_recorded_still(tm
     assert (schema.encoding, channel.topic, message.data) == ('', '/strange', b'\0\1\0\0abc')
 
 
-def test_bytes_times_and_counts_come_back_by_tools_of_others(bags, tmp_path):
-    said = bags.life(30)
+def test_bytes_times_and_counts_are_read_by_other_tools(bags, tmp_path):
+    said = bags.session_messages(30)
     writer = BagWriter(tmp_path / 'twin' / 'one', SessionInfo(name='one', model='m'), MB)
-    write_life(writer, said)
+    write_messages(writer, said)
     writer.sync(0.0, 0)
     writer.close()
     store = installed()
@@ -103,10 +103,10 @@ def test_bytes_times_and_counts_come_back_by_tools_of_others(bags, tmp_path):
     assert sorted(p.name for p in (tmp_path / 'twin' / 'one').iterdir()) == ['metadata.yaml', 'one_0.mcap']
 
 
-def test_metadata_say_what_jazzy_says(bags, tmp_path):
-    said = bags.life(3)
+def test_metadata_equal_those_of_jazzy(bags, tmp_path):
+    said = bags.session_messages(3)
     writer = BagWriter(tmp_path / 'one', SessionInfo(name='one'), MB)
-    write_life(writer, said)
+    write_messages(writer, said)
     writer.close()
     body = yaml.safe_load((tmp_path / 'one' / 'metadata.yaml').read_text())['rosbag2_bagfile_information']
     assert list(body) == [
@@ -131,10 +131,10 @@ def test_metadata_say_what_jazzy_says(bags, tmp_path):
     assert all(type(value) is str for value in body['custom_data'].values())
 
 
-def test_files_split_by_size_and_time_and_each_begins_with_what_is_latched(bags, tmp_path):
+def test_files_split_by_size_and_time_and_each_begins_with_the_latched_messages(bags, tmp_path):
     writer = BagWriter(tmp_path / 'split', SessionInfo(name='split'), split_bytes=30_000)
     for step in range(5):
-        write_life(writer, bags.life(40)[0 if step == 0 else 2 :])
+        write_messages(writer, bags.session_messages(40)[0 if step == 0 else 2 :])
         writer.sync(0.0, bags.begin)
     assert writer.synced == writer.messages
     writer.sync(4000.0, bags.begin)  # an hour later
@@ -168,7 +168,7 @@ def kill_after(child, lines):
 
 
 @pytest.mark.parametrize('seed', range(3))
-def test_after_sigkill_and_a_loss_of_power_all_that_was_acknowledged_is_there(tmp_path, seed):
+def test_acknowledged_messages_survive_sigkill_and_a_loss_of_power(tmp_path, seed):
     generator = np.random.default_rng(seed)
     command = [sys.executable, str(CHILD), str(tmp_path), str(40_000), '0']
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as child:
@@ -184,15 +184,15 @@ def test_after_sigkill_and_a_loss_of_power_all_that_was_acknowledged_is_there(tm
         found = [number for name in bag.storage_files(torn) for number in numbers(torn / name)]
         assert found == list(range(acknowledged['synced']))
         repair(torn)
-        assert numbered(torn) == found
+        assert sequence_numbers(torn) == found
 
 
-def test_a_disk_that_is_full_costs_only_what_was_not_acknowledged(tmp_path):
+def test_a_full_disk_loses_only_messages_that_were_not_acknowledged(tmp_path):
     command = [sys.executable, str(CHILD), str(tmp_path), str(200_000), str(150_000)]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, timeout=60)
     last = json.loads(done.stdout.splitlines()[-1])
     assert last['error'] == errno.EFBIG
-    assert numbered(tmp_path / 'cut') == list(range(last['synced'])) != []
+    assert sequence_numbers(tmp_path / 'cut') == list(range(last['synced'])) != []
     bag.check_whole(tmp_path / 'cut', bag.read_metadata(tmp_path / 'cut'))
 
 
@@ -212,5 +212,5 @@ def test_on_a_file_system_without_room_the_bag_is_whole_up_to_the_last_sync(smal
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, timeout=60)
     last = json.loads(done.stdout.splitlines()[-1])
     assert last['error'] == errno.ENOSPC
-    assert numbered(small_disk / 'cut') == list(range(last['synced'])) != []
+    assert sequence_numbers(small_disk / 'cut') == list(range(last['synced'])) != []
     bag.check_whole(small_disk / 'cut', bag.read_metadata(small_disk / 'cut'))

@@ -16,8 +16,8 @@ import torch
 from cls_common.errors import UserError
 from cls_learning.checkpoints.folder import ModelFolder
 from cls_learning.checkpoints.listing import weights_hash
+from cls_recording.discovery import find_sessions
 from cls_recording.filters import ActionFilter
-from cls_recording.library import find_sessions
 
 from .living import Living, Progress
 from .plateau import Plateau

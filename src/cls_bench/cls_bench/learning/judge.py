@@ -83,7 +83,10 @@ class Judge:
     def _pose(self, model: Predictor) -> Figures:
         figures: Figures = {}
         for k in POSE_HORIZONS:
-            found = [e for scene in self.world.scenes if (e := pose_errors(model, scene, k)) is not None]
+            errors = (pose_errors(model, scene, k) for scene in self.world.scenes)
+            # Scenes whose poses can't be read even from true embeddings say nothing: they are counted and left out.
+            found = [e for e in errors if e is not None and gain(e) is not None]
+            figures[f'pose_scenes_{k}'] = len(found)
             mean = PoseErrors(*(_mean([getattr(e, n) for e in found]) for n in ('true', 'predicted', 'copied')))
             figures |= {f'pose_{name}_{k}': getattr(mean, name) for name in ('true', 'predicted', 'copied')}
             figures[f'pose_gain_{k}'] = gain(mean)

@@ -41,7 +41,7 @@ def command(
     from rich.progress import Progress
 
     from cls_perception.trained_encoder import write_eyes
-    from cls_recording.library import find_sessions
+    from cls_recording.discovery import find_sessions
     from cls_training.eyes.model import create, new_model
     from cls_training.eyes.views import robot_of
 

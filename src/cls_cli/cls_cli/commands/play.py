@@ -56,8 +56,8 @@ def _check(sessions: tuple[Path, ...], filter_action: str, rate: float) -> None:
         if ',' in str(path.absolute()):
             raise UserError(f'session {path}', expected='a path without a comma')
     from cls_recording.filters import ActionFilter
-    from cls_recording.playing.settings import check_rate
-    from cls_recording.playing.sources import open_sources
+    from cls_recording.playback.settings import check_rate
+    from cls_recording.playback.sources import open_sources
 
     check_rate(rate)
     wanted = ActionFilter.parse(filter_action) if filter_action else None

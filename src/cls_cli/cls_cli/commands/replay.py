@@ -65,7 +65,7 @@ def command(sessions: tuple[Path, ...], settings: tuple[str, ...], **chosen: Any
 def _length(options: Any) -> int | None:
     """Steps of one epoch, as far as the sessions say without being read through."""
     from cls_common import comms
-    from cls_recording.library import find_sessions
+    from cls_recording.discovery import find_sessions
     from cls_recording.reader import SessionReader
 
     if options.until_plateau or options.filter_action:

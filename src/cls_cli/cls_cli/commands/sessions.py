@@ -48,8 +48,8 @@ def command() -> None:
 @click.option('--json', 'as_json', is_flag=True, help='One JSON array.')
 def list_command(sessions_dir: Path, as_json: bool) -> int:
     """List the recorded sessions, damaged ones too."""
-    from cls_recording.library import find_sessions
-    from cls_recording.listing import summarize
+    from cls_recording.discovery import find_sessions
+    from cls_recording.summary import summarize
 
     from .. import session_tables
 
@@ -70,7 +70,7 @@ def list_command(sessions_dir: Path, as_json: bool) -> int:
 @click.option('--json', 'as_json', is_flag=True, help='One JSON array.')
 def info_command(sessions: tuple[Path, ...], as_json: bool) -> int:
     """What SESSIONS hold and lack, and whether they are fit to learn from. Exit status 1 where one can't be read."""
-    from cls_recording.health import examine
+    from cls_recording.quality.verdict import examine
 
     from .. import session_tables
 
@@ -95,7 +95,7 @@ def repair_command(sessions: tuple[Path, ...]) -> int:
 def _each(paths: tuple[Path, ...], work: Any, show: Any) -> tuple[list[Any], int]:
     """Does `work` with each session; one that fails says so in a line and harms no other."""
     from cls_common.errors import UserError
-    from cls_recording.library import find_sessions
+    from cls_recording.discovery import find_sessions
 
     found = [path for given in paths for path in ([given] if not given.is_dir() else find_sessions([given]))]
     if len(found) == 1:

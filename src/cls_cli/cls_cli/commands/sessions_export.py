@@ -28,7 +28,7 @@ def command(sessions: tuple[Path, ...], form: str, output: Path, fps: int | None
     from rich.console import Console
     from rich.progress import Progress
 
-    from cls_recording.library import find_sessions
+    from cls_recording.discovery import find_sessions
 
     if form == 'mp4' and task is not None:
         raise UserError('--task', expected='--format lerobot', found='--format mp4')

@@ -10,7 +10,7 @@ from cls_common.nodes import qos
 from cls_common.nodes.runner import run
 from cls_interfaces.msg import RecorderStatus
 from cls_recording.nodes.recorder import Recorder
-from cls_recording.storing import Progress
+from cls_recording.session_writer import RecordingProgress
 
 from ..run_directory import domain
 from ..supervision.commands import parameter_text
@@ -55,7 +55,7 @@ class ShownRecorder(Recorder):
             print(line(self.progress), flush=True)
 
 
-def line(progress: Progress) -> str:
+def line(progress: RecordingProgress) -> str:
     """Returns how a recording fares, for people."""
     if not progress.session:
         return 'waiting for robot/info ...' + (f' ({progress.messages} messages wait)' if progress.messages else '')

@@ -1,1 +1,1 @@
-"""Sessions for other people's tools: datasets of LeRobot and videos."""
+"""Export of sessions: LeRobot datasets and videos."""

@@ -1,4 +1,4 @@
-"""Which steps make an episode: no episode spans a gap, an end of the robot's own, or two sessions (hazard H2)."""
+"""Cuts sessions into episodes: no episode spans a gap, an end given by the robot, or two sessions."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -9,21 +9,21 @@ import numpy as np
 
 from cls_common.robot import RobotInfo
 
-from .timeline import median_period, NS, Shot, Step, Timeline
+from .timeline import median_period, NS, RecordedStep, Shot, Timeline
 
-# A pause of this many usual periods, and no shorter than a second, is a gap: less is jitter of a busy machine.
+# A pause of this many median periods, at least one second, is a gap: less is scheduling jitter.
 _GAP_PERIODS = 5
 _GAP_SECONDS = 1.0
-# A camera this much faster than the steps shows each step a new image; a slower one may show two the same.
+# A camera this much faster than the steps gives each step a new image; a slower one may repeat an image.
 _KEEPS_UP = 2.0
 
 
 @dataclass(frozen=True, eq=False)
 class Episode:
-    """Steps that follow each other without a gap, of the session of `timeline`."""
+    """Consecutive steps without a gap, of the session of `timeline`."""
 
     timeline: Timeline
-    steps: tuple[Step, ...]
+    steps: tuple[RecordedStep, ...]
 
 
 @dataclass(frozen=True)
@@ -38,15 +38,15 @@ def split(timelines: Sequence[Timeline], robot: RobotInfo) -> Episodes:
     """Cuts sessions into episodes.
 
     A new episode begins with a session; after `terminal` or `truncated`; after an action that was lost or refused;
-    where the clock was set; after a pause of five usual periods (at least 1 s); and after each step that is left out,
-    since what the robot saw before it is not known: no image, or one that is older than the last step.
+    where the clock was set; after a pause of five median periods (at least 1 s); and after each step that is left out,
+    since its observation is unknown: no image, or one that is older than the last step.
     """
     left_out: Counter[str] = Counter()
     episodes: list[Episode] = []
     for timeline in timelines:
         rules = _Rules(timeline, robot)
-        current: list[Step] = []
-        before: Step | None = None
+        current: list[RecordedStep] = []
+        before: RecordedStep | None = None
         for step in timeline.steps:
             problem = rules.problem(step, before)
             if problem:
@@ -79,7 +79,7 @@ class _Rules:
         self._oldest = max(_limit(image_period), _limit(step_period))
         self._each_has_an_image = robot.lock_step or _KEEPS_UP * image_period <= step_period
 
-    def problem(self, step: Step, before: Step | None) -> str:
+    def problem(self, step: RecordedStep, before: RecordedStep | None) -> str:
         if step.action.shape != (len(self._robot.channels),) or step.joints.shape != (len(self._robot.joint_names),):
             return 'not one value for each channel and joint'
         if not (np.isfinite(step.action).all() and np.isfinite(step.joints).all()):
@@ -90,14 +90,14 @@ class _Rules:
             return 'no image before the action'
         return '' if self._senses <= step.senses.keys() else 'no observation before the action'
 
-    def _is_fresh(self, step: Step, before: Step | None) -> bool:
+    def _is_fresh(self, step: RecordedStep, before: RecordedStep | None) -> bool:
         shot: Shot | None = step.shot
         if shot is None or step.start - shot.stamp > self._oldest:
             return False
         repeated = before is not None and before.shot == shot
         return not (repeated and self._each_has_an_image)
 
-    def is_cut(self, before: Step | None, step: Step) -> bool:
+    def is_cut(self, before: RecordedStep | None, step: RecordedStep) -> bool:
         if before is None or before.terminal or before.truncated or not step.follows or before.epoch != step.epoch:
             return True
         return not 0 < step.start - before.start <= self._pause

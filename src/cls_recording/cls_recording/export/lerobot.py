@@ -17,7 +17,7 @@ from .frames import frames
 from .lerobot_card import card
 from .lerobot_files import DatasetFiles
 from .lerobot_schema import columns
-from .output import check_absent, no_progress, partial, Progress
+from .output import check_absent, no_progress, partial, ProgressCallback
 from .timeline import no_images, one_robot, read_timelines, Timeline
 
 DEFAULT_TASK = 'Explore.'
@@ -41,20 +41,20 @@ class DatasetSummary:
 
 def export_lerobot(
     sessions: Sequence[Path], output: Path, *, fps: int | None = None, task: str = DEFAULT_TASK,
-    progress: Progress = no_progress,
+    progress: ProgressCallback = no_progress,
 ) -> DatasetSummary:  # fmt: skip
     """Writes sessions as one LeRobotDataset v3.0.
 
     A row is one applied action: what the robot saw and where its joints were before, what it did, and what came of it.
     LeRobot wants evenly spaced rows, and robots take steps when they are ready: `timestamp` is `frame_index / fps`, and
-    the true time of each action stands in `stamp_ns`. Nothing is resampled.
+    the true time of each action is in `stamp_ns`. Nothing is resampled.
 
     Args:
         sessions: folders, in order, all of one robot.
         output: the folder to make.
         fps: the rate to claim, Hz; None: the median of the steps, rounded, since LeRobot knows whole rates only.
         task: what the robot did, in words.
-        progress: is told how many rows of how many are done.
+        progress: called with the number of rows done and the total.
 
     Raises:
         UserError: a session without steps, images or description of its robot; other robots; images that differ in
@@ -83,7 +83,7 @@ def export_lerobot(
 
 
 def reasons(left_out: Counter[str]) -> str:
-    """Returns why steps were left out, in words."""
+    """Returns the reasons why steps were left out, as text."""
     return ', '.join(f'{count} with {reason}' for reason, count in left_out.most_common())
 
 
@@ -125,6 +125,6 @@ def _counting(images: Iterator[Image], tick: Callable[[], None]) -> Iterator[Ima
         tick()
 
 
-def _counted(total: int, progress: Progress) -> Callable[[], None]:
+def _counted(total: int, progress: ProgressCallback) -> Callable[[], None]:
     done = count(1)
     return lambda: progress(next(done), total)

@@ -1,4 +1,4 @@
-"""The README.md of a dataset, for those who find it without us."""
+"""The README.md of an exported dataset."""
 
 from collections.abc import Sequence
 from itertools import groupby
@@ -37,7 +37,7 @@ An episode ends where the robot's own did, where an action was lost or refused, 
 
 
 def card(robot: RobotInfo, sessions: Sequence[str], fps: int, step_rate: float, task: str) -> str:
-    """Returns the text: what the numbers mean, with units, and how rows and episodes came about.
+    """Returns the text: meaning and units of the columns, and how rows and episodes were made.
 
     Args:
         robot: that was recorded.
@@ -51,7 +51,7 @@ def card(robot: RobotInfo, sessions: Sequence[str], fps: int, step_rate: float, 
     joints = ', '.join(f'{name} (rad)' for name in robot.joint_names)
     return _CARD.format(
         name=robot.name, task=task, sessions=_sources(sessions), action=channels, fps=fps,
-        state=joints or 'what the robot says of itself', rate=_rate(step_rate),
+        state=joints or 'the state that the robot reports', rate=_rate(step_rate),
     )  # fmt: skip
 
 

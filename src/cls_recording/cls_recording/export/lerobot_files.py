@@ -17,14 +17,14 @@ from cls_common.robot import RobotInfo
 
 from . import lerobot_schema as schema
 from .statistics import ImageStatistics, of_vectors
-from .timeline import Step
+from .timeline import RecordedStep
 from .video import VideoFile
 
 _MB = 1024 * 1024
 
 
 class DatasetFiles:
-    """A dataset that grows by whole episodes. Several lie in one file, until it is so large that the next begins.
+    """A dataset that grows by whole episodes. A file holds several, up to a size limit.
 
     Args:
         folder: to be made.
@@ -51,7 +51,7 @@ class DatasetFiles:
         self._episodes: list[dict[str, Any]] = []
         self.frames = 0
 
-    def add(self, steps: Sequence[Step], images: Iterable[Image]) -> None:
+    def add(self, steps: Sequence[RecordedStep], images: Iterable[Image]) -> None:
         """Adds an episode.
 
         Args:
@@ -75,7 +75,7 @@ class DatasetFiles:
         self.frames += length
 
     def finish(self, robot: RobotInfo) -> None:
-        """Closes the files and writes what describes them."""
+        """Closes the files and writes the metadata."""
         self.close()
         columns = {name: np.concatenate([values[name] for values in self._all]) for name in self._all[0]}
         statistics = {name: of_vectors(column) for name, column in columns.items()}
@@ -128,7 +128,7 @@ class DatasetFiles:
             self._video = VideoFile(path, Fraction(self._fps), schema.KEY_FRAMES, size=self._image_size)
         video, first, brightness = self._video, self._video.frames, ImageStatistics()
         for image in images:
-            # An episode begins with a whole image, so that it can be cut out without its neighbours.
+            # An episode begins with a key frame, so that it can be cut out without its neighbours.
             video.write(image, key_frame=video.frames == first)
             brightness.add(image)
         self._image_size = video.size

@@ -1,4 +1,4 @@
-"""What the columns of a LeRobotDataset v3.0 are, and the files that describe them.
+"""Columns of a LeRobotDataset v3.0, and the files that describe them.
 
 After github.com/huggingface/lerobot: docs/source/lerobot-dataset-v3.mdx and src/lerobot/datasets (version 0.6.1).
 """
@@ -14,7 +14,7 @@ import pyarrow as pa  # type: ignore[import-untyped]
 
 from cls_common.robot import RobotInfo
 
-from .timeline import Step
+from .timeline import RecordedStep
 from .video import PRESET, QUALITY
 
 VERSION: Final = 'v3.0'
@@ -25,7 +25,7 @@ EPISODES_PATH: Final = 'meta/episodes/chunk-{chunk_index:03d}/file-{file_index:0
 FILES_IN_CHUNK: Final = 1000
 DATA_FILE_MB: Final = 100
 VIDEO_FILE_MB: Final = 200
-# As lerobot's own: every second image is whole, so that a random one is found by decoding two.
+# As in lerobot's own files: every second image is a key frame, so that random access decodes at most two.
 KEY_FRAMES: Final = 2
 
 _TYPES: Final = {'float32': pa.float32(), 'int64': pa.int64(), 'bool': pa.bool_()}
@@ -33,22 +33,22 @@ _TYPES: Final = {'float32': pa.float32(), 'int64': pa.int64(), 'bool': pa.bool_(
 
 @dataclass(frozen=True, eq=False)
 class Column:
-    """One column of `data/`: its name, numpy type, width, what its numbers are called, and where a step has it."""
+    """One column of `data/`: its name, numpy type, width, names of its numbers, and how it is read from a step."""
 
     name: str
     dtype: str
     size: int
     names: tuple[str, ...] | None
-    of: Callable[[Step], Any]
+    of: Callable[[RecordedStep], Any]
 
-    def values(self, steps: Sequence[Step]) -> NDArray[Any]:
+    def values(self, steps: Sequence[RecordedStep]) -> NDArray[Any]:
         """Returns the column for some steps: (N, size), (N,) where size is 1."""
         values = np.array([self.of(step) for step in steps], self.dtype)
         return values.reshape(len(steps), self.size) if self.size != 1 else values.reshape(len(steps))
 
 
-def columns(robot: RobotInfo, steps: Sequence[Step]) -> list[Column]:
-    """Returns the columns that tell what the robot sensed and did, in order; `steps` are all of the dataset."""
+def columns(robot: RobotInfo, steps: Sequence[RecordedStep]) -> list[Column]:
+    """Returns the columns of observations and actions, in order; `steps` are all of the dataset."""
     found = [_state(robot)] if robot.joint_names else []
     for modality in sorted(set(robot.modalities) - {'camera'}):
         size = steps[0].senses[modality].size
@@ -59,7 +59,7 @@ def columns(robot: RobotInfo, steps: Sequence[Step]) -> list[Column]:
         found.append(Column('next.reward', 'float32', 1, None, lambda step: step.reward))
     found.append(Column('next.done', 'bool', 1, None, lambda step: step.terminal or step.truncated))
     found.append(Column('next.truncated', 'bool', 1, None, lambda step: step.truncated))
-    # Not below `observation.`: what stands there is fed to policies.
+    # Not below `observation.`: LeRobot feeds those columns to policies.
     found.append(Column('stamp_ns', 'int64', 1, None, lambda step: step.start))
     return found
 
@@ -68,19 +68,19 @@ def _state(robot: RobotInfo) -> Column:
     return Column('observation.state', 'float32', len(robot.joint_names), robot.joint_names, lambda step: step.joints)
 
 
-def _sense(modality: str) -> Callable[[Step], Any]:
+def _sense(modality: str) -> Callable[[RecordedStep], Any]:
     return lambda step: step.senses[modality]
 
 
 def _sense_name(modality: str, robot: RobotInfo) -> str:
-    # LeRobot's policies look for a robot's state under this name alone, and for a world's under the other.
+    # LeRobot's policies expect a robot's state under this name, and an environment's under the other.
     if modality == 'state':
         return 'observation.environment_state' if robot.joint_names else 'observation.state'
     return 'observation.' + modality.replace('/', '_')
 
 
 def index_columns(fps: int, episode: int, first: int, length: int) -> dict[str, NDArray[Any]]:
-    """Returns the columns that LeRobot itself counts by: `length` rows of `episode`, the first at `first` of all."""
+    """Returns LeRobot's index columns: `length` rows of `episode`, the first at `first` of all."""
     numbers = np.arange(length, dtype=np.int64)
     return {
         'timestamp': (numbers / fps).astype(np.float32),
@@ -121,7 +121,7 @@ def features(found: Sequence[Column], image_size: tuple[int, int] | None, fps: i
             'info': {
                 'video.height': height, 'video.width': width, 'video.codec': 'h264', 'video.pix_fmt': 'yuv420p',
                 'video.is_depth_map': False, 'video.fps': fps, 'video.channels': 3, 'has_audio': False,
-                # What lerobot encodes with where it has to write images anew.
+                # The codec that lerobot uses where it re-encodes images.
                 'video.g': KEY_FRAMES, 'video.crf': QUALITY, 'video.preset': PRESET,
             },
         }  # fmt: skip

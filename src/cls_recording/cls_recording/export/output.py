@@ -1,4 +1,4 @@
-"""What is exported appears whole or not at all."""
+"""Atomic output: a file or folder appears complete or not at all."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -8,23 +8,23 @@ import shutil
 
 from cls_common.errors import UserError
 
-# Told how many of how many are done.
-Progress = Callable[[int, int], None]
+# Called with the number done and the total.
+ProgressCallback = Callable[[int, int], None]
 
 
 def no_progress(done: int, total: int) -> None:
-    """Shows nothing."""
+    """Ignores the progress."""
 
 
 def check_absent(output: Path) -> None:
-    """Raises UserError where there is something already: nothing is ever overwritten."""
+    """Raises UserError where the output exists: nothing is overwritten."""
     if os.path.lexists(output):
         raise UserError(f'{output} exists already', do='Choose another --output, or remove it first.')
 
 
 @contextmanager
 def partial(output: Path) -> Iterator[Path]:
-    """Gives a hidden path beside `output` to write a file or folder at; at the end it is renamed to `output`.
+    """Yields a hidden path beside `output` to write a file or folder at; renames it to `output` at the end.
 
     Raises:
         UserError: `output` exists, or can't be written.

@@ -1,4 +1,4 @@
-"""Figures of a dataset's columns, by which LeRobot's policies scale what they see and do."""
+"""Statistics of a dataset's columns, by which LeRobot's policies normalise observations and actions."""
 
 from typing import Any, Final
 
@@ -9,7 +9,7 @@ from cls_common.images import Image
 
 # Those of lerobot/datasets/compute_stats.py, computed exactly where lerobot estimates them from a histogram.
 _QUANTILES: Final = {'q01': 0.01, 'q10': 0.10, 'q50': 0.50, 'q90': 0.90, 'q99': 0.99}
-# Enough of an image to know its brightness.
+# Subsampled to this size, enough for the brightness.
 _SAMPLED_SIDE = 150
 
 Statistics = dict[str, list[Any]]
@@ -35,7 +35,7 @@ def of_vectors(values: NDArray[Any]) -> Statistics:
 
 
 class ImageStatistics:
-    """How bright the images were: a histogram of each colour, from which all figures follow exactly."""
+    """Brightness of images: a histogram for each colour channel, from which all statistics follow exactly."""
 
     def __init__(self) -> None:
         self._histograms = np.zeros((3, 256), np.int64)
@@ -50,7 +50,7 @@ class ImageStatistics:
         self._frames += 1
 
     def merge(self, other: 'ImageStatistics') -> None:
-        """Counts all that `other` counted."""
+        """Adds the counts of `other`."""
         self._histograms += other._histograms
         self._frames += other._frames
 

@@ -1,4 +1,4 @@
-"""When a session's robot acted and what it sensed before: the first of two passes over a bag, without pixels."""
+"""Steps of a session and the observations before them: the first of two passes over a bag, without pixels."""
 
 from bisect import bisect_right
 from collections.abc import Sequence
@@ -15,14 +15,14 @@ from cls_common import comms
 from cls_common.errors import UserError
 from cls_common.robot import difference, RobotInfo
 
-from .. import peek
-from ..image_check import image_problem, UNREADABLE
+from .. import cdr_fields
+from ..quality.image_check import image_problem, UNREADABLE
 from ..reader import RawEvent, SessionReader
 
 T = TypeVar('T')
 
 NS = 1_000_000_000
-# Messages of one clock arrive a little out of order; further back than this, ns, the clock was set anew.
+# Messages of one clock arrive slightly out of order; a stamp further back than this, ns, means that the clock was set.
 _BACKWARD = NS
 
 
@@ -37,14 +37,13 @@ class Shot:
 
 
 @dataclass(frozen=True, eq=False)
-class Step:
-    """One action that the robot carried out, and what it sensed before (docs/graph.md, `robot/applied_action`).
+class RecordedStep:
+    """One action that the robot carried out, and the observation before it (docs/graph.md, `robot/applied_action`).
 
     Attributes:
-        epoch: how often the robot's clock had been set back before.
+        epoch: number of times that the robot's clock had been set back before.
         start, end: of the motion, ns of the robot's clock.
-        follows: nothing is known to have happened between the step before and this one: no action of the same
-            source was lost or refused.
+        follows: no action of the same source was lost or refused between the step before and this one.
         action: float32 (A,), as applied, robot units.
         joints: float64 (J,), before, rad.
         reward: NaN where there is none.
@@ -71,7 +70,7 @@ class Timeline:
     """A session in order of time.
 
     Attributes:
-        robot: None where nobody said.
+        robot: None where unknown.
         image_topic: relative name of the topic that `shots` are of; '' where no image was recorded.
         shots: images, each newer than the one before or of a later epoch: repetitions are left out, and what can't be
             decoded.
@@ -82,18 +81,18 @@ class Timeline:
     robot: RobotInfo | None
     image_topic: str
     shots: tuple[Shot, ...]
-    steps: tuple[Step, ...]
+    steps: tuple[RecordedStep, ...]
     broken: int = 0
 
 
 class _Clock:
-    """A robot's clock that may be set back, as by a simulator that was started again."""
+    """A robot's clock that may be set back, as by a simulator that was restarted."""
 
     def __init__(self) -> None:
         self.epoch = 0
         self._newest: int | None = None
 
-    def see(self, stamp: int) -> int:
+    def add(self, stamp: int) -> int:
         if self._newest is not None and stamp < self._newest - _BACKWARD:
             self.epoch += 1
             self._newest = stamp
@@ -102,7 +101,7 @@ class _Clock:
 
 
 class _Stamped(Generic[T]):
-    """Values in order of epoch and stamp, to be asked for the newest one at a moment."""
+    """Values in order of epoch and stamp; `at` returns the newest one up to a time."""
 
     def __init__(self) -> None:
         self._times: list[tuple[int, int]] = []
@@ -128,7 +127,7 @@ def read_timelines(sessions: Sequence[Path]) -> list[Timeline]:
 
 
 def read_timeline(reader: SessionReader) -> Timeline:
-    """Reads which actions a session holds and what was sensed before each."""
+    """Reads the actions of a session and the observation before each."""
     image_topic = _image_topic(reader)
     senses = {
         topic: topic.removeprefix(comms.OBSERVATION_PREFIX)
@@ -145,17 +144,17 @@ def read_timeline(reader: SessionReader) -> Timeline:
             broken += 1
             stamp = _stamp(raw)
             if stamp is not None:
-                epoch = clock.see(stamp)
+                epoch = clock.add(stamp)
                 shots.add(epoch, stamp, Shot(place, epoch, stamp, is_broken=True))
             place += 1
             continue
         event = reader.decode(raw)
         message = event.message
         if event.topic == comms.APPLIED_ACTION.name:
-            answers.append((clock.see(to_ns(message.end)), message))
+            answers.append((clock.add(to_ns(message.end)), message))
             continue
         stamp = to_ns(message.header.stamp)
-        epoch = clock.see(stamp)
+        epoch = clock.add(stamp)
         if event.topic == image_topic:
             shots.add(epoch, stamp, Shot(place, epoch, stamp))
             place += 1
@@ -168,7 +167,7 @@ def read_timeline(reader: SessionReader) -> Timeline:
 
 def _stamp(event: RawEvent) -> int | None:
     try:
-        return peek.stamp(event.data)
+        return cdr_fields.stamp(event.data)
     except UNREADABLE:
         return None
 
@@ -185,7 +184,7 @@ def median_period(stamps: Sequence[tuple[int, int]]) -> float:
 
 
 def one_robot(timelines: Sequence[Timeline]) -> RobotInfo | None:
-    """Returns the robot that all sessions were recorded with, None where no session says.
+    """Returns the robot that all sessions were recorded with, None where no session names one.
 
     Raises:
         UserError: they differ in what an action or a joint means.
@@ -202,7 +201,7 @@ def one_robot(timelines: Sequence[Timeline]) -> RobotInfo | None:
 
 
 def no_images(timeline: Timeline) -> UserError:
-    """Returns what to say of a session without images."""
+    """Returns the error for a session without images."""
     found = f'{timeline.broken} that can not be decoded' if timeline.broken else ''
     return UserError(
         f'session {timeline.path.name!r} holds no images', expected='camera/image_raw or camera/image_raw/compressed',
@@ -228,8 +227,8 @@ def _image_topic(reader: SessionReader) -> str:
 
 def _steps(
     answers: Sequence[tuple[int, Any]], shots: _Stamped[Shot], vectors: dict[str, _Stamped[NDArray[np.float32]]]
-) -> list[Step]:
-    steps: list[Step] = []
+) -> list[RecordedStep]:
+    steps: list[RecordedStep] = []
     sequences: dict[str, int] = {}
     refused = False
     for epoch, message in answers:
@@ -240,7 +239,7 @@ def _steps(
             continue
         start = to_ns(message.start)
         found = {name: values.at(epoch, start) for name, values in vectors.items()}
-        steps.append(Step(
+        steps.append(RecordedStep(
             epoch=epoch, start=start, end=to_ns(message.end), follows=not (lost or refused),
             action=np.asarray(message.applied, np.float32), joints=np.asarray(message.joints_before, np.float64),
             reward=float(message.reward), terminal=bool(message.terminal), truncated=bool(message.truncated),

@@ -18,23 +18,23 @@ from cls_common.images import Image
 
 from ..reader import SessionReader
 from .frames import frames
-from .output import check_absent, no_progress, partial, Progress
+from .output import check_absent, no_progress, partial, ProgressCallback
 from .timeline import median_period, no_images, NS, one_robot, read_timelines, Shot
 
-# The clock of MPEG systems, ticks a second: fine enough for any camera, and divided by all usual frame rates.
+# Clock rate of MPEG systems, ticks a second: a multiple of all usual frame rates.
 _TICKS = 90_000
-# Of H.264, 0 to 51: at 18 the coding is hard to see, and what remains is mostly the halved colour resolution.
+# H.264 constant rate factor, 0 to 51: at 18 coding errors are hardly visible.
 QUALITY = 18
 PRESET = 'veryfast'
 _USUAL_RATE = 30
 
 
 class VideoFile:
-    """An MP4 file that is being written: H.264, yuv420p, seekable from its first bytes on.
+    """An MP4 file that is being written: H.264, yuv420p, index at its beginning.
 
     Args:
         path: to be made.
-        rate: frames a second. Frames are that far apart unless told otherwise.
+        rate: frames a second. Default distance of frames is one period.
         key_frames: one every so many frames. Few make random access slow, many the file large.
         size: (H, W) of all frames; None: that of the first.
 
@@ -46,11 +46,11 @@ class VideoFile:
     def __init__(self, path: Path, rate: Fraction, key_frames: int, size: tuple[int, int] | None = None) -> None:
         self._rate = rate
         self._container = av.open(str(path), 'w', format='mp4', options={'movflags': 'faststart'})
-        # Without frames that lean on later ones, times in the file begin at 0 for every reader.
+        # Without B-frames, times in the file begin at 0 for every reader.
         options = {'crf': str(QUALITY), 'preset': PRESET, 'g': str(key_frames), 'bf': '0'}
         self._stream: VideoStream = self._container.add_stream('libx264', rate=rate, options=options)
         self._stream.pix_fmt = 'yuv420p'
-        # Said, or players take large images for ITU 709 and show other colours.
+        # Stated explicitly: otherwise players assume ITU 709 for large images and show other colours.
         self._stream.codec_context.colorspace = Colorspace.ITU601
         self._stream.codec_context.color_range = ColorRange.MPEG
         self._stream.codec_context.time_base = self._stream.time_base = Fraction(1, _TICKS)
@@ -84,7 +84,7 @@ class VideoFile:
         self.frames += 1
 
     def close(self) -> None:
-        """Writes what the encoder still holds, and the index; raises OSError where the disk takes no more."""
+        """Flushes the encoder and writes the index; raises OSError on a full disk."""
         try:
             if self.frames and not self._is_broken:
                 self._encode(None)
@@ -112,7 +112,7 @@ class VideoFile:
 
 @dataclass(frozen=True)
 class VideoSummary:
-    """What was written: frames, and s from the first to the end of the last. broken: images that were left out."""
+    """Result of an export: frames, and s from the first to the end of the last. broken: images that were left out."""
 
     frames: int
     duration: float
@@ -120,7 +120,7 @@ class VideoSummary:
 
 
 def export_video(
-    sessions: Sequence[Path], output: Path, *, fps: int | None = None, progress: Progress = no_progress
+    sessions: Sequence[Path], output: Path, *, fps: int | None = None, progress: ProgressCallback = no_progress
 ) -> VideoSummary:
     """Writes the images of some sessions, one session after the other, as one MP4 file.
 
@@ -129,7 +129,7 @@ def export_video(
         output: the file to make; its folder is made where it is missing.
         fps: frames a second, evenly; None: each image is shown at the time of its stamp. Where the clock was set back,
             and between sessions, the next image follows after one usual period.
-        progress: is told how many images of how many are done.
+        progress: called with the number of images done and the total.
 
     Raises:
         UserError: a session without images, other robots, images that differ in size or are damaged, `output` exists
@@ -160,6 +160,6 @@ def export_video(
 
 
 def _steps(shots: Sequence[Shot], period: float) -> list[float]:
-    """Returns the time from each image's forerunner to it, s."""
+    """Returns the time between each image and the one before, s."""
     between = ((b.stamp - a.stamp) / NS if a.epoch == b.epoch else period for a, b in pairwise(shots))
     return [period, *between]

@@ -1,4 +1,4 @@
-"""The node `player`: a recorded session in the robot's place."""
+"""The node `player`: replays recorded sessions in the robot's place."""
 
 from collections.abc import Sequence
 import sys
@@ -21,38 +21,38 @@ from cls_common.robot import RobotInfo
 from cls_interfaces.msg import PlayerStatus
 from cls_interfaces.srv import GetEncoder, GetExperiences, Seek, SetRate
 
-from ..playing.items import Break
-from ..playing.reading import Choice, EncoderAnswer
-from ..playing.replay import Replay, State
-from ..playing.settings import PlayerSettings
-from ..playing.sources import open_sources
-from .outlets import Outlets
+from ..playback.items import Boundary
+from ..playback.replay import PlaybackState, Replay
+from ..playback.session_stream import EncoderAnswer, StreamSelection
+from ..playback.settings import PlayerSettings
+from ..playback.sources import open_sources
+from .publishers import SessionPublishers
 
 _STATUS_PERIOD = 0.5
-# For timeouts, listeners that come, and /clock; the rest is moved by time and answers.
-_LOOK_PERIOD = 0.05
-# Messages published before callbacks get their turn.
-_AT_ONCE, _SOON = 100, 1e-4
-_AFTER_ALL = 2**64 - 1
+# Period for timeouts, new subscribers and /clock; everything else is driven by the timer and by answers.
+_CHECK_PERIOD = 0.05
+# Messages published before other callbacks run, and the delay until the next batch, s.
+_BATCH, _SOON = 100, 1e-4
+_BEYOND_ALL = 2**64 - 1
 
 
 class Player(Node):
-    """A recorded session with the topics of the robot it was recorded from. It never publishes robot/action.
+    """Publishes the topics of a recorded robot. robot/action is never published.
 
-    Parameters: the fields of `cls_recording.playing.settings.PlayerSettings`.
+    Parameters: the fields of `cls_recording.playback.settings.PlayerSettings`.
 
     Publishers:
         camera/image_raw, camera/camera_info, camera/image_raw/compressed, observation/<modality>, joint_states,
-        robot/state, robot/applied_action: what was recorded of them, raw; images reliable, made of compressed ones
-            where only those were recorded, and compressed for who listens where only raw ones were.
-        embedding (cls_interfaces/Embedding): recorded ones where the encoder is their maker, and then no raw images.
-        robot/info (cls_interfaces/RobotInfo): latched, and again wherever a new chain begins.
+        robot/state, robot/applied_action: as recorded, raw; images reliable, converted from compressed ones where only
+            those were recorded, and compressed for subscribers where only raw ones were.
+        embedding (cls_interfaces/Embedding): recorded ones if they are of the same encoder, and then no raw images.
+        robot/info (cls_interfaces/RobotInfo): latched, and again at each boundary.
         player/status (cls_interfaces/PlayerStatus): latched, 2 Hz and at every change of state.
-        /clock (rosgraph_msgs/Clock): log time; in lock-step the time of what went out last.
+        /clock (rosgraph_msgs/Clock): log time; in lock-step the newest published stamp.
 
     Subscribers:
         experience (cls_interfaces/Experience), fast_learner/status (cls_interfaces/LearnerStatus): paces the replay.
-        embedding (cls_interfaces/Embedding): where the encoder makes them.
+        embedding (cls_interfaces/Embedding): if the encoder computes them.
 
     Services:
         player/set_paused (std_srvs/SetBool), player/set_rate (cls_interfaces/SetRate),
@@ -75,24 +75,24 @@ class Player(Node):
                 self.get_logger().warning(f'session {source.path} lacks {", ".join(source.missing)}')
         self._clock_out = qos.publisher(self, comms.CLOCK)
         self._status_out = qos.publisher(self, comms.PLAYER_STATUS)
-        self._outlets = Outlets(self)
-        self._opened: tuple[int, Choice] | None = None
-        self._said: State | None = None
+        self._session_publishers = SessionPublishers(self)
+        self._opened: tuple[int, StreamSelection] | None = None
+        self._published_state: PlaybackState | None = None
         self._broken = 0
-        self._shown_ns: int | None = None
-        self._listen()
-        # A new model needs to know the robot before anybody can learn.
-        self._outlets.say_info(self._replay.info)
-        self._due = qos.steady_timer(self, _LOOK_PERIOD, self._pump)
-        qos.steady_timer(self, _LOOK_PERIOD, self._look)
-        qos.steady_timer(self, _STATUS_PERIOD, self._say)
-        self._say()
+        self._published_clock_ns: int | None = None
+        self._subscribe()
+        # A new model needs the robot before learning can begin.
+        self._session_publishers.publish_robot_info(self._replay.info)
+        self._due = qos.steady_timer(self, _CHECK_PERIOD, self._publish_due)
+        qos.steady_timer(self, _CHECK_PERIOD, self._check)
+        qos.steady_timer(self, _STATUS_PERIOD, self._publish_status)
+        self._publish_status()
 
     def close(self) -> None:
         """Closes the session."""
-        self._replay.course.close()
+        self._replay.playlist.close()
 
-    def _listen(self) -> None:
+    def _subscribe(self) -> None:
         qos.subscription(self, comms.EXPERIENCE, self._on_experience)
         qos.subscription(self, comms.FAST_STATUS, self._on_status)
         self._embeddings: Any = None
@@ -103,133 +103,134 @@ class Player(Node):
         self._learner = Asking(qos.client(self, comms.GET_EXPERIENCES), again=1.0)
 
     def _on_experience(self, message: Any) -> None:
-        self._replay.hear_experience(
-            message.sequence, to_nanoseconds(message.stamp_next), ends_cycle=message.ends_cycle
-        )
-        self._pump()
+        self._replay.on_experience(message.sequence, to_nanoseconds(message.stamp_next), ends_cycle=message.ends_cycle)
+        self._publish_due()
 
     def _on_status(self, message: Any) -> None:
-        self._replay.learner.hear_status(
+        self._replay.learner.on_status(
             phase=message.phase, mode=message.mode, loaded=message.loaded, total_steps=message.total_steps,
             fault=message.fault, now=time.monotonic(),
         )  # fmt: skip
-        self._pump()
+        self._publish_due()
 
     def _on_embedding(self, message: Any) -> None:
-        self._replay.hear_embedding(to_nanoseconds(message.header.stamp), time.monotonic())
-        self._pump()
+        self._replay.on_embedding(to_nanoseconds(message.header.stamp), time.monotonic())
+        self._publish_due()
 
     def _on_set_paused(self, request: SetBool.Request, response: SetBool.Response) -> SetBool.Response:
         self._replay.is_paused = request.data
-        response.success, response.message = True, 'paused' if request.data else 'goes on'
-        self._pump()
+        response.success, response.message = True, 'paused' if request.data else 'continued'
+        self._publish_due()
         return response
 
     def _on_set_rate(self, request: SetRate.Request, response: SetRate.Response) -> SetRate.Response:
         try:
-            self._replay.course.pace.set_rate(request.rate)
+            self._replay.playlist.clock.set_rate(request.rate)
             response.success, response.message = True, f'rate {request.rate:g}'
         except UserError as error:
             response.message = str(error)
-        self._pump()
+        self._publish_due()
         return response
 
     def _on_seek(self, request: Seek.Request, response: Seek.Response) -> Seek.Response:
         try:
             self._replay.seek(request.session_index, request.position)
-            response.success, response.message = True, f'at {request.position:g} s of {self._replay.course.source.path}'
+            response.success, response.message = (
+                True,
+                f'at {request.position:g} s of {self._replay.playlist.source.path}',
+            )
         except UserError as error:
             response.message = str(error)
-        self._pump()
+        self._publish_due()
         return response
 
     def _on_encoder(self, answer: GetEncoder.Response) -> None:
-        shown = self._replay.course.hear_encoder(EncoderAnswer(answer.encoder_id, answer.modality))
-        self._open_outlets()
+        shown = self._replay.playlist.on_encoder(EncoderAnswer(answer.encoder_id, answer.modality))
+        self._open_publishers()
         if shown is not None:
-            self._outlets.publish(shown)
-        self._pump()
+            self._session_publishers.publish(shown)
+        self._publish_due()
 
     def _on_learner(self, number: int) -> None:
-        self._replay.barrier.hear(number)
-        self._pump()
+        self._replay.barrier.on_answer(number)
+        self._publish_due()
 
-    def _look(self) -> None:
-        """Asks what has to be asked, and notices who listens."""
-        if self._replay.course.choice is None:
+    def _check(self) -> None:
+        """Asks the encoder where needed, and checks for subscribers."""
+        if self._replay.playlist.selection is None:
             self._encoder.ask(GetEncoder.Request(with_weights=False), self._on_encoder)
-        self._pump()
-        if self._replay.state is State.WAITING and self._replay.course.choice is not None:
-            self._replay.is_connected = self._outlets.are_heard
+        self._publish_due()
+        if self._replay.state is PlaybackState.WAITING and self._replay.playlist.selection is not None:
+            self._replay.is_connected = self._session_publishers.have_subscribers
 
-    def _pump(self) -> None:
-        """Publishes what may go out now."""
-        for _ in range(_AT_ONCE):
+    def _publish_due(self) -> None:
+        """Publishes all messages that are due."""
+        for _ in range(_BATCH):
             entry = self._replay.advance(time.monotonic())
-            self._open_outlets()
-            self._say_clock()
+            self._open_publishers()
+            self._publish_clock()
             if entry is None:
                 break
-            if isinstance(entry, Break):
-                self._outlets.say_info(self._replay.info)
+            if isinstance(entry, Boundary):
+                self._session_publishers.publish_robot_info(self._replay.info)
             else:
-                self._outlets.publish(entry)
+                self._session_publishers.publish(entry)
         else:
-            self._await(_SOON)
+            self._schedule(_SOON)
             return
-        self._await(self._replay.course.seconds_until_next())
-        if self._replay.barrier.is_up:
+        self._schedule(self._replay.playlist.seconds_until_next())
+        if self._replay.barrier.is_waiting:
             self._ask_learner()
-        if self._replay.state is not self._said:
-            self._say()
+        if self._replay.state is not self._published_state:
+            self._publish_status()
 
     def _ask_learner(self) -> None:
-        # Asked for what no learner has lived yet, the answer is short.
+        # A sequence number beyond all experiences: the answer is empty.
         number = self._replay.barrier.wanted
-        request = GetExperiences.Request(after=_AFTER_ALL)
+        request = GetExperiences.Request(after=_BEYOND_ALL)
         self._learner.ask(request, lambda _: self._on_learner(number), number)
 
-    def _await(self, seconds: float) -> None:
-        """Sets the timer to the next message; where something else than time is awaited, that comes by itself."""
+    def _schedule(self, seconds: float) -> None:
+        """Sets the timer to the next message; for 0 s a callback of an answer continues."""
         self._due.cancel()
         if seconds > 0.0:
             self._due.timer_period_ns = max(round(seconds * 1e9), 100_000)
             self._due.reset()
 
-    def _open_outlets(self) -> None:
-        choice = self._replay.course.choice
-        if choice is None or self._opened == (self._replay.course.index, choice):
+    def _open_publishers(self) -> None:
+        selection = self._replay.playlist.selection
+        if selection is None or self._opened == (self._replay.playlist.index, selection):
             return
-        self._opened = (self._replay.course.index, choice)
-        self._outlets.open(self._replay.course.source, choice)
+        self._opened = (self._replay.playlist.index, selection)
+        self._session_publishers.open(self._replay.playlist.source, selection)
         if self._settings.with_learner:
             self._replay.is_connected = False
-            if self._embeddings is None and not choice.reuses:
+            if self._embeddings is None and not selection.reuses:
                 self._embeddings = qos.subscription(self, comms.EMBEDDING, self._on_embedding)
 
-    def _say_clock(self) -> None:
+    def _publish_clock(self) -> None:
         now_ns = self._replay.clock_ns
-        if now_ns is not None and now_ns != self._shown_ns:
-            self._shown_ns = now_ns
+        if now_ns is not None and now_ns != self._published_clock_ns:
+            self._published_clock_ns = now_ns
             self._clock_out.publish(Clock(clock=to_time(now_ns)))
 
-    def _say(self) -> None:
-        """Says how it goes."""
-        replay, course = self._replay, self._replay.course
-        self._said = replay.state
-        self.finished = self._settings.exit_at_end and replay.state is State.FINISHED
+    def _publish_status(self) -> None:
+        """Publishes the status."""
+        replay, playlist = self._replay, self._replay.playlist
+        self._published_state = replay.state
+        self.finished = self._settings.exit_at_end and replay.state is PlaybackState.FINISHED
         status = PlayerStatus(
-            state=int(replay.state), session=str(course.source.path), session_index=course.index,
-            sessions=len(course.sources), position=course.position, duration=course.source.duration,
-            progress=replay.progress, rate=course.pace.rate, steps=replay.steps, filtered=replay.filtered,
-            unanswered=replay.answers.unanswered, missing=course.source.missing, fault=replay.fault,
-            reuses_embeddings=course.choice is not None and course.choice.reuses,
+            state=int(replay.state), session=str(playlist.source.path), session_index=playlist.index,
+            sessions=len(playlist.sources), position=playlist.position, duration=playlist.source.duration,
+            progress=replay.progress, rate=playlist.clock.rate, steps=replay.steps, filtered=replay.filtered,
+            unanswered=replay.tracker.unanswered, missing=playlist.source.missing, fault=replay.fault,
+            reuses_embeddings=playlist.selection is not None and playlist.selection.reuses,
         )  # fmt: skip
         status.header.stamp = self.get_clock().now().to_msg()
         self._status_out.publish(status)
-        broken, problem = course.broken
+        broken, problem = playlist.broken
         if broken > self._broken:
-            self.get_logger().warning(f'{broken} images of {course.source.path} are broken and left out: {problem}')
+            self.get_logger().warning(f'{broken} images of {playlist.source.path} are broken and left out: {problem}')
         self._broken = broken
 
 

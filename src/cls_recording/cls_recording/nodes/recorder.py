@@ -1,4 +1,4 @@
-"""The recorder as a ROS node: what the graph says, as a standard bag."""
+"""The node `recorder`: records the topics of a graph as a standard bag."""
 
 from collections.abc import Sequence
 import json
@@ -20,11 +20,11 @@ from cls_interfaces.msg import LearnerStatus, RecorderStatus
 from cls_interfaces.msg import RobotInfo as RobotInfoMessage
 from cls_interfaces.srv import GetEncoder, StartRecording
 
-from ..message_queue import Received
+from ..message_queue import ReceivedMessage
 from ..recording import Recording
+from ..session_writer import RecordingProgress
 from ..settings import RecorderSettings
-from ..storing import Progress
-from .taps import Taps
+from .raw_subscriptions import RawSubscriptions
 
 USUAL = (
     comms.COMPRESSED, comms.CAMERA_INFO, comms.JOINT_STATES, comms.ROBOT_INFO, comms.ROBOT_STATE, comms.ROBOT_ACTION,
@@ -32,13 +32,13 @@ USUAL = (
     comms.SLOW_STATUS, comms.DIAGNOSTICS,
 )  # fmt: skip
 _STATUS_PERIOD = 0.5
-# Statuses between two looks at who publishes.
-_LOOK_EVERY = 2
-_ASK_AGAIN = 3.0
+# Status periods between two looks for new publishers.
+_REFRESH_EVERY = 2
+_RETRY_PERIOD = 3.0
 
 
 class Recorder(Node):
-    """Writes messages as they come, undecoded, into `sessions_dir/<robot>/<session>/`.
+    """Writes messages undecoded into `sessions_dir/<robot>/<session>/`.
 
     Parameters: the fields of `cls_recording.settings.RecorderSettings`.
 
@@ -48,73 +48,73 @@ class Recorder(Node):
     Subscribers:
         The topics recorded, raw, while it records: `topics`, or those in USUAL and the robot's observation/<modality>.
         robot/info (cls_interfaces/RobotInfo), fast_learner/status, slow_learner/status (cls_interfaces/LearnerStatus):
-            for what the session says of itself.
+            for the session's metadata.
 
     Services:
         recorder/start (cls_interfaces/StartRecording), recorder/stop (std_srvs/Trigger)
 
     Clients: encoder/get_encoder (cls_interfaces/GetEncoder).
 
-    Timers (steady clock): status, look at publishers.
+    Timers (steady clock): status, search for new publishers.
     """
 
     def __init__(self) -> None:
         super().__init__('recorder')
         self._settings = declare(self, RecorderSettings)
         self._robot: RobotInfo | None = None
-        self._known: dict[str, object] = {}
+        self._metadata: dict[str, object] = {}
         self._recording: Recording | None = None
-        self._taps: Taps | None = None
-        self._last = Progress(budget_bytes=self._settings.budget_bytes)
-        self._turns = 0
+        self._raw_subscriptions: RawSubscriptions | None = None
+        self._last = RecordingProgress(budget_bytes=self._settings.budget_bytes)
+        self._ticks = 0
         self._status = qos.publisher(self, comms.RECORDER_STATUS)
         qos.subscription(self, comms.ROBOT_INFO, self._on_robot_info)
         qos.subscription(self, comms.FAST_STATUS, self._on_learner)
         qos.subscription(self, comms.SLOW_STATUS, self._on_learner)
-        self._encoder = Asking(qos.client(self, comms.GET_ENCODER), again=_ASK_AGAIN)
+        self._encoder = Asking(qos.client(self, comms.GET_ENCODER), again=_RETRY_PERIOD)
         self.create_service(StartRecording, comms.START_RECORDING.name, self._on_start)
         self.create_service(Trigger, comms.STOP_RECORDING.name, self._on_stop)
         if self._settings.autostart:
-            self._begin(self._settings.name, split_names(self._settings.topics))
+            self._start(self._settings.name, split_names(self._settings.topics))
         qos.steady_timer(self, _STATUS_PERIOD, self._on_tick)
 
     @property
-    def progress(self) -> Progress:
-        """How the recording under way, or the last one, fares."""
+    def progress(self) -> RecordingProgress:
+        """Progress of the current recording, or of the last one."""
         return self._recording.progress if self._recording is not None else self._last
 
     def close(self) -> None:
-        """Closes the session in order."""
-        self._end()
+        """Closes the session."""
+        self._stop()
         self._publish()
 
-    def _begin(self, name: str, topics: list[str]) -> None:
-        recording = Recording(self._settings, name, self._say)
+    def _start(self, name: str, topics: list[str]) -> None:
+        recording = Recording(self._settings, name, self._log)
         if self._robot is not None:
             recording.identify(self._robot)
-        recording.describe(**self._known)
+        recording.describe(**self._metadata)
         recording.start()
         self._recording = recording
         names = topics or [topic.name for topic in USUAL] + ([comms.CLOCK.name] if self._settings.clock else [])
-        self._taps = Taps(self, names, self._hear, recording.report_lost)
+        self._raw_subscriptions = RawSubscriptions(self, names, self._on_message, recording.report_lost)
         self._is_usual = not topics
-        self._add_senses()
-        self._known.pop('encoder', None)
-        self._turns = 0
+        self._add_modalities()
+        self._metadata.pop('encoder', None)
+        self._ticks = 0
 
-    def _end(self) -> None:
+    def _stop(self) -> None:
         recording, self._recording = self._recording, None
-        if self._taps is not None:
-            self._taps.close()
-            self._taps = None
+        if self._raw_subscriptions is not None:
+            self._raw_subscriptions.close()
+            self._raw_subscriptions = None
         if recording is not None:
             self._last = recording.stop()
 
-    def _hear(self, message: Received) -> None:
+    def _on_message(self, message: ReceivedMessage) -> None:
         if self._recording is not None:
             self._recording.put(message)
 
-    def _say(self, text: str, is_wrong: bool) -> None:
+    def _log(self, text: str, is_wrong: bool) -> None:
         (self.get_logger().error if is_wrong else self.get_logger().info)(text)
 
     def _on_robot_info(self, message: RobotInfoMessage) -> None:
@@ -125,70 +125,72 @@ class Recorder(Node):
             return
         if self._recording is not None:
             self._recording.identify(self._robot)
-            self._add_senses()
+            self._add_modalities()
 
-    def _add_senses(self) -> None:
-        if self._taps is not None and self._robot is not None and self._is_usual:
+    def _add_modalities(self) -> None:
+        if self._raw_subscriptions is not None and self._robot is not None and self._is_usual:
             senses = [sense for sense in self._robot.modalities if sense != 'camera']
-            self._taps.add([f'{comms.OBSERVATION_PREFIX}{sense}' for sense in senses])
+            self._raw_subscriptions.add([f'{comms.OBSERVATION_PREFIX}{sense}' for sense in senses])
 
     def _on_learner(self, message: LearnerStatus) -> None:
-        said = {'model': message.model, 'run_id': message.run_id, 'config_sha256': message.config_sha256}
-        self._learn({name: text for name, text in said.items() if text})
+        metadata = {'model': message.model, 'run_id': message.run_id, 'config_sha256': message.config_sha256}
+        self._describe({name: text for name, text in metadata.items() if text})
 
-    def _learn(self, known: dict[str, object]) -> None:
-        self._known |= known
+    def _describe(self, metadata: dict[str, object]) -> None:
+        self._metadata |= metadata
         if self._recording is not None:
-            self._recording.describe(**known)
+            self._recording.describe(**metadata)
 
     def _on_start(self, request: StartRecording.Request, response: StartRecording.Response) -> StartRecording.Response:
         try:
             if self._recording is not None and self._recording.progress.recording:
                 found = self._recording.progress.session
-                raise UserError('a session is under way', found=found, do='Call recorder/stop first.')
-            self._end()
-            self._begin(request.name, list(request.topics))
+                raise UserError('a session is being recorded', found=found, do='Call recorder/stop first.')
+            self._stop()
+            self._start(request.name, list(request.topics))
         except UserError as error:
             response.success, response.message = False, str(error)
             return response
         response.success, response.session = True, self.progress.session
-        response.message = 'recording' if response.session else 'recording begins when robot/info is heard'
+        response.message = 'recording' if response.session else 'recording begins when robot/info arrives'
         return response
 
     def _on_stop(self, _request: Any, response: Trigger.Response) -> Trigger.Response:
         was_recording = self.progress.recording
-        self._end()
+        self._stop()
         response.success = was_recording and not self._last.fault
         response.message = self._last.fault or (self._last.session if was_recording else 'nothing was being recorded')
         self._publish()
         return response
 
     def _on_tick(self) -> None:
-        self._turns += 1
+        self._ticks += 1
         if self._recording is not None and self._recording.progress.recording:
-            if self._taps is not None and self._turns % _LOOK_EVERY == 1:
-                self._taps.refresh()
-            if 'encoder' not in self._known:
+            if self._raw_subscriptions is not None and self._ticks % _REFRESH_EVERY == 1:
+                self._raw_subscriptions.refresh()
+            if 'encoder' not in self._metadata:
                 self._encoder.ask(GetEncoder.Request(with_weights=False), self._on_encoder)
-        elif self._taps is not None:
-            # The disk failed: images are compressed only for who listens.
-            self._end()
+        elif self._raw_subscriptions is not None:
+            # The disk failed: without subscriptions, images are no longer compressed for the recorder.
+            self._stop()
         self._publish()
 
     def _on_encoder(self, answer: GetEncoder.Response) -> None:
         if answer.encoder_id:
             about = {'id': answer.encoder_id, 'size': answer.size, 'version': answer.version}
-            self._learn({'encoder': {**json.loads(answer.config), **about}})
+            self._describe({'encoder': {**json.loads(answer.config), **about}})
 
     def _publish(self) -> None:
         fields = vars(self.progress)
-        message = RecorderStatus(**fields, topics=self._taps.topics if self._taps is not None else [])
+        message = RecorderStatus(
+            **fields, topics=self._raw_subscriptions.topics if self._raw_subscriptions is not None else []
+        )
         message.header.stamp = self.get_clock().now().to_msg()
         self._status.publish(message)
 
 
 def split_names(text: str) -> list[str]:
-    """Returns names that stand with commas between."""
+    """Returns the names in a comma-separated text."""
     return [name.strip() for name in text.split(',') if name.strip()]
 
 

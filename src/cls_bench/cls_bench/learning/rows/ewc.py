@@ -45,6 +45,8 @@ class EwcRow(SequentialRow):
         return tuple({'rate': 3e-4, 'weight': weight} for weight in (0.01, 1.0, 100.0))
 
     def begin(self, network: Network) -> _Anchors:
+        # Anchors are weights of before: they would not mean the same where a snapshot is folded into the network.
+        network.normalizer.can_fold = False
         return _Anchors(network)
 
     def learn(self, living: Living, batch: int, values: Values, draws: np.random.Generator) -> tuple[Tensor, int]:

@@ -1,0 +1,1 @@
+"""Replay of recorded sessions in a robot's place: selection, order and timing of messages. No ROS here."""

@@ -1,0 +1,218 @@
+"""The player as a process, with a learner and an encoder of this test."""
+
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import rclpy
+from rclpy.executors import SingleThreadedExecutor
+from std_srvs.srv import SetBool
+
+from cls_common import comms, images
+from cls_common.nodes import qos
+from cls_common.nodes.asking import Asking
+from cls_common.nodes.conversions import from_image, from_robot_info, to_nanoseconds, to_time
+from cls_interfaces.msg import Embedding, Experience, LearnerStatus, PlayerStatus
+from cls_interfaces.srv import GetEncoder, GetExperiences, Seek, SetRate
+from cls_learning.agent.wake_state import Applied, Seen, WakeState
+
+DEADLINE = 40.0
+COUNT = 8
+RECEIVED = (
+    comms.ROBOT_INFO, comms.ROBOT_STATE, comms.COMPRESSED, comms.APPLIED_ACTION, comms.EMBEDDING, comms.CLOCK,
+    comms.PLAYER_STATUS,
+)  # fmt: skip
+
+
+class LearnerAndEncoder:
+    """Nodes `fast_learner` and `encoder` that pair messages by the rules of the real ones."""
+
+    def __init__(self) -> None:
+        self.context = rclpy.Context()
+        rclpy.init(context=self.context)
+        self.learner = rclpy.create_node('fast_learner', context=self.context)
+        self.encoder = rclpy.create_node('encoder', context=self.context)
+        self.executor = SingleThreadedExecutor(context=self.context)
+        for node in (self.learner, self.encoder):
+            self.executor.add_node(node)
+        self.wake, self.steps, self.received, self.images = WakeState(), [], [], []
+        self.encoder_id, self.mode = 'recorded', 'follow'
+        self._subscribe()
+        self._process: subprocess.Popen[str] | None = None
+
+    def _subscribe(self) -> None:
+        self._experience = qos.publisher(self.learner, comms.EXPERIENCE)
+        self._status = qos.publisher(self.learner, comms.FAST_STATUS)
+        self._embedding = qos.publisher(self.encoder, comms.EMBEDDING)
+        for topic in RECEIVED:
+            qos.subscription(self.learner, topic, lambda m, name=topic.name: self._on_message(name, m))
+        qos.subscription(self.encoder, comms.IMAGE, self._on_image, profile=comms.SENSOR_RELIABLE)
+        self.learner.create_service(GetExperiences, comms.GET_EXPERIENCES.name, lambda _, response: response)
+        self.encoder.create_service(GetEncoder, comms.GET_ENCODER.name, self._on_get_encoder)
+        qos.steady_timer(self.learner, 0.2, self._publish_status)
+
+    def _publish_status(self) -> None:
+        steps = len(self.steps)
+        self._status.publish(LearnerStatus(phase='wake', mode=self.mode, loaded=True, total_steps=steps))
+
+    def _on_get_encoder(self, _request, response):
+        response.encoder_id, response.modality = self.encoder_id, 'camera'
+        return response
+
+    def _on_image(self, message) -> None:
+        self.images.append(from_image(message))
+        self._embedding.publish(Embedding(header=message.header, encoder_id=self.encoder_id))
+
+    def _on_message(self, name, message) -> None:
+        self.received.append((name, message))
+        if name == comms.ROBOT_INFO.name:
+            self.wake.restart()
+        elif name == comms.EMBEDDING.name:
+            self._on_transition(self.wake.see(Seen(np.zeros(1, np.float32), to_nanoseconds(message.header.stamp))))
+        elif name == comms.APPLIED_ACTION.name:
+            applied = Applied(
+                message.commanded, message.applied, message.joints_before, message.joints_after,
+                to_nanoseconds(message.start), to_nanoseconds(message.end), message.reward, message.terminal,
+                message.truncated,
+            )  # fmt: skip
+            self._on_transition(self.wake.hear((message.source, message.sequence), applied, time.monotonic()))
+
+    def _on_transition(self, transition) -> None:
+        if transition is not None:
+            self.steps.append((transition.stamp_z, transition.stamp_next, transition.boundary))
+            stamp = to_time(transition.stamp_next)
+            self._experience.publish(Experience(sequence=len(self.steps), stamp_next=stamp))
+
+    def play(self, *sessions, **parameters) -> subprocess.Popen:
+        parameters = {'session': ','.join(map(str, sessions)), **parameters}
+        command = [sys.executable, '-m', 'cls_recording.nodes.player', '--ros-args']
+        command += [part for name, value in parameters.items() for part in ('-p', f'{name}:={value}')]
+        self._process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+        return self._process
+
+    def all(self, topic: comms.Topic) -> list:
+        return [message for name, message in self.received if name == topic.name]
+
+    @property
+    def status(self) -> PlayerStatus:
+        recorded = self.all(comms.PLAYER_STATUS)
+        return recorded[-1] if recorded else PlayerStatus()
+
+    def until(self, condition, what: str):
+        end = time.monotonic() + DEADLINE
+        while not (found := condition()):
+            assert self._process.poll() in (None, 0), self._process.stderr.read()
+            assert time.monotonic() < end, f'{what} did not come: {self.status}, {len(self.steps)} steps'
+            self.executor.spin_once(timeout_sec=0.05)
+        return found
+
+    def until_finished(self) -> None:
+        self.until(lambda: self.status.state == PlayerStatus.FINISHED, 'the end')
+
+    def call(self, service: comms.Service, request):
+        asking, tracker = Asking(qos.client(self.learner, service), again=5.0), []
+        self.until(lambda: tracker or asking.ask(request, tracker.append), f'an answer of {service.name}')
+        return tracker[0]
+
+    def close(self) -> None:
+        if self._process is not None:
+            self._process.send_signal(signal.SIGINT)
+            try:
+                assert self._process.wait(10) == 0
+            finally:
+                self._process.kill()
+                self._process.stderr.close()
+        self.executor.shutdown()
+        rclpy.try_shutdown(context=self.context)
+
+
+@pytest.fixture
+def peers():
+    made = LearnerAndEncoder()
+    yield made
+    made.close()
+
+
+def picture(n):
+    image = np.zeros((24, 32, 3), np.uint8)
+    image[:, : n % 32] = (200, 100, 50)
+    return image
+
+
+@pytest.fixture(scope='module')
+def recorded(bags):
+    """Messages of a session with decodable images, their embeddings, and a robot/action."""
+    messages = [(bags.begin + 2, '/robot/action', bags.make('cls_interfaces/msg/RobotAction'))]
+    for n, (time_ns, topic, message) in enumerate(bags.session_messages(COUNT)):
+        if topic.endswith('compressed'):
+            message.data = np.frombuffer(images.to_jpeg(picture(n)), np.uint8)
+            z = bags.make('cls_interfaces/msg/Embedding', header=message.header, encoder_id='recorded')
+            messages.append((time_ns + 1000, '/embedding', z))
+        messages.append((time_ns, topic, message))
+    return sorted(messages, key=lambda one: one[0])
+
+
+def expected(bags):
+    tenth = bags.second // 10
+    return [(bags.begin + (2 * k + 1) * tenth, bags.begin + (2 * k + 3) * tenth, k == 0) for k in range(COUNT - 1)]
+
+
+def test_recorded_embeddings_are_replayed_with_pause_seek_and_end(peers, bags, recorded, tmp_path):
+    peers.play(bags.write(tmp_path / 's', recorded), rate=1.0, paused=True)
+    peers.until(lambda: peers.status.state == PlayerStatus.PAUSED and peers.all(comms.ROBOT_INFO), 'a pause')
+    assert from_robot_info(peers.all(comms.ROBOT_INFO)[0]).name == 'twin'
+    assert not peers.call(comms.SET_PLAYER_RATE, SetRate.Request(rate=0.01)).success
+    assert peers.call(comms.SET_PLAYER_RATE, SetRate.Request(rate=0.0)).success
+    assert peers.steps == [] and not peers.all(comms.APPLIED_ACTION)
+    assert peers.call(comms.PAUSE_PLAYER, SetBool.Request(data=False)).success
+    peers.until_finished()
+    assert peers.steps == expected(bags)
+    status = peers.status
+    assert (status.steps, status.unanswered, status.sessions, status.fault) == (COUNT, 1, 1, '')
+    assert status.reuses_embeddings and status.progress == 1.0 and not status.missing
+    assert peers.images == [] and len(peers.all(comms.COMPRESSED)) == 2 * COUNT
+    clock = [to_nanoseconds(m.clock) for m in peers.all(comms.CLOCK)]
+    assert clock == sorted(clock) and bags.begin <= clock[0] < clock[-1] <= bags.begin + 2 * bags.second
+    assert peers.learner.count_publishers(comms.ROBOT_ACTION.name) == 0
+    refused = peers.call(comms.SEEK_PLAYER, Seek.Request(session_index=3))
+    assert not refused.success and 'session_index' in refused.message
+    assert peers.call(comms.SEEK_PLAYER, Seek.Request(position=1.05)).success
+    peers.until(lambda: len(peers.steps) == len(expected(bags)) + 2, 'what follows the place')
+    assert peers.steps[-2:] == [(*expected(bags)[-2][:2], True), expected(bags)[-1]]
+
+
+def test_images_are_published_for_another_encoder_and_the_process_ends(peers, bags, recorded, tmp_path):
+    peers.encoder_id = 'another encoder'
+    process = peers.play(bags.write(tmp_path / 's', recorded), rate=0.0, exit_at_end=True)
+    peers.until(lambda: process.poll() is not None, 'the end of the process')
+    assert process.returncode == 0 and peers.steps == expected(bags)
+    jpegs = [message for _, topic, message in recorded if topic.endswith('compressed')]
+    assert len(peers.images) == len(jpegs)
+    for shown, jpeg in zip(peers.images, jpegs):
+        np.testing.assert_array_equal(shown, images.from_jpeg(jpeg.data.tobytes()))
+    assert {m.encoder_id for m in peers.all(comms.EMBEDDING)} == {'another encoder'}
+
+
+def test_a_filter_replays_matching_actions_in_a_loop_with_boundaries(peers, bags, recorded, tmp_path):
+    # pan goes 0, 1, 2, 0, 1, 2, ...
+    peers.play(bags.write(tmp_path / 's', recorded), rate=0.0, loop=True, filter_action='pan=1')
+    peers.until(lambda: len(peers.steps) == 4, 'the second turn')
+    matching = [(*expected(bags)[k][:2], True) for k in (1, 4)]
+    assert peers.steps == 2 * matching
+    assert {m.sequence for m in peers.all(comms.APPLIED_ACTION)} <= {2, 5, 8}
+    peers.until(lambda: peers.status.filtered >= 10, 'a status')
+    assert peers.status.state in (PlayerStatus.PLAYING, PlayerStatus.WAITING) and peers.status.unanswered <= 2
+
+
+@pytest.mark.parametrize('values', [{'session': '/nowhere'}, {'session': 'x', 'rate': '0.01'}], ids=['session', 'rate'])
+def test_invalid_parameters_give_one_line_and_status_2(values):
+    command = [sys.executable, '-m', 'cls_recording.nodes.player', '--ros-args']
+    command += [part for name, value in values.items() for part in ('-p', f'{name}:={value}')]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=DEADLINE)
+    assert ended.returncode == 2
+    errors = [line for line in ended.stderr.splitlines() if line.startswith('error: ')]
+    assert len(errors) == 1 and 'Traceback' not in ended.stderr, ended.stderr
+    assert ('nowhere' if 'rate' not in values else 'rate') in errors[0]
