@@ -1,6 +1,6 @@
 """The brain alone: encoder, fast_learner and slow_learner, for a robot that runs elsewhere."""
 
-from cls_common.nodes.launching import launch_graph
+from cls_bringup.nodes.launching import launch_graph
 
 
 def generate_launch_description():

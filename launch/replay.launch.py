@@ -1,6 +1,6 @@
 """A recorded session in the robot's place, and the brain that learns from it."""
 
-from cls_common.nodes.launching import launch_graph
+from cls_bringup.nodes.launching import launch_graph
 
 
 def generate_launch_description():

@@ -1,6 +1,6 @@
 """The pan-tilt robot: camera, servo_driver and the brain."""
 
-from cls_common.nodes.launching import launch_graph
+from cls_bringup.nodes.launching import launch_graph
 
 
 def generate_launch_description():

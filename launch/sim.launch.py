@@ -1,6 +1,6 @@
 """A simulated robot and the brain: nothing but this machine is needed."""
 
-from cls_common.nodes.launching import launch_graph
+from cls_bringup.nodes.launching import launch_graph
 
 
 def generate_launch_description():

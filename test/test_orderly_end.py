@@ -16,12 +16,12 @@ from typing import Any
 import pytest
 import yaml
 
+from cls_bringup.graph import describe, GraphOptions
+from cls_bringup.run_directory import RunDirectory
+from cls_bringup.supervision.commands import node_command
+from cls_bringup.supervision.supervisor import Supervisor
 from cls_cli.faults.reference import inspect, RECIPE
-from cls_cli.run_directory import RunDirectory
-from cls_cli.supervision.commands import node_command
-from cls_cli.supervision.supervisor import Supervisor
 from cls_common.errors import UserError
-from cls_common.graph import describe, GraphOptions
 
 pytestmark = pytest.mark.timeout(300)  # four processes load PyTorch on what may be two busy cores
 MAX_BEHIND = 40
@@ -138,7 +138,7 @@ def test_whoever_asks_for_a_save_gets_the_answer_of_that_save(shared: Graph) -> 
 
 
 def test_a_sleep_is_undone_by_an_end_and_everything_saved(graph: Graph) -> None:
-    from cls_cli.orderly_end import OrderlyEnd
+    from cls_bringup.orderly_end import OrderlyEnd
 
     remote = graph.heard.remote
     graph.wait(lambda: graph.heard.last >= 100, 'enough to sleep on')

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from cls_cli.preflight import SETTINGS, settings_of
-from cls_common.graph import describe, GraphOptions, REPLAY, ROBOTS
+from cls_bringup.graph import describe, GraphOptions, REPLAY, ROBOTS
+from cls_bringup.preflight import SETTINGS, settings_of
 from cls_common.settings import read_parameter_file
 from cls_sim.robots import ROBOTS as SIMULATED
 

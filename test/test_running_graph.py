@@ -15,8 +15,8 @@ from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import qos_check_compatible, QoSCompatibility
 
+from cls_bringup.graph import describe, GraphOptions, Process
 from cls_common import comms
-from cls_common.graph import describe, GraphOptions, Process
 from cls_common.nodes.qos import to_qos
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -18,8 +18,8 @@ from rclpy.node import Node
 from std_srvs.srv import Trigger
 import yaml
 
+from cls_bringup.graph import describe, GraphOptions, Process
 from cls_common import comms
-from cls_common.graph import describe, GraphOptions, Process
 from cls_common.nodes import qos
 from cls_common.nodes.asking import Asking
 from cls_interfaces.action import Sleep

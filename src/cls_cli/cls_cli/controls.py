@@ -9,7 +9,7 @@ from cls_common.errors import UserError
 from . import keys
 
 if TYPE_CHECKING:
-    from .nodes.remote import Remote
+    from cls_bringup.nodes.remote import Remote
 
 
 class Controls:
@@ -49,7 +49,7 @@ class Controls:
         fast = self._remote.pair().fast
         if fast is None or fast.mode != 'manual':
             return 'keys move the robot in mode manual only: press 1'
-        return str(self._remote.manual.send(key))
+        return keys.send(self._remote.manual, key)
 
     def _fall_asleep(self) -> str:
         self._remote.sleep()

@@ -3,11 +3,15 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 import math
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cls_common.robot import Channel, Kind, RobotInfo
+
+if TYPE_CHECKING:
+    from cls_bringup.nodes.manual import ManualControl
 
 STEP_DEG = 5.0
 ZERO = ' '
@@ -69,6 +73,14 @@ def action(key: str, info: RobotInfo, step_deg: float = STEP_DEG) -> NDArray[np.
     values = info.zero()
     values[index] = sign * step_deg if is_pan_tilt else _push(info.channels[index], sign)
     return np.clip(values, info.low, info.high)
+
+
+def send(manual: 'ManualControl', key: str, step_deg: float = STEP_DEG) -> str:
+    """Sends the action of a key; returns one line for people that says what was asked of whom."""
+    if manual.info is None:
+        return 'no robot has said yet what it can do (robot/info)'
+    values = action(key, manual.info, step_deg)
+    return f'{manual.info.name} has no channel for {key!r}' if values is None else str(manual.send(values))
 
 
 def _push(channel: Channel, sign: int) -> float:

@@ -7,18 +7,19 @@ from pathlib import Path
 import sys
 import time
 
-from cls_common.discovery import exports
+from cls_bringup import preflight
+from cls_bringup.discovery import exports
+from cls_bringup.graph import describe, GraphOptions, Process, REPLAY
+from cls_bringup.interrupts import Interrupts
+from cls_bringup.report import build_report, CLEAN, read_weights_hash, write_report
+from cls_bringup.robot_checks import check_model
+from cls_bringup.run_directory import domain, find_status, RunDirectory
+from cls_bringup.session import Limits, Session
+from cls_bringup.supervision.commands import node_command
 from cls_common.errors import UserError
-from cls_common.graph import describe, GraphOptions, Process, REPLAY
 
-from . import preflight
-from .interrupts import Interrupts
-from .report import build_report, CLEAN, read_weights_hash, write_report
-from .robot_checks import check_model
-from .run_directory import domain, find_status, RunDirectory
-from .session import Limits, Session
-from .supervision.commands import node_command
 from .terminal import is_interactive, key_reader
+from .view import line, render, Scene, WITH_PICTURE
 
 _FRAME, _LINE_PERIOD = 0.1, 5.0
 _LOG_TAIL = 5
@@ -69,7 +70,7 @@ def run_processes(
     _check(choices)
     commands = {p.name: node_command(p, choices.namespace, choices.log_level) for p in processes}
     # Importing ROS takes a third of a second: after the checks that need none.
-    from .nodes.remote import connect
+    from cls_bringup.nodes.remote import connect
 
     _announce()
     limits = Limits(duration=choices.duration, steps=steps, replay=replay, startup=choices.startup_timeout)
@@ -113,7 +114,6 @@ def _run_with_view(session: Session, interrupts: Interrupts) -> None:
     from rich.live import Live
 
     from .controls import Controls
-    from .view import render, WITH_PICTURE
 
     controls = Controls(session.remote)
     with key_reader() as keys, Live(auto_refresh=False) as live:
@@ -121,7 +121,7 @@ def _run_with_view(session: Session, interrupts: Interrupts) -> None:
             session.remote.watch_camera()
 
         def show(message: str) -> None:
-            live.update(render(session.scene(message)), refresh=True)
+            live.update(render(_scene(session, message)), refresh=True)
 
         while not session.ended:
             for key in keys.read(_FRAME):
@@ -137,8 +137,6 @@ def _run_with_view(session: Session, interrupts: Interrupts) -> None:
 
 
 def _run_with_lines(session: Session, interrupts: Interrupts) -> None:
-    from .view import line
-
     last = ''
 
     def show(message: str) -> None:
@@ -155,10 +153,24 @@ def _run_with_lines(session: Session, interrupts: Interrupts) -> None:
             session.stop()
         if time.monotonic() - said >= _LINE_PERIOD:
             said = time.monotonic()
-            print(line(session.scene('')), flush=True)
+            print(line(_scene(session, '')), flush=True)
     interrupts.reset()
-    print(line(session.scene('')), flush=True)
+    print(line(_scene(session, '')), flush=True)
     session.finish(show, interrupts)
+
+
+def _scene(session: Session, message: str) -> Scene:
+    """Returns what the view shows now."""
+    remote, pair = session.remote, session.remote.pair()
+    info, state = remote.manual.info, remote.robot_state
+    return Scene(
+        robot=info.name if info else session.robot, elapsed=time.monotonic() - session.begun, pair=pair,
+        processes=session.processes, restarts=session.supervisor.policy.restarts,
+        joint_names=info.joint_names if info else (),
+        channels=tuple(channel.name for channel in info.channels) if info else (),
+        robot_trouble=state.error_msg if state and state.error_code else '', message=message,
+        replay=remote.replay, picture=remote.picture(),
+    )  # fmt: skip
 
 
 def _conclude(session: Session) -> int:

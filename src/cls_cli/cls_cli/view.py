@@ -12,9 +12,10 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from cls_bringup.snapshot import Pair, Replayed, Snapshot
+
 from . import keys
 from .acting.picture import picture
-from .snapshot import Pair, Replayed, Snapshot
 
 if TYPE_CHECKING:
     from cls_common.images import Image

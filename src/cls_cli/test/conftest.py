@@ -4,19 +4,19 @@ from collections.abc import Iterator
 import json
 import os
 from pathlib import Path
-import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 from typing import Any
 
 import pytest
 
 HERE = Path(__file__).parent
-sys.path.insert(0, str(HERE))
+sys.path[:0] = [str(HERE), str(HERE.parents[1] / 'cls_bringup' / 'test')]
 
-from fake_graph.watching import descendants, wait_until  # noqa: E402 - needs the line above
+from watching import descendants, runtime, wait_until  # noqa: E402 - needs the line above
+
+__all__ = ['runtime', 'up']
 
 FAKE_ENVIRONMENT = {'PYTHONPATH': f'{HERE}{os.pathsep}{os.environ.get("PYTHONPATH", "")}', 'PYTHONUNBUFFERED': '1'}
 
@@ -75,19 +75,6 @@ class Up:
             except ProcessLookupError:
                 continue
         self.process.wait(10)
-
-
-@pytest.fixture(scope='module')
-def runtime() -> Iterator[Path]:
-    """A runtime folder of the tests' own."""
-    folder, before = tempfile.mkdtemp(prefix='cls'), os.environ.get('XDG_RUNTIME_DIR')
-    os.environ['XDG_RUNTIME_DIR'] = folder
-    yield Path(folder)
-    if before is None:
-        del os.environ['XDG_RUNTIME_DIR']
-    else:
-        os.environ['XDG_RUNTIME_DIR'] = before
-    shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture

@@ -7,8 +7,8 @@ import subprocess
 import sys
 import time
 
-from fake_graph.watching import wait_until
 import pytest
+from watching import wait_until
 
 from cls_cli import entry, ports
 from cls_cli.commands.models import size

@@ -5,8 +5,8 @@ import json
 import pytest
 from rich.console import Console
 
+from cls_bringup.snapshot import Pair, Replayed, Snapshot
 from cls_cli import entry
-from cls_cli.snapshot import Pair, Replayed, Snapshot
 from cls_cli.view import line, render, Scene
 
 FAST = Snapshot(node='fast_learner', phase='wake', mode='follow', model='m', loaded=True, steps=12, total_steps=112)

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from rich.console import Console
 
+from cls_bringup.report import build_report, write_report
+from cls_bringup.snapshot import measures, Pair, Snapshot
 from cls_cli.commands.status import as_text
-from cls_cli.report import build_report, write_report
-from cls_cli.snapshot import measures, Pair, Snapshot
 from cls_cli.view import clock, line, render, Scene
 
 FAST = Snapshot(

@@ -8,8 +8,8 @@ import signal
 import subprocess
 import sys
 
-from fake_graph.watching import descendants, is_running, wait_until
 import pytest
+from watching import descendants, is_running, wait_until
 
 from cls_cli import entry
 from cls_common.robot import Channel, Kind, RobotInfo

@@ -8,7 +8,7 @@ import subprocess
 import sys
 
 from fake_graph.screen import Screen
-from fake_graph.watching import wait_until
+from watching import wait_until
 
 from conftest import FAKE_ENVIRONMENT
 

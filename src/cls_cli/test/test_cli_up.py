@@ -10,9 +10,9 @@ import subprocess
 import sys
 
 from fake_graph.screen import Screen
-from fake_graph.watching import descendants, is_running, wait_until
+from watching import descendants, is_running, wait_until
 
-from cls_cli.nodes.remote import connect
+from cls_bringup.nodes.remote import connect
 
 ALL = {'simulator', 'fast_learner', 'slow_learner'}
 

@@ -10,6 +10,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from .errors import UserError
 
+GYM = 'gym:'  # in a robot's name, before the ID of any Gymnasium environment
+
 
 class Kind(IntEnum):
     """What a number of an action means. Values equal the constants of cls_interfaces/ActionChannel."""

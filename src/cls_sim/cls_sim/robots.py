@@ -11,7 +11,7 @@ A new robot is one file in `bodies/` and one line here.
 from collections.abc import Callable
 
 from cls_common.errors import UserError
-from cls_common.graph import GYM
+from cls_common.robot import GYM
 
 from .bodies.body import Body
 from .bodies.gym_body import make_gym

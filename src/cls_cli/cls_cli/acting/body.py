@@ -4,12 +4,11 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import Any
 
+from cls_bringup.graph import Process
+from cls_bringup.run_directory import domain, find_status, RunDirectory
+from cls_bringup.supervision.commands import node_command
+from cls_bringup.supervision.supervisor import Supervisor
 from cls_common.errors import UserError
-from cls_common.graph import Process
-
-from ..run_directory import domain, find_status, RunDirectory
-from ..supervision.commands import node_command
-from ..supervision.supervisor import Supervisor
 
 
 def check_alone(namespace: str) -> None:

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from cls_bringup.graph import GraphOptions, REPLAY
 from cls_common.errors import UserError
-from cls_common.graph import GraphOptions, REPLAY
 from cls_learning import policies
 from cls_learning.config import LearningSettings
 from cls_recording.reader import SessionReader

@@ -12,16 +12,16 @@ from rich.console import Console, Group
 from rich.live import Live
 from rich.text import Text
 
+from cls_bringup.graph import describe_body, describe_recorder, GraphOptions
+from cls_bringup.interrupts import Interrupts
+from cls_bringup.report import CLEAN, write_report
 from cls_common.errors import UserError
-from cls_common.graph import describe_body, describe_recorder, GraphOptions
 from cls_common.robot import RobotInfo
 from cls_learning import policies
 from cls_learning.policies.contract import EndOfActionsError, Policy
 from cls_learning.policies.manual import ManualPolicy
 from cls_learning.types import Floats
 
-from ..interrupts import Interrupts
-from ..report import CLEAN, write_report
 from ..terminal import is_interactive
 from .actor import Actor
 from .body import Body

@@ -33,8 +33,9 @@ def command(trials: int, seed: int, kinds: str, json_file: Path | None, folder: 
     Weights are compared with those of a run in one process that was never interrupted. Exit status 1 if any differ,
     or if more than a second of steps is lost; after an orderly end none may be. Takes about half a minute a trial.
     """
+    from cls_bringup.run_directory import domain, find_status
+
     from ..faults.plan import make_plan, parse_kinds
-    from ..run_directory import domain, find_status
 
     plan = make_plan(trials, seed, parse_kinds(kinds))
     if json_file is not None and not json_file.absolute().parent.is_dir():

@@ -5,8 +5,8 @@ from typing import Any
 
 import click
 
+from cls_bringup.graph import GraphOptions, REPLAY
 from cls_common.errors import UserError
-from cls_common.graph import GraphOptions, REPLAY
 
 from .. import options
 from ..running import Choices, run

@@ -39,10 +39,9 @@ def command(sessions: tuple[Path, ...], settings: tuple[str, ...], **chosen: Any
     """Learns with a progress bar, prints a summary, and the hash of the weights as its last line."""
     from rich.progress import Progress
 
+    from cls_bringup.interrupts import Interrupts
     from cls_training.living import Progress as Lived
     from cls_training.replaying import replay, ReplayOptions
-
-    from ..interrupts import Interrupts
 
     overrides = by_node(settings)
     if 'simulator' in overrides:

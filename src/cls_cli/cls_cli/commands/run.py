@@ -5,12 +5,12 @@ from typing import Any
 
 import click
 
+from cls_bringup.graph import GraphOptions
+from cls_bringup.robot_checks import check_robot
 from cls_common.errors import UserError
-from cls_common.graph import GraphOptions
 from cls_common.overrides import by_node, RECIPE
 
 from .. import options, set_options
-from ..robot_checks import check_robot
 
 # The option that tells a policy what to do chooses it too.
 _TOLD = {'action': 'constant', 'sequence': 'sequence', 'session': 'recorded'}

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import click
 
+from cls_bringup.graph import GraphOptions
 from cls_common.errors import UserError
-from cls_common.graph import GraphOptions
 
 from .. import options, ports
 from ..terminal import is_interactive

@@ -6,10 +6,10 @@ from typing import Any, TypeVar
 
 import click
 
+from cls_bringup.interrupts import Interrupts
 from cls_common.errors import UserError
 
 from .. import options
-from ..interrupts import Interrupts
 
 _TURN = 0.2
 # After a cancel the learner still has to roll back.
@@ -34,7 +34,7 @@ def command(sws: int, rem: int, tether: int, namespace: str) -> int:
     """Send the learner to sleep and watch. Ctrl-C wakes it and undoes what it learned meanwhile."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-    from ..nodes.remote import connect
+    from cls_bringup.nodes.remote import connect
 
     columns = TextColumn('{task.description:<7}'), BarColumn(), MofNCompleteColumn(), TextColumn('{task.fields[loss]}')
     with Interrupts() as interrupts, connect(namespace) as remote, Progress(*columns) as progress:

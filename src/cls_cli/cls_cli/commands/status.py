@@ -7,8 +7,9 @@ from typing import Any
 
 import click
 
+from cls_bringup.run_directory import domain, find_status
+
 from .. import options
-from ..run_directory import domain, find_status
 
 # On a machine at rest importing and joining take half a second and the latched statuses another quarter, seen: the
 # answer is there within a second. A machine that is slow at the first is as slow at the second, so it gets longer.
@@ -34,8 +35,8 @@ def command(as_json: bool, namespace: str) -> int:
 
 
 def _ask(namespace: str, begun: float) -> dict[str, Any] | None:
-    from ..nodes.remote import connect
-    from ..snapshot import doings, measures
+    from cls_bringup.nodes.remote import connect
+    from cls_bringup.snapshot import doings, measures
 
     with connect(namespace) as remote:
         joined = time.monotonic() - begun

@@ -5,8 +5,8 @@ from typing import Any
 
 import click
 
+from cls_bringup.graph import BRAINS, GraphOptions
 from cls_common.comms import MODES
-from cls_common.graph import BRAINS, GraphOptions
 
 from .. import options, set_options
 from ..running import Choices, run

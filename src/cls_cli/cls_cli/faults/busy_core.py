@@ -7,7 +7,7 @@ from pathlib import Path
 import subprocess
 import sys
 
-from ..supervision.commands import dies_with_parent
+from cls_bringup.supervision.commands import dies_with_parent
 
 # Computes until it is ended, an hour at most.
 _BUSY = 'import time\nend = time.monotonic() + 3600\nwhile time.monotonic() < end: pass'

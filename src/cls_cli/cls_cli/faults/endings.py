@@ -6,9 +6,9 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
+from cls_bringup.orderly_end import OrderlyEnd
 from cls_common.errors import UserError
 
-from ..orderly_end import OrderlyEnd
 from .busy_core import busy_core
 from .moments import await_moment, phase_of, watch_until
 from .plan import Trial

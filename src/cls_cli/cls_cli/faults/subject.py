@@ -9,14 +9,14 @@ import time
 
 import yaml
 
+from cls_bringup.graph import describe, GraphOptions
+from cls_bringup.run_directory import RunDirectory
+from cls_bringup.supervision.commands import node_command
+from cls_bringup.supervision.supervisor import Supervisor
 from cls_common.errors import UserError
-from cls_common.graph import describe, GraphOptions
 from cls_learning.checkpoints import generations
 from cls_learning.checkpoints.blob import unpack
 
-from ..run_directory import RunDirectory
-from ..supervision.commands import node_command
-from ..supervision.supervisor import Supervisor
 from .reference import ENCODER, RECIPE
 
 _POLL = 0.02

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 import sys
 from typing import Any
 
+from cls_bringup.run_directory import domain
+from cls_bringup.supervision.commands import parameter_text
 from cls_common import comms
 from cls_common.errors import UserError
 from cls_common.nodes import qos
@@ -11,9 +13,6 @@ from cls_common.nodes.runner import run
 from cls_interfaces.msg import RecorderStatus
 from cls_recording.nodes.recorder import Recorder
 from cls_recording.session_writer import RecordingProgress
-
-from ..run_directory import domain
-from ..supervision.commands import parameter_text
 
 _LINE_PERIOD = 0.5
 # With nobody at the screen, a line now and then.

@@ -7,6 +7,7 @@ import sys
 
 from rclpy.node import Node
 
+from cls_bringup.nodes.manual import ManualControl, SOURCE
 from cls_common.errors import UserError
 from cls_common.nodes import runner
 from cls_common.nodes.parameters import declare
@@ -15,7 +16,6 @@ from cls_common.settings import setting, Settings
 
 from .. import keys
 from ..terminal import is_interactive, key_reader
-from .manual import ManualControl, SOURCE
 
 _PERIOD = 0.05
 _HINT = 'w/s tilt   a/d pan   space hold still   q quit'
@@ -60,7 +60,7 @@ class Teleop(Node):
     def _read(self) -> None:
         for key in self._keys.read(0.0):
             if keys.moves(key):
-                print(f'\r\x1b[K{self._control.send(key, self._step)}', end='', flush=True)
+                print(f'\r\x1b[K{keys.send(self._control, key, self._step)}', end='', flush=True)
             self.finished |= key == keys.QUIT
         self.finished |= not self._keys.is_open
 

@@ -5,9 +5,9 @@ import os
 from pathlib import Path
 import sys
 
+from cls_bringup.graph import Process
 from cls_cli import entry
 from cls_cli.running import Choices, run_processes
-from cls_common.graph import Process
 
 
 def main() -> int:

@@ -3,7 +3,7 @@
 import os
 import threading
 
-from .watching import wait_until
+from watching import wait_until
 
 
 class Screen:

@@ -15,7 +15,7 @@ from gymnasium.envs.registration import EnvSpec
 import numpy as np
 
 from cls_common.errors import UserError
-from cls_common.graph import GYM
+from cls_common.robot import GYM
 
 from .foreign import describe, foreign_code
 

@@ -8,11 +8,10 @@ import statistics
 import threading
 import time
 
+from cls_bringup.nodes.remote import connect, Remote
 from cls_common import comms
 from cls_common.nodes.qos import subscription
 from cls_interfaces.msg import Experience
-
-from ...nodes.remote import connect, Remote
 
 # Of this many last steps the rate is that of the middle one: nights and deaths are no slowness.
 _RATE_OF = 60

@@ -7,14 +7,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from .comms import MODES
-from .errors import UserError
-from .overrides import by_node
+from cls_common.comms import MODES
+from cls_common.errors import UserError
+from cls_common.overrides import by_node
+from cls_common.robot import GYM
 
 BRAINS = ('cls',)
 ROBOTS = ('sim', 'square', 'pan_tilt', 'replay')
 REPLAY = 'replay'  # a recorded session in the place of a robot
-GYM = 'gym:'  # before the ID of any Gymnasium environment
 # A node may still be writing its model when it is asked to end, at low priority on a busy machine; after so many
 # seconds it hangs and is killed.
 STOP_WAIT = 45.0

@@ -8,19 +8,19 @@ import sys
 import tempfile
 import time
 
-from fake_graph.watching import descendants, is_running, wait_until
 from hypothesis import given, settings
 from hypothesis import strategies as st
 import pytest
+from watching import descendants, is_running, wait_until
 import yaml
 
-from cls_cli.run_directory import find_status, RunDirectory
-from cls_cli.supervision import supervisor as supervision
-from cls_cli.supervision.commands import dies_with_parent, find_config, node_command, parameter_text
-from cls_cli.supervision.supervisor import Supervisor
+from cls_bringup.graph import Process
+from cls_bringup.run_directory import find_status, RunDirectory
+from cls_bringup.supervision import supervisor as supervision
+from cls_bringup.supervision.commands import dies_with_parent, find_config, node_command, parameter_text
+from cls_bringup.supervision.restarts import Ended, MOST_CRASHES, RestartPolicy
+from cls_bringup.supervision.supervisor import Supervisor
 from cls_common.errors import UserError
-from cls_common.graph import Process
-from cls_common.restarts import Ended, MOST_CRASHES, RestartPolicy
 
 PRINTABLE = st.text(st.characters(exclude_categories=['C', 'Zl', 'Zp']), max_size=20)
 

@@ -12,7 +12,6 @@ from .report import CLEAN
 from .run_directory import RunDirectory
 from .snapshot import doings, measures, Pair
 from .supervision.supervisor import Supervisor
-from .view import Scene
 
 if TYPE_CHECKING:
     from .nodes.remote import Remote
@@ -172,19 +171,6 @@ class Session:
         """Ends what is left; keeps the logs unless all was clean."""
         self.supervisor.close()
         self.directory.close(keep=self.ended != CLEAN)
-
-    def scene(self, message: str) -> Scene:
-        """Returns what the view shows now."""
-        info, state = self.remote.manual.info, self.remote.robot_state
-        pair = self.remote.pair()
-        return Scene(
-            robot=info.name if info else self.robot, elapsed=time.monotonic() - self.begun, pair=pair,
-            processes=self.processes, restarts=self.supervisor.policy.restarts,
-            joint_names=info.joint_names if info else (),
-            channels=tuple(channel.name for channel in info.channels) if info else (),
-            robot_trouble=state.error_msg if state and state.error_code else '', message=message,
-            replay=self.remote.replay, picture=self.remote.picture(),
-        )  # fmt: skip
 
     def _status(self, pair: Pair, now: float) -> dict[str, Any]:
         startup = None if self.startup_seconds is None else round(self.startup_seconds, 3)

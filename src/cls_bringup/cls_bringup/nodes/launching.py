@@ -12,8 +12,10 @@ from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
 
+from cls_common.errors import UserError
+from cls_common.resources import config_dir
+
 from .. import discovery
-from ..errors import UserError
 from ..graph import (
     ARGUMENTS,
     describe,
@@ -26,8 +28,7 @@ from ..graph import (
     REPLAY_ARGUMENTS,
     STOP_WAIT,
 )  # fmt: skip
-from ..resources import config_dir
-from ..restarts import RestartPolicy, USER_ERROR
+from ..supervision.restarts import RestartPolicy, USER_ERROR
 
 # Nav2's words, and `network`: they are about how processes run and not about the robot.
 RUN_ARGUMENTS = {
@@ -39,10 +40,10 @@ RUN_ARGUMENTS = {
 
 
 def launch_graph(robot: str, *, brain_only: bool = False) -> LaunchDescription:
-    """Returns a launch description of `cls_common.graph.describe`.
+    """Returns a launch description of `cls_bringup.graph.describe`.
 
     Args:
-        robot: default of the argument `robot`; see `cls_common.graph.GraphOptions`. 'replay' has arguments of its own.
+        robot: default of the argument `robot`; see `cls_bringup.graph.GraphOptions`. 'replay' has arguments of its own.
         brain_only: the robot runs elsewhere.
     """
     about_robot = REPLAY_ARGUMENTS if robot == REPLAY else {'robot': (robot, 'sim, square, pan_tilt or gym:ID.')}

@@ -12,8 +12,9 @@ import threading
 import time
 
 from cls_common.errors import UserError
-from cls_common.graph import STOP_WAIT
-from cls_common.restarts import Ended, RestartPolicy
+
+from ..graph import STOP_WAIT
+from .restarts import Ended, RestartPolicy
 
 _POLL = 0.05
 # A log that grows beyond this becomes the one backup, bytes.

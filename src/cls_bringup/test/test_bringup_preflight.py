@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from cls_cli import preflight
+from cls_bringup import preflight
+from cls_bringup.graph import describe, GraphOptions
 from cls_common.errors import UserError
-from cls_common.graph import describe, GraphOptions
 from cls_learning.checkpoints.ownership import take
 
 ROOT = Path(__file__).parents[3]

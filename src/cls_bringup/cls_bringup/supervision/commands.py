@@ -10,7 +10,8 @@ from typing import Any
 
 from cls_common import node_process
 from cls_common.errors import UserError
-from cls_common.graph import Process
+
+from ..graph import Process
 
 
 def find_config(name: str) -> Path:

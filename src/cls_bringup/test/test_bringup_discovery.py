@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-from cls_common import discovery
+from cls_bringup import discovery
 
 ROOT = Path(__file__).resolve().parents[3]
 NAMES = (discovery.DOMAIN, discovery.RANGE, discovery.PROFILE)

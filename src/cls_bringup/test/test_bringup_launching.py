@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import yaml
 
-from cls_common.graph import describe, GraphOptions
+from cls_bringup.graph import describe, GraphOptions
 from cls_common.resources import config_dir
 
 ROOT = Path(__file__).resolve().parents[3]

@@ -1,9 +1,14 @@
-"""Waiting with a deadline, and who is whose process."""
+"""Waiting with a deadline, who is whose process, and a runtime folder of the tests' own."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+import os
 from pathlib import Path
+import shutil
+import tempfile
 import time
 from typing import Any
+
+import pytest
 
 
 def wait_until(condition: Callable[[], Any], timeout: float, what: str) -> Any:
@@ -48,3 +53,16 @@ def _parents() -> dict[int, int]:
         except (FileNotFoundError, ProcessLookupError):
             continue
     return found
+
+
+@pytest.fixture(scope='module')
+def runtime() -> Iterator[Path]:
+    """A runtime folder of the tests' own."""
+    folder, before = tempfile.mkdtemp(prefix='cls'), os.environ.get('XDG_RUNTIME_DIR')
+    os.environ['XDG_RUNTIME_DIR'] = folder
+    yield Path(folder)
+    if before is None:
+        del os.environ['XDG_RUNTIME_DIR']
+    else:
+        os.environ['XDG_RUNTIME_DIR'] = before
+    shutil.rmtree(folder, ignore_errors=True)

@@ -7,9 +7,7 @@ from typing import Any
 
 import pytest
 
-from cls_common.comms import MODES
-from cls_common.errors import UserError
-from cls_common.graph import (
+from cls_bringup.graph import (
     ARGUMENTS,
     describe,
     describe_body,
@@ -20,6 +18,8 @@ from cls_common.graph import (
     Process,
     REPLAY_ARGUMENTS,
 )  # fmt: skip
+from cls_common.comms import MODES
+from cls_common.errors import UserError
 from cls_common.resources import config_dir
 
 ROBOTS = ('sim', 'square', 'pan_tilt', 'gym:CartPole-v1')

@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from cls_common.errors import UserError
-from cls_common.graph import GYM, Process
+from cls_common.robot import GYM
 from cls_common.settings import read_parameter_file, Settings
 
+from .graph import Process
 from .supervision.commands import find_config
 
 # Node -> where the settings class of its parameters stands.

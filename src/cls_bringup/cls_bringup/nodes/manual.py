@@ -2,6 +2,8 @@
 
 import time
 
+import numpy as np
+from numpy.typing import NDArray
 from rclpy.node import Node
 
 from cls_common import comms
@@ -11,13 +13,11 @@ from cls_common.robot import RobotInfo
 from cls_interfaces.msg import RobotAction
 from cls_interfaces.msg import RobotInfo as RobotInfoMessage
 
-from .. import keys
-
 SOURCE = 'teleop'
 
 
 class ManualControl:
-    """Turns keys into actions of the robot that `robot/info` describes.
+    """Sends actions of the robot that `robot/info` describes.
 
     Publishers: manual_action (RobotAction), taken by fast_learner in mode manual; robot/action (RobotAction) only
     while there is no fast_learner, since one at a time commands a robot.
@@ -42,13 +42,11 @@ class ManualControl:
         """Whether a fast_learner is there to take manual actions."""
         return self._node.count_publishers(comms.FAST_STATUS.name) > 0
 
-    def send(self, key: str, step_deg: float = keys.STEP_DEG) -> str:
-        """Sends the action of a key; returns one line for people that says what was asked of whom."""
-        if self.info is None:
-            return 'no robot has said yet what it can do (robot/info)'
-        values = keys.action(key, self.info, step_deg)
-        if values is None:
-            return f'{self.info.name} has no channel for {key!r}'
+    def send(self, values: NDArray[np.float32]) -> str:
+        """Sends an action, float32 (A,) in the robot's units; returns one line that says what was asked of whom.
+
+        The robot has to be known: `info` is not None.
+        """
         target = self._learner if self.has_learner or self._robot is None else self._robot
         self._sequence += 1
         message = RobotAction(source=SOURCE, sequence=self._sequence, values=conversions.to_floats(values))

@@ -5,8 +5,9 @@ from pathlib import Path
 from typing import Any, TYPE_CHECKING
 
 from cls_common.errors import UserError
-from cls_common.graph import describe, describe_body, GraphOptions, GYM, REPLAY
+from cls_common.robot import GYM
 
+from .graph import describe, describe_body, GraphOptions, REPLAY
 from .preflight import settings_in_force
 
 if TYPE_CHECKING:

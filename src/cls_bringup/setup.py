@@ -1,0 +1,21 @@
+from setuptools import find_packages, setup
+
+NAME = 'cls_bringup'
+
+setup(
+    name=NAME,
+    version='0.1.0',
+    packages=find_packages(exclude=['test']),
+    data_files=[
+        ('share/ament_index/resource_index/packages', [f'resource/{NAME}']),
+        (f'share/{NAME}', ['package.xml']),
+    ],
+    install_requires=['setuptools'],
+    # Only by this does `colcon test` run pytest.
+    extras_require={'test': ['pytest']},
+    zip_safe=True,
+    maintainer='CLS maintainers',
+    maintainer_email='maintainers@users.noreply.github.com',
+    description='The description of the graph, its processes from start to end, and the client of a running one.',
+    license='Apache-2.0',
+)
