@@ -16,11 +16,11 @@ from typing import Any
 import pytest
 import yaml
 
+from cls_bench.faults.reference import inspect, RECIPE
 from cls_bringup.graph import describe, GraphOptions
 from cls_bringup.run_directory import RunDirectory
 from cls_bringup.supervision.commands import node_command
 from cls_bringup.supervision.supervisor import Supervisor
-from cls_cli.faults.reference import inspect, RECIPE
 from cls_common.errors import UserError
 
 pytestmark = pytest.mark.timeout(300)  # four processes load PyTorch on what may be two busy cores
@@ -64,7 +64,7 @@ class Graph:
 
 @contextmanager
 def running(folder: Path, namespace: str) -> Iterator[Graph]:
-    from cls_cli.faults.nodes.witness import witness
+    from cls_bench.faults.nodes.witness import witness
 
     parameters = folder / 'test.param.yaml'
     learning = {**RECIPE, 'sleep.wake_steps_per_cycle': CYCLE}

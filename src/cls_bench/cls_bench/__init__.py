@@ -1,1 +1,1 @@
-"""Instruments: what is learned and what is tried, against baselines."""
+"""Instruments: what is learned, what is tried, and what is lost when learners are killed."""

@@ -9,7 +9,7 @@ import click
 from cls_common.errors import UserError
 
 if TYPE_CHECKING:
-    from ..faults.verdict import Outcome
+    from cls_bench.faults.verdict import Outcome
 
 _COLUMNS = ('trial', 'kind', 'aim', 'phase', 'before', 'after', 'lost', 'weights', 'seconds', 'verdict')
 
@@ -33,9 +33,8 @@ def command(trials: int, seed: int, kinds: str, json_file: Path | None, folder: 
     Weights are compared with those of a run in one process that was never interrupted. Exit status 1 if any differ,
     or if more than a second of steps is lost; after an orderly end none may be. Takes about half a minute a trial.
     """
+    from cls_bench.faults.plan import make_plan, parse_kinds
     from cls_bringup.run_directory import domain, find_status
-
-    from ..faults.plan import make_plan, parse_kinds
 
     plan = make_plan(trials, seed, parse_kinds(kinds))
     if json_file is not None and not json_file.absolute().parent.is_dir():
@@ -53,9 +52,9 @@ def command(trials: int, seed: int, kinds: str, json_file: Path | None, folder: 
 
 
 def _run(plan: Any, seed: int, json_file: Path | None, folder: Path) -> int:
-    from ..faults.reference import Reference
-    from ..faults.trials import Trials
-    from ..faults.verdict import summary, write_json
+    from cls_bench.faults.reference import Reference
+    from cls_bench.faults.trials import Trials
+    from cls_bench.faults.verdict import summary, write_json
 
     outcomes: list[Outcome] = []
     print(_row(_COLUMNS))

@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from cls_bench.faults.plan import AIMS, make_plan, parse_kinds, VICTIMS
+from cls_bench.faults.reference import inspect, live, RECIPE, Reference, Stage
+from cls_bench.faults.verdict import allowed, judge, Outcome, summary, write_json
 from cls_cli.entry import main
-from cls_cli.faults.plan import AIMS, make_plan, parse_kinds, VICTIMS
-from cls_cli.faults.reference import inspect, live, RECIPE, Reference, Stage
-from cls_cli.faults.verdict import allowed, judge, Outcome, summary, write_json
 from cls_common.errors import UserError
 
 SEED = 4
@@ -115,7 +115,7 @@ def test_the_uninterrupted_life_is_known_at_every_step_and_night(reference: Refe
 def killed_life(folder: Path, steps: int, delay: float) -> Stage:
     """Lives in a process of its own, which dies a moment after it told of a step; returns what it told last."""
     context = multiprocessing.get_context('forkserver')
-    context.set_forkserver_preload(['cls_cli.faults.reference'])
+    context.set_forkserver_preload(['cls_bench.faults.reference'])
     heard, telling = context.Pipe(duplex=False)
     process = context.Process(target=live, args=(folder, 'm', SEED, SMALL, telling.send))
     process.start()
