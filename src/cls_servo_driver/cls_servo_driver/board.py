@@ -1,4 +1,4 @@
-"""The servo board over its transport: every request is answered, or the link counts as lost."""
+"""The servo board over its transport: every request is answered, or the link is lost."""
 
 from collections.abc import Callable
 import time
@@ -6,15 +6,15 @@ from typing import TypeVar
 
 from cls_common.errors import UserError
 
-from .lines import Line
+from .line_reader import SerialLine
 from .protocol import (
     add_check,
     Angles,
     ASK_ANGLES,
-    At,
     move_both,
-    Moved,
+    MoveConfirmation,
     parse,
+    PositionSample,
     READY_BANNER,
     Refused,
     remove_check,
@@ -29,47 +29,47 @@ from .transport import LinkError, SerialTransport
 
 R = TypeVar('R', bound=Reply)
 
-# A position is believed when two reports in a row are alike; so many are asked for.
+# A position is accepted when two consecutive reports are equal; maximum number of reports.
 _REPORTS = 6
-# Checks are given up when so many checked requests in a row are unknown to the board.
-_PROBES = 3
-# s of silence before a request is repeated to the original firmware, which drops what follows its reply closely.
+# The firmware supports no checks if this many checked requests in a row are unknown to it.
+_CHECK_ATTEMPTS = 3
+# Pause, s, before a request to the original firmware, which drops input that follows its reply closely.
 _PAUSE = 0.02
-# A stop is said again after so many s: short enough that torque is off within 50 ms even when one is lost.
-_STOP_AGAIN = 0.02
+# A stop is repeated after this time, s: torque is off within 50 ms even if one is lost.
+_STOP_RETRY = 0.02
 
 
 class PositionError(LinkError):
-    """The board is not where it was sent: it has restarted, or another program commands it."""
+    """The board reports other angles than commanded: it has restarted, or another program commands it."""
 
 
 class Board:
-    """A board that has reported where its servos are, before anything may move.
+    """A connected board with known angles.
 
-    Made by opening: waits, forgets old input, learns whether the firmware checks lines, asks for the angles until two
-    reports in a row are alike, sets the timeout where the firmware has one.
+    Construction waits, discards old input, detects whether the firmware checks lines, reads the angles until two
+    consecutive reports are equal, and sets the timeout if the firmware has one.
 
-    With our firmware each request carries a tag and a checksum, and only a reply that carries both is believed. From
-    the original firmware a reply with numbers is believed only where its line is whole.
+    With this project's firmware each request has a tag and a checksum, and only a reply with both is accepted. From the
+    original firmware a reply with numbers is accepted only if its line is whole.
 
     Args:
         transport: closed here when the handshake fails.
-        latch: holds back moves after an emergency stop.
-        open_wait: s to listen after opening, since a board may be starting.
+        latch: blocks moves after an emergency stop.
+        open_wait: s to read after opening, since a board may be starting.
         reply_timeout: s until a request counts as unanswered.
         timeout: s of silence after which the board switches its outputs off.
 
     Attributes:
         angles: degrees, last acknowledged.
-        is_checked: replies carry tag and checksum; False: the original firmware, or an older one of ours.
+        is_checked: replies have tag and checksum; False: the original firmware, or an older one of this project.
         has_timeout: the firmware switches outputs off by itself; False: the original, which never does.
-        was_booting: its banner came meanwhile; angles are then 0,0 and nobody has moved it yet.
+        was_booting: its banner was received; angles are then 0,0 and nothing has moved yet.
         garbled: lines since opening that were no reply.
-        repeats: requests that had to be said again.
+        repeats: requests that had to be repeated.
         latency: s from the last request to its reply.
 
     Raises:
-        LinkError: no answer, or none that can be understood.
+        LinkError: no valid answer.
     """
 
     def __init__(
@@ -87,8 +87,8 @@ class Board:
         self._tag = 0
         try:
             self.was_booting = READY_BANNER in [line.text for line in transport.listen(open_wait)]
-            self.is_checked = self._find_check()
-            self.angles = self._ask_position()
+            self.is_checked = self._detect_check()
+            self.angles = self._read_position()
             self.has_timeout = self._set_timeout(timeout)
         except UserError:
             transport.close()
@@ -99,28 +99,28 @@ class Board:
 
         Raises:
             StoppedError: the emergency stop is latched; nothing was sent.
-            LinkError: not acknowledged, or with other angles; what the servos did is unknown.
+            LinkError: not acknowledged, or with other angles; the servos' angles are unknown.
         """
         request = move_both(angles)
-        reply = self._ask(Moved, request, self._reply_timeout, self._latch.send)
-        told = [angle for angle in reply.angles if angle is not None]
-        if len(told) != 2 or max(abs(a - b) for a, b in zip(told, angles)) > TOLERANCE_DEG:
-            raise self._wrong(f'S1 and S2 at {angles}', f'{reply.angles}')
-        self.angles = (told[0], told[1])
+        reply = self._ask(MoveConfirmation, request, self._reply_timeout, self._latch.send)
+        reported = [angle for angle in reply.angles if angle is not None]
+        if len(reported) != 2 or max(abs(a - b) for a, b in zip(reported, angles)) > TOLERANCE_DEG:
+            raise self._position_error(f'S1 and S2 at {angles}', f'{reply.angles}')
+        self.angles = (reported[0], reported[1])
         return self.angles
 
     def check(self) -> None:
-        """Asks for the angles: keeps the outputs on, and finds a board that has gone or has started anew."""
-        told = self._ask_again(At, ASK_ANGLES).angles
-        if max(abs(a - b) for a, b in zip(told, self.angles)) > TOLERANCE_DEG:
-            raise self._wrong(f'angles {self.angles}', f'{told}; it has probably started anew')
+        """Reads the angles: keeps the outputs on, and detects a disconnected or restarted board."""
+        reported = self._ask_with_retry(PositionSample, ASK_ANGLES).angles
+        if max(abs(a - b) for a, b in zip(reported, self.angles)) > TOLERANCE_DEG:
+            raise self._position_error(f'angles {self.angles}', f'{reported}; it has probably restarted')
 
     def stop(self) -> None:
-        """Switches the outputs off and waits until the board says so; asked again and again until it does."""
+        """Switches the outputs off and waits for the board's confirmation; repeated until it is received."""
         deadline = self._clock() + 2 * self._reply_timeout
         while True:
             try:
-                self._ask(Stopped, STOP, _STOP_AGAIN)
+                self._ask(Stopped, STOP, _STOP_RETRY)
                 return
             except LinkError:
                 if self._clock() >= deadline:
@@ -132,41 +132,41 @@ class Board:
         self._transport.write(STOP)
 
     def close(self) -> None:
-        """Gives the port back. Does not switch anything off."""
+        """Closes the port. Does not switch torque off."""
         self._transport.close()
 
-    def _find_check(self) -> bool:
-        # Damage to one request must not be taken for firmware that knows no checks.
-        for _ in range(_PROBES):
+    def _detect_check(self) -> bool:
+        # One damaged request must not look like firmware without checks.
+        for _ in range(_CHECK_ATTEMPTS):
             self._transport.listen(_PAUSE)
             try:
-                self._ask_again(At, ASK_ANGLES)
+                self._ask_with_retry(PositionSample, ASK_ANGLES)
             except _UnknownCommandError:
                 continue
             return True
         return False
 
-    def _ask_position(self) -> Angles:
+    def _read_position(self) -> Angles:
         reports: list[Angles] = []
         for _ in range(_REPORTS):
-            reports.append(self._ask_again(At, ASK_ANGLES).angles)
+            reports.append(self._ask_with_retry(PositionSample, ASK_ANGLES).angles)
             if len(reports) > 1 and reports[-1] == reports[-2]:
                 return reports[-1]
         raise LinkError(
             f'servo board on {self._transport.port} reports changing angles',
             expected='the same angles twice in a row', found='; '.join(map(str, reports)),
-            do='See that nothing else commands it, and check the cable.',
+            do='Make sure that no other program commands it, and check the cable.',
         )  # fmt: skip
 
     def _set_timeout(self, seconds: float) -> bool:
         try:
-            reply = self._ask_again(TimeoutSet, set_timeout(seconds))
+            reply = self._ask_with_retry(TimeoutSet, set_timeout(seconds))
         except _UnknownCommandError:
             return False
         return abs(reply.seconds - seconds) <= 0.01
 
-    def _ask_again(self, expected: type[R], request: bytes) -> R:
-        # For requests that may be done twice.
+    def _ask_with_retry(self, expected: type[R], request: bytes) -> R:
+        # For idempotent requests.
         if not self.is_checked:
             self._transport.listen(_PAUSE)
         try:
@@ -183,7 +183,7 @@ class Board:
     ) -> R:  # fmt: skip
         self._transport.clear()
         start = self._clock()
-        # Never the same twice, not for another process either: a late reply answers its own request alone.
+        # Unique, also across processes: a late reply matches its own request only.
         self._tag = max(self._tag + 1, int(start * 1e6))
         tag = f'{self._tag:x}' if self.is_checked else ''
         line_out = add_check(request.decode('ascii').strip(), tag).encode('ascii') + b'\n' if tag else request
@@ -201,7 +201,7 @@ class Board:
                 self.garbled += 1
                 noise = line.text
                 if not tag and isinstance(parse(noise), expected):
-                    # Probably the reply, but part of it may be missing: no other one will come.
+                    # Probably the reply, but part of it may be missing; no other reply follows.
                     break
         raise LinkError(
             f'servo board on {self._transport.port} does not answer',
@@ -210,10 +210,10 @@ class Board:
             do='Check cable and power, that firmware/servo2040/main.py runs on it (press reset), and the port.',
         )
 
-    def _wrong(self, expected: str, found: str) -> PositionError:
+    def _position_error(self, expected: str, found: str) -> PositionError:
         return PositionError(
-            f'servo board on {self._transport.port} is elsewhere', expected=expected, found=found,
-            do='The driver reads its angles anew.',
+            f'servo board on {self._transport.port} has other angles', expected=expected, found=found,
+            do='The driver reads its angles again.',
         )  # fmt: skip
 
 
@@ -221,9 +221,9 @@ class _UnknownCommandError(LinkError):
     pass
 
 
-def _read(line: Line, tag: str) -> Reply | None:
-    # A refusal says that nothing was done, and half a line can't look like one or like `Stopped`: it carries no
-    # number. A request that was damaged on its way is refused without a tag.
+def _read(line: SerialLine, tag: str) -> Reply | None:
+    # A refusal means that nothing was done, and a partial line can't look like one or like `Stopped`, which have no
+    # number. A damaged request is refused without a tag.
     plain = parse(line.text)
     if isinstance(plain, Refused):
         return plain

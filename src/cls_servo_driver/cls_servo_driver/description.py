@@ -1,4 +1,4 @@
-"""What the pan-tilt robot is to other nodes, and its health."""
+"""Description of the pan-tilt robot for other nodes, and its diagnostics."""
 
 import math
 
@@ -6,9 +6,9 @@ from cls_common import diagnostics
 from cls_common.diagnostics import Health, Level
 from cls_common.robot import Channel, Kind, RobotInfo
 
-from .driver import Snapshot
+from .driver import DriverStatus
 from .protocol import Angles
-from .safety import Code, State
+from .safety import Code, DriverState
 from .settings import ServoDriverSettings
 
 JOINTS = ('pan', 'tilt')
@@ -34,12 +34,12 @@ def to_radians(angles: Angles | None) -> tuple[float, ...]:
     return tuple(map(math.radians, angles)) if angles else ()
 
 
-def report(snapshot: Snapshot, settings: ServoDriverSettings) -> list[Health]:
+def report(status: DriverStatus, settings: ServoDriverSettings) -> list[Health]:
     """Returns the health of the link to the board and of each joint (REP-107)."""
-    return [_link(snapshot)] + [_joint(index, snapshot, settings) for index in (0, 1)]
+    return [_link(status)] + [_joint(index, status, settings) for index in (0, 1)]
 
 
-def _link(now: Snapshot) -> Health:
+def _link(now: DriverStatus) -> Health:
     values = {
         'latency_ms': f'{1000 * now.latency:.1f}',
         'moves': str(now.moves),
@@ -65,7 +65,7 @@ def _link(now: Snapshot) -> Health:
     return Health(diagnostics.LINK, level, message, values)
 
 
-def _joint(index: int, now: Snapshot, settings: ServoDriverSettings) -> Health:
+def _joint(index: int, now: DriverStatus, settings: ServoDriverSettings) -> Health:
     limits = settings.to_limits()
     angle = now.angles[index] if now.angles else None
     values = {
@@ -74,12 +74,12 @@ def _joint(index: int, now: Snapshot, settings: ServoDriverSettings) -> Health:
         'idle_s': f'{now.idle:.0f}',
     }
     level, message = Level.OK, 'ready'
-    if now.state is State.STOPPED:
-        level, message = Level.WARN, 'emergency stop, torque off; call rearm to go on'
+    if now.state is DriverState.STOPPED:
+        level, message = Level.WARN, 'emergency stop, torque off; call rearm to continue'
     elif angle is None:
-        level, message = Level.ERROR, f'where it stands is unknown: {now.reason.text}'
+        level, message = Level.ERROR, f'its angle is unknown: {now.reason.text}'
     elif not limits.low[index] <= angle <= limits.high[index]:
-        level, message = Level.WARN, 'outside its limits; the next actions lead it back'
+        level, message = Level.WARN, 'outside its limits; the next actions move it back'
     elif now.reason.code is Code.COMMAND_TOO_OLD:
         message = now.reason.text
     elif now.torque and settings.idle_timeout and now.idle > settings.idle_timeout:

@@ -1,8 +1,8 @@
-"""Runs the servo board's own program under CPython, as a process of its own; imports the standard library alone.
+"""Runs the servo board's own program under CPython in a separate process; imports the standard library only.
 
-Only the board's modules `servo` and `machine` are stood in for. Each change of an output is written to the journal
+Only the board's modules `servo` and `machine` are replaced. Each change of an output is written to the journal
 as one JSON line: {"t": s of the monotonic clock, "outputs": [pan, tilt]}, degrees, null where an output is off.
-Used by `fake_servo_board.py`, which ties its streams to a pseudo-terminal.
+Used by `fake_servo_board.py`, which connects its streams to a pseudo-terminal.
 """
 
 import argparse
@@ -19,7 +19,7 @@ from typing import Any
 
 
 class FakeCluster:
-    """The outputs of servo.ServoCluster, as far as our program uses them."""
+    """The part of servo.ServoCluster that the program uses."""
 
     def __init__(self, journal: io.TextIOBase, broken: Path) -> None:
         self._journal = journal
@@ -28,7 +28,7 @@ class FakeCluster:
         self._outputs: list[float | None] = [None, None]
 
     def value(self, index: int, angle: float, load: bool = True) -> None:
-        """Stages an angle, degrees; as on the board, it enables the output."""
+        """Stages an angle, degrees; enables the output, as on the board."""
         if self._broken.exists():
             raise RuntimeError('servo refused')
         self._staged[index] = angle
@@ -41,7 +41,7 @@ class FakeCluster:
         self.load()
 
     def load(self) -> None:
-        """Makes what is staged the outputs."""
+        """Applies the staged angles to the outputs."""
         self._outputs = list(self._staged)
         self._journal.write(json.dumps({'t': time.monotonic(), 'outputs': self._outputs}) + '\n')
         self._journal.flush()
@@ -52,7 +52,7 @@ def load_program(path: Path, journal: io.TextIOBase, folder: Path, original: boo
 
     Args:
         folder: a file `button` in it presses the user button, `broken` makes the servos refuse.
-        original: without timeout and checked lines, as the firmware that came before ours.
+        original: without timeout and checked lines, like the original firmware.
     """
     servo: Any = ModuleType('servo')
     servo.servo2040 = type('servo2040', (), {'SERVO_1': 0, 'SERVO_3': 2, 'USER_SW': 23})
@@ -87,7 +87,7 @@ def main() -> None:
     parser.add_argument('folder', type=Path)
     parser.add_argument('--original', action='store_true')
     arguments = parser.parse_args()
-    # A board's streams hold nothing back: a byte that poll() has seen must not wait in a buffer.
+    # Unbuffered, as on the board: a byte that poll() reports must not wait in a buffer.
     raw = os.fdopen(os.dup(0), 'rb', buffering=0)
     sys.stdin = io.TextIOWrapper(raw, encoding='latin-1')
     sys.stdout = io.TextIOWrapper(os.fdopen(os.dup(1), 'wb', buffering=0), encoding='ascii', write_through=True)

@@ -1,6 +1,6 @@
-"""A servo board without hardware: the board's own program behind a pseudo-terminal, with faults to order.
+"""Servo board without hardware: the board's own program behind a pseudo-terminal, with fault injection.
 
-The real pyserial code opens the terminal as it opens a USB port. Tests, demonstrations and fault drills use it.
+pyserial opens the terminal like a USB port. Used by tests, demonstrations and fault drills.
 """
 
 from collections.abc import Callable, Iterable
@@ -25,7 +25,7 @@ _POLL = 0.002
 
 
 def firmware_path() -> Path:
-    """Returns the board's program: beside the sources, or where it was installed."""
+    """Returns the path of the board's program: beside the sources, or installed."""
     for folder in Path(__file__).resolve().parents:
         for place in ('firmware/servo2040/main.py', 'share/cls_servo_driver/firmware/main.py'):
             if (folder / place).is_file():
@@ -35,7 +35,7 @@ def firmware_path() -> Path:
 
 @dataclass(frozen=True)
 class Outputs:
-    """What the servos' outputs did at one moment: degrees, None where off; `time` in s of the monotonic clock."""
+    """State of the servo outputs: degrees, None if off; `time` in s of the monotonic clock."""
 
     time: float
     pan: float | None
@@ -43,37 +43,37 @@ class Outputs:
 
     @property
     def are_off(self) -> bool:
-        """No torque at all."""
+        """Whether both outputs are off."""
         return self.pan is None and self.tilt is None
 
 
 class FakeServoBoard:
-    """A board that is plugged in from entering to leaving the context.
+    """A board that is plugged in within its context.
 
     Args:
-        original: behaves as the firmware before ours: no timeout, and what follows a reply closely is dropped.
+        original: behaves like the original firmware: no timeout, and drops input that follows a reply closely.
 
     Attributes:
-        port: path to open; stays the same when the board is unplugged and plugged in again.
-        is_silent: what it says is lost on the way; it still hears.
-        is_deaf: what the host says is lost on the way.
-        says_garbage: each reply arrives as noise.
-        distort: makes of each line that it says the pieces that arrive; it may wait between them.
-        mute_after: falls silent after so many more lines; None: never.
-        drains_for: s after each reply in which all but moves is dropped, as the original firmware does.
-        heard: every line that reached the board's side, faults or not.
+        port: path to open; the same after unplugging and plugging in.
+        drops_replies: its replies are lost; it still receives requests.
+        drops_requests: requests are lost.
+        sends_garbage: each reply is replaced by noise.
+        distort: converts each reply line to the pieces that arrive; it may wait between them.
+        replies_left: number of further replies before `drops_replies`; None: unlimited.
+        drain_time: s after each reply in which requests except moves are dropped, as by the original firmware.
+        received: all request lines, including dropped ones.
     """
 
     def __init__(self, *, original: bool = False) -> None:
-        self.is_silent = False
-        self.is_deaf = False
-        self.says_garbage = False
+        self.drops_replies = False
+        self.drops_requests = False
+        self.sends_garbage = False
         self.distort: Callable[[bytes], Iterable[bytes]] = lambda line: [line]
-        self.mute_after: int | None = None
-        self.drains_for = 0.005 if original else 0.0
-        self.heard: list[str] = []
+        self.replies_left: int | None = None
+        self.drain_time = 0.005 if original else 0.0
+        self.received: list[str] = []
         self._original = original
-        self._said_at = 0.0
+        self._last_reply = 0.0
         self._folder = tempfile.TemporaryDirectory(prefix='cls-servo-')
         self._path = Path(self._folder.name)
         self.port = str(self._path / 'port')
@@ -94,14 +94,14 @@ class FakeServoBoard:
     def plug(self) -> None:
         """Powers the board: its program starts, the port appears. Returns when it has booted."""
         master, slave = os.openpty()
-        # Else the terminal would echo the board's own words back to it before anybody opens the port.
+        # Otherwise the terminal would echo the board's output back to it before the port is opened.
         tty.setraw(slave)
         self._terminal = master, slave
         self._boot(master)
         Path(self.port).symlink_to(os.ttyname(slave))
 
     def unplug(self) -> None:
-        """Cuts power and cable: the port goes away, the outputs are off."""
+        """Cuts power and cable: the port disappears, the outputs are off."""
         Path(self.port).unlink(missing_ok=True)
         self._cut_power()
         for end in self._terminal or ():
@@ -109,14 +109,14 @@ class FakeServoBoard:
         self._terminal = None
 
     def reset(self) -> None:
-        """Starts the program anew while the port stays, as a soft reset does. Returns when it has booted."""
+        """Restarts the program with the port open, like a soft reset. Returns when it has booted."""
         if self._terminal is None:
             raise RuntimeError('an unplugged board cannot be reset')
         self._cut_power()
         self._boot(self._terminal[0])
 
     def _boot(self, master: int) -> None:
-        # Isolated: it needs the standard library alone, and starts ten times as fast without the environment.
+        # Isolated: it needs the standard library only, and starts ten times faster without the environment.
         command = [sys.executable, '-I', '-S', fake_firmware.__file__, str(firmware_path()), str(self._path)]
         self._process = subprocess.Popen(
             command + ['--original'] * self._original, stdin=subprocess.PIPE, stdout=subprocess.PIPE
@@ -144,19 +144,19 @@ class FakeServoBoard:
         (self._path / 'button').touch()
 
     def break_servos(self) -> None:
-        """From now on the servos refuse every move."""
+        """Makes the servos refuse all further moves."""
         (self._path / 'broken').touch()
 
     @property
     def journal(self) -> list[Outputs]:
-        """All that the outputs did, in order."""
+        """All states of the outputs, in order."""
         lines = (self._path / 'journal').read_text(encoding='utf-8').splitlines()
         entries = [json.loads(line) for line in lines]
         return [Outputs(entry['t'], *entry['outputs']) for entry in entries]
 
     @property
     def outputs(self) -> Outputs:
-        """What the outputs do now."""
+        """Current state of the outputs."""
         return self.journal[-1]
 
     def wait_for_outputs(self, pan: float | None, tilt: float | None, timeout: float = _DEADLINE) -> Outputs:
@@ -170,11 +170,11 @@ class FakeServoBoard:
 
     def _pump(self, master: int, process: subprocess.Popen[bytes]) -> None:
         assert process.stdin is not None and process.stdout is not None
-        said = process.stdout.fileno()
+        output = process.stdout.fileno()
         pending = b''
         with selectors.DefaultSelector() as selector:
             selector.register(master, selectors.EVENT_READ)
-            selector.register(said, selectors.EVENT_READ)
+            selector.register(output, selectors.EVENT_READ)
             while not self._is_ending.is_set():
                 for key, _ in selector.select(0.01):
                     data = os.read(key.fd, 4096)
@@ -183,25 +183,25 @@ class FakeServoBoard:
                     elif data:
                         pending = self._to_host(pending + data, master)
                     else:
-                        selector.unregister(said)
+                        selector.unregister(output)
 
     def _to_board(self, data: bytes, stdin: int) -> None:
-        self.heard += data.decode('ascii', 'replace').splitlines()
-        is_drained = time.monotonic() - self._said_at < self.drains_for
-        if not self.is_deaf and not (is_drained and not data.startswith(b'servos ')):
-            # To a board whose program has ended one can still talk; nobody hears it.
+        self.received += data.decode('ascii', 'replace').splitlines()
+        is_drained = time.monotonic() - self._last_reply < self.drain_time
+        if not self.drops_requests and not (is_drained and not data.startswith(b'servos ')):
+            # The program may have ended.
             with contextlib.suppress(BrokenPipeError):
                 os.write(stdin, data)
 
-    def _to_host(self, said: bytes, master: int) -> bytes:
-        *lines, rest = said.split(b'\n')
+    def _to_host(self, output: bytes, master: int) -> bytes:
+        *lines, rest = output.split(b'\n')
         for line in lines:
-            self._said_at = time.monotonic()
-            if self.mute_after is not None:
-                self.mute_after -= 1
-                self.is_silent = self.is_silent or self.mute_after < 0
-            if not self.is_silent:
-                for piece in self.distort(b'\xfe#?1,x\n' if self.says_garbage else line + b'\n'):
+            self._last_reply = time.monotonic()
+            if self.replies_left is not None:
+                self.replies_left -= 1
+                self.drops_replies = self.drops_replies or self.replies_left < 0
+            if not self.drops_replies:
+                for piece in self.distort(b'\xfe#?1,x\n' if self.sends_garbage else line + b'\n'):
                     os.write(master, piece)
             if line.decode('ascii', 'replace').strip() == LAST_BANNER:
                 self._has_booted.set()

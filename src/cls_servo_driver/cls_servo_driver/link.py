@@ -1,4 +1,4 @@
-"""The thread that owns the board, so that a board that does not answer can't hold up an emergency stop."""
+"""The thread that owns the board, so that an unresponsive board can't delay an emergency stop."""
 
 from collections import deque
 from collections.abc import Callable
@@ -7,8 +7,8 @@ import threading
 
 from cls_common.errors import UserError
 
-from .answers import Action, Answer, AnswerMemory
-from .driver import Driver, Snapshot
+from .action_results import ActionResult, ResultCache, ServoAction
+from .driver import Driver, DriverStatus
 from .safety import Code, Refusal
 from .settings import ServoDriverSettings
 from .transport import LinkError
@@ -20,11 +20,11 @@ _log = logging.getLogger(__name__)
 class Link:
     """Takes actions and stops from the node's thread and runs the driver in its own.
 
-    One action waits at most: a newer one takes its place, and the older is answered as refused.
+    At most one action is pending: a newer one replaces it, and the older is refused.
 
     Args:
-        driver: used by the link's thread alone while it runs, but for its latch and snapshots.
-        on_change: called when there are answers or another state, from either thread; must not wait.
+        driver: used by the link's thread only while it runs, except for its latch and status.
+        on_change: called when there are new results or states, from either thread; must not block.
         clock: s, steady.
     """
 
@@ -36,21 +36,21 @@ class Link:
         self._on_change = on_change
         self._clock = clock
         self._thread: threading.Thread | None = None
-        # Guards what stands below it; never held while the board is asked.
+        # Protects the attributes below; not held during requests to the board.
         self._condition = threading.Condition()
         self._is_closing = False
-        self._waiting: Action | None = None
-        self._answers: deque[Answer] = deque()
-        self._memory = AnswerMemory()
+        self._pending: ServoAction | None = None
+        self._results: deque[ActionResult] = deque()
+        self._cache = ResultCache()
 
     def start(self) -> None:
-        """Starts the thread: from here on the board is kept alive and actions are taken."""
+        """Starts the thread, which keeps the board alive and carries out actions."""
         self._is_closing = False
         self._thread = threading.Thread(target=self._run, name='servo link', daemon=True)
         self._thread.start()
 
     def stop(self) -> None:
-        """Ends the thread, with torque off where that is set; may be called twice."""
+        """Ends the thread; switches torque off if `torque_off_on_exit`. May be called twice."""
         with self._condition:
             self._is_closing = True
             self._condition.notify_all()
@@ -61,41 +61,41 @@ class Link:
             try:
                 self._driver.switch_off()
             except LinkError as error:
-                self._driver.lose(error)
+                self._driver.disconnect(error)
 
     def close(self) -> None:
-        """Stops and gives the port back; may be called twice."""
+        """Stops and closes the port; may be called twice."""
         self.stop()
         if self._driver.board is not None:
             self._driver.board.close()
             self._driver.board = None
 
-    def submit(self, action: Action) -> None:
-        """Takes an action without waiting. Its answer, a refusal too, comes with `take_answers`."""
+    def submit(self, action: ServoAction) -> None:
+        """Takes an action without blocking. Its result, also of a refusal, is returned by `take_results`."""
         with self._condition:
-            given = self._memory.recall(action)
-            if given is not None:
-                self._answers.append(given)
-            elif self._memory.begin(action):
-                self._take(action)
+            cached = self._cache.recall(action)
+            if cached is not None:
+                self._results.append(cached)
+            elif self._cache.begin(action):
+                self._accept(action)
             self._condition.notify_all()
         self._on_change()
 
-    def take_answers(self) -> list[Answer]:
-        """Returns what was answered since the last call, in order."""
+    def take_results(self) -> list[ActionResult]:
+        """Returns the results since the last call, in order."""
         with self._condition:
-            answers = list(self._answers)
-            self._answers.clear()
-        return answers
+            results = list(self._results)
+            self._results.clear()
+        return results
 
     def emergency_stop(self, wait: float) -> bool:
-        """Latches and switches torque off, whatever else is going on.
+        """Latches and switches torque off, also during a move.
 
         Args:
-            wait: s to wait for the board's word.
+            wait: s to wait for the board's confirmation.
 
         Returns:
-            whether the board said within `wait` that its outputs are off.
+            whether the board confirmed within `wait` that its outputs are off.
         """
         guard = self._driver.guard
         try:
@@ -112,7 +112,7 @@ class Link:
         """Ends the emergency stop or a fault of position; torque stays off until the next action.
 
         Returns:
-            what hinders it, or ''.
+            the reason why it is not possible, or ''.
         """
         guard = self._driver.guard
         if guard.needs_rearm and not guard.off_confirmed:
@@ -121,23 +121,23 @@ class Link:
         self._on_change()
         return ''
 
-    def snapshot(self) -> Snapshot:
-        """Returns how things stand."""
-        return self._driver.snapshot()
+    def status(self) -> DriverStatus:
+        """Returns the status of the driver."""
+        return self._driver.status()
 
-    def _take(self, action: Action) -> None:
-        refusal = self._driver.why_not(action)
+    def _accept(self, action: ServoAction) -> None:
+        refusal = self._driver.check(action)
         if refusal is not None:
-            self._keep(self._driver.refuse(action, refusal))
+            self._store(self._driver.refuse(action, refusal))
             return
-        older, self._waiting = self._waiting, action
+        older, self._pending = self._pending, action
         if older is not None:
-            superseded = Refusal(Code.NOT_READY, 'a newer action came before this one could begin')
-            self._keep(self._driver.refuse(older, superseded))
+            superseded = Refusal(Code.NOT_READY, 'a newer action replaced this one before it began')
+            self._store(self._driver.refuse(older, superseded))
 
-    def _keep(self, answer: Answer) -> None:
-        self._memory.keep(answer, self._clock())
-        self._answers.append(answer)
+    def _store(self, result: ActionResult) -> None:
+        self._cache.keep(result, self._clock())
+        self._results.append(result)
 
     def _send_stop(self) -> None:
         board = self._driver.board
@@ -150,53 +150,53 @@ class Link:
                 if self._driver.board is None:
                     self._reconnect()
                 else:
-                    self._turn()
+                    self._step()
             except LinkError as error:
                 _log.error('%s', error)
-                self._driver.lose(error)
+                self._driver.disconnect(error)
             except Exception as error:
                 _log.exception('servo link')
-                self._driver.lose(error)
-            self._changed()
+                self._driver.disconnect(error)
+            self._notify()
 
-    def _turn(self) -> None:
+    def _step(self) -> None:
         with self._condition:
-            self._condition.wait_for(self._is_due, self._driver.quiet_for)
-            action, self._waiting = self._waiting, None
+            self._condition.wait_for(self._is_due, self._driver.time_until_poll)
+            action, self._pending = self._pending, None
         if action is not None:
-            answer = self._driver.act(action)
+            result = self._driver.act(action)
             with self._condition:
-                self._keep(answer)
-            # At once, not after a keepalive that may be due as well.
-            self._changed()
+                self._store(result)
+            # Before a keepalive that may be due as well.
+            self._notify()
         if not self._is_closing:
-            self._driver.look_after()
+            self._driver.poll()
 
     def _reconnect(self) -> None:
         wait = self._settings.reconnect.first
         while not self._is_closing and self._driver.board is None:
             with self._condition:
-                if self._waiting is not None:
-                    self._keep(self._driver.act(self._waiting))
-                    self._waiting = None
+                if self._pending is not None:
+                    self._store(self._driver.act(self._pending))
+                    self._pending = None
                 self._condition.wait_for(lambda: self._is_closing, wait)
             if self._is_closing:
                 return
             try:
                 self._driver.connect()
                 if self._driver.guard.knows_position:
-                    _log.info('the servo board is back')
+                    _log.info('the servo board is connected again')
                 else:
                     _log.error('%s', self._driver.guard.reason.text)
             except UserError as error:
-                self._driver.lose(error)
-                self._changed()
+                self._driver.disconnect(error)
+                self._notify()
             wait = min(2 * wait, self._settings.reconnect.longest)
 
     def _is_due(self) -> bool:
-        return self._is_closing or self._waiting is not None or self._driver.must_switch_off
+        return self._is_closing or self._pending is not None or self._driver.must_switch_off
 
-    def _changed(self) -> None:
+    def _notify(self) -> None:
         with self._condition:
             self._condition.notify_all()
         self._on_change()

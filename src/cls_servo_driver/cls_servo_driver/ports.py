@@ -1,4 +1,4 @@
-"""Serial ports of this machine, and which of them is the servo board's."""
+"""Finds the serial port of the servo board."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,19 +8,19 @@ from serial.tools import list_ports
 
 from cls_common.errors import UserError
 
-# USB vendor id of Raspberry Pi: MicroPython on an RP2040 shows itself by it.
+# USB vendor id of Raspberry Pi, used by MicroPython on an RP2040.
 _VENDOR_RP2040 = 0x2E8A
 
 
 @dataclass(frozen=True)
-class Port:
+class SerialPort:
     """A serial port.
 
     Attributes:
         device: path, such as '/dev/ttyACM0'.
-        description: as the device names itself.
+        description: from the device.
         serial_number: of the USB device; empty where there is none.
-        is_likely: it is a board of the servo board's kind.
+        is_likely: has the vendor id of the servo board.
     """
 
     device: str
@@ -32,21 +32,21 @@ class Port:
         return f'{self.device} ({self.description})' if self.description else self.device
 
 
-def find_ports() -> list[Port]:
+def find_ports() -> list[SerialPort]:
     """Returns every serial port, by path."""
     return [
-        Port(info.device, info.description or '', info.serial_number or '', info.vid == _VENDOR_RP2040)
+        SerialPort(info.device, info.description or '', info.serial_number or '', info.vid == _VENDOR_RP2040)
         for info in sorted(list_ports.comports(), key=lambda info: str(info.device))
     ]
 
 
-def choose_port(wanted: str, ports: Sequence[Port], known: Port | None = None) -> Port:
-    """Returns the port of the board, also where the system gave it another name since.
+def choose_port(wanted: str, ports: Sequence[SerialPort], known: SerialPort | None = None) -> SerialPort:
+    """Returns the port of the board, also if its name has changed.
 
     Args:
-        wanted: a path; empty: the only likely port. A path that is not in `ports` is taken as it is: pseudo-terminals
-            are in no list, and opening tells whether it is there. A link stands for the port that it leads to.
-        known: where the board was found before; another board is not taken for it.
+        wanted: a path; empty: the only likely port. A path that is not in `ports` is used unchanged: pseudo-terminals
+            are not listed, and a missing port is found by opening it. Symbolic links are resolved.
+        known: port at which the board was found before; another board is refused.
 
     Raises:
         UserError: none is named and there is not exactly one likely port, listing all ports found; or the named port
@@ -58,7 +58,7 @@ def choose_port(wanted: str, ports: Sequence[Port], known: Port | None = None) -
                 return port
     if wanted:
         path = os.path.realpath(wanted)
-        port = next((port for port in ports if os.path.realpath(port.device) == path), Port(wanted))
+        port = next((port for port in ports if os.path.realpath(port.device) == path), SerialPort(wanted))
         if known is not None and known.serial_number and port.serial_number not in ('', known.serial_number):
             raise UserError(
                 f'serial port {wanted!r} is another device now', expected=f'serial number {known.serial_number}',

@@ -11,22 +11,22 @@ import re
 Angles = tuple[float, float]
 
 READY_BANNER = 'Stable Servo Control Ready'
-# Of the three lines that our firmware says when it starts.
+# The last of the three lines that this project's firmware sends when it starts.
 LAST_BANNER = 'Outputs off until the first move'
 ASK_ANGLES = b'angles\n'
 STOP = b'stop\n'
 
 
 @dataclass(frozen=True)
-class Moved:
-    """The board took a move; `angles` in degrees as it clamped them, None for a servo that was not meant."""
+class MoveConfirmation:
+    """Acknowledgement of a move; `angles` in degrees after clamping, None for a servo that was not addressed."""
 
     angles: tuple[float | None, float | None]
 
 
 @dataclass(frozen=True)
-class At:
-    """Angles last commanded, degrees: the board measures none."""
+class PositionSample:
+    """Angles last commanded, degrees: the board has no position sensors."""
 
     angles: Angles
 
@@ -38,7 +38,7 @@ class Stopped:
 
 @dataclass(frozen=True)
 class TimeoutSet:
-    """Only our firmware says this: outputs go off after so many seconds without a valid line."""
+    """Outputs are switched off after this time without a valid line; not sent by the original firmware."""
 
     seconds: float
 
@@ -55,10 +55,10 @@ class Refused:
         return self.text == 'Unknown command'
 
 
-Reply = Moved | At | Stopped | TimeoutSet | Refused
+Reply = MoveConfirmation | PositionSample | Stopped | TimeoutSet | Refused
 
-# As the board prints a float: with a decimal point, so that a line cut within a number is no number. A clamped one may
-# be an integer, and a tiny one has an exponent.
+# Format of the board's floats: with a decimal point, so that a line truncated within a number does not match. A clamped
+# one may be an integer, and a tiny one has an exponent.
 _NUMBER = r'(-?(?:\d{1,2}\.\d+(?:e-\d{2,3})?|\de-\d{2,3}|90))'
 _AT = re.compile(rf'{_NUMBER},{_NUMBER}')
 _BOTH_SERVOS = re.compile(rf'S1:{_NUMBER} S2:{_NUMBER}')
@@ -69,7 +69,7 @@ _TIMEOUT = re.compile(rf'Timeout:{_NUMBER}')
 
 
 def move_both(angles: Angles) -> bytes:
-    """Encodes `servos <deg1> <deg2>` with two decimals; raises ValueError for a non-finite angle (H4)."""
+    """Encodes `servos <deg1> <deg2>` with two decimals; raises ValueError for a non-finite angle."""
     return f'servos {_decimal(angles[0])} {_decimal(angles[1])}\n'.encode('ascii')
 
 
@@ -91,35 +91,35 @@ def set_timeout(seconds: float) -> bytes:
 
 
 def parse(line: str) -> Reply | None:
-    """Reads a reply without check; None for anything else, such as the banner, noise, or angles beyond 90 degrees."""
+    """Parses a reply without check; None for anything else, such as the banner, noise, or angles beyond 90 degrees."""
     text = line.removesuffix('\r')
     if text == 'Stopped':
         return Stopped()
     if text in ('Unknown command', 'Error') or text.startswith('Input error:'):
         return Refused(text)
     if match := _AT.fullmatch(text):
-        return At((float(match[1]), float(match[2])))
+        return PositionSample((float(match[1]), float(match[2])))
     if match := _BOTH_SERVOS.fullmatch(text):
-        return Moved((float(match[1]), float(match[2])))
+        return MoveConfirmation((float(match[1]), float(match[2])))
     if match := _FIRST.fullmatch(text):
-        return Moved((float(match[1]), None))
+        return MoveConfirmation((float(match[1]), None))
     if match := _SECOND.fullmatch(text):
-        return Moved((None, float(match[1])))
+        return MoveConfirmation((None, float(match[1])))
     if match := _SAME.fullmatch(text):
-        return Moved((float(match[1]), float(match[1])))
+        return MoveConfirmation((float(match[1]), float(match[1])))
     if match := _TIMEOUT.fullmatch(text):
         return TimeoutSet(float(match[1]))
     return None
 
 
 def add_check(line: str, tag: str) -> str:
-    """Returns `<line>#<tag>*<sum>`, which our firmware verifies, and answers in the same form with the same tag."""
+    """Returns `<line>#<tag>*<sum>`, which the firmware verifies and answers in the same form with the same tag."""
     body = f'{line}#{tag}'
     return f'{body}*{binascii.crc_hqx(body.encode("ascii"), 0xFFFF):04X}'
 
 
 def remove_check(line: str, tag: str) -> str | None:
-    """Returns what a checked line says; None where the sum is wrong or the tag is that of another request."""
+    """Returns the text of a checked line; None if the sum is wrong or the tag is of another request."""
     text = line.partition('#')[0]
     return text if text.isascii() and line == add_check(text, tag) else None
 

@@ -1,4 +1,4 @@
-"""What keeps the servos safe: pure, small, and by default without motion."""
+"""Safety of the servos: limits, refusals, stop latch. Pure functions and state; no motion by default."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -10,9 +10,9 @@ from cls_common.errors import UserError
 
 from .protocol import Angles
 
-# Angles are alike within this: two decimals go out, and the board computes in 32 bits.
+# Angles are equal within this: they are sent with two decimals, and the board computes in 32 bits.
 TOLERANCE_DEG = 0.011
-# Of hundredths of a degree: what binary fractions add to a limit of two decimals.
+# Tolerance in hundredths of a degree for limits with two decimals in binary floating point.
 _ROUNDING = 1e-6
 
 
@@ -31,7 +31,7 @@ class Code(IntEnum):
     LINK_LOST = 214
 
 
-class State(IntEnum):
+class DriverState(IntEnum):
     """Values equal the constants of cls_interfaces RobotState."""
 
     READY = 0
@@ -42,15 +42,15 @@ class State(IntEnum):
 
 @dataclass(frozen=True)
 class Refusal:
-    """Why an action is not carried out: a code for programs, a sentence for people."""
+    """Reason why an action is not carried out: error code and text."""
 
     code: Code
     text: str
 
 
 @dataclass(frozen=True)
-class Limits:
-    """Where the servos may go and how far at once. Degrees, order (pan, tilt).
+class MotionLimits:
+    """Limits of angles and steps. Degrees, order (pan, tilt).
 
     Attributes:
         low, high: angles.
@@ -65,7 +65,7 @@ class Limits:
 
 
 def check_values(values: Sequence[float]) -> Refusal | None:
-    """Refuses what is not exactly two finite numbers, before any clamping could turn a NaN into a limit."""
+    """Refuses values that are not exactly two finite numbers, before clamping could turn NaN into a limit."""
     if len(values) != 2:
         return Refusal(Code.WRONG_LENGTH, f'an action has 2 values, pan and tilt; found {len(values)}')
     if not all(math.isfinite(value) for value in values):
@@ -74,20 +74,20 @@ def check_values(values: Sequence[float]) -> Refusal | None:
 
 
 def check_age(age: float, limit: float) -> Refusal | None:
-    """Refuses an action decided more than `limit` s ago, or that far in the future: then clocks differ."""
+    """Refuses an action stamped more than `limit` s ago, or that far in the future (clocks differ)."""
     if age > limit:
         return Refusal(Code.TOO_OLD, f'the action is {age:.2f} s old, the limit is {limit:.2f} s')
     if age < -limit:
-        return Refusal(Code.TOO_OLD, f'the action is stamped {-age:.2f} s in the future: set the clocks alike')
+        return Refusal(Code.TOO_OLD, f'the action is stamped {-age:.2f} s in the future: synchronise the clocks')
     return None
 
 
 @dataclass(frozen=True)
 class PositionBounds:
-    """Between which angles each servo is known to stand, degrees.
+    """Lower and upper bounds of each servo's angle, degrees.
 
-    One point after an acknowledged move. Wider while a move is not acknowledged, or where the board reports other
-    angles than were acknowledged: the servos then stand at either.
+    Equal after an acknowledged move. Wider while a move is not acknowledged, or if the board reports other angles than
+    were acknowledged: the servos may then be at either.
     """
 
     low: Angles
@@ -95,7 +95,7 @@ class PositionBounds:
 
     @classmethod
     def at(cls, angles: Angles) -> 'PositionBounds':
-        """Returns the bounds of a position that is certain."""
+        """Returns the bounds of a known position."""
         return cls(angles, angles)
 
     def including(self, angles: Angles) -> 'PositionBounds':
@@ -110,16 +110,16 @@ class PositionBounds:
         return all(high - low <= step + TOLERANCE_DEG for low, high in zip(self.low, self.high))
 
 
-def next_angles(limits: Limits, current: Angles, bounds: PositionBounds, delta: Angles, elapsed: float) -> Angles:
-    """Returns where a relative action may lead, degrees with two decimals, as the board gets them.
+def next_angles(limits: MotionLimits, current: Angles, bounds: PositionBounds, delta: Angles, elapsed: float) -> Angles:
+    """Returns the target of a relative action, degrees with two decimals, as sent to the board.
 
-    Never farther than `max_delta` from any angle within `bounds`, whatever else is asked.
+    At most `max_delta` from every angle within `bounds`, for any arguments.
 
     Args:
-        current: where the servos are, as the board reports. Outside the limits it is led back.
-        bounds: where they may stand; not wider than `max_delta`.
+        current: angles that the board reports. Outside the limits they are moved back.
+        bounds: possible angles; not wider than `max_delta`.
         delta: wanted change, any finite numbers.
-        elapsed: s since the last move; only the rate limit asks.
+        elapsed: s since the last move; used by the rate limit only.
 
     Raises:
         UserError: a number is not finite, or the bounds are too wide for any move.
@@ -140,7 +140,7 @@ def next_angles(limits: Limits, current: Angles, bounds: PositionBounds, delta: 
 
 
 def _step(wanted: float, low: float, high: float) -> float:
-    # In hundredths, rounded inwards. Where a rate limit leaves no angle in reach of both bounds, half way.
+    # In hundredths, rounded inwards. If the rate limit leaves no angle in reach of both bounds, the middle.
     first, last = math.ceil(100 * low - _ROUNDING), math.floor(100 * high + _ROUNDING)
     if first > last:
         return round((low + high) / 2, 2)
@@ -156,7 +156,7 @@ class StoppedError(Exception):
 
 
 class StopLatch:
-    """An emergency stop that no later command can slip past, whichever threads they come from.
+    """An emergency stop that blocks all later commands, from any thread.
 
     Sending and latching exclude each other: a command is either on the wire before the stop, or never sent.
     """
@@ -167,22 +167,22 @@ class StopLatch:
 
     @property
     def is_engaged(self) -> bool:
-        """Whether everything that moves is refused."""
+        """Whether all motion is refused."""
         return self._is_engaged
 
     def engage(self, send_stop: Callable[[], None]) -> None:
-        """Latches, then sends the stop; latched even where sending fails."""
+        """Latches, then sends the stop; latched even if sending fails."""
         with self._lock:
             self._is_engaged = True
             send_stop()
 
     def release(self) -> None:
-        """Lets commands through again."""
+        """Allows commands again."""
         with self._lock:
             self._is_engaged = False
 
     def send(self, command: Callable[[], None]) -> None:
-        """Runs `command`, which must not wait for an answer; raises StoppedError when latched."""
+        """Runs `command`, which must not wait for a reply; raises StoppedError if latched."""
         with self._lock:
             if self._is_engaged:
                 raise StoppedError
@@ -194,87 +194,87 @@ class Guard:
 
     Attributes:
         latch: the emergency stop.
-        torque: True, False, or None where nobody knows (a board that does not answer).
-        off_confirmed: the board said that its outputs are off since the latch engaged.
+        torque: True, False, or None if unknown (a board that does not answer).
+        off_confirmed: the board confirmed that its outputs are off since the latch engaged.
     """
 
     def __init__(self) -> None:
         self.latch = StopLatch()
         self.torque: bool | None = None
         self.off_confirmed = False
-        self._fault: Refusal | None = Refusal(Code.POSITION_UNKNOWN, 'the board has not told its angles yet')
+        self._fault: Refusal | None = Refusal(Code.POSITION_UNKNOWN, 'the board has not reported its angles yet')
         self._jump: Refusal | None = None
         self._note: Refusal | None = None
         self._is_moving = False
 
     @property
-    def state(self) -> State:
+    def state(self) -> DriverState:
         """Stopped before fault before moving."""
         if self.latch.is_engaged:
-            return State.STOPPED
+            return DriverState.STOPPED
         if self._fault is not None or self._jump is not None:
-            return State.FAULT
-        return State.MOVING if self._is_moving else State.READY
+            return DriverState.FAULT
+        return DriverState.MOVING if self._is_moving else DriverState.READY
 
     @property
     def reason(self) -> Refusal:
-        """Why the state is as it is; Code.NONE and no text where all is well."""
+        """Reason for the state; Code.NONE and no text if there is none."""
         if self.latch.is_engaged:
             fault = self._fault or self._jump
-            besides = f' Besides: {fault.text}' if fault else ''
-            return Refusal(Code.EMERGENCY_STOP, 'emergency stop, torque off; call rearm to go on.' + besides)
+            besides = f' Also: {fault.text}' if fault else ''
+            return Refusal(Code.EMERGENCY_STOP, 'emergency stop, torque off; call rearm to continue.' + besides)
         return self._fault or self._jump or self._note or Refusal(Code.NONE, '')
 
     @property
     def needs_rearm(self) -> bool:
-        """Whether only `rearm` lets anything move again; torque has to be off."""
+        """Whether motion requires `rearm`; torque has to be off."""
         return self.latch.is_engaged or self._jump is not None
 
     @property
     def knows_position(self) -> bool:
-        """Whether reported angles are believed."""
+        """Whether reported angles are accepted."""
         return self._jump is None
 
     def refuse(self) -> Refusal | None:
-        """Returns why no action may be taken now, or None."""
-        if self.state in (State.STOPPED, State.FAULT):
+        """Returns the reason to refuse actions now, or None."""
+        if self.state in (DriverState.STOPPED, DriverState.FAULT):
             return Refusal(Code.NOT_READY, self.reason.text)
         return None
 
     def linked(self) -> None:
-        """The board answers and its angles are known."""
+        """Records that the board answers and its angles are known."""
         self._fault = None
 
     def position_jumped(self, text: str) -> None:
-        """The board reports angles that no move led to: no motion and no torque until `rearm`."""
+        """Records angles that no move explains: no motion and no torque until `rearm`."""
         self._jump = Refusal(Code.POSITION_UNKNOWN, text)
         self.off_confirmed = False
 
     def rearm(self) -> None:
-        """A person vouches for the robot: ends an emergency stop, and believes the angles reported."""
+        """Ends an emergency stop and accepts the reported angles; called on request of a person."""
         self._jump = None
         self.latch.release()
 
     def lost(self, text: str, code: Code = Code.STATE_LINK_LOST) -> None:
-        """The board does not answer, or its position is not known any more: no motion until `linked`."""
+        """Records a lost board or an unknown position: no motion until `linked`."""
         self._fault = Refusal(code, text)
         self._is_moving = False
         self.torque = None
         self.off_confirmed = False
 
     def moving(self) -> None:
-        """A move goes out: torque comes with it."""
+        """Records a move that is being sent; it switches torque on."""
         self._is_moving = True
         self._note = None
         self.torque = True
         self.off_confirmed = False
 
     def moved(self) -> None:
-        """The move was acknowledged, or was not sent."""
+        """Records that the move was acknowledged, or was not sent."""
         self._is_moving = False
 
     def torque_off(self, note: str = '') -> None:
-        """The board said that its outputs are off; `note` tells why, where the next action may end it."""
+        """Records that the outputs are off; `note` is the reason if the next action may switch them on."""
         self._note = Refusal(Code.COMMAND_TOO_OLD, note) if note else None
         self.torque = False
         self.off_confirmed = True

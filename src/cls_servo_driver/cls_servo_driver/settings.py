@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from cls_common.errors import UserError
 from cls_common.settings import group, setting, Settings
 
-from .safety import Limits
+from .safety import MotionLimits
 
 
 @dataclass(frozen=True, kw_only=True)
 class LimitSettings(Settings):
-    """Where the servos may go and how fast (rows 000-065, 000-066)."""
+    """Limits of angles, steps and speed."""
 
     pan_deg: float = setting(90.0, 'Pan (S1) stays within plus and minus this.', unit='deg', low=0.0, high=90.0)
     tilt_deg: float = setting(40.0, 'Tilt (S2) stays within plus and minus this.', unit='deg', low=0.0, high=90.0)
@@ -22,41 +22,45 @@ class LimitSettings(Settings):
 
 @dataclass(frozen=True, kw_only=True)
 class ReconnectSettings(Settings):
-    """How often a lost port is tried."""
+    """Waits between attempts to open a lost port."""
 
-    first: float = setting(0.5, 'Wait before the first try; doubles with each.', unit='s', low=0.05, high=60.0)
-    longest: float = setting(5.0, 'Longest wait between tries.', unit='s', low=0.05, high=60.0)
+    first: float = setting(0.5, 'Wait before the first attempt; doubles with each.', unit='s', low=0.05, high=60.0)
+    longest: float = setting(5.0, 'Longest wait between attempts.', unit='s', low=0.05, high=60.0)
 
 
 @dataclass(frozen=True, kw_only=True)
 class ServoDriverSettings(Settings):
-    """Everything that may be set on servo_driver."""
+    """Parameters of servo_driver."""
 
     autostart: bool = setting(True, 'Configure and activate at start.')
     port: str = setting('', 'Serial port; empty: the only RP2040 board that is plugged in.')
-    baud: int = setting(115200, 'Line speed (row 000-098).', unit='baud', low=1200, high=4000000)
+    baud: int = setting(115200, 'Line speed.', unit='baud', low=1200, high=4000000)
     limits: LimitSettings = group(LimitSettings)
-    settle_time: float = setting(
-        0.1, 'From the end of an action until images show it (row 000-068).', unit='s', low=0.0, high=10.0
-    )
+    settle_time: float = setting(0.1, 'From the end of an action until images show it.', unit='s', low=0.0, high=10.0)
     command_age: float = setting(
-        1.0, 'Actions decided longer ago are refused; 0: any age.', unit='s', low=0.0, high=60.0
+        1.0, 'Actions with an older stamp are refused; 0: any age.', unit='s', low=0.0, high=60.0
     )
     idle_timeout: float = setting(
-        60.0, 'Without an action for so long the robot counts as idle; 0: never.', unit='s', low=0.0, high=86400.0
+        60.0, 'Time without an action after which the robot is idle; 0: never.', unit='s', low=0.0, high=86400.0
     )
     idle_torque: str = setting(
-        'hold', 'What an idle robot does: hold its position, or release until the next action.',
+        'hold', 'Torque of an idle robot: hold its position, or release until the next action.',
         choices=('hold', 'release'),
     )  # fmt: skip
     torque_off_on_exit: bool = setting(True, 'Switch the outputs off when the driver ends or is deactivated.')
-    joint_rate: float = setting(10.0, 'Joint states beside those after each move.', unit='Hz', low=0.1, high=100.0)
-    open_wait: float = setting(1.0, 'Wait after opening, for a board that starts.', unit='s', low=0.0, high=10.0)
-    reply_timeout: float = setting(0.5, 'Without a reply for so long the link is lost.', unit='s', low=0.05, high=10.0)
-    firmware_timeout: float = setting(
-        1.0, 'Silence after which the board itself switches off.', unit='s', low=0.1, high=60.0
+    joint_rate: float = setting(
+        10.0, 'Rate of joint states, in addition to those after each move.', unit='Hz', low=0.1, high=100.0
     )
-    keepalive: float = setting(0.25, 'The board is asked for its angles so often.', unit='s', low=0.02, high=10.0)
+    open_wait: float = setting(
+        1.0, 'Time to wait after opening, for a board that is starting.', unit='s', low=0.0, high=10.0
+    )
+    reply_timeout: float = setting(
+        0.5, 'Time without a reply after which the link is lost.', unit='s', low=0.05, high=10.0
+    )
+    firmware_timeout: float = setting(
+        1.0, 'Time without a request after which the board switches torque off.', unit='s', low=0.1, high=60.0
+    )
+    keepalive: float = setting(0.25, 'Period of requests that keep the board alive.', unit='s', low=0.02, high=10.0)
     reconnect: ReconnectSettings = group(ReconnectSettings)
 
     def __post_init__(self) -> None:
@@ -64,10 +68,10 @@ class ServoDriverSettings(Settings):
         if 2 * self.keepalive > self.firmware_timeout:
             raise UserError(
                 'parameter "keepalive"', expected=f'at most half of firmware_timeout, {self.firmware_timeout / 2} s',
-                found=f'{self.keepalive} s', do='Otherwise the board switches off while the driver lives.',
+                found=f'{self.keepalive} s', do='Otherwise the board switches torque off while the driver runs.',
             )  # fmt: skip
 
-    def to_limits(self) -> Limits:
+    def to_limits(self) -> MotionLimits:
         """Returns the limits for `safety.next_angles`."""
         pan, tilt = self.limits.pan_deg, self.limits.tilt_deg
-        return Limits((-pan, -tilt), (pan, tilt), self.limits.max_delta_deg, self.limits.rate_deg)
+        return MotionLimits((-pan, -tilt), (pan, tilt), self.limits.max_delta_deg, self.limits.rate_deg)

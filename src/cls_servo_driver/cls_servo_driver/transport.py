@@ -1,4 +1,4 @@
-"""Lines over a serial port, with deadlines and errors that say what to do."""
+"""Lines over a serial port, with deadlines and errors with advice."""
 
 from collections.abc import Callable
 import errno
@@ -9,24 +9,23 @@ import serial
 
 from cls_common.errors import UserError
 
-from .lines import Line, LineReader
+from .line_reader import LineReader, SerialLine
 from .protocol import parse
 
-# A read returns as soon as something is there; this only bounds how late a deadline is seen, and so how late an
-# emergency stop is sent again.
+# A read returns with the first byte; this bounds the delay of deadlines, and so of repeating an emergency stop.
 _READ_TIMEOUT = 0.01
-# A command is a few bytes: a port that can't take them at once has lost its board. Short, for emergency stops.
+# A command is a few bytes: a port that can't accept them at once has lost its board. Short, for emergency stops.
 _WRITE_TIMEOUT = 0.03
-# What pyserial raises for a port that has gone: termios.error is no OSError, TypeError follows a close.
-_GONE = (OSError, TypeError, termios.error)
+# Exceptions of pyserial for a disconnected port: termios.error is no OSError, TypeError follows a close.
+_DISCONNECTED = (OSError, TypeError, termios.error)
 
 
 class LinkError(UserError):
-    """The board did not answer as it must, or its port is gone."""
+    """The board did not answer correctly, or its port is disconnected."""
 
 
 class SerialTransport:
-    """An open serial port that nobody else can open meanwhile.
+    """An exclusively opened serial port.
 
     One thread reads. `write` may be called from any thread.
 
@@ -34,7 +33,7 @@ class SerialTransport:
         open_port: opens the port with the arguments of `serial.Serial`.
 
     Raises:
-        UserError: at construction, when the port is missing, busy, not allowed or no serial port.
+        UserError: at construction, if the port is missing, busy, not permitted or no serial port.
     """
 
     def __init__(
@@ -51,27 +50,27 @@ class SerialTransport:
             raise _explain(port, error) from error
 
     def write(self, request: bytes) -> None:
-        """Sends bytes; raises LinkError when the port can't take them at once."""
-        # Part of a request that failed may have gone out. It must neither swallow this one nor be taken for a request
-        # of its own: `servos 5 -40` that lost its end is another move.
+        """Sends bytes; raises LinkError if the port can't accept them at once."""
+        # Part of a failed request may have been sent. It must neither absorb this one nor count as a request itself:
+        # a truncated `servos 5 -40` is another move.
         data = b'?\n' + request if self._has_failed else request
         self._has_failed = True
         try:
             self._serial.write(data)
-        except _GONE as error:
+        except _DISCONNECTED as error:
             raise self._lost(error) from error
         self._has_failed = False
 
-    def read_line(self, deadline: float) -> Line | None:
-        """Returns the next line, or None when none has ended at `deadline`, s of the clock."""
+    def read_line(self, deadline: float) -> SerialLine | None:
+        """Returns the next line, or None if none has ended by `deadline`, s of the clock."""
         while (line := self._lines.next()) is None:
             if self._clock() >= deadline:
                 return None
             self._lines.feed(self._read(1))
         return line
 
-    def listen(self, duration: float) -> list[Line]:
-        """Returns every line that comes within `duration` s: what a board says while it starts."""
+    def listen(self, duration: float) -> list[SerialLine]:
+        """Returns all lines received within `duration` s, such as the banner of a starting board."""
         deadline = self._clock() + duration
         lines = []
         while (line := self.read_line(deadline)) is not None:
@@ -79,25 +78,25 @@ class SerialTransport:
         return lines
 
     def clear(self) -> None:
-        """Forgets what was received: old replies must not answer new requests. What was sent stays sent."""
-        # Read and not flushed: whether a line has begun must be known.
+        """Discards received bytes: old replies must not answer new requests."""
+        # Read instead of flushed, to know whether a line has begun.
         self._lines.feed(self._read(0))
         self._lines.forget()
 
     def close(self) -> None:
-        """Gives the port back; may be called twice."""
+        """Closes the port; may be called twice."""
         self._serial.close()
 
     def _read(self, least: int) -> bytes:
         try:
             return bytes(self._serial.read(max(least, self._serial.in_waiting)))
-        except _GONE as error:
+        except _DISCONNECTED as error:
             raise self._lost(error) from error
 
     def _lost(self, error: Exception) -> LinkError:
         return LinkError(
-            f'servo board on {self.port} is gone', found=str(error) or type(error).__name__,
-            do='Check cable and power; the driver tries again by itself.',
+            f'servo board on {self.port} is disconnected', found=str(error) or type(error).__name__,
+            do='Check cable and power; the driver reconnects automatically.',
         )  # fmt: skip
 
 
@@ -106,7 +105,7 @@ def _explain(port: str, error: Exception) -> UserError:
     text = str(error)
     if number == errno.ENOENT:
         return UserError(
-            f'serial port {port!r} is not there', expected='the path of a plugged-in board',
+            f'serial port {port!r} does not exist', expected='the path of a plugged-in board',
             do='Check cable and path; "ls /dev/serial/by-id" lists what is plugged in.',
         )  # fmt: skip
     if number in (errno.EACCES, errno.EPERM):

@@ -10,8 +10,8 @@ import serial
 from cls_common.errors import UserError
 from cls_servo_driver.board import Board, PositionError
 from cls_servo_driver.fake_servo_board import FakeServoBoard
-from cls_servo_driver.lines import Line
-from cls_servo_driver.ports import choose_port, Port
+from cls_servo_driver.line_reader import SerialLine
+from cls_servo_driver.ports import choose_port, SerialPort
 from cls_servo_driver.safety import StopLatch, StoppedError
 from cls_servo_driver.transport import LinkError, SerialTransport
 
@@ -31,10 +31,10 @@ def test_the_angles_are_known_before_anything_moves(fake):
     with serial.Serial(fake.port, 115200, timeout=1.0) as before_us:
         before_us.write(b'servos 12.5 -7.25\n')
         before_us.readline()
-    heard = len(fake.heard)
+    received = len(fake.received)
     board = open_board(fake)
     assert board.angles == (12.5, -7.25)
-    asked = [line.partition('#')[0] for line in fake.heard[heard:]]
+    asked = [line.partition('#')[0] for line in fake.received[received:]]
     assert asked == ['angles'] * 3 + ['timeout 1.00'], 'checks known, position twice, timeout'
     board.close()
 
@@ -50,10 +50,10 @@ def test_moves_are_acknowledged_and_done(fake):
     board.close()
 
 
-def test_our_firmware_and_the_original_are_told_apart(fake):
+def test_this_firmware_and_the_original_are_distinguished(fake):
     assert open_board(fake).has_timeout
     with FakeServoBoard(original=True) as original:
-        original.drains_for = 0.15
+        original.drain_time = 0.15
         board = open_board(original)
         assert not board.has_timeout
         assert board.repeats > 0, 'the original drops what follows its reply closely, so this was asked again'
@@ -63,24 +63,24 @@ def test_our_firmware_and_the_original_are_told_apart(fake):
         board.close()
 
 
-def test_a_silent_board_is_an_error_that_says_what_to_do(fake):
-    fake.is_silent = True
+def test_a_silent_board_is_an_error_with_advice(fake):
+    fake.drops_replies = True
     with pytest.raises(UserError, match=r'does not answer.*silence.*firmware/servo2040/main\.py'):
         open_board(fake)
-    fake.is_silent = False
+    fake.drops_replies = False
     open_board(fake).close()
 
 
-def test_a_board_that_says_garbage_moves_nothing(fake):
-    fake.says_garbage = True
+def test_a_board_that_sends_garbage_moves_nothing(fake):
+    fake.sends_garbage = True
     with pytest.raises(UserError, match=r'does not answer.*#\?1,x'):
         open_board(fake)
     assert all(outputs.are_off for outputs in fake.journal)
 
 
-def test_a_move_without_acknowledgement_is_no_move(fake):
+def test_a_move_without_acknowledgement_is_an_error(fake):
     board = open_board(fake)
-    fake.mute_after = 0
+    fake.replies_left = 0
     with pytest.raises(LinkError, match='silence'):
         board.move((5.0, 5.0))
     assert board.angles == (0.0, 0.0)
@@ -97,16 +97,16 @@ def test_servos_that_refuse_are_an_error_at_once(fake):
     board.close()
 
 
-def test_a_board_that_started_anew_is_found_out(fake):
+def test_a_restarted_board_is_detected(fake):
     board = open_board(fake)
     board.move((5.0, 5.0))
     fake.reset()
-    with pytest.raises(PositionError, match='started anew'):
+    with pytest.raises(PositionError, match='restarted'):
         board.check()
     board.close()
 
 
-def test_a_board_that_starts_while_we_open_is_waited_for(fake):
+def test_a_board_that_is_starting_is_waited_for(fake):
     reset = threading.Thread(target=fake.reset)
 
     class Transport(SerialTransport):
@@ -126,16 +126,16 @@ def test_a_lost_cable_is_an_error_of_every_request(fake):
     board = open_board(fake)
     fake.unplug()
     for request in (board.check, board.stop, board.send_stop, lambda: board.move((1.0, 1.0))):
-        with pytest.raises(LinkError, match='is gone'):
+        with pytest.raises(LinkError, match='is disconnected'):
             request()
     board.close()
-    with pytest.raises(UserError, match='is not there'):
+    with pytest.raises(UserError, match='does not exist'):
         open_board(fake)
     fake.plug()
     open_board(fake).close()
 
 
-def test_an_engaged_latch_lets_no_move_out(fake):
+def test_an_engaged_latch_blocks_moves(fake):
     latch = StopLatch()
     board = open_board(fake, latch)
     board.move((5.0, 5.0))
@@ -143,7 +143,7 @@ def test_an_engaged_latch_lets_no_move_out(fake):
     with pytest.raises(StoppedError):
         board.move((6.0, 6.0))
     fake.wait_for_outputs(None, None, timeout=0.5)
-    assert not any(line.startswith('servos 6.00 6.00') for line in fake.heard)
+    assert not any(line.startswith('servos 6.00 6.00') for line in fake.received)
     latch.release()
     board.move((6.0, 6.0))
     board.close()
@@ -158,46 +158,47 @@ def test_a_port_is_opened_once(fake):
 
 
 @pytest.mark.parametrize(
-    ('port', 'problem'), [('/dev/ttyNONE7', 'is not there'), ('/dev/null', 'cannot be opened'), ('', 'is not there')]
+    ('port', 'problem'),
+    [('/dev/ttyNONE7', 'does not exist'), ('/dev/null', 'cannot be opened'), ('', 'does not exist')],
 )
-def test_a_port_that_is_none_is_named_with_what_to_do(port, problem):
+def test_an_unusable_port_is_an_error_with_advice(port, problem):
     with pytest.raises(UserError, match=problem) as error:
         SerialTransport(port)
     assert '\n' not in str(error.value)
     assert repr(port) in str(error.value)
 
 
-def test_lines_are_put_together_and_noise_without_end_is_bounded():
+def test_lines_are_assembled_and_noise_without_line_end_is_bounded():
     master, slave = os.openpty()
     transport = SerialTransport(os.ttyname(slave))
     os.write(master, b'S1:1')
     assert transport.read_line(time.monotonic()) is None
     os.write(master, b'.0\r\n0.0,0.0\nx')
     deadline = time.monotonic() + 5
-    assert transport.read_line(deadline) == Line('S1:1.0', is_whole=False)
-    assert transport.read_line(deadline) == Line('0.0,0.0', is_whole=True)
+    assert transport.read_line(deadline) == SerialLine('S1:1.0', is_whole=False)
+    assert transport.read_line(deadline) == SerialLine('0.0,0.0', is_whole=True)
     writer = threading.Thread(target=lambda: os.write(master, b'\xff' * 3000 + b'\nStopped\nStopped\n'))
     writer.start()
     noise = transport.read_line(deadline)
     assert (len(noise.text) <= 256, noise.is_whole) == (True, False)
-    assert transport.read_line(deadline) == Line('Stopped', is_whole=False)
-    assert transport.read_line(deadline) == Line('Stopped', is_whole=True)
+    assert transport.read_line(deadline) == SerialLine('Stopped', is_whole=False)
+    assert transport.read_line(deadline) == SerialLine('Stopped', is_whole=True)
     writer.join()
     transport.close()
     os.close(master)
     os.close(slave)
 
 
-def test_half_a_request_that_went_out_is_made_invalid_before_the_next():
+def test_a_partially_sent_request_is_invalidated_before_the_next():
     sent = []
 
-    class Port:
+    class SerialPort:
         def write(self, data):
             sent.append(data)
             if len(sent) == 1:
                 raise serial.SerialTimeoutException('half of it went out')
 
-    transport = SerialTransport('port', open_port=lambda *args, **kwargs: Port())
+    transport = SerialTransport('port', open_port=lambda *args, **kwargs: SerialPort())
     with pytest.raises(LinkError, match='half of it'):
         transport.write(b'servos 5.00 -40.00\n')
     transport.write(b'stop\n')
@@ -205,9 +206,9 @@ def test_half_a_request_that_went_out_is_made_invalid_before_the_next():
     assert sent[1:] == [b'?\nstop\n', b'angles\n']
 
 
-OTHER = Port('/dev/ttyUSB0', 'printer')
-BOARD = Port('/dev/ttyACM0', 'Board in FS mode', 'E66', is_likely=True)
-SECOND = Port('/dev/ttyACM1', 'Board in FS mode', 'E67', is_likely=True)
+OTHER = SerialPort('/dev/ttyUSB0', 'printer')
+BOARD = SerialPort('/dev/ttyACM0', 'Board in FS mode', 'E66', is_likely=True)
+SECOND = SerialPort('/dev/ttyACM1', 'Board in FS mode', 'E67', is_likely=True)
 
 
 def test_the_only_likely_port_is_chosen():
@@ -217,18 +218,20 @@ def test_the_only_likely_port_is_chosen():
 
 
 def test_a_board_is_found_by_its_serial_number_under_any_name():
-    moved = Port('/dev/ttyACM3', 'Board in FS mode', 'E66', is_likely=True)
+    moved = SerialPort('/dev/ttyACM3', 'Board in FS mode', 'E66', is_likely=True)
     for wanted in ('/dev/ttyACM0', ''):
         assert choose_port(wanted, [OTHER, moved, SECOND], known=BOARD) is moved
     assert choose_port('/dev/ttyACM0', [BOARD, SECOND], known=BOARD) is BOARD
-    assert choose_port('', [SECOND], known=Port('/tmp/pty')) is SECOND, 'without a serial number the name decides'
+    assert choose_port('', [SECOND], known=SerialPort('/tmp/pty')) is SECOND, 'without a serial number the name decides'
 
 
-def test_another_board_under_the_same_name_is_not_taken_for_the_known_one():
-    swapped = Port('/dev/ttyACM0', 'Board in FS mode', 'E67', is_likely=True)
+def test_another_board_under_the_same_name_is_refused():
+    swapped = SerialPort('/dev/ttyACM0', 'Board in FS mode', 'E67', is_likely=True)
     with pytest.raises(UserError, match=r'another device now.*E66.*E67'):
         choose_port('/dev/ttyACM0', [swapped], known=BOARD)
-    assert choose_port('/dev/ttyACM0', [], known=BOARD) == Port('/dev/ttyACM0'), 'opening says that it is not there'
+    assert choose_port('/dev/ttyACM0', [], known=BOARD) == SerialPort('/dev/ttyACM0'), (
+        'opening reports that it does not exist'
+    )
 
 
 def test_a_link_to_a_port_has_its_serial_number(tmp_path):

@@ -1,4 +1,4 @@
-"""No damage to what the board says, nor in checked lines to what it hears, may move a servo farther than one step."""
+"""No damage to replies, nor to requests with checksum, may move a servo farther than one step."""
 
 from collections import deque
 from dataclasses import dataclass, field
@@ -12,33 +12,33 @@ import pytest
 import serial
 
 from cls_common.errors import UserError
-from cls_servo_driver.answers import Action
+from cls_servo_driver.action_results import ServoAction
 from cls_servo_driver.board import Board
 from cls_servo_driver.driver import Driver
 from cls_servo_driver.fake_firmware import load_program
 from cls_servo_driver.fake_servo_board import FakeServoBoard, firmware_path
-from cls_servo_driver.lines import LineReader
+from cls_servo_driver.line_reader import LineReader
 from cls_servo_driver.protocol import parse
-from cls_servo_driver.safety import Code, State
+from cls_servo_driver.safety import Code, DriverState
 from cls_servo_driver.settings import ServoDriverSettings
 from cls_servo_driver.transport import SerialTransport
 
 STEP = ServoDriverSettings().limits.max_delta_deg
-# A line cut within the hundredths looks whole: without a checksum that much can be missing.
+# A line truncated within the hundredths looks whole: without a checksum this much may be missing.
 PLAIN_TOLERANCE, CHECKED_TOLERANCE = 0.1, 1e-6
 
 
 @dataclass(frozen=True)
 class Damage:
-    """What happens to one line on its way.
+    """Damage to one transmitted line.
 
     Attributes:
-        only: how a line begins to which it happens; all others stay whole.
-        at: after how many of its bytes.
-        text: bytes that come in between, such as a debug print.
+        only: prefix of the lines to damage; all others stay whole.
+        at: number of bytes before the damage.
+        text: inserted bytes, such as a debug print.
         pause: s of silence there.
         lost: bytes that are missing there.
-        again: the line comes again before the so many-th reply after it.
+        again: number of replies after which the line is repeated; None: never.
     """
 
     only: bytes = b''
@@ -71,18 +71,18 @@ DELTAS = strategies.lists(strategies.tuples(*[strategies.floats(-12, 12)] * 2), 
 
 
 def some(damage):
-    """Damage to the first lines, each its own or all the same; what follows is whole, so that there will be moves."""
+    """Damage to the first lines, individual or the same for all; later lines are whole, so that moves happen."""
     own = strategies.lists(strategies.just(Damage()) | damage, max_size=24)
     same = strategies.tuples(damage, strategies.integers(1, 40)).map(lambda pair: [pair[0]] * pair[1])
     return (own | same).map(deque)
 
 
 def now_and_then(damages):
-    """Damage to one line in three: a board that understands nothing at all is taken for other firmware."""
+    """Damage to one line in three: a board that accepts no line would count as other firmware."""
     return deque(one for damage in damages for one in (damage, Damage(), Damage()))
 
 
-class Port:
+class SimulatedPort:
     """A serial port in simulated time with the board's own program behind it."""
 
     def __init__(self, program, start, to_host, to_board):
@@ -106,9 +106,9 @@ class Port:
         *lines, self._heard = (self._heard + b''.join(damage.parts(data))).replace(b'\r', b'\n').split(b'\n')
         for line in lines:
             if line.strip():
-                self._say(self._program.reply_to(self._servos, line.decode('latin-1').strip()).encode() + b'\n')
+                self._reply(self._program.reply_to(self._servos, line.decode('latin-1').strip()).encode() + b'\n')
 
-    def _say(self, line):
+    def _reply(self, line):
         self._repeated = [(count - 1, old) for count, old in self._repeated]
         due = [old for count, old in self._repeated if count < 0]
         self._repeated = [(count, old) for count, old in self._repeated if count >= 0]
@@ -136,12 +136,12 @@ class Port:
 
 
 @dataclass
-class Rig:
+class SimulatedDriver:
     """A driver without its thread, in simulated time."""
 
-    port: Port
+    port: SimulatedPort
     driver: Driver = field(init=False)
-    answers: list = field(default_factory=list)
+    results: list = field(default_factory=list)
 
     def __post_init__(self):
         self.driver = Driver(
@@ -153,25 +153,25 @@ class Rig:
         return Board(transport, latch, clock=self.port.clock)
 
     def act(self, delta, rearms):
-        """As the link's thread does: opens a lost board, keeps it alive, moves."""
+        """Acts like the link's thread: opens a lost board, keeps it alive, moves."""
         driver = self.driver
         try:
             if driver.board is None:
                 driver.connect()
-            driver.look_after()
+            driver.poll()
             if rearms and driver.guard.needs_rearm and driver.guard.off_confirmed:
                 driver.guard.rearm()
-            action = Action('test', len(self.answers), delta, 0.0, self.port.clock())
-            self.answers.append(driver.act(action))
+            action = ServoAction('test', len(self.results), delta, 0.0, self.port.clock())
+            self.results.append(driver.act(action))
             self.port.now += 0.3
-            driver.look_after()
+            driver.poll()
         except UserError as error:
-            driver.lose(error)
+            driver.disconnect(error)
 
 
 @pytest.fixture(scope='module')
 def programs(tmp_path_factory):
-    """Returns, by whether it is the original, the board's program and the journal of its outputs."""
+    """Returns the board's program and the journal of its outputs, by whether it is the original."""
     made = {}
     for original in (False, True):
         journal = io.StringIO()
@@ -181,13 +181,13 @@ def programs(tmp_path_factory):
 
 
 def longest_move(outputs):
-    """Returns the farthest that any servo went at once; `outputs` are pairs of angles, None where off."""
-    longest, stands = 0.0, list(outputs[0])
+    """Returns the largest move of any servo; `outputs` are pairs of angles, None where off."""
+    longest, angles_now = 0.0, list(outputs[0])
     for angles in outputs:
         for servo, angle in enumerate(angles):
             if angle is not None:
-                longest = max(longest, abs(angle - stands[servo]))
-                stands[servo] = angle
+                longest = max(longest, abs(angle - angles_now[servo]))
+                angles_now[servo] = angle
     return longest
 
 
@@ -195,23 +195,23 @@ def run(programs, original, start, deltas, to_host, to_board, rearms):
     program, journal = programs[original]
     journal.seek(0)
     journal.truncate()
-    rig = Rig(Port(program, start, to_host, to_board))
+    simulated = SimulatedDriver(SimulatedPort(program, start, to_host, to_board))
     for delta in deltas:
-        rig.act(delta, rearms)
+        simulated.act(delta, rearms)
     outputs = [json.loads(line)['outputs'] for line in journal.getvalue().splitlines()]
-    return rig, [pair for pair in outputs if None not in pair]
+    return simulated, [pair for pair in outputs if None not in pair]
 
 
 @given(ANGLES, DELTAS, some(CHECKED_DAMAGE), strategies.lists(CHECKED_DAMAGE, max_size=12).map(now_and_then))
 @settings(max_examples=400, deadline=None)
-def test_checked_lines_bound_every_move_whatever_happens_to_them(programs, start, deltas, to_host, to_board):
+def test_checked_lines_bound_every_move_for_any_damage(programs, start, deltas, to_host, to_board):
     _, outputs = run(programs, False, start, deltas, to_host, to_board, rearms=True)
     assert longest_move(outputs) <= STEP + CHECKED_TOLERANCE
 
 
 @given(ANGLES, DELTAS, some(PLAIN_DAMAGE))
 @settings(max_examples=400, deadline=None)
-def test_plain_lines_bound_every_move_whatever_the_board_prints_in_between(programs, start, deltas, to_host):
+def test_plain_lines_bound_every_move_for_any_debug_prints(programs, start, deltas, to_host):
     _, outputs = run(programs, True, start, deltas, to_host, deque(), rearms=False)
     assert longest_move(outputs) <= STEP + PLAIN_TOLERANCE
 
@@ -220,13 +220,13 @@ def test_plain_lines_bound_every_move_whatever_the_board_prints_in_between(progr
 @given(start=ANGLES, deltas=DELTAS)
 @settings(max_examples=50, deadline=None)
 def test_whole_lines_move_as_asked(programs, original, start, deltas):
-    rig, outputs = run(programs, original, start, deltas, deque(), deque(), rearms=False)
-    assert [answer.code for answer in rig.answers] == [Code.NONE] * len(deltas)
-    assert outputs[-1] == pytest.approx(rig.answers[-1].after)
+    simulated, outputs = run(programs, original, start, deltas, deque(), deque(), rearms=False)
+    assert [result.code for result in simulated.results] == [Code.NONE] * len(deltas)
+    assert outputs[-1] == pytest.approx(simulated.results[-1].after)
 
 
 @given(strategies.binary(max_size=400), strategies.lists(strategies.integers(1, 50)), strategies.integers(0, 400))
-def test_a_reader_calls_only_whole_lines_whole(stream, sizes, forget_at):
+def test_the_reader_marks_only_complete_lines_as_whole(stream, sizes, forget_at):
     stream = stream.replace(b'\x01', b'\n').replace(b'\x02', b'\nStopped\n')
     whole = [line.decode('ascii', 'replace').removesuffix('\r') for line in stream.split(b'\n')[1:-1]]
     reader, taken, done = LineReader(lambda text: parse(text) is not None), [], 0
@@ -238,7 +238,7 @@ def test_a_reader_calls_only_whole_lines_whole(stream, sizes, forget_at):
         while (line := reader.next()) is not None:
             taken.append(line)
     missing = iter(whole)
-    assert all(line.text in missing for line in taken if line.is_whole), 'in order, and none that was not said'
+    assert all(line.text in missing for line in taken if line.is_whole), 'in order, and none that was not sent'
 
 
 def cut_off_sign_by_print(line):
@@ -248,7 +248,7 @@ def cut_off_sign_by_print(line):
 def cut_off_sign_by_pause(line):
     if line.startswith(b'-'):
         yield b'-'
-        # The fault itself: longer than the driver waits for a reply.
+        # Longer than the driver waits for a reply.
         threading.Event().wait(0.4)
     yield line.removeprefix(b'-')
 
@@ -264,7 +264,7 @@ def stand_at(fake, line):
 
 
 def make_driver(fake, **changes):
-    """Returns a driver of a board on a pseudo-terminal; connected where the board can be understood."""
+    """Returns a driver of a board on a pseudo-terminal; connected if the board's replies are valid."""
     driver = Driver(
         lambda latch: Board(SerialTransport(fake.port), latch, open_wait=0.02, reply_timeout=0.25),
         ServoDriverSettings(**changes), on_moving=lambda: None, stamp=time.time_ns,
@@ -277,32 +277,32 @@ def connect(driver):
     try:
         driver.connect()
     except UserError as error:
-        driver.lose(error)
+        driver.disconnect(error)
 
 
 @pytest.mark.parametrize('original', [False, True])
 @pytest.mark.parametrize('distort', [cut_off_sign_by_print, cut_off_sign_by_pause, print_before_line])
-def test_a_sign_that_was_cut_off_moves_nothing_far(original, distort):
+def test_a_lost_sign_moves_nothing_far(original, distort):
     with FakeServoBoard(original=original) as fake:
         stand_at(fake, b'servos -40 0')
         fake.distort = distort
         driver = make_driver(fake)
-        driver.act(Action('test', 1, (5.0, 0.0), 0.0, time.monotonic()))
+        driver.act(ServoAction('test', 1, (5.0, 0.0), 0.0, time.monotonic()))
         moves = [(o.pan, o.tilt) for o in fake.journal if not o.are_off]
         assert set(moves) <= {(-40.0, 0.0), (-35.0, 0.0)}
-        assert (driver.guard.state is State.READY) == (not original and distort is print_before_line)
-        # Undisturbed, it goes on.
+        assert (driver.guard.state is DriverState.READY) == (not original and distort is print_before_line)
+        # Without damage, it continues.
         fake.distort = lambda line: [line]
         deadline = time.monotonic() + 10.0
         while driver.board is None and time.monotonic() < deadline:
             connect(driver)
-        answer = driver.act(Action('test', 2, (5.0, 0.0), 0.0, time.monotonic()))
-        assert answer.after == (moves[-1][0] + 5.0, 0.0)
+        result = driver.act(ServoAction('test', 2, (5.0, 0.0), 0.0, time.monotonic()))
+        assert result.after == (moves[-1][0] + 5.0, 0.0)
         driver.board.close()
 
 
 @pytest.mark.parametrize('original', [False, True])
-def test_a_position_is_believed_when_two_reports_are_alike(original):
+def test_a_position_is_accepted_when_two_reports_are_equal(original):
     damaged = []
 
     def lose_a_digit_once(line):
@@ -315,7 +315,7 @@ def test_a_position_is_believed_when_two_reports_are_alike(original):
         stand_at(fake, b'servos -40 0')
         fake.distort = lose_a_digit_once
         driver = make_driver(fake)
-        assert driver.snapshot().angles == (-40.0, 0.0)
+        assert driver.status().angles == (-40.0, 0.0)
         assert damaged
         driver.board.close()
 
@@ -336,7 +336,7 @@ def test_damage_on_a_terminal_bounds_every_move(terminal_board, to_host, deltas)
     driver = make_driver(fake)
     for sequence, delta in enumerate(deltas):
         if driver.board is not None:
-            driver.act(Action('test', sequence, delta, 0.0, time.monotonic()))
+            driver.act(ServoAction('test', sequence, delta, 0.0, time.monotonic()))
     if driver.board is not None:
         driver.board.close()
     assert longest_move([(o.pan, o.tilt) for o in fake.journal if not o.are_off] or [(0, 0)]) <= STEP + 1e-6

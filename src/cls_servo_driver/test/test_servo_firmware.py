@@ -1,4 +1,4 @@
-"""The board's own program, spoken to in bytes over a pseudo-terminal."""
+"""The board's own program, tested by bytes over a pseudo-terminal."""
 
 import time
 
@@ -10,7 +10,7 @@ from cls_servo_driver.protocol import add_check, remove_check
 
 
 class Terminal:
-    """A host that only knows lines."""
+    """A host that sends and receives lines."""
 
     def __init__(self, port):
         self.serial = serial.Serial(port, 115200, timeout=2.0, exclusive=True)
@@ -46,7 +46,7 @@ def test_the_banner_has_three_lines_and_nothing_is_on(board, host):
     assert board.outputs.are_off
 
 
-def test_a_reset_forgets_angles_and_leaves_nothing_on(board, host):
+def test_a_reset_clears_the_angles_and_switches_the_outputs_off(board, host):
     host.ask('servos 5 6')
     board.reset()
     assert board.outputs.are_off
@@ -65,7 +65,7 @@ def test_a_reset_forgets_angles_and_leaves_nothing_on(board, host):
         ('  servos   1   2  \r', 'S1:1.0 S2:2.0', 1.0, 2.0),
     ],
 )
-def test_moves_are_clamped_answered_and_done(board, host, line, reply, pan, tilt):
+def test_moves_are_clamped_answered_and_carried_out(board, host, line, reply, pan, tilt):
     assert host.ask(line) == reply
     board.wait_for_outputs(pan, tilt)
     assert host.ask('angles') == f'{pan or 0.0},{tilt or 0.0}'
@@ -88,7 +88,7 @@ def test_moves_are_clamped_answered_and_done(board, host, line, reply, pan, tilt
         ('servos ' + '1' * 500, 'Unknown command'),
     ],
 )
-def test_nonsense_is_answered_and_moves_nothing(board, host, line, reply):
+def test_invalid_lines_are_answered_and_move_nothing(board, host, line, reply):
     before = len(board.journal)
     assert host.ask(line) == reply
     assert host.ask('angles') == '0.0,0.0'
@@ -112,7 +112,7 @@ def test_a_damaged_checked_request_moves_nothing(board, host):
     assert all(outputs.are_off for outputs in board.journal)
 
 
-def test_a_checked_move_that_lost_its_end_moves_nothing(board, host):
+def test_a_truncated_checked_move_moves_nothing(board, host):
     host.ask(add_check('timeout 0.30', 'a1'))
     host.ask(add_check('servos -40.00 -40.00', 'a2'))
     moves = len(board.journal)
@@ -121,7 +121,7 @@ def test_a_checked_move_that_lost_its_end_moves_nothing(board, host):
     assert host.ask('stop') == 'Stopped', 'which is always obeyed'
     board.wait_for_outputs(None, None)
     host.ask(add_check('servos -40.00 -40.00', 'a4'))
-    # Once the host is gone, another one may do without sums.
+    # After the host is gone, another one may omit the checksum.
     board.wait_for_outputs(None, None)
     assert host.ask('servos 1 2') == 'S1:1.0 S2:2.0'
 
@@ -134,7 +134,7 @@ def test_a_queued_checked_stop_is_never_lost(board, host):
     board.wait_for_outputs(None, None)
 
 
-def test_words_are_no_numbers(host):
+def test_words_are_not_accepted_as_numbers(host):
     assert host.ask('servos one two').startswith('Input error: ')
 
 
@@ -147,14 +147,14 @@ def test_stop_switches_both_outputs_off_and_keeps_the_angles(board, host):
     board.wait_for_outputs(7.0, None)
 
 
-def test_servos_that_refuse_answer_error_and_angles_stay_true(board, host):
+def test_refused_moves_answer_error_and_keep_the_angles(board, host):
     host.ask('servos 5 6')
     board.break_servos()
     assert host.ask('servos 10 10') == 'Error'
     assert host.ask('angles') == '5.0,6.0'
 
 
-def test_of_queued_commands_only_the_newest_move_is_done(board, host):
+def test_only_the_newest_queued_move_is_carried_out(board, host):
     lines = ['angles'] + [f'servos {i} {-i}' for i in range(1, 9)]
     host.serial.write('\n'.join(lines).encode() + b'\n')
     assert host.read() == '0.0,0.0'
@@ -203,7 +203,7 @@ def test_valid_lines_keep_the_outputs_on_and_noise_does_not(board, host):
     assert board.outputs.time - last_valid < 0.7
 
 
-def test_half_a_line_does_not_hold_up_the_timeout(board, host):
+def test_a_partial_line_does_not_delay_the_timeout(board, host):
     host.ask('timeout 0.2')
     host.ask('servos 5 6')
     host.serial.write(b'servos 80 8')
@@ -221,9 +221,9 @@ def test_the_button_ends_the_program_with_outputs_off(board, host):
     assert host.serial.readline() == b''
 
 
-def test_the_original_firmware_knows_no_timeout():
+def test_the_original_firmware_has_no_timeout():
     with FakeServoBoard(original=True) as fake:
-        fake.drains_for = 0.15
+        fake.drain_time = 0.15
         terminal = Terminal(fake.port)
         terminal.serial.timeout = 0.2
         terminal.serial.write(b'servos 5 6\n')

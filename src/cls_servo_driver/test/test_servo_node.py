@@ -1,4 +1,4 @@
-"""The node as a process of its own, over ROS and a pseudo-terminal, and its end in every manner."""
+"""The node as a process, over ROS and a pseudo-terminal, and all ways of ending it."""
 
 import contextlib
 import math
@@ -29,19 +29,19 @@ FAST = {
 }  # fmt: skip
 
 
-class Watcher:
-    """A ROS node that hears all that a driver says."""
+class GraphObserver:
+    """A ROS node that subscribes to all topics of a driver."""
 
     def __init__(self, context):
         self.node = rclpy.create_node('watcher', context=context)
         self.executor = SingleThreadedExecutor(context=context)
         self.executor.add_node(self.node)
-        self.heard = {}
+        self.received = {}
         for topic in (
             comms.ROBOT_INFO, comms.ROBOT_STATE, comms.APPLIED_ACTION, comms.JOINT_STATES, comms.DIAGNOSTICS,
         ):  # fmt: skip
-            self.heard[topic.name] = []
-            qos.subscription(self.node, topic, self.heard[topic.name].append)
+            self.received[topic.name] = []
+            qos.subscription(self.node, topic, self.received[topic.name].append)
         self.actions = qos.publisher(self.node, comms.ROBOT_ACTION)
         self.sequence = 0
 
@@ -53,7 +53,7 @@ class Watcher:
         return result
 
     def wait_for_state(self, state):
-        states = self.heard['robot/state']
+        states = self.received['robot/state']
         return self.wait_for(lambda: states and states[-1].state == state and states[-1], f'state {state}')
 
     def send(self, values, *, sequence=None, age=0.0):
@@ -65,9 +65,9 @@ class Watcher:
         return message
 
     def ask(self, values, **kwargs):
-        """Sends an action, again each second as a learner does, and returns its answer."""
-        answers = self.heard['robot/applied_action']
-        known = len(answers)
+        """Sends an action, repeated each second as by a learner, and returns its result."""
+        results = self.received['robot/applied_action']
+        known = len(results)
         message = self.send(values, **kwargs)
         again = time.monotonic() + 1.0
 
@@ -76,16 +76,16 @@ class Watcher:
             if time.monotonic() > again:
                 self.actions.publish(message)
                 again += 1.0
-            return [answer for answer in answers[known:] if answer.sequence == message.sequence]
+            return [answer for answer in results[known:] if answer.sequence == message.sequence]
 
         return self.wait_for(answered, 'the answer')[0]
 
     def call(self, client, request):
-        asking, answers = Asking(client, again=5.0), []
-        return self.wait_for(lambda: answers or asking.ask(request, answers.append), client.srv_name)[0]
+        asking, results = Asking(client, again=5.0), []
+        return self.wait_for(lambda: results or asking.ask(request, results.append), client.srv_name)[0]
 
     def change_state(self, transition):
-        """Asks for a transition once the driver is known to hear and to be heard: it can't be asked for twice."""
+        """Requests a transition after the driver is connected: the request can't be repeated."""
         client = self.node.create_client(ChangeState, 'servo_driver/change_state')
         self.call(self.node.create_client(GetState, 'servo_driver/get_state'), GetState.Request())
         change = Transition(id=getattr(Transition, f'TRANSITION_{transition}'))
@@ -104,10 +104,10 @@ def board():
 
 @pytest.fixture(scope='module')
 def contexts():
-    """Makes contexts of their own, each with a node that stays until all drivers are long gone.
+    """Makes separate contexts, each with a node that stays until all drivers have ended.
 
-    With the last node of a context goes its participant, and where a driver dies at that very moment the middleware
-    crashed now and then.
+    The participant ends with the last node of a context, and the middleware sometimes crashed when a driver ended at
+    that moment.
     """
     kept = []
 
@@ -124,10 +124,10 @@ def contexts():
 
 
 @pytest.fixture
-def watcher(contexts):
-    watcher = Watcher(contexts())
-    yield watcher
-    watcher.close()
+def observer(contexts):
+    observer = GraphObserver(contexts())
+    yield observer
+    observer.close()
 
 
 def start(port, namespace='/', **parameters):
@@ -148,25 +148,25 @@ def run_driver():
 
     yield run
     for process in processes:
-        # In order, where it still can: a killed one seems alive for 20 s, and its services with it.
+        # In order if possible: a killed one and its services seem alive for 20 s.
         process.terminate()
         process.send_signal(signal.SIGCONT)
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(10)
         process.kill()
-        # Shown beside a test that failed.
+        # Shown with a failed test.
         print(process.communicate()[0])
 
 
-def test_the_contract_of_a_robot(board, watcher, run_driver):
+def test_the_contract_of_a_robot(board, observer, run_driver):
     run_driver(board.port)
-    assert watcher.wait_for_state(RobotState.READY).error_code == RobotState.NONE
-    (message,) = watcher.wait_for(lambda: watcher.heard['robot/info'])
+    assert observer.wait_for_state(RobotState.READY).error_code == RobotState.NONE
+    (message,) = observer.wait_for(lambda: observer.received['robot/info'])
     info = from_robot_info(message)
     assert (info.name, info.modalities, info.joint_names) == ('pan_tilt', ('camera',), ('pan', 'tilt'))
     assert info.to_units([1.0, -0.5]).tolist() == [10.0, -5.0]
 
-    answer = watcher.ask([5.0, -25.0])
+    answer = observer.ask([5.0, -25.0])
     assert (answer.source, answer.sequence, answer.error_code) == ('test', 1, AppliedAction.NONE)
     assert (list(answer.commanded), list(answer.applied)) == ([5.0, -25.0], [5.0, -10.0])
     assert list(answer.joints_before) == [0.0, 0.0]
@@ -176,12 +176,12 @@ def test_the_contract_of_a_robot(board, watcher, run_driver):
     assert math.isnan(answer.reward)
     assert not (answer.terminal or answer.truncated)
     board.wait_for_outputs(5.0, -10.0)
-    joints = watcher.heard['joint_states']
-    watcher.wait_for(lambda: joints and joints[-1].position[1] == pytest.approx(math.radians(-10)), 'joint state')
+    joints = observer.received['joint_states']
+    observer.wait_for(lambda: joints and joints[-1].position[1] == pytest.approx(math.radians(-10)), 'joint state')
     assert list(joints[-1].name) == ['pan', 'tilt']
 
     moves = len(board.journal)
-    again = watcher.ask([5.0, -25.0], sequence=1)
+    again = observer.ask([5.0, -25.0], sequence=1)
     assert (again.start, list(again.joints_after)) == (answer.start, list(answer.joints_after))
     assert len(board.journal) == moves, 'a repeated action is answered again, not done again'
 
@@ -190,129 +190,129 @@ def test_the_contract_of_a_robot(board, watcher, run_driver):
         ([1.0], 0.0, AppliedAction.WRONG_LENGTH),
         ([1.0, 1.0], 3.0, AppliedAction.TOO_OLD),
     ):
-        refused = watcher.ask(values, age=age)
+        refused = observer.ask(values, age=age)
         assert (refused.error_code, list(refused.applied)) == (code, [0.0, 0.0])
         assert refused.error_msg
     assert len(board.journal) == moves
 
-    diagnostics = watcher.wait_for(lambda: watcher.heard['/diagnostics'], 'diagnostics')[-1]
+    diagnostics = observer.wait_for(lambda: observer.received['/diagnostics'], 'diagnostics')[-1]
     assert [line.name for line in diagnostics.status] == [
         'robot: link', 'robot: joint pan', 'robot: joint tilt',
     ]  # fmt: skip
     assert {line.level for line in diagnostics.status} == {b'\x00'}
 
 
-def test_diagnostics_of_two_robots_have_names_of_their_own(board, watcher, run_driver):
+def test_diagnostics_of_two_robots_have_different_names(board, observer, run_driver):
     with FakeServoBoard() as other:
         run_driver(board.port, namespace='/left')
         run_driver(other.port, namespace='/right')
 
-        def heard():
-            return {(s.name, s.hardware_id) for m in watcher.heard['/diagnostics'] for s in m.status}
+        def received():
+            return {(s.name, s.hardware_id) for m in observer.received['/diagnostics'] for s in m.status}
 
-        watcher.wait_for(lambda: len(heard()) == 6, 'the health of both')
-        assert {(f'left/robot: joint {joint}', f'left/{board.port}') for joint in ('pan', 'tilt')} < heard()
-        assert {(f'right/robot: joint {joint}', f'right/{other.port}') for joint in ('pan', 'tilt')} < heard()
+        observer.wait_for(lambda: len(received()) == 6, 'the health of both')
+        assert {(f'left/robot: joint {joint}', f'left/{board.port}') for joint in ('pan', 'tilt')} < received()
+        assert {(f'right/robot: joint {joint}', f'right/{other.port}') for joint in ('pan', 'tilt')} < received()
 
 
-def test_emergency_stop_and_rearm(board, watcher, run_driver):
+def test_emergency_stop_and_rearm(board, observer, run_driver):
     run_driver(board.port)
-    watcher.ask([5.0, 5.0])
-    stopped = watcher.call(qos.client(watcher.node, comms.EMERGENCY_STOP), Trigger.Request())
+    observer.ask([5.0, 5.0])
+    stopped = observer.call(qos.client(observer.node, comms.EMERGENCY_STOP), Trigger.Request())
     assert stopped.success
     assert board.outputs.are_off
-    assert watcher.wait_for_state(RobotState.STOPPED).error_code == RobotState.EMERGENCY_STOP
-    assert watcher.ask([1.0, 1.0]).error_code == AppliedAction.NOT_READY
+    assert observer.wait_for_state(RobotState.STOPPED).error_code == RobotState.EMERGENCY_STOP
+    assert observer.ask([1.0, 1.0]).error_code == AppliedAction.NOT_READY
     assert board.outputs.are_off
-    assert watcher.call(qos.client(watcher.node, comms.REARM), Trigger.Request()).success
-    watcher.wait_for_state(RobotState.READY)
+    assert observer.call(qos.client(observer.node, comms.REARM), Trigger.Request()).success
+    observer.wait_for_state(RobotState.READY)
     assert board.outputs.are_off, 'rearm alone moves nothing'
-    assert list(watcher.ask([1.0, 1.0]).applied) == [1.0, 1.0]
+    assert list(observer.ask([1.0, 1.0]).applied) == [1.0, 1.0]
 
 
-def test_a_lost_board_is_told_and_found_again(board, watcher, run_driver):
+def test_a_lost_board_is_reported_and_found_again(board, observer, run_driver):
     run_driver(board.port)
-    watcher.ask([5.0, 5.0])
+    observer.ask([5.0, 5.0])
     board.unplug()
-    fault = watcher.wait_for_state(RobotState.FAULT)
+    fault = observer.wait_for_state(RobotState.FAULT)
     assert (fault.error_code, 'Check cable' in fault.error_msg) == (RobotState.LINK_LOST, True)
-    assert watcher.ask([1.0, 1.0]).error_code == AppliedAction.NOT_READY
-    reports = watcher.heard['/diagnostics']
-    watcher.wait_for(lambda: reports and reports[-1].status[0].level == b'\x02', 'an error')
+    assert observer.ask([1.0, 1.0]).error_code == AppliedAction.NOT_READY
+    reports = observer.received['/diagnostics']
+    observer.wait_for(lambda: reports and reports[-1].status[0].level == b'\x02', 'an error')
     board.plug()
-    watcher.wait_for_state(RobotState.READY)
-    assert list(watcher.ask([1.0, 1.0]).joints_after) == pytest.approx([math.radians(1)] * 2)
+    observer.wait_for_state(RobotState.READY)
+    assert list(observer.ask([1.0, 1.0]).joints_after) == pytest.approx([math.radians(1)] * 2)
 
 
 @pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
-def test_torque_is_off_after_an_orderly_end(board, watcher, run_driver, number):
-    # The board's own timeout is far away: it is the driver that switches off.
+def test_torque_is_off_after_an_orderly_end(board, observer, run_driver, number):
+    # The board's own timeout is long: the driver switches off.
     process = run_driver(board.port, firmware_timeout=60.0)
-    watcher.ask([5.0, 5.0])
+    observer.ask([5.0, 5.0])
     process.send_signal(number)
     board.wait_for_outputs(None, None, timeout=5.0)
     output, _ = process.communicate(timeout=DEADLINE)
     assert process.returncode == 0, output
-    assert watcher.wait_for_state(RobotState.FAULT).error_msg
+    assert observer.wait_for_state(RobotState.FAULT).error_msg
 
 
 @pytest.mark.parametrize('number', [signal.SIGKILL, signal.SIGSTOP])
-def test_the_board_switches_off_when_the_driver_dies_or_hangs(board, watcher, run_driver, number):
+def test_the_board_switches_off_when_the_driver_dies_or_hangs(board, observer, run_driver, number):
     process = run_driver(board.port)
-    watcher.ask([5.0, 5.0])
+    observer.ask([5.0, 5.0])
     ended = time.monotonic()
     os.kill(process.pid, number)
     off = board.wait_for_outputs(None, None, timeout=5.0)
     assert off.time - ended < FAST['firmware_timeout'] + 0.3
-    assert not any(line.startswith('stop') for line in board.heard)
+    assert not any(line.startswith('stop') for line in board.received)
 
 
 @pytest.mark.parametrize(
-    ('parameters', 'told'),
+    ('parameters', 'expected_text'),
     [
-        ({'port': '/dev/ttyNONE7'}, 'is not there'),
+        ({'port': '/dev/ttyNONE7'}, 'does not exist'),
         ({'limits.pan': 9.0}, 'limits.pan'),
     ],
 )
-def test_what_a_person_got_wrong_is_one_line_and_exit_status_2(run_driver, parameters, told):
+def test_wrong_parameters_give_one_line_and_exit_status_2(run_driver, parameters, expected_text):
     process = run_driver(parameters.pop('port', '/dev/null'), **parameters)
     output, _ = process.communicate(timeout=DEADLINE)
     assert process.returncode == 2, output
     errors = [line for line in output.splitlines() if line.startswith('error: ')]
     assert len(errors) == 1
-    assert told in errors[0]
+    assert expected_text in errors[0]
 
 
-def test_a_busy_port_is_said(board, watcher, run_driver):
+def test_a_busy_port_is_reported(board, observer, run_driver):
     run_driver(board.port)
-    watcher.wait_for_state(RobotState.READY)
+    observer.wait_for_state(RobotState.READY)
     second = start(board.port)
     output, _ = second.communicate(timeout=DEADLINE)
     assert second.returncode == 2
     assert 'in use by another program' in output
-    assert list(watcher.ask([1.0, 1.0]).applied) == [1.0, 1.0], 'the first is not disturbed'
+    assert list(observer.ask([1.0, 1.0]).applied) == [1.0, 1.0], 'the first is not disturbed'
 
 
-def test_a_manager_may_start_and_stop_it(board, watcher, run_driver):
+def test_a_lifecycle_manager_can_start_and_stop_it(board, observer, run_driver):
     run_driver(board.port, autostart='false', firmware_timeout=30.0)
-    watcher.wait_for(lambda: 'servo_driver' in watcher.node.get_node_names(), 'the node')
-    assert board.heard == []
-    assert watcher.change_state('CONFIGURE')
-    assert board.heard[0].startswith('angles')
-    assert watcher.change_state('ACTIVATE')
-    watcher.ask([5.0, 5.0])
-    assert watcher.change_state('DEACTIVATE')
+    observer.wait_for(lambda: 'servo_driver' in observer.node.get_node_names(), 'the node')
+    assert board.received == []
+    assert observer.change_state('CONFIGURE')
+    assert board.received[0].startswith('angles')
+    assert observer.change_state('ACTIVATE')
+    observer.ask([5.0, 5.0])
+    assert observer.change_state('DEACTIVATE')
     assert board.outputs.are_off
-    assert 'not active' in watcher.wait_for_state(RobotState.FAULT).error_msg
-    assert watcher.change_state('ACTIVATE')
-    watcher.wait_for_state(RobotState.READY)
-    assert list(watcher.ask([1.0, 1.0]).joints_after) == pytest.approx([math.radians(6)] * 2)
-    assert watcher.change_state('DEACTIVATE')
-    assert watcher.change_state('CLEANUP')
-    assert watcher.change_state('CONFIGURE')
+    assert 'not active' in observer.wait_for_state(RobotState.FAULT).error_msg
+    assert observer.change_state('ACTIVATE')
+    observer.wait_for_state(RobotState.READY)
+    assert list(observer.ask([1.0, 1.0]).joints_after) == pytest.approx([math.radians(6)] * 2)
+    assert observer.change_state('DEACTIVATE')
+    assert observer.change_state('CLEANUP')
+    assert observer.change_state('CONFIGURE')
 
 
-def test_a_manager_is_told_when_the_port_is_missing(watcher, run_driver):
+def test_a_missing_port_fails_the_transition(observer, run_driver):
     process = run_driver('/dev/ttyNONE7', autostart='false')
-    assert not watcher.change_state('CONFIGURE')
+    assert not observer.change_state('CONFIGURE')
     assert process.poll() is None

@@ -1,10 +1,10 @@
-"""The lines of the servo link (row 000-099), both ways."""
+"""Lines of the servo link, requests and replies."""
 
 from hypothesis import given, strategies
 import pytest
 
 from cls_servo_driver import protocol
-from cls_servo_driver.protocol import At, Moved, Refused, Reply, Stopped, TimeoutSet
+from cls_servo_driver.protocol import MoveConfirmation, PositionSample, Refused, Reply, Stopped, TimeoutSet
 
 ANGLES = strategies.floats(-90, 90)
 
@@ -29,13 +29,13 @@ def test_requests_are_lines_with_two_decimals(request_line, expected):
 @pytest.mark.parametrize(
     ('line', 'expected'),
     [
-        ('S1:5.0 S2:-2.5', Moved((5.0, -2.5))),
-        ('S1:90 S2:-90', Moved((90.0, -90.0))),
-        ('S1:5.0', Moved((5.0, None))),
-        ('S2:-40.0', Moved((None, -40.0))),
-        ('Both:3.25', Moved((3.25, 3.25))),
-        ('0.0,0.0', At((0.0, 0.0))),
-        ('-12.34,1e-05\r', At((-12.34, 1e-05))),
+        ('S1:5.0 S2:-2.5', MoveConfirmation((5.0, -2.5))),
+        ('S1:90 S2:-90', MoveConfirmation((90.0, -90.0))),
+        ('S1:5.0', MoveConfirmation((5.0, None))),
+        ('S2:-40.0', MoveConfirmation((None, -40.0))),
+        ('Both:3.25', MoveConfirmation((3.25, 3.25))),
+        ('0.0,0.0', PositionSample((0.0, 0.0))),
+        ('-12.34,1e-05\r', PositionSample((-12.34, 1e-05))),
         ('Stopped', Stopped()),
         ('Timeout:1.5', TimeoutSet(1.5)),
         ('Unknown command', Refused('Unknown command')),
@@ -56,12 +56,12 @@ def test_requests_are_lines_with_two_decimals(request_line, expected):
         ('+40.0,35.0', None),
     ],
 )
-def test_replies_are_read_or_known_as_noise(line, expected):
+def test_replies_are_parsed_and_noise_is_not(line, expected):
     assert protocol.parse(line) == expected
 
 
 @pytest.mark.parametrize('bad', [float('nan'), float('inf'), float('-inf')])
-def test_no_request_carries_a_number_that_is_none(bad):
+def test_requests_with_non_finite_numbers_are_refused(bad):
     for encode in (
         lambda: protocol.move_both((0.0, bad)),
         lambda: protocol.move_one(1, bad),
@@ -81,16 +81,16 @@ def test_there_are_two_servos():
 def test_an_acknowledged_move_comes_back_within_a_hundredth(pan, tilt):
     _, first, second = protocol.move_both((pan, tilt)).decode().split()
     reply = protocol.parse(f'S1:{float(first)} S2:{float(second)}')
-    assert isinstance(reply, Moved)
+    assert isinstance(reply, MoveConfirmation)
     assert reply.angles == pytest.approx((pan, tilt), abs=0.0051)
 
 
 @given(ANGLES, ANGLES)
 def test_every_float_that_the_board_prints_is_read(pan, tilt):
-    assert protocol.parse(f'{pan},{tilt}') == At((pan, tilt))
+    assert protocol.parse(f'{pan},{tilt}') == PositionSample((pan, tilt))
 
 
-def test_a_check_is_removed_from_its_own_reply_alone():
+def test_a_check_is_removed_only_with_the_matching_tag():
     line = protocol.add_check('-40.0,0.0', '1f')
     assert protocol.remove_check(line, '1f') == '-40.0,0.0'
     assert protocol.remove_check(line, '1e') is None

@@ -12,16 +12,16 @@ from cls_servo_driver.safety import (
     check_age,
     check_values,
     Code,
+    DriverState,
     Guard,
-    Limits,
+    MotionLimits,
     next_angles,
     PositionBounds,
-    State,
     StopLatch,
     StoppedError,
 )
 
-LIMITS = Limits()
+LIMITS = MotionLimits()
 ANY = strategies.floats(allow_nan=False, allow_infinity=False, width=32)
 BAD = [math.nan, math.inf, -math.inf]
 
@@ -57,11 +57,11 @@ def test_no_move_leaves_the_limits_or_goes_too_far(pan_delta, tilt_delta, pan, t
     strategies.lists(strategies.tuples(strategies.floats(-90, 90), strategies.floats(-90, 90)), min_size=1, max_size=4),
     ANY, ANY, strategies.floats(0.1, 90), strategies.floats(0, 500), strategies.floats(0, 10),
 )  # fmt: skip
-def test_a_move_is_within_one_step_of_everywhere_the_servos_may_stand(places, pan, tilt, step, rate, elapsed):
+def test_a_move_is_within_one_step_of_all_possible_positions(places, pan, tilt, step, rate, elapsed):
     bounds = PositionBounds.at(places[0])
     for place in places[1:]:
         bounds = bounds.including(place)
-    limits = Limits(max_delta=step, rate=rate)
+    limits = MotionLimits(max_delta=step, rate=rate)
     if not bounds.is_within(step):
         with pytest.raises(UserError, match='known position'):
             next_angles(limits, places[0], bounds, (pan, tilt), elapsed)
@@ -74,27 +74,27 @@ def test_a_position_jump_is_a_fault_until_rearm():
     guard = Guard()
     guard.position_jumped('at 0, was at 40')
     guard.linked()
-    assert (guard.state, guard.reason.code) == (State.FAULT, Code.POSITION_UNKNOWN)
+    assert (guard.state, guard.reason.code) == (DriverState.FAULT, Code.POSITION_UNKNOWN)
     assert (guard.needs_rearm, guard.knows_position, guard.off_confirmed) == (True, False, False)
     assert guard.refuse().code is Code.NOT_READY
     guard.lost('gone')
     guard.linked()
-    assert guard.state is State.FAULT, 'a link that comes back is no rearm'
+    assert guard.state is DriverState.FAULT, 'a link that comes back is no rearm'
     guard.latch.engage(lambda: None)
     assert 'at 0, was at 40' in guard.reason.text
     guard.rearm()
-    assert (guard.state, guard.needs_rearm, guard.knows_position) == (State.READY, False, True)
+    assert (guard.state, guard.needs_rearm, guard.knows_position) == (DriverState.READY, False, True)
 
 
 @given(ANY, strategies.floats(0.1, 500), strategies.floats(0, 10))
 def test_the_mean_speed_stays_below_the_rate(delta, rate, elapsed):
-    limits = Limits(rate=rate)
+    limits = MotionLimits(rate=rate)
     after = next_angles(limits, (0.0, 0.0), PositionBounds.at((0.0, 0.0)), (delta, -delta), elapsed)
     assert max(map(abs, after)) <= rate * elapsed + 0.0051
 
 
 @pytest.mark.parametrize('bad', BAD)
-def test_a_number_that_is_none_never_becomes_a_target(bad):
+def test_non_finite_numbers_never_become_a_target(bad):
     for current, delta in (((0.0, 0.0), (bad, 0.0)), ((0.0, bad), (0.0, 0.0))):
         with pytest.raises(UserError, match='finite'):
             next_angles(LIMITS, current, PositionBounds.at(current), delta, 1.0)
@@ -106,7 +106,7 @@ def test_a_number_that_is_none_never_becomes_a_target(bad):
         ((0.0, bad), Code.NON_FINITE) for bad in BAD
     ] + [((), Code.WRONG_LENGTH), ((1.0,), Code.WRONG_LENGTH), ((1.0, 2.0, 3.0), Code.WRONG_LENGTH)],
 )  # fmt: skip
-def test_values_that_are_no_action_are_refused_with_their_code(values, code):
+def test_invalid_values_are_refused_with_their_code(values, code):
     refusal = check_values(values)
     assert refusal is not None
     assert refusal.code is code
@@ -125,8 +125,8 @@ def test_old_actions_and_those_from_the_future_are_refused(age, is_refused):
     assert refusal is None or refusal.code is Code.TOO_OLD
 
 
-def test_codes_and_states_are_those_of_the_messages():
-    for state in State:
+def test_codes_and_states_equal_those_of_the_messages():
+    for state in DriverState:
         assert getattr(RobotState, state.name) == state
     for code, name in (
         (Code.STATE_LINK_LOST, 'LINK_LOST'), (Code.POSITION_UNKNOWN, 'POSITION_UNKNOWN'),
@@ -137,7 +137,7 @@ def test_codes_and_states_are_those_of_the_messages():
         assert getattr(AppliedAction, code.name) == code
 
 
-def test_the_latch_holds_back_commands_until_released():
+def test_the_latch_blocks_commands_until_released():
     latch, sent = StopLatch(), []
     latch.send(lambda: sent.append('move'))
     latch.engage(lambda: sent.append('stop'))
@@ -148,7 +148,7 @@ def test_the_latch_holds_back_commands_until_released():
     assert sent == ['move', 'stop', 'move']
 
 
-def test_the_latch_is_engaged_even_where_the_stop_could_not_be_sent():
+def test_the_latch_is_engaged_even_if_the_stop_could_not_be_sent():
     latch = StopLatch()
     with pytest.raises(OSError, match='unplugged'):
         latch.engage(lambda: (_ for _ in ()).throw(OSError('unplugged')))
@@ -175,38 +175,38 @@ def test_no_command_of_another_thread_is_sent_after_the_stop():
         assert sent[-1] == 'stop'
 
 
-def test_a_guard_starts_without_motion_and_ends_there():
+def test_a_guard_starts_and_ends_without_motion():
     guard = Guard()
-    assert (guard.state, guard.reason.code) == (State.FAULT, Code.POSITION_UNKNOWN)
+    assert (guard.state, guard.reason.code) == (DriverState.FAULT, Code.POSITION_UNKNOWN)
     assert guard.refuse().code is Code.NOT_READY
     guard.linked()
-    assert (guard.state, guard.refuse()) == (State.READY, None)
+    assert (guard.state, guard.refuse()) == (DriverState.READY, None)
     guard.moving()
-    assert (guard.state, guard.torque) == (State.MOVING, True)
+    assert (guard.state, guard.torque) == (DriverState.MOVING, True)
     guard.moved()
     guard.lost('gone')
-    assert (guard.state, guard.reason.code, guard.torque) == (State.FAULT, Code.STATE_LINK_LOST, None)
+    assert (guard.state, guard.reason.code, guard.torque) == (DriverState.FAULT, Code.STATE_LINK_LOST, None)
 
 
-def test_the_emergency_stop_outlives_a_lost_and_found_link():
+def test_the_emergency_stop_remains_after_a_lost_and_found_link():
     guard = Guard()
     guard.linked()
     guard.latch.engage(lambda: None)
     guard.lost('gone')
-    assert guard.state is State.STOPPED
+    assert guard.state is DriverState.STOPPED
     assert 'gone' in guard.reason.text
     guard.linked()
-    assert (guard.state, guard.reason.code) == (State.STOPPED, Code.EMERGENCY_STOP)
+    assert (guard.state, guard.reason.code) == (DriverState.STOPPED, Code.EMERGENCY_STOP)
     assert guard.refuse().code is Code.NOT_READY
     guard.latch.release()
-    assert guard.state is State.READY
+    assert guard.state is DriverState.READY
 
 
-def test_idle_torque_off_is_told_and_ended_by_the_next_move():
+def test_idle_torque_off_is_reported_and_ended_by_the_next_move():
     guard = Guard()
     guard.linked()
     guard.torque_off('idle')
-    assert (guard.state, guard.reason.code, guard.torque) == (State.READY, Code.COMMAND_TOO_OLD, False)
+    assert (guard.state, guard.reason.code, guard.torque) == (DriverState.READY, Code.COMMAND_TOO_OLD, False)
     guard.moving()
     guard.moved()
     assert (guard.reason.code, guard.torque) == (Code.NONE, True)

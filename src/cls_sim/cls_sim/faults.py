@@ -1,16 +1,16 @@
-"""Faults of a simulated robot, the same ones every time for one seed."""
+"""Faults of a simulated robot, deterministic in the seed."""
 
 from collections import deque
 
 from .noise import generator, Image
 from .settings import FaultSettings
 
-# Streams of `noise.generator`, one for each kind, so that switching one on does not move the others.
+# Streams of `noise.generator`, one per kind, so that enabling one does not change the others.
 _DUPLICATE, _BLACK, _LATE, _LOST = 101, 102, 103, 104
 
 
 class Faults:
-    """Decides by count which frame or action is hit. Holds the last frames, for those that repeat or lag."""
+    """Chooses faulty frames and actions by their number. Keeps the last frames, for repeated and lagging ones."""
 
     def __init__(self, settings: FaultSettings, seed: int) -> None:
         self._settings = settings
@@ -18,8 +18,8 @@ class Faults:
         self._last: Image | None = None
         self._taken: deque[Image] = deque(maxlen=settings.image_lag + 1)
 
-    def picture(self, image: Image, frame: int) -> Image:
-        """Returns what the camera delivers for `image`, uint8 (H, W, 3), as frame number `frame` from 0."""
+    def apply_to_image(self, image: Image, frame: int) -> Image:
+        """Returns `image`, uint8 (H, W, 3), with the faults of frame number `frame`, from 0."""
         self._taken.append(image)
         image = self._taken[0]
         frozen = 0 <= self._settings.frozen_from <= frame
@@ -30,12 +30,12 @@ class Faults:
         self._last = image.copy()
         return image
 
-    def lateness(self, frame: int) -> float:
-        """Returns s by which this frame arrives after it was taken."""
+    def delay(self, frame: int) -> float:
+        """Returns the delay of this frame, s."""
         return self._settings.late_by if self._hit(self._settings.late, _LATE, frame) else 0.0
 
     def is_lost(self, action: int) -> bool:
-        """Whether the action of this number, from 0, is never heard."""
+        """Whether the action of this number, from 0, is lost."""
         return self._hit(self._settings.lost_action, _LOST, action)
 
     def stuck_joint(self, action: int) -> int:

@@ -1,19 +1,19 @@
-"""Lock-step: one image for each action, time stands still in between."""
+"""Lock-step: one image for each action, time stands still between actions."""
 
 from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .pace import Answer, Command, Output, Pace
-from .robot import Frame, Motion, Step
+from .pace import ActionCommand, CommandResult, Output, Pace
+from .robot import ActionExecution, SensorFrame, Step
 
 
 class LockStep(Pace):
-    """Publishes what `SimulatedRobot.step` returns; the machine's clock plays no part."""
+    """Publishes the results of `SimulatedRobot.step`; independent of the machine's clock."""
 
-    # The images of the last action; two where it ended an episode.
-    _shown: list[Frame]
+    # The images of the last action; two if it ended an episode.
+    _frames: list[SensorFrame]
     _joints: NDArray[np.float64]
 
     def now_ns(self, clock_ns: int) -> int:
@@ -22,30 +22,32 @@ class LockStep(Pace):
 
     def start(self, now_ns: int) -> list[Output]:
         """See Pace."""
-        self._show(self._robot.reset())
-        return [*self._shown]
+        self._set_frames(self._robot.reset())
+        return [*self._frames]
 
     def tick(self, now_ns: int) -> list[Output]:
-        """See Pace: the last image again, for a listener that came late or lost it."""
-        return [*self._shown[-1:]]
+        """See Pace: the last image again, for a subscriber that came late or lost it."""
+        return [*self._frames[-1:]]
 
     def joints(self, now_ns: int) -> NDArray[np.float64]:
         """See Pace."""
         return self._joints
 
-    def _accept(self, command: Command, now_ns: int) -> list[Output]:
+    def _accept(self, command: ActionCommand, now_ns: int) -> list[Output]:
         step = self._robot.step(command.values)
         if step.lost:
             return []
-        self._show(step)
-        return [self._remember(Answer(command, _motion(step))), *self._shown]
+        self._set_frames(step)
+        return [self._store(CommandResult(command, _to_execution(step))), *self._frames]
 
-    def _repeat(self, answer: Answer) -> list[Output]:
-        return [answer, *self._shown]
+    def _repeat(self, result: CommandResult) -> list[Output]:
+        return [result, *self._frames]
 
-    def _show(self, step: Step) -> None:
-        self._shown = [Frame(s.image, s.joints, s.stamp_ns, s.stamp_ns, s.observations) for s in _with_restart(step)]
-        self._joints = self._shown[-1].joints
+    def _set_frames(self, step: Step) -> None:
+        self._frames = [
+            SensorFrame(s.image, s.joints, s.stamp_ns, s.stamp_ns, s.observations) for s in _with_restart(step)
+        ]
+        self._joints = self._frames[-1].joints
 
 
 def _with_restart(step: Step) -> Iterator[Step]:
@@ -54,8 +56,8 @@ def _with_restart(step: Step) -> Iterator[Step]:
         yield step.restart
 
 
-def _motion(step: Step) -> Motion:
-    return Motion(
+def _to_execution(step: Step) -> ActionExecution:
+    return ActionExecution(
         step.commanded, step.applied, step.joints_before, step.joints, step.start_ns, step.end_ns,
         step.reward, step.terminal, step.truncated,
     )  # fmt: skip

@@ -1,4 +1,4 @@
-"""Things that move about in a room by themselves, each on a path that is a function of time alone."""
+"""Objects that move in a room, each on a path that is a function of time only."""
 
 import cv2
 import numpy as np
@@ -8,12 +8,12 @@ from .noise import Image
 
 
 class MovingThings:
-    """Discs that swing to and fro across the room, drawn into the view.
+    """Discs that oscillate across the room, drawn into the view.
 
     Args:
         count: how many.
         generator: draws paths, sizes and colours.
-        reach_deg: (pan, tilt), degrees from the middle that they roam.
+        reach_deg: (pan, tilt), degrees from the middle, range of the paths.
     """
 
     def __init__(self, count: int, generator: np.random.Generator, reach_deg: tuple[float, float]) -> None:
@@ -25,7 +25,7 @@ class MovingThings:
         self._colours = generator.integers(0, 256, (count, 3))
 
     def positions_deg(self, seconds: float) -> NDArray[np.float64]:
-        """Returns where they are at a time, degrees (count, 2): pan to the left, tilt up."""
+        """Returns their positions at a time, degrees (count, 2): pan to the left, tilt up."""
         return np.asarray(self._middle + self._swing * np.sin(self._speed * seconds + self._phase))
 
     def draw(self, image: Image, pose_deg: NDArray[np.float64], view_deg: tuple[float, float], seconds: float) -> None:
@@ -43,13 +43,13 @@ class MovingThings:
 
 
 class Fan:
-    """A round fan at a fixed place of the room that never stops.
+    """A fan at a fixed place of the room that rotates continuously.
 
     Args:
         size_deg: diameter; 0: there is none.
         turns_per_second: its speed.
-        generator: draws where it stands.
-        reach_deg: (pan, tilt), degrees from the middle within which it stands.
+        generator: draws its position.
+        reach_deg: (pan, tilt), degrees from the middle, range of the position.
     """
 
     _BLADES = 3

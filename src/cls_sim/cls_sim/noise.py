@@ -1,4 +1,4 @@
-"""Randomness by counter: one seed, stream and index give the same numbers, in whatever order asked."""
+"""Counter-based random numbers: seed, stream and index determine the numbers, independent of the order of calls."""
 
 import cv2
 import numpy as np
@@ -6,22 +6,22 @@ from numpy.typing import NDArray
 
 Image = NDArray[np.uint8]
 
-# Values in a bank beyond one frame. A frame's noise is a window into the bank: with a million starts two frames
-# of a run hardly ever share one, and the bank's 1.2 MB stay in the processor's cache.
+# Values in a bank beyond one frame. A frame's noise is a window into the bank: with a million offsets two frames of a
+# run rarely share one, and the bank's 1.2 MB fit into the processor's cache.
 _SPARE = 2**20
 
 
 def generator(seed: int, stream: int, index: int = 0) -> np.random.Generator:
-    """Returns the generator of one draw: `stream` says what for, `index` counts."""
+    """Returns the generator of one draw: `stream` is its purpose, `index` its number."""
     return np.random.Generator(np.random.Philox(key=[seed, stream], counter=index))
 
 
 class NoiseBank:
-    """Sensor noise that costs two saturating additions per frame, not 150,000 fresh draws.
+    """Sensor noise by two saturating additions per frame instead of 150,000 random draws.
 
     Args:
-        values: int16 noise, any shape, at least as many as one frame has numbers, each in -255..255.
-        seed, stream: choose where in the bank each frame's noise begins.
+        values: int16 noise, any shape, at least as many values as a frame, each in -255..255.
+        seed, stream: determine each frame's offset in the bank.
     """
 
     def __init__(self, values: NDArray[np.int16], seed: int, stream: int) -> None:
@@ -39,7 +39,7 @@ class NoiseBank:
 
     @classmethod
     def uniform(cls, size: int, below: int, seed: int, stream: int) -> 'NoiseBank':
-        """Uniform whole numbers 0 <= n < `below`, for frames of `size` numbers."""
+        """Uniform integers 0 <= n < `below`, for frames of `size` numbers."""
         return cls(generator(seed, stream).integers(0, below, size + _SPARE, np.int16), seed, stream)
 
     def add(self, image: Image, frame: int) -> Image:

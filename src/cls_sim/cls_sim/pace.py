@@ -1,6 +1,6 @@
-"""When a simulated robot acts and shows itself: the contract of real time and lock-step.
+"""Contract of real time and lock-step: when a simulated robot acts and publishes.
 
-A pace is told what was heard and what time it is, and returns what is to be published, in order.
+A pace gets commands and the time, and returns the messages to publish, in order.
 """
 
 from abc import ABC, abstractmethod
@@ -10,11 +10,11 @@ from enum import IntEnum
 import numpy as np
 from numpy.typing import NDArray
 
-from .robot import Frame, Motion, SimulatedRobot
+from .robot import ActionExecution, SensorFrame, SimulatedRobot
 
 
-class Refusal(IntEnum):
-    """Why an action was not done. Values equal the constants of cls_interfaces/AppliedAction."""
+class RefusalCode(IntEnum):
+    """Reasons to refuse an action. Values equal the constants of cls_interfaces/AppliedAction."""
 
     NONE = 0
     NON_FINITE = 210
@@ -23,7 +23,7 @@ class Refusal(IntEnum):
 
 
 class Status(IntEnum):
-    """Whether the robot may be moved. Values equal the constants of cls_interfaces/RobotState."""
+    """State of the robot. Values equal the constants of cls_interfaces/RobotState."""
 
     READY = 0
     MOVING = 1
@@ -31,34 +31,34 @@ class Status(IntEnum):
 
 
 @dataclass(frozen=True, eq=False)
-class Command:
-    """An action as heard: who asked, their count, float32 values in robot units, not yet checked."""
+class ActionCommand:
+    """A received action: source, its sequence number, float32 values (A,) in robot units, not yet checked."""
 
     source: str
     sequence: int
     values: NDArray[np.float32]
 
-    def is_same(self, other: 'Command') -> bool:
-        """Whether this is `other` sent again. A source that starts anew counts from 1, but asks for other values."""
+    def is_same(self, other: 'ActionCommand') -> bool:
+        """Whether this is a repetition of `other`. A restarted source counts from 1 again, but with other values."""
         same = (self.source, self.sequence) == (other.source, other.sequence)
         return same and np.array_equal(self.values, other.values, equal_nan=True)
 
 
 @dataclass(frozen=True, eq=False)
-class Answer:
-    """What became of a command."""
+class CommandResult:
+    """Result of a command."""
 
-    command: Command
-    motion: Motion
-    code: Refusal = Refusal.NONE
+    command: ActionCommand
+    motion: ActionExecution
+    code: RefusalCode = RefusalCode.NONE
     text: str = ''
 
 
-Output = Answer | Frame
+Output = CommandResult | SensorFrame
 
 
 class Pace(ABC):
-    """Common to both: checks commands, answers repeated ones from memory, refuses while stopped.
+    """Base class: checks commands, answers repeated ones from a cache, refuses while stopped.
 
     Args:
         robot: not yet reset.
@@ -67,22 +67,22 @@ class Pace(ABC):
     def __init__(self, robot: SimulatedRobot) -> None:
         self._robot = robot
         self._stopped = False
-        # Only the last answer of each source: whoever repeats a command repeats the last one.
-        self._answers: dict[str, Answer] = {}
+        # The last result of each source: only the last command is ever repeated.
+        self._results: dict[str, CommandResult] = {}
 
     @property
     def status(self) -> Status:
-        """Whether the robot may be moved."""
+        """State of the robot."""
         return Status.STOPPED if self._stopped else Status.READY
 
     @property
     def due_ns(self) -> int | None:
-        """When `poll` has something to do, or None."""
+        """Time at which `poll` is due, or None."""
         return None
 
     @abstractmethod
     def now_ns(self, clock_ns: int) -> int:
-        """Returns the robot's time when the machine's clock shows `clock_ns`."""
+        """Returns the robot's time at `clock_ns` of the machine's clock."""
 
     @abstractmethod
     def start(self, now_ns: int) -> list[Output]:
@@ -90,32 +90,32 @@ class Pace(ABC):
 
     @abstractmethod
     def tick(self, now_ns: int) -> list[Output]:
-        """Is called once for each image in real time, and when nothing was heard for long in lock-step."""
+        """Returns the next image in real time; the last one in lock-step, called after a long pause only."""
 
     @abstractmethod
     def joints(self, now_ns: int) -> NDArray[np.float64]:
         """Returns joint angles, rad (J,)."""
 
     @abstractmethod
-    def _accept(self, command: Command, now_ns: int) -> list[Output]:
-        """Does a checked command that was not heard before."""
+    def _accept(self, command: ActionCommand, now_ns: int) -> list[Output]:
+        """Carries out a checked, new command."""
 
     @abstractmethod
-    def _repeat(self, answer: Answer) -> list[Output]:
-        """Answers a command that was heard before."""
+    def _repeat(self, result: CommandResult) -> list[Output]:
+        """Answers a repeated command."""
 
-    def hear(self, command: Command, now_ns: int) -> list[Output]:
-        """Hears a command: does it, refuses it, or answers it again."""
-        known = self._answers.get(command.source)
+    def submit(self, command: ActionCommand, now_ns: int) -> list[Output]:
+        """Takes a command: carries it out, refuses it, or returns the result of its first copy."""
+        known = self._results.get(command.source)
         if known is not None and command.is_same(known.command):
             return self._repeat(known)
-        code, text = self._objection(command)
+        code, text = self._validate(command)
         if code:
             return [self._refuse(command, code, text, now_ns)]
         return self._accept(command, now_ns)
 
     def poll(self, now_ns: int) -> list[Output]:
-        """Ends and starts what is due."""
+        """Ends and starts the actions that are due."""
         return []
 
     def stop(self, now_ns: int) -> list[Output]:
@@ -124,25 +124,25 @@ class Pace(ABC):
         return []
 
     def rearm(self) -> None:
-        """Takes commands again."""
+        """Accepts commands again."""
         self._stopped = False
 
-    def _objection(self, command: Command) -> tuple[Refusal, str]:
+    def _validate(self, command: ActionCommand) -> tuple[RefusalCode, str]:
         expected = len(self._robot.info.channels)
         if command.values.size != expected:
-            return Refusal.WRONG_LENGTH, f'expected {expected} values, found {command.values.size}'
+            return RefusalCode.WRONG_LENGTH, f'expected {expected} values, found {command.values.size}'
         if not np.isfinite(command.values).all():
-            return Refusal.NON_FINITE, f'expected finite values, found {command.values.tolist()}'
+            return RefusalCode.NON_FINITE, f'expected finite values, found {command.values.tolist()}'
         if self._stopped:
-            return Refusal.NOT_READY, 'stopped by emergency_stop; call rearm'
-        return Refusal.NONE, ''
+            return RefusalCode.NOT_READY, 'stopped by emergency_stop; call rearm'
+        return RefusalCode.NONE, ''
 
-    def _refuse(self, command: Command, code: Refusal, text: str, now_ns: int) -> Answer:
+    def _refuse(self, command: ActionCommand, code: RefusalCode, text: str, now_ns: int) -> CommandResult:
         joints = self.joints(now_ns)
         nothing = np.zeros(len(self._robot.info.channels), np.float32)
-        motion = Motion(command.values, nothing, joints, joints, now_ns, now_ns)
-        return self._remember(Answer(command, motion, code, text))
+        motion = ActionExecution(command.values, nothing, joints, joints, now_ns, now_ns)
+        return self._store(CommandResult(command, motion, code, text))
 
-    def _remember(self, answer: Answer) -> Answer:
-        self._answers[answer.command.source] = answer
-        return answer
+    def _store(self, result: CommandResult) -> CommandResult:
+        self._results[result.command.source] = result
+        return result

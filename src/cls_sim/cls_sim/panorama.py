@@ -1,6 +1,6 @@
-"""Pictures to look around in: generated rooms with the statistics of photographs, or a person's own image.
+"""Panoramas: a generated room with the statistics of photographs, or an image file.
 
-Other generated pictures are in `sceneries`, made of the same noise and shapes.
+Other generated panoramas are in `sceneries`, made of the same noise and shapes.
 """
 
 from collections.abc import Callable
@@ -16,12 +16,12 @@ from .noise import Image
 
 Field = NDArray[np.float32]
 
-# One shape in each of 8 x 5 cells, 40 in all (learning-probe, section 1): scattered freely, they left whole views bare.
+# One shape in each of 8 x 5 cells, 40 in all: at independent random positions they left whole views empty.
 _CELLS = (8, 5)
-# From small things to furniture, degrees across; log-uniform, since photographs look alike at every scale.
+# Diameters from small objects to furniture, degrees; log-uniform, since photographs are scale invariant.
 _SMALLEST_DEG, _LARGEST_DEG = 5.0, 50.0
-# Of amplitude over frequency, for brightness and two colours: photographs have 1.0 to 1.2, and in them colour
-# changes more slowly from place to place than brightness.
+# Exponents of amplitude over frequency, for brightness and two colours: photographs have 1.0 to 1.2 for brightness,
+# and smoother colours.
 _EXPONENTS = (1.15, 1.6, 1.6)
 
 
@@ -41,7 +41,7 @@ def generate(generator: np.random.Generator, width: int, height: int, pixels_per
     texture = colour_noise(generator, height, width, 16.0)
     spread = np.log(_LARGEST_DEG / _SMALLEST_DEG)
     cells = generator.permutation(np.indices(_CELLS).reshape(2, -1).T)
-    # The largest first: small things stand in front of large ones, as in a furnished room, and none is lost.
+    # The largest first: small objects are in front of large ones, and none is hidden.
     sizes = np.sort(_SMALLEST_DEG * np.exp(generator.uniform(0, spread, len(cells))))[::-1]
     centres = (cells + generator.uniform(0, 1, cells.shape)) / _CELLS * (width, height)
     for size, centre in zip(sizes * pixels_per_degree, centres):
@@ -50,7 +50,7 @@ def generate(generator: np.random.Generator, width: int, height: int, pixels_per
 
 
 def load(path: Path, width: int, height: int) -> Image:
-    """Reads an image and scales it to cover width x height pixels, its middle kept where the shape differs.
+    """Reads an image and scales it to cover width x height pixels, cropped around its middle.
 
     Raises:
         UserError: no such file, or no image.
@@ -71,7 +71,7 @@ def load(path: Path, width: int, height: int) -> Image:
 
 def pink(generator: np.random.Generator, height: int, width: int, exponent: float) -> Field:
     """Returns a field whose amplitude falls as 1/f^exponent: mean near 0, deviation 1."""
-    # A little larger and cut: sizes with large prime factors take several times as long.
+    # Computed slightly larger and cropped: sizes with large prime factors take several times as long.
     rows, columns = cv2.getOptimalDFTSize(height), cv2.getOptimalDFTSize(width)
     spectrum = np.fft.rfft2(generator.standard_normal((rows, columns)))
     down, across = np.fft.fftfreq(rows)[:, None], np.fft.rfftfreq(columns)[None]
@@ -82,7 +82,7 @@ def pink(generator: np.random.Generator, height: int, width: int, exponent: floa
 
 
 def colour_noise(generator: np.random.Generator, height: int, width: int, contrast: float) -> Field:
-    """Returns 1/f noise (height, width, 3) in grey levels: mostly brightness, less of it colour."""
+    """Returns 1/f noise (height, width, 3) in grey levels: mostly brightness, less colour."""
     brightness, warm, green = (pink(generator, height, width, e) for e in _EXPONENTS)
     offsets = np.stack([warm - 0.5 * green, green, -warm - 0.5 * green], axis=-1)
     return np.asarray(contrast * (brightness[..., None] + 0.45 * offsets), np.float32)
@@ -94,7 +94,7 @@ def add_shape(
     """Paints a random shape of `size` pixels at `centre` (x, y) into `canvas`; both fields are (height, width, 3)."""
     height, width, _ = canvas.shape
     outline = _OUTLINES[generator.integers(len(_OUTLINES))](generator, size) + centre
-    # Shapes are drawn with 1/16 pixel precision, or edges would sit on the pixel grid.
+    # Shapes are drawn with 1/16 pixel precision, so that edges are not aligned to the pixel grid.
     mask = np.zeros((height, width), np.uint8)
     cv2.fillPoly(mask, [np.rint(outline * 16).astype(np.int32)], 255, cv2.LINE_AA, 4)
     left, top = np.clip(np.floor(outline.min(0)).astype(int) - 2, 0, (width, height))

@@ -1,4 +1,4 @@
-"""Real time: images by the clock, actions that take as long as they take."""
+"""Real time: images by the clock, actions with their real duration."""
 
 from collections import deque
 from dataclasses import replace
@@ -6,26 +6,26 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from .pace import Answer, Command, Output, Pace, Refusal, Status
-from .robot import Frame, Motion, NS, SimulatedRobot
+from .pace import ActionCommand, CommandResult, Output, Pace, RefusalCode, Status
+from .robot import ActionExecution, NS, SensorFrame, SimulatedRobot
 
 
 class RealTime(Pace):
-    """One action moves, one more may wait; a newer one takes the place of the one that waits.
+    """One action is carried out, one more may be pending; a newer one replaces the pending one.
 
     Args:
         robot: not yet reset.
-        latency: s from hearing an action to its start.
+        latency: s from receiving an action to its start.
     """
 
     def __init__(self, robot: SimulatedRobot, latency: float) -> None:
         super().__init__(robot)
         self._latency_ns = round(latency * NS)
         self._world_start_ns = 0
-        self._moving: tuple[Command, Motion] | None = None
-        self._waiting: tuple[Command, int] | None = None  # with the time of its earliest start
-        self._has_ended = False  # the episode; its last image is still to be shown
-        self._late: deque[Frame] = deque()
+        self._moving: tuple[ActionCommand, ActionExecution] | None = None
+        self._pending: tuple[ActionCommand, int] | None = None  # and the time of its earliest start
+        self._has_ended = False  # the episode; its last image is not yet published
+        self._delayed: deque[SensorFrame] = deque()
 
     @property
     def status(self) -> Status:
@@ -37,7 +37,7 @@ class RealTime(Pace):
         """See Pace."""
         if self._moving:
             return self._moving[1].end_ns
-        return self._waiting[1] if self._waiting else None
+        return self._pending[1] if self._pending else None
 
     def now_ns(self, clock_ns: int) -> int:
         """See Pace: the clock's."""
@@ -54,13 +54,13 @@ class RealTime(Pace):
         return self._robot.joints(now_ns)
 
     def tick(self, now_ns: int) -> list[Output]:
-        """See Pace: takes an image; a late one holds up those behind it, as in a camera's queue."""
+        """See Pace: takes an image; a delayed one delays those after it, as in a camera's queue."""
         outputs = self.poll(now_ns)
-        self._late.append(self._robot.sense(now_ns, self._world_start_ns))
+        self._delayed.append(self._robot.sense(now_ns, self._world_start_ns))
         if self._has_ended:
             self._begin_episode(now_ns)
-        while self._late and self._late[0].arrival_ns <= now_ns:
-            outputs.append(self._late.popleft())
+        while self._delayed and self._delayed[0].arrival_ns <= now_ns:
+            outputs.append(self._delayed.popleft())
         return outputs
 
     def poll(self, now_ns: int) -> list[Output]:
@@ -69,48 +69,48 @@ class RealTime(Pace):
         while (due := self.due_ns) is not None and now_ns >= due:
             if self._moving:
                 outputs.append(self._finish(*self._moving))
-            elif self._waiting:
-                self._begin(self._waiting[0], now_ns)
+            elif self._pending:
+                self._begin(self._pending[0], now_ns)
         return outputs
 
     def stop(self, now_ns: int) -> list[Output]:
-        """See Pace. What had moved by then counts as applied."""
+        """See Pace. The motion up to then counts as applied."""
         outputs = self.poll(now_ns)
         super().stop(now_ns)
         if self._moving:
-            answer = self._finish(self._moving[0], self._robot.halt(now_ns))
-            outputs.append(self._remember(replace(answer, text='cut short by emergency_stop')))
-        if self._waiting:
+            result = self._finish(self._moving[0], self._robot.halt(now_ns))
+            outputs.append(self._store(replace(result, text='cut short by emergency_stop')))
+        if self._pending:
             text = 'stopped by emergency_stop before it began'
-            outputs.append(self._refuse(self._waiting[0], Refusal.NOT_READY, text, now_ns))
-            self._waiting = None
+            outputs.append(self._refuse(self._pending[0], RefusalCode.NOT_READY, text, now_ns))
+            self._pending = None
         return outputs
 
-    def _accept(self, command: Command, now_ns: int) -> list[Output]:
-        under_way = [slot[0] for slot in (self._moving, self._waiting) if slot]
-        if any(command.is_same(other) for other in under_way):
+    def _accept(self, command: ActionCommand, now_ns: int) -> list[Output]:
+        active = [slot[0] for slot in (self._moving, self._pending) if slot]
+        if any(command.is_same(other) for other in active):
             return []  # answered when it ends
         outputs: list[Output] = self.poll(now_ns)
-        if self._waiting:
-            text = 'a newer action took its place before it began'
-            outputs.append(self._refuse(self._waiting[0], Refusal.NOT_READY, text, now_ns))
-        self._waiting = (command, now_ns + self._latency_ns)
+        if self._pending:
+            text = 'a newer action replaced it before it began'
+            outputs.append(self._refuse(self._pending[0], RefusalCode.NOT_READY, text, now_ns))
+        self._pending = (command, now_ns + self._latency_ns)
         return outputs + self.poll(now_ns)
 
-    def _repeat(self, answer: Answer) -> list[Output]:
-        return [answer]
+    def _repeat(self, result: CommandResult) -> list[Output]:
+        return [result]
 
-    def _begin(self, command: Command, now_ns: int) -> None:
-        self._waiting = None
+    def _begin(self, command: ActionCommand, now_ns: int) -> None:
+        self._pending = None
         if self._has_ended:
             self._begin_episode(now_ns)
         motion = self._robot.begin(command.values, now_ns)
         self._moving = (command, motion) if motion else None
 
-    def _finish(self, command: Command, motion: Motion) -> Answer:
+    def _finish(self, command: ActionCommand, motion: ActionExecution) -> CommandResult:
         self._moving = None
         self._has_ended = motion.terminal or motion.truncated
-        return self._remember(Answer(command, motion))
+        return self._store(CommandResult(command, motion))
 
     def _begin_episode(self, now_ns: int) -> None:
         self._has_ended = False

@@ -1,4 +1,4 @@
-"""A simulated robot: a body, a clock and faults. `step` is lock-step; its parts serve real time too."""
+"""A simulated robot: body, clock and faults. `step` is lock-step; real time uses its parts."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -15,28 +15,28 @@ from .noise import Image
 from .settings import SimulatorSettings
 
 NS = 1_000_000_000
-# Simulated time begins here and not at 0, which ROS takes for "no time yet".
+# Simulated time begins here instead of 0, which means "no time yet" in ROS.
 START_NS = NS
-# An action begins this long after the image that it answers, or their stamps could not put the two in order.
+# An action begins this long after the image before it, so that their stamps differ.
 REACTION_NS = 1_000
 
 
 @dataclass(frozen=True, eq=False)
 class Step:
-    """One action and what the robot sensed after it.
+    """One action and the observation after it.
 
     Attributes:
-        image: uint8 (224, 224, 3) RGB, or None where there is no camera.
-        observations: the other senses, modality -> float32 vector.
+        image: uint8 (224, 224, 3) RGB, or None without a camera.
+        observations: other modalities, modality -> float32 vector.
         joints, joints_before: float64 (J,), rad, after and before.
-        commanded, applied: float32 (A,), robot units: as asked, and what was done after limits.
-        reward: NaN where there is none.
+        commanded, applied: float32 (A,), robot units: before and after limits.
+        reward: NaN without one.
         terminal, truncated: the episode ended with this step by its own rules, or was cut. `image`,
             `observations` and `joints` are its last ones.
         start_ns, end_ns, stamp_ns: simulated time of the action's start, its end and the image:
             start <= end < stamp.
-        lost: the action was never heard (fault): nothing moved, no time passed, the senses are as before.
-        restart: where the episode ended, the first Step of the next one. The next action acts from there:
+        lost: the action was lost (fault): nothing moved, no time passed, observations are as before.
+        restart: if the episode ended, the first Step of the next one, from which the next action acts:
             `now = step.restart or step`.
     """
 
@@ -57,8 +57,8 @@ class Step:
 
 
 @dataclass(frozen=True, eq=False)
-class Motion:
-    """An action under way or done; attributes as in Step."""
+class ActionExecution:
+    """An action in progress or completed; attributes as in Step."""
 
     commanded: NDArray[np.float32]
     applied: NDArray[np.float32]
@@ -72,13 +72,13 @@ class Motion:
 
 
 @dataclass(frozen=True, eq=False)
-class Frame:
-    """What is sensed at one moment.
+class SensorFrame:
+    """Image and other observations at one time.
 
     Attributes:
         image, observations, joints: as in Step.
-        stamp_ns: when it was sensed.
-        arrival_ns: when it reaches whoever listens; later than the stamp for a late frame.
+        stamp_ns: of the observation.
+        arrival_ns: when it is published; later than the stamp for a late frame.
     """
 
     image: Image | None
@@ -89,7 +89,7 @@ class Frame:
 
 
 class SimulatedRobot:
-    """One robot. `reset` and `step` keep simulated time; `begin`, `sense` and `halt` are told the time.
+    """One robot. `reset` and `step` keep simulated time; `begin`, `sense` and `halt` get the time as an argument.
 
     Args:
         body: not yet reset.
@@ -113,21 +113,21 @@ class SimulatedRobot:
 
     @property
     def info(self) -> RobotInfo:
-        """What the robot senses and can do."""
+        """Description of the robot."""
         return self._body.info
 
     @property
     def view_deg(self) -> tuple[float, float] | None:
-        """Width and height of what the camera sees, degrees; None where that has no meaning."""
+        """Horizontal and vertical field of view, degrees; None if undefined."""
         return self._body.view_deg
 
     def reset(self) -> Step:
-        """Begins an episode; simulated time goes on. Commanded and applied are 0 in the Step returned."""
+        """Begins an episode; simulated time continues. Commanded and applied are 0 in the returned Step."""
         self.restart(self.now_ns)
         return self._advance(self._motion)
 
     def step(self, values: ArrayLike) -> Step:
-        """Acts and advances simulated time by 1 / frame_rate, or as many times that as the motion needs.
+        """Acts and advances simulated time by 1 / frame_rate, or the multiple of it that the motion needs.
 
         Args:
             values: float32 (A,), robot units; values outside a channel's limits are clipped.
@@ -140,23 +140,23 @@ class SimulatedRobot:
             raise UserError(f'robot {self.info.name!r} has no episode', do='Call reset() first.')
         motion = self.begin(action, self.now_ns + self._latency_ns)
         if motion is None:
-            return self._unheard(action, self._last)
+            return self._lost_step(action, self._last)
         step = self._advance(motion)
         if motion.terminal or motion.truncated:
             step = replace(step, restart=self.reset())
         return step
 
     def close(self) -> None:
-        """Frees what the world holds."""
+        """Frees the resources of the environment."""
         self._body.close()
 
     def restart(self, now_ns: int) -> None:
-        """Puts the body at the beginning of an episode."""
+        """Resets the body to the beginning of an episode."""
         self._body.reset()
         self._motion = _rest(self._body, now_ns)
 
-    def begin(self, action: NDArray[np.float32], start_ns: int) -> Motion | None:
-        """Starts a checked action, float32 (A,), at a time; returns its motion, or None where it was lost."""
+    def begin(self, action: NDArray[np.float32], start_ns: int) -> ActionExecution | None:
+        """Starts a checked action, float32 (A,), at a time; returns its motion, or None if it was lost."""
         number = self._actions
         self._actions += 1
         if self._faults.is_lost(number):
@@ -164,14 +164,14 @@ class SimulatedRobot:
         before = self._body.joints()
         outcome = self._body.act(action, self._faults.stuck_joint(number))
         end_ns = start_ns + round(outcome.duration * NS)
-        self._motion = Motion(
+        self._motion = ActionExecution(
             action, outcome.applied, before, self._body.joints(), start_ns, end_ns,
             outcome.reward, outcome.terminal, outcome.truncated,
         )  # fmt: skip
         return self._motion
 
-    def halt(self, now_ns: int) -> Motion:
-        """Stops the motion under way at once and returns what became of it."""
+    def halt(self, now_ns: int) -> ActionExecution:
+        """Stops the current motion at once and returns the motion up to then."""
         applied = self._body.halt(self._elapsed(now_ns))
         end_ns = min(max(now_ns, self._motion.start_ns), self._motion.end_ns)
         self._motion = replace(self._motion, applied=applied, joints=self._body.joints(), end_ns=end_ns)
@@ -181,28 +181,28 @@ class SimulatedRobot:
         """Returns joint angles at a time, rad (J,)."""
         return self._body.joints(self._elapsed(now_ns))
 
-    def sense(self, now_ns: int, world_start_ns: int = START_NS) -> Frame:
-        """Takes an image and the other senses at a time; `world_start_ns` is when its moving things began."""
+    def sense(self, now_ns: int, world_start_ns: int = START_NS) -> SensorFrame:
+        """Returns the observation at a time; `world_start_ns` is the time zero of moving objects."""
         elapsed, number = self._elapsed(now_ns), self._frames
         self._frames += 1
         image = self._body.image(elapsed, (now_ns - world_start_ns) / NS, number)
         if image is not None:
-            image = self._faults.picture(image, number)
-        arrival = now_ns + round(self._faults.lateness(number) * NS)
-        return Frame(image, self._body.joints(elapsed), now_ns, arrival, self._body.observations())
+            image = self._faults.apply_to_image(image, number)
+        arrival = now_ns + round(self._faults.delay(number) * NS)
+        return SensorFrame(image, self._body.joints(elapsed), now_ns, arrival, self._body.observations())
 
     def _elapsed(self, now_ns: int) -> float:
-        # At its end a motion is at rest, not a rounding of its duration short of it.
+        # Exactly at rest at the end of a motion, without rounding of its duration.
         return AT_REST if now_ns >= self._motion.end_ns else (now_ns - self._motion.start_ns) / NS
 
-    def _unheard(self, action: NDArray[np.float32], last: Step) -> Step:
+    def _lost_step(self, action: NDArray[np.float32], last: Step) -> Step:
         still = np.zeros_like(action)
         return replace(
             last, commanded=action, applied=still, joints_before=last.joints, reward=float('nan'),
             terminal=False, truncated=False, lost=True, restart=None,
         )  # fmt: skip
 
-    def _advance(self, motion: Motion) -> Step:
+    def _advance(self, motion: ActionExecution) -> Step:
         periods = (motion.end_ns - self.now_ns) // self._period_ns + 1
         frame = self.sense(self.now_ns + periods * self._period_ns)
         self.now_ns = frame.arrival_ns
@@ -215,7 +215,7 @@ class SimulatedRobot:
         return self._last
 
 
-def _rest(body: Body, now_ns: int) -> Motion:
+def _rest(body: Body, now_ns: int) -> ActionExecution:
     still = np.zeros(len(body.info.channels), np.float32)
     joints = body.joints()
-    return Motion(still, still, joints, joints, now_ns, now_ns)
+    return ActionExecution(still, still, joints, joints, now_ns, now_ns)

@@ -1,9 +1,9 @@
-"""Robots by name: `make` is all that a training loop without ROS needs.
+"""Robots by name. `make` returns a robot for use without ROS.
 
     robot = make('sim', SimulatorSettings(scene=1))
     now = robot.reset()
-    step = robot.step(action)          # stream depends on settings and actions alone
-    now = step.restart or step         # an episode that ended has begun anew
+    step = robot.step(action)          # deterministic in settings and actions
+    now = step.restart or step         # after an episode the next one has begun
 
 A new robot is one file in `bodies/` and one line here.
 """
@@ -28,8 +28,8 @@ def make(robot_id: str, settings: SimulatorSettings) -> SimulatedRobot:
     """Makes a robot.
 
     Args:
-        robot_id: 'sim', 'square' or 'gym:ID' with an ID as `gymnasium.make` takes it, such as 'gym:my_envs:Plain-v0'.
-        settings: of the simulation; `robot_id` wins over `settings.robot`.
+        robot_id: 'sim', 'square' or 'gym:ID' with an ID for `gymnasium.make`, such as 'gym:my_envs:Plain-v0'.
+        settings: of the simulation; `robot_id` overrides `settings.robot`.
 
     Raises:
         UserError: unknown robot, with the list of known ones, or one that can't be made.

@@ -1,4 +1,4 @@
-"""Generated panoramas by name: the room, and places that other robots stand in. A new one is a function and a line."""
+"""Generated panoramas by name. A new one is a function and a line in SCENERIES."""
 
 from collections.abc import Callable
 from typing import Final
@@ -13,13 +13,13 @@ from .panorama import add_shape, colour_noise, Field, generate, pink
 Scenery = Callable[[np.random.Generator, int, int, float], Image]
 
 _TILE_DEG = 15.0
-_RIDGES = 5  # from the far to the near one
+_RIDGES = 5  # from far to near
 _SKY_TOP, _SKY_LOW = np.array([70.0, 120.0, 205.0]), np.array([205.0, 220.0, 235.0])
 _GROUND_FAR, _GROUND_NEAR = np.array([120.0, 135.0, 150.0]), np.array([70.0, 85.0, 40.0])
 
 
 def bare(generator: np.random.Generator, width: int, height: int, pixels_per_degree: float) -> Image:
-    """Makes a room with hardly any texture: painted walls, light from above and three things."""
+    """Makes a room with little texture: painted walls, light from above and three things."""
     base = generator.uniform(150, 200) + generator.uniform(-12, 12, 3)
     canvas = (base + colour_noise(generator, height, width, 2.0)).astype(np.float32)
     canvas += np.linspace(8, -8, height, dtype=np.float32)[:, None, None]
@@ -30,7 +30,7 @@ def bare(generator: np.random.Generator, width: int, height: int, pixels_per_deg
 
 
 def tiles(generator: np.random.Generator, width: int, height: int, pixels_per_degree: float) -> Image:
-    """Makes a wall of equal tiles: a pattern of 15 x 15 degrees, with joints, over and over."""
+    """Makes a wall of equal tiles: a pattern of 15 x 15 degrees, with joints, repeated."""
     side = round(_TILE_DEG * pixels_per_degree)
     tile = (generator.uniform(110, 170, 3) + colour_noise(generator, side, side, 22.0)).astype(np.float32)
     texture = colour_noise(generator, side, side, 10.0)
@@ -43,9 +43,9 @@ def tiles(generator: np.random.Generator, width: int, height: int, pixels_per_de
 
 
 def photograph(generator: np.random.Generator, width: int, height: int, pixels_per_degree: float) -> Image:
-    """Makes a view outdoors: sky on one side, hills behind hills in haze on the other, things on the ground.
+    """Makes an outdoor view: sky, ridges of hills in haze, objects on the ground.
 
-    Unlike in a room, brightness, colour and texture differ from one side to the other, as in most photographs.
+    Unlike in a room, brightness, colour and texture differ between top and bottom, as in most photographs.
     """
     canvas = _sky(generator, width, height)
     slope = np.linspace(-1, 1, width) * generator.choice((-1.0, 1.0))
@@ -59,7 +59,7 @@ def photograph(generator: np.random.Generator, width: int, height: int, pixels_p
         cover = np.clip(rows - line.astype(np.float32)[None] + 0.5, 0, 1)[..., None]
         canvas += cover * (colour.astype(np.float32) + grain - canvas)
     texture = colour_noise(generator, height, width, 16.0)
-    # Things stand on the ground, and the lower in the picture the nearer and larger.
+    # Objects on the ground: the lower in the image, the nearer and larger.
     for down in np.sort(generator.uniform(0.0, 1.0, 24)):
         across = float(generator.uniform(0, 1))
         ground = 0.5 + 0.25 * np.interp(across, (0, 1), slope[[0, -1]])

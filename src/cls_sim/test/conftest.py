@@ -1,4 +1,4 @@
-"""A simulator as a process, and a listener that talks with it as a learner would."""
+"""A simulator as a process, and a client that acts like a learner."""
 
 from collections.abc import Callable
 import signal
@@ -21,8 +21,8 @@ from cls_sim.nodes.messages import observation_topic
 DEADLINE = 20.0
 
 
-class Listener:
-    """Hears all that a simulator says and asks it to act, as a learner would: again until it is answered."""
+class SimulatorClient:
+    """Subscribes to a simulator's topics and sends actions like a learner: repeated until answered."""
 
     def __init__(self, lock_step: bool) -> None:
         self.context = rclpy.Context()
@@ -36,12 +36,12 @@ class Listener:
             comms.DIAGNOSTICS, comms.CLOCK, observation_topic('state'),
         ]  # fmt: skip
         for topic in topics:
-            self._hear(topic)
-        self._hear(comms.IMAGE, comms.SENSOR_RELIABLE if lock_step else comms.SENSOR)
+            self._subscribe(topic)
+        self._subscribe(comms.IMAGE, comms.SENSOR_RELIABLE if lock_step else comms.SENSOR)
         self.action = qos.publisher(self.node, comms.ROBOT_ACTION)
         self.sequence = 0
 
-    def _hear(self, topic: comms.Topic, profile: comms.Profile | None = None) -> None:
+    def _subscribe(self, topic: comms.Topic, profile: comms.Profile | None = None) -> None:
         qos.subscription(
             self.node, topic, lambda m: self.order.append((topic.name, m)), profile=profile or topic.profile
         )
@@ -100,15 +100,15 @@ def start(**parameters) -> subprocess.Popen:
 
 @pytest.fixture
 def simulate():
-    """Starts a simulator and a listener; at the end the simulator must leave in order, by either signal."""
+    """Starts a simulator and a client; at the end the simulator must end in order, by either signal."""
     opened: list = []
     stop_by = signal.SIGINT
 
-    def begin(**parameters) -> Listener:
+    def begin(**parameters) -> SimulatorClient:
         nonlocal stop_by
         lock_step = parameters.get('lock_step') == 'true'
         stop_by = signal.SIGTERM if lock_step else signal.SIGINT
-        listener = Listener(lock_step)
+        listener = SimulatorClient(lock_step)
         opened.extend([start(**parameters), listener])
         listener.first(comms.ROBOT_INFO)
         return listener
@@ -126,5 +126,5 @@ def simulate():
 
 @pytest.fixture
 def start_process():
-    """Starts a simulator alone, by its parameters."""
+    """Starts a simulator only, with given parameters."""
     return start

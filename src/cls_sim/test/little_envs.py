@@ -1,4 +1,4 @@
-"""Little environments of every habit that is met in the field, registered on import as packages do.
+"""Small environments with interfaces found in practice, registered on import as packages do.
 
 `gym:little_envs:Plain-v0` behaves; the others differ from it in one thing each.
 """
@@ -42,13 +42,13 @@ class Plain(gymnasium.Env):
 
 
 class Blind(Plain):
-    """Draws nothing."""
+    """Has no rendering."""
 
     metadata = {'render_modes': []}
 
 
 class OldForms(Blind):
-    """As before version 0.26: no info, one `done`, and a seed of its own."""
+    """Interface before version 0.26: no info, one `done`, and a method `seed`."""
 
     def reset(self):
         self.steps = 0
@@ -63,7 +63,7 @@ class OldForms(Blind):
 
 
 class OldCut(OldForms):
-    """Cuts its episodes."""
+    """Truncates its episodes."""
 
     def step(self, action):
         observation, reward, done, _ = super().step(action)
@@ -71,7 +71,7 @@ class OldCut(OldForms):
 
 
 class Gives(Plain):
-    """Gives whatever it was registered with."""
+    """Returns the values it was registered with."""
 
     def __init__(self, render_mode=None, **gives):
         super().__init__(render_mode)
@@ -131,7 +131,7 @@ class NotAnEnvironment:
 
 
 def make_plain(render_mode=None):
-    """An entry point that is a function tells what it draws only once it has made it."""
+    """An entry point that is a function: its render modes are known only from the environment."""
     return Plain(render_mode)
 
 

@@ -1,4 +1,4 @@
-"""What every simulated robot promises, whichever it is."""
+"""Contract of all simulated robots."""
 
 import hashlib
 import itertools
@@ -65,21 +65,21 @@ def test_every_step_has_the_shapes_and_types_of_the_contract(robot):
         assert isinstance(step.reward, float) and type(step.terminal) is type(step.truncated) is bool
 
 
-def test_info_names_the_senses_and_channels_that_steps_have(robot):
+def test_info_matches_the_observations_and_channels_of_steps(robot):
     info, step = robot.info, robot.reset()
     assert info.modalities == ('camera', *step.observations)
     assert (info.low < info.high).all() and info.settle_time == 0.0
     assert len(info.low) == step.applied.size
 
 
-def test_simulated_time_rises_and_an_image_comes_after_its_action(robot):
+def test_simulated_time_increases_and_an_image_follows_its_action(robot):
     found = steps(robot, 60)
     for before, step in itertools.pairwise(found):
         assert before.stamp_ns <= step.start_ns <= step.end_ns < step.stamp_ns
         assert step.stamp_ns - before.stamp_ns == round(1e9 / 30)
 
 
-def test_joints_go_on_where_the_last_step_left_them(robot):
+def test_joints_continue_from_the_last_step(robot):
     found = steps(robot, 20)
     for before, step in itertools.pairwise(found):
         np.testing.assert_array_equal(step.joints_before, before.joints)
@@ -133,7 +133,7 @@ def test_another_process_gives_the_same_bytes():
 
 
 @pytest.mark.parametrize('name', PAN_TILT)
-def test_applied_is_what_the_joints_did_and_stops_at_their_limits(name):
+def test_applied_equals_the_joint_motion_and_stops_at_the_limits(name):
     robot = make(name, SimulatorSettings(start_pan=85.0, start_tilt=-38.0))
     robot.reset()
     step = robot.step([10.0, -10.0])
@@ -147,7 +147,7 @@ def test_applied_is_what_the_joints_did_and_stops_at_their_limits(name):
 
 @given(strategies.lists(strategies.tuples(*[strategies.floats(-(2.0**100), 2.0**100, width=32)] * 2), max_size=12))
 @hypothesis_settings(deadline=None, max_examples=40)
-def test_no_finite_action_leads_beyond_a_limit(asked):
+def test_no_finite_action_exceeds_a_limit(asked):
     robot = make('square', SimulatorSettings())
     robot.reset()
     for action in asked:
@@ -167,14 +167,14 @@ def test_a_slow_servo_takes_as_many_images_as_it_needs():
     assert step.stamp_ns - first.stamp_ns == 4 * round(1e9 / 30)  # 110 ms are over after four images
 
 
-def test_at_the_default_speed_ten_degrees_take_less_than_half_an_image():
+def test_at_the_default_speed_ten_degrees_take_less_than_half_a_frame_period():
     robot = make('sim', SimulatorSettings())
     robot.reset()
     step = robot.step([10.0, 10.0])
     assert (step.end_ns - step.start_ns) * 1e-9 < 0.5 / 30
 
 
-def test_an_episode_that_ended_has_begun_anew():
+def test_a_new_episode_begins_after_an_end():
     robot = make('gym:CartPole-v1', SimulatorSettings())
     robot.reset()
     last = next(s for s in (robot.step([1.0]) for _ in range(100)) if s.terminal)
@@ -188,7 +188,7 @@ def test_an_episode_that_ended_has_begun_anew():
     assert after.restart is None and after.start_ns > first.stamp_ns
 
 
-def test_an_episode_cut_by_its_time_limit_is_truncated_and_not_terminal():
+def test_an_episode_at_its_time_limit_is_truncated_and_not_terminal():
     robot = make('gym:Pendulum-v1', SimulatorSettings())
     robot.reset()
     found = [robot.step([0.0]) for _ in range(200)]

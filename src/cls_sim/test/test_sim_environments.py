@@ -1,4 +1,4 @@
-"""Environments of other packages: found as gymnasium finds them, converted where certain, else refused in one line."""
+"""Environments of other packages: found like by gymnasium, converted where unambiguous, else refused in one line."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from cls_common.errors import UserError
-from cls_sim.bodies.pictures import Pictures
+from cls_sim.bodies.image_conversion import ImageConverter
 from cls_sim.robots import make, SimulatedRobot, SimulatorSettings
 
 MODULE = 'little_envs'
@@ -22,7 +22,7 @@ MODULE = 'little_envs'
 
 @pytest.fixture(autouse=True)
 def importable(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """The module can be imported but is not, and nothing of it is registered."""
+    """The module is importable but not yet imported, and nothing of it is registered."""
     known = dict(gymnasium.registry)
     monkeypatch.syspath_prepend(str(Path(__file__).parent))
     sys.modules.pop(MODULE, None)
@@ -70,7 +70,7 @@ def test_a_version_may_be_left_out_of_gymnasiums_own_ids() -> None:
     assert make('gym:CartPole', SimulatorSettings()).info.name == 'gym:CartPole-v1'
 
 
-def test_what_is_not_there_is_said_in_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_modules_and_environments_are_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "a Python module 'no_such_envs'" in refusal(lambda: make('gym:no_such_envs:A-v0', SimulatorSettings()))
     assert 'Plain-v0' in refusal(lambda: robot('Plane-v0'))
     assert 'MODULE:' in refusal(lambda: make('gym:Plane-v0', SimulatorSettings()))
@@ -85,14 +85,14 @@ def test_what_is_not_there_is_said_in_one_line(tmp_path: Path, monkeypatch: pyte
 
 
 @pytest.mark.parametrize('env_id, truncates', [('OldForms-v0', False), ('OldCut-v0', True), ('OldShort-v0', True)])
-def test_forms_of_older_versions_are_converted(env_id: str, truncates: bool) -> None:
+def test_interfaces_of_older_versions_are_converted(env_id: str, truncates: bool) -> None:
     made = robot(env_id, seed=7)
     np.testing.assert_array_equal(made.reset().observations['state'], [7, 7, 7])  # by its seed()
     ends = [(step.terminal, step.truncated) for step in (made.step([0]) for _ in range(20)) if step.restart]
     assert ends[0] == (not truncates, truncates)
 
 
-def test_an_environment_without_a_seed_says_so(caplog: pytest.LogCaptureFixture) -> None:
+def test_an_environment_without_a_seed_is_logged(caplog: pytest.LogCaptureFixture) -> None:
     made = robot('OldForms-v0')
     environment = sys.modules[MODULE].OldForms
     del environment.seed
@@ -117,11 +117,11 @@ OPAQUE = np.concatenate([RGB, np.full((24, 32, 1), 255, np.uint8)], 2)
         (OPAQUE * np.array([1, 1, 1, 0], np.uint8), RGB * 0),
     ],
 )  # fmt: skip
-def test_pictures_of_every_common_form_are_the_same_image(
+def test_images_of_every_common_form_are_converted_alike(
     giving: Callable[..., SimulatedRobot], picture: Any, same_as: np.ndarray
 ) -> None:
     shown = giving(picture=picture).reset().image
-    np.testing.assert_array_equal(shown, Pictures('twin', 'render()').read(same_as))
+    np.testing.assert_array_equal(shown, ImageConverter('twin', 'render()').read(same_as))
     assert shown.dtype == np.uint8 and shown.shape == (224, 224, 3)
 
 
@@ -134,7 +134,7 @@ def test_pictures_of_every_common_form_are_the_same_image(
         (np.zeros((2, 24, 32, 3)), '(2, 24, 32, 3)'), ({'rgb': RGB}, 'a dict of rgb'), (3.5, '3.5'),
     ],
 )  # fmt: skip
-def test_what_is_no_picture_names_the_environment_and_what_it_gave(
+def test_an_invalid_image_names_the_environment_and_the_value(
     giving: Callable[..., SimulatedRobot], picture: Any, found: str
 ) -> None:
     made = giving(picture=picture)
@@ -142,17 +142,17 @@ def test_what_is_no_picture_names_the_environment_and_what_it_gave(
     assert "'gym:little_envs:Gives-v0'" in line and 'render()' in line and found in line
 
 
-def test_pictures_that_change_their_range_are_refused() -> None:
-    pictures = Pictures('r', 'render()')
-    assert pictures.read(np.zeros((20, 20, 3))).max() == 0  # black says nothing
+def test_images_that_change_their_range_are_refused() -> None:
+    pictures = ImageConverter('r', 'render()')
+    assert pictures.read(np.zeros((20, 20, 3))).max() == 0  # black does not define the range
     assert pictures.read(np.full((20, 20, 3), 0.5)).max() == 128
     assert 'from 200 to 200' in refusal(lambda: pictures.read(np.full((20, 20, 3), 200.0)))
 
 
 @given(arrays.arrays(np.uint8, st.tuples(st.integers(1, 9), st.integers(1, 9), st.just(3))))
-def test_a_picture_survives_being_given_in_floats(picture: np.ndarray) -> None:
-    shown = Pictures('r', 'render()', 1.0).read(picture / 255.0)
-    np.testing.assert_array_equal(shown, Pictures('r', 'render()').read(picture))
+def test_float_images_are_converted_without_loss(picture: np.ndarray) -> None:
+    shown = ImageConverter('r', 'render()', 1.0).read(picture / 255.0)
+    np.testing.assert_array_equal(shown, ImageConverter('r', 'render()').read(picture))
 
 
 @pytest.mark.parametrize(
@@ -161,15 +161,15 @@ def test_a_picture_survives_being_given_in_floats(picture: np.ndarray) -> None:
         (spaces.Box(0, 1, (24, 32, 3), np.float32), (RGB / 255).astype(np.float32)),
         (spaces.Box(0, 255, (24, 32, 3), np.float32), RGB.astype(np.float32)),
         (spaces.Box(0, 255, (3, 24, 32), np.uint8), np.moveaxis(RGB, 2, 0)),
-        (spaces.Box(0, 255, (24, 32, 3), np.uint8), RGB / 255.0),  # its space and what it gives disagree
+        (spaces.Box(0, 255, (24, 32, 3), np.uint8), RGB / 255.0),  # does not match its space
     ],
 )
-def test_an_observation_that_is_a_picture_is_the_camera(
+def test_an_image_observation_is_the_camera(
     giving: Callable[..., SimulatedRobot], space: spaces.Space, picture: np.ndarray
 ) -> None:
     made = giving(space=space, observation=picture)
     assert made.info.modalities == ('camera',)
-    np.testing.assert_array_equal(made.reset().image, Pictures('twin', 'render()').read(RGB))
+    np.testing.assert_array_equal(made.reset().image, ImageConverter('twin', 'render()').read(RGB))
 
 
 @pytest.mark.parametrize(
@@ -180,7 +180,7 @@ def test_an_observation_that_is_a_picture_is_the_camera(
         (spaces.Box(0, 1, (3, 4, 3), np.float32), ('camera', 'state')),
     ],
 )
-def test_an_observation_that_may_be_no_picture_is_a_state(
+def test_an_ambiguous_observation_is_a_state(
     giving: Callable[..., SimulatedRobot], space: spaces.Space, modalities: tuple[str, ...]
 ) -> None:
     assert giving(space=space).info.modalities == modalities
@@ -211,7 +211,7 @@ OBSERVED = np.zeros(3, np.float32)
         ({'step': ({'a': 1}, 1.0, False, False, {})}, 'a dict of a'),
     ],
 )  # fmt: skip
-def test_what_step_gives_and_nobody_understands_is_refused(
+def test_an_invalid_result_of_step_is_refused(
     giving: Callable[..., SimulatedRobot], gives: dict[str, Any], found: str
 ) -> None:
     made = giving(**gives)
@@ -232,7 +232,7 @@ def test_what_step_gives_and_nobody_understands_is_refused(
         ('NotAnEnvironment-v0', 'expected an environment of class gymnasium.Env'),
     ],
 )
-def test_an_error_in_an_environments_own_code_is_named_as_its_own(env_id: str, found: str) -> None:
+def test_an_error_in_an_environments_code_names_its_line(env_id: str, found: str) -> None:
     def use() -> None:
         made = robot(env_id)
         made.reset()

@@ -1,4 +1,4 @@
-"""Faults on purpose: each does what it says, the same way every time."""
+"""Fault injection: each fault works as documented, deterministically."""
 
 import itertools
 
@@ -21,31 +21,31 @@ def repeated(steps):
     return [np.array_equal(a.image, b.image) for a, b in itertools.pairwise(steps)]
 
 
-def test_without_faults_no_picture_repeats_and_none_is_black():
+def test_without_faults_no_image_repeats_and_none_is_black():
     steps = run()
     assert not any(repeated(steps)) and all(s.image.max() > 190 for s in steps) and not any(s.lost for s in steps)
 
 
-def test_a_frozen_camera_shows_one_picture_from_then_on_while_the_joints_turn():
+def test_a_frozen_camera_repeats_one_image_while_the_joints_turn():
     steps = run(frozen_from=50)
     assert repeated(steps) == [False] * 49 + [True] * (COUNT - 49)
     assert steps[-1].stamp_ns > steps[50].stamp_ns and not np.array_equal(steps[60].joints, steps[50].joints)
 
 
 @pytest.mark.parametrize('chance', [0.1, 0.5])
-def test_duplicate_frames_come_as_often_as_asked(chance):
+def test_duplicate_frames_have_the_configured_probability(chance):
     found = repeated(run(duplicate=chance))
     assert np.mean(found) == pytest.approx(chance, abs=0.1)
     assert found == repeated(run(duplicate=chance))
 
 
-def test_black_frames_are_black_and_come_as_often_as_asked():
+def test_black_frames_are_black_and_have_the_configured_probability():
     black = [s.image.max() == 0 for s in run(black=0.2)]
     assert np.mean(black) == pytest.approx(0.2, abs=0.1)
     assert black == [s.image.max() == 0 for s in run(black=0.2)]
 
 
-def test_one_fault_does_not_move_another():
+def test_one_fault_does_not_change_another():
     alone = [s.image.max() == 0 for s in run(black=0.2)]
     assert alone == [s.image.max() == 0 for s in run(black=0.2, late=0.5, lost_action=0.0)]
 
@@ -58,7 +58,7 @@ def test_after_a_late_frame_the_next_action_starts_later():
     assert max(waits) == pytest.approx(0.3, abs=1e-4) and min(waits) < 1e-4
 
 
-def test_lagging_images_are_those_of_before_and_the_joints_are_not():
+def test_lagging_images_are_older_and_the_joints_are_not():
     late, plain = run(image_lag=2), run()
     for i, (step, now) in enumerate(zip(late, plain)):
         np.testing.assert_array_equal(step.image, plain[max(i - 2, 0)].image)
@@ -77,20 +77,20 @@ def test_a_lost_action_moves_nothing_and_takes_no_time():
             np.testing.assert_array_equal(step.image, before.image)
 
 
-def test_a_stuck_joint_stays_while_the_other_turns():
+def test_a_stuck_joint_does_not_move_while_the_other_does():
     steps = run(stuck_joint=0, stuck_from=30)
     applied = np.array([s.applied for s in steps[1:]])
     assert (applied[:30, 0] != 0).all() and (applied[30:, 0] == 0).all() and applied[30:, 1].any()
     assert (np.array([s.commanded for s in steps[1:]])[30:, 0] != 0).all()
 
 
-def test_a_joint_that_the_robot_lacks_cannot_be_stuck():
+def test_a_missing_joint_cannot_be_stuck():
     with pytest.raises(UserError, match='stuck_joint'):
         make('gym:CartPole-v1', SimulatorSettings(faults=FaultSettings(stuck_joint=0)))
 
 
 @pytest.mark.parametrize('name', ['faults.black', 'faults.late'])
 @pytest.mark.parametrize('value', [-0.1, 1.5, float('nan')])
-def test_a_chance_that_is_none_is_refused(name, value):
+def test_an_invalid_probability_is_refused(name, value):
     with pytest.raises(UserError, match=name.split('.')[1]):
         SimulatorSettings.from_flat({name: value})

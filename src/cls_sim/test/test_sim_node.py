@@ -13,20 +13,20 @@ from cls_common.nodes import qos
 from cls_common.nodes.conversions import from_image, from_robot_info, to_array, to_nanoseconds
 from cls_interfaces.msg import AppliedAction, RobotState
 from cls_sim.nodes.messages import observation_topic
-from cls_sim.pace import Refusal, Status
+from cls_sim.pace import RefusalCode, Status
 from cls_sim.robots import make, SimulatorSettings, Step
 
 pytestmark = pytest.mark.xdist_group('sim_node')
 
 
-def test_refusals_and_states_have_the_numbers_of_the_messages():
-    for code in Refusal:
+def test_refusals_and_states_equal_the_constants_of_the_messages():
+    for code in RefusalCode:
         assert getattr(AppliedAction, code.name) == code
     for status in Status:
         assert getattr(RobotState, status.name) == status
 
 
-def test_in_real_time_the_robot_acts_and_shows_it(simulate):
+def test_in_real_time_the_robot_acts_and_publishes_images(simulate):
     listener = simulate(seed=2, noise_sigma=0.0)
     info = from_robot_info(listener.first(comms.ROBOT_INFO))
     assert info == make('sim', SimulatorSettings()).info
@@ -121,7 +121,7 @@ def test_an_emergency_stop_ends_a_slow_motion_and_rearm_lets_it_move_again(simul
         ('gym:CartPole-v1', {}, 24),
     ],
 )  # fmt: skip
-def test_in_lock_step_the_node_says_exactly_what_step_returns(simulate, robot, settings, count):
+def test_in_lock_step_the_node_publishes_exactly_the_results_of_step(simulate, robot, settings, count):
     listener = simulate(robot=robot, seed=7, lock_step='true', **settings)
     flat = {'robot': robot, 'seed': 7, 'lock_step': True, **settings}
     twin = make(robot, SimulatorSettings.from_flat(flat))
@@ -140,7 +140,7 @@ def check_senses(listener, shown: list[Step]) -> None:
     last = shown[-1].stamp_ns
     listener.until(lambda: last in listener.images(), 'the last image')
     images = listener.images()
-    # The very first one may have been sent before the listener was there.
+    # The first one may have been sent before the client was connected.
     assert set(images) | {shown[0].stamp_ns} == {s.stamp_ns for s in shown}
     states = {to_nanoseconds(m.header.stamp): m.data for m in listener.all(observation_topic('state'))}
     for step in shown[1:]:
@@ -156,7 +156,7 @@ def check_senses(listener, shown: list[Step]) -> None:
 
 
 def check_repetition(listener) -> None:
-    """Nothing is asked for a while: the last image comes again, the same."""
+    """After a pause without actions the last image is published again, unchanged."""
     seen = listener.all(comms.IMAGE)
     again = listener.until(lambda: listener.all(comms.IMAGE)[len(seen) :], 'the last image again')[0]
     assert again == seen[-1]

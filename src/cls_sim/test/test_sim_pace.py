@@ -1,4 +1,4 @@
-"""Real time and lock-step without ROS: what is published when, for any clock."""
+"""Real time and lock-step without ROS: order and time of outputs, for any clock."""
 
 import itertools
 
@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from cls_sim.lock_step import LockStep
-from cls_sim.pace import Answer, Command, Refusal, Status
+from cls_sim.pace import ActionCommand, CommandResult, RefusalCode, Status
 from cls_sim.real_time import RealTime
-from cls_sim.robot import Frame
+from cls_sim.robot import SensorFrame
 from cls_sim.robots import make, SimulatorSettings
 from cls_sim.settings import FaultSettings
 
@@ -19,7 +19,7 @@ START = 5_000 * MS
 
 
 def command(sequence, *values, source='test'):
-    return Command(source, sequence, np.array(values, np.float32))
+    return ActionCommand(source, sequence, np.array(values, np.float32))
 
 
 def real_time(robot='square', **settings):
@@ -42,138 +42,142 @@ def pace(request):
 @pytest.mark.parametrize(
     ('values', 'code'),
     [
-        ((np.nan, 0.0), Refusal.NON_FINITE),
-        ((0.0, -np.inf), Refusal.NON_FINITE),
-        ((1.0,), Refusal.WRONG_LENGTH),
-        ((), Refusal.WRONG_LENGTH),
-        ((1.0, np.nan, 1.0), Refusal.WRONG_LENGTH),
+        ((np.nan, 0.0), RefusalCode.NON_FINITE),
+        ((0.0, -np.inf), RefusalCode.NON_FINITE),
+        ((1.0,), RefusalCode.WRONG_LENGTH),
+        ((), RefusalCode.WRONG_LENGTH),
+        ((1.0, np.nan, 1.0), RefusalCode.WRONG_LENGTH),
     ],
 )
-def test_a_bad_action_is_refused_and_moves_nothing(pace, values, code):
-    (answer,) = pace.hear(command(1, *values), pace.now_ns(START))
-    assert answer.code is code and answer.text
-    np.testing.assert_array_equal(answer.motion.commanded, np.array(values, np.float32))
-    np.testing.assert_array_equal(answer.motion.applied, [0.0, 0.0])
-    np.testing.assert_array_equal(answer.motion.joints, answer.motion.joints_before)
+def test_an_invalid_action_is_refused_and_moves_nothing(pace, values, code):
+    (result,) = pace.submit(command(1, *values), pace.now_ns(START))
+    assert result.code is code and result.text
+    np.testing.assert_array_equal(result.motion.commanded, np.array(values, np.float32))
+    np.testing.assert_array_equal(result.motion.applied, [0.0, 0.0])
+    np.testing.assert_array_equal(result.motion.joints, result.motion.joints_before)
     assert pace.due_ns is None and not pace.joints(pace.now_ns(START)).any()
 
 
 def test_while_stopped_actions_are_refused_until_rearm(pace):
     now = pace.now_ns(START)
     assert pace.stop(now) == [] and pace.status is Status.STOPPED
-    (answer,) = pace.hear(command(1, 5, 0), now)
-    assert answer.code is Refusal.NOT_READY and not answer.motion.applied.any()
+    (result,) = pace.submit(command(1, 5, 0), now)
+    assert result.code is RefusalCode.NOT_READY and not result.motion.applied.any()
     pace.rearm()
     assert pace.status is Status.READY
-    heard = pace.hear(command(2, 5, 0), now) + pace.poll(now + 60 * MS)
-    assert isinstance(heard[0], Answer) and heard[0].code is Refusal.NONE and heard[0].motion.applied[0] == 5
+    outputs = pace.submit(command(2, 5, 0), now) + pace.poll(now + 60 * MS)
+    assert (
+        isinstance(outputs[0], CommandResult)
+        and outputs[0].code is RefusalCode.NONE
+        and outputs[0].motion.applied[0] == 5
+    )
 
 
 def test_in_lock_step_a_repeated_action_is_answered_again_with_the_same_image():
     pace, _ = lock_step()
-    answer, frame = pace.hear(command(1, 5, 0), 0)
-    again, same = pace.hear(command(1, 5, 0), 0)
-    assert again is answer and same is frame
-    after, _ = pace.hear(command(2, 5, 0), 0)
+    result, frame = pace.submit(command(1, 5, 0), 0)
+    again, same = pace.submit(command(1, 5, 0), 0)
+    assert again is result and same is frame
+    after, _ = pace.submit(command(2, 5, 0), 0)
     np.testing.assert_allclose(np.rad2deg(after.motion.joints), [10.0, 0.0])
 
 
-def test_in_lock_step_a_source_of_its_own_counts_for_itself():
+def test_in_lock_step_each_source_has_its_own_sequence():
     pace, _ = lock_step()
-    pace.hear(command(1, 5, 0), 0)
-    answer, _ = pace.hear(command(1, 3, 0, source='other'), 0)
-    assert answer.motion.applied[0] == 3 and answer.command.source == 'other'
+    pace.submit(command(1, 5, 0), 0)
+    result, _ = pace.submit(command(1, 3, 0, source='other'), 0)
+    assert result.motion.applied[0] == 3 and result.command.source == 'other'
 
 
-def test_a_source_that_counts_anew_is_not_taken_for_a_repetition():
+def test_actions_of_a_restarted_source_are_no_repetitions():
     pace, _ = lock_step()
-    pace.hear(command(1, 5, 0), 0)
-    answer, _ = pace.hear(command(1, 4, 0), 0)
-    np.testing.assert_allclose(np.rad2deg(answer.motion.joints[0]), 9.0)
+    pace.submit(command(1, 5, 0), 0)
+    result, _ = pace.submit(command(1, 4, 0), 0)
+    np.testing.assert_allclose(np.rad2deg(result.motion.joints[0]), 9.0)
 
 
-def test_in_lock_step_the_last_image_is_shown_again_with_its_stamp():
+def test_in_lock_step_the_last_image_is_published_again_with_its_stamp():
     pace, (first,) = lock_step()
     assert pace.tick(0) == [first]
-    _, frame = pace.hear(command(1, 5, 0), 0)
+    _, frame = pace.submit(command(1, 5, 0), 0)
     assert pace.tick(0) == [frame] and frame.stamp_ns > first.stamp_ns
 
 
-def test_in_lock_step_a_lost_action_is_not_answered_and_the_next_try_may_be_heard():
+def test_in_lock_step_a_lost_action_is_not_answered_and_can_be_repeated():
     pace, _ = lock_step(faults=FaultSettings(lost_action=0.5))
-    heard = [len(pace.hear(command(n // 10, 0.1, 0), 0)) for n in range(300)]  # each asked ten times
-    rounds = [heard[n : n + 10] for n in range(0, 300, 10)]
+    outputs = [len(pace.submit(command(n // 10, 0.1, 0), 0)) for n in range(300)]  # each repeated ten times
+    rounds = [outputs[n : n + 10] for n in range(0, 300, 10)]
     assert all(r == sorted(r) for r in rounds)  # once answered, always answered
     assert {r[0] for r in rounds} == {0, 2}
     np.testing.assert_allclose(np.rad2deg(pace.joints(0)[0]), 3.0, atol=1e-5)  # each done once
 
 
-def test_in_lock_step_the_end_of_an_episode_shows_two_images():
+def test_in_lock_step_the_end_of_an_episode_gives_two_images():
     pace, _ = lock_step('gym:CartPole-v1')
-    heard = next(h for h in (pace.hear(command(n, 1), 0) for n in range(50)) if h[0].motion.terminal)
-    answer, last, first = heard
-    assert answer.motion.end_ns < last.stamp_ns < first.stamp_ns
+    outputs = next(h for h in (pace.submit(command(n, 1), 0) for n in range(50)) if h[0].motion.terminal)
+    result, last, first = outputs
+    assert result.motion.end_ns < last.stamp_ns < first.stamp_ns
     assert abs(last.observations['state'][2]) > 0.2 > abs(first.observations['state'][2])
     assert pace.tick(0) == [first]
 
 
 def test_in_real_time_an_action_is_answered_when_its_motion_has_ended():
     pace = real_time(latency=0.02)
-    assert pace.hear(command(1, 10, 0), START) == []
+    assert pace.submit(command(1, 10, 0), START) == []
     assert pace.due_ns == START + 20 * MS and pace.status is Status.READY
     assert pace.poll(START + 20 * MS) == [] and pace.status is Status.MOVING
     assert pace.due_ns == START + 120 * MS
     assert pace.poll(START + 119 * MS) == []
     np.testing.assert_allclose(np.rad2deg(pace.joints(START + 70 * MS)), [5.0, 0.0])
-    (answer,) = pace.poll(START + 121 * MS)
-    motion = answer.motion
+    (result,) = pace.poll(START + 121 * MS)
+    motion = result.motion
     assert (motion.start_ns, motion.end_ns) == (START + 20 * MS, START + 120 * MS)
     assert motion.applied[0] == 10 and pace.status is Status.READY and pace.due_ns is None
 
 
 def test_in_real_time_the_answer_comes_before_the_first_image_of_the_new_pose():
     pace = real_time()
-    pace.hear(command(1, 10, 0), START)
+    pace.submit(command(1, 10, 0), START)
     (early,) = pace.tick(START + 50 * MS)
-    answer, frame = pace.tick(START + 100 * MS)
-    assert isinstance(answer, Answer) and isinstance(frame, Frame)
+    result, frame = pace.tick(START + 100 * MS)
+    assert isinstance(result, CommandResult) and isinstance(frame, SensorFrame)
     np.testing.assert_allclose(np.rad2deg(early.joints), [5.0, 0.0])
     np.testing.assert_allclose(np.rad2deg(frame.joints), [10.0, 0.0])
     assert np.abs(early.image.astype(int) - frame.image).max() > 150  # the square has moved
 
 
-def test_in_real_time_one_action_waits_and_a_newer_one_takes_its_place():
+def test_in_real_time_one_action_is_pending_and_a_newer_one_replaces_it():
     pace = real_time()
-    pace.hear(command(1, 10, 0), START)
-    assert pace.hear(command(2, 0, 10), START + MS) == []
-    (replaced,) = pace.hear(command(3, 5, 0), START + 2 * MS)
-    assert (replaced.command.sequence, replaced.code) == (2, Refusal.NOT_READY)
+    pace.submit(command(1, 10, 0), START)
+    assert pace.submit(command(2, 0, 10), START + MS) == []
+    (replaced,) = pace.submit(command(3, 5, 0), START + 2 * MS)
+    assert (replaced.command.sequence, replaced.code) == (2, RefusalCode.NOT_READY)
     (first,) = pace.poll(START + 100 * MS)
     (third,) = pace.poll(START + 150 * MS)
     assert [first.command.sequence, third.command.sequence] == [1, 3]
     assert third.motion.start_ns >= first.motion.end_ns and pace.joints(START + 150 * MS)[1] == 0
 
 
-def test_in_real_time_a_repeated_action_is_done_once():
+def test_in_real_time_a_repeated_action_is_carried_out_once():
     pace = real_time()
     for at in (0, 1, 50):
-        assert pace.hear(command(1, 10, 0), START + at * MS) == []
-    (answer,) = pace.poll(START + 100 * MS)
-    assert pace.hear(command(1, 10, 0), START + 200 * MS) == [answer]
+        assert pace.submit(command(1, 10, 0), START + at * MS) == []
+    (result,) = pace.poll(START + 100 * MS)
+    assert pace.submit(command(1, 10, 0), START + 200 * MS) == [result]
     assert pace.due_ns is None
     np.testing.assert_allclose(np.rad2deg(pace.joints(START + 300 * MS)), [10.0, 0.0])
 
 
-def test_in_real_time_an_emergency_stop_ends_the_motion_where_it_is():
+def test_in_real_time_an_emergency_stop_ends_the_motion_at_once():
     pace = real_time()
-    pace.hear(command(1, 10, -10), START)
-    pace.hear(command(2, 10, -10), START + MS)
+    pace.submit(command(1, 10, -10), START)
+    pace.submit(command(2, 10, -10), START + MS)
     cut, never = pace.stop(START + 30 * MS)
     assert (cut.command.sequence, cut.code, never.command.sequence, never.code) == (
         1,
-        Refusal.NONE,
+        RefusalCode.NONE,
         2,
-        Refusal.NOT_READY,
+        RefusalCode.NOT_READY,
     )
     np.testing.assert_allclose(cut.motion.applied, [3.0, -3.0], atol=1e-5)
     assert cut.motion.end_ns == START + 30 * MS and 'emergency_stop' in cut.text
@@ -181,14 +185,14 @@ def test_in_real_time_an_emergency_stop_ends_the_motion_where_it_is():
     assert pace.status is Status.STOPPED
 
 
-def test_in_real_time_an_episode_shows_its_last_image_before_the_next_begins():
+def test_in_real_time_the_last_image_of_an_episode_precedes_the_next_episode():
     pace = real_time('gym:CartPole-v1')
     now, terminal = START, False
     for number in range(60):
         now += 40 * MS
-        (answer,) = pace.hear(command(number, 1), now)
+        (result,) = pace.submit(command(number, 1), now)
         frames = pace.tick(now + MS)
-        if answer.motion.terminal:
+        if result.motion.terminal:
             terminal = True
             break
     assert terminal
@@ -196,7 +200,7 @@ def test_in_real_time_an_episode_shows_its_last_image_before_the_next_begins():
     assert abs(frames[-1].observations['state'][2]) > 0.2 > abs(first.observations['state'][2])
 
 
-def test_in_real_time_late_frames_come_in_order_with_the_stamp_of_their_taking():
+def test_in_real_time_late_frames_come_in_order_with_their_original_stamp():
     pace = real_time(faults=FaultSettings(late=0.3, late_by=0.1))
     arrived = []
     for n in range(100):
@@ -211,7 +215,7 @@ def test_in_real_time_late_frames_come_in_order_with_the_stamp_of_their_taking()
 @given(
     strategies.lists(
         strategies.tuples(
-            strategies.sampled_from(['hear', 'repeat', 'poll', 'tick', 'stop', 'rearm']),
+            strategies.sampled_from(['submit', 'repeat', 'poll', 'tick', 'stop', 'rearm']),
             strategies.integers(0, 200),
             strategies.floats(-20, 20, width=32),
         ),
@@ -221,25 +225,25 @@ def test_in_real_time_late_frames_come_in_order_with_the_stamp_of_their_taking()
 @hypothesis_settings(deadline=None, max_examples=60)
 def test_in_real_time_every_action_is_answered_once_and_motions_never_overlap(events):
     pace, now, asked = real_time(latency=0.01), START, []
-    answers = []
+    results = []
     for event, wait, value in events:
         now += wait * MS
-        if event == 'hear':
+        if event == 'submit':
             asked.append(command(len(asked), value, -value))
-            answers += pace.hear(asked[-1], now)
+            results += pace.submit(asked[-1], now)
         elif event == 'repeat' and asked:
-            answers += [a for a in pace.hear(asked[-1], now) if a not in answers]
+            results += [a for a in pace.submit(asked[-1], now) if a not in results]
         elif event == 'stop':
-            answers += pace.stop(now)
+            results += pace.stop(now)
         elif event == 'rearm':
             pace.rearm()
         else:
-            answers += pace.tick(now) if event == 'tick' else pace.poll(now)
-    answers += pace.poll(now + 10_000 * MS) + pace.poll(now + 20_000 * MS)
-    answers = [a for a in answers if isinstance(a, Answer)]
-    assert sorted(a.command.sequence for a in answers) == list(range(len(asked)))
-    done = sorted((a.motion.start_ns, a.motion.end_ns) for a in answers if a.code is Refusal.NONE)
+            results += pace.tick(now) if event == 'tick' else pace.poll(now)
+    results += pace.poll(now + 10_000 * MS) + pace.poll(now + 20_000 * MS)
+    results = [a for a in results if isinstance(a, CommandResult)]
+    assert sorted(a.command.sequence for a in results) == list(range(len(asked)))
+    done = sorted((a.motion.start_ns, a.motion.end_ns) for a in results if a.code is RefusalCode.NONE)
     assert all(start <= end for start, end in done)
     assert all(end <= start for (_, end), (start, _) in itertools.pairwise(done))
-    total = sum((a.motion.applied.astype(float) for a in answers), np.zeros(2))
+    total = sum((a.motion.applied.astype(float) for a in results), np.zeros(2))
     np.testing.assert_allclose(np.rad2deg(pace.joints(now + 30_000 * MS)), total, atol=1e-4)

@@ -1,4 +1,4 @@
-"""Gymnasium environments of every shape that a robot can have, and those it can't."""
+"""Gymnasium spaces: the supported ones, and refusal of the others."""
 
 import gymnasium
 from gymnasium import spaces
@@ -10,7 +10,7 @@ from cls_sim.robots import make, SimulatorSettings
 
 
 class Echo(gymnasium.Env):
-    """Observes the action it was given; draws nothing."""
+    """Observes its action; has no rendering."""
 
     def __init__(self, action_space, observation_space, render_mode=None):
         self.action_space, self.observation_space = action_space, observation_space
@@ -60,7 +60,7 @@ VECTOR = spaces.Box(-1, 1, (3,), np.float32)
         (spaces.Dict({'arm': spaces.Box(-2, 2, (2,)), 'grip': spaces.MultiBinary(1)}), [-2, -2, 0], [2, 2, 1]),
     ],
 )
-def test_every_action_within_the_channels_is_one_of_the_space(make_echo, space, low, high):
+def test_every_action_within_the_channels_is_an_element_of_the_space(make_echo, space, low, high):
     robot = make_echo(space, VECTOR)
     robot.reset()
     np.testing.assert_array_equal(robot.info.low, low)
@@ -70,7 +70,7 @@ def test_every_action_within_the_channels_is_one_of_the_space(make_echo, space, 
         robot.step(robot.info.to_units(unit))  # the environment itself asserts that it contains the action
 
 
-def test_a_whole_number_is_rounded_and_reported_as_applied(make_echo):
+def test_integers_are_rounded_and_reported_as_applied(make_echo):
     robot = make_echo(spaces.Box(-7, 7, (2,), np.int64), VECTOR)
     robot.reset()
     np.testing.assert_array_equal(robot.step([2.7, -2.7]).applied, [3, -3])
@@ -88,12 +88,12 @@ def test_the_parts_of_a_dictionary_of_actions_are_channels_by_name(make_echo):
         spaces.Box(-(2**62), 2**62, (1,), np.int64), spaces.Dict({'say': spaces.Text(3)}),
     ],
 )  # fmt: skip
-def test_an_action_space_that_no_channel_can_say_is_refused(make_echo, space):
+def test_an_unsupported_action_space_is_refused(make_echo, space):
     with pytest.raises(UserError, match='actions of robot'):
         make_echo(space, VECTOR)
 
 
-def test_an_observation_of_no_fixed_size_is_refused(make_echo):
+def test_an_observation_of_variable_size_is_refused(make_echo):
     with pytest.raises(UserError, match='fixed size'):
         make_echo(spaces.Discrete(2), spaces.Sequence(VECTOR))
 

@@ -1,4 +1,4 @@
-"""The two worlds of our own: exact pixels of the square, statistics of the room."""
+"""The environments of this package: exact pixels of the square, statistics of the room."""
 
 import itertools
 import time
@@ -17,18 +17,18 @@ from cls_sim.worlds.room import PIXELS_PER_DEGREE, RoomEnv, VIEW_DEG
 
 
 @pytest.mark.parametrize('env_id', [ROOM_ID, SQUARE_ID])
-def test_worlds_pass_the_checker_of_gymnasium(env_id, recwarn):
+def test_environments_pass_the_checker_of_gymnasium(env_id, recwarn):
     check_env(gymnasium.make(env_id, render_mode='rgb_array').unwrapped)
     # Actions are degrees here, on purpose.
     said = [str(warning.message) for warning in recwarn]
     assert all('symmetric and normalized' in text for text in said), said
 
 
-# Row 000-105: S1 -90..90 -> x 20..204, S2 -40..40 -> y 20..204, centre of a square 30 wide.
+# As in the original system: S1 -90..90 -> x 20..204, S2 -40..40 -> y 20..204, centre of a square 30 wide.
 @pytest.mark.parametrize(
     ('pose', 'centre'), [((-90, -40), (20, 20)), ((90, 40), (204, 204)), ((0, 0), (112, 112)), ((45, -20), (158, 66))]
 )
-def test_the_square_stands_where_the_joints_point(pose, centre):
+def test_the_position_of_the_square_is_linear_in_the_joints(pose, centre):
     robot = make('square', SimulatorSettings(start_pan=float(pose[0]), start_tilt=float(pose[1])))
     image = robot.reset().image.astype(int)
     inside = np.zeros((224, 224), bool)
@@ -39,7 +39,7 @@ def test_the_square_stands_where_the_joints_point(pose, centre):
     assert counts.size == 15 and np.abs(counts / noise.size - 1 / 15).max() < 0.005
 
 
-def test_noise_of_the_square_is_fresh_in_each_frame_and_channel():
+def test_noise_of_the_square_differs_between_frames_and_channels():
     robot = make('square', SimulatorSettings())
     first, second = (robot.reset().image[:60].astype(float) for _ in range(2))  # the square is lower down
     for a, b in [(first, second), (first[..., 0], first[..., 1]), (first[:, 1:], first[:, :-1])]:
@@ -59,7 +59,7 @@ def power_slope(image: np.ndarray) -> float:
 
 @pytest.mark.parametrize('scene', range(4))
 def test_a_room_has_the_spectrum_of_photographs(scene):
-    # Natural images: power falls with frequency to the power of -1.8 to -2.4, give or take (Field 1987).
+    # Natural images: power falls with frequency to the power of about -1.8 to -2.4 (Field 1987).
     panorama = RoomEnv(scene=scene).panorama
     assert -2.9 < power_slope(panorama) < -1.7
     assert 25 < panorama.mean(-1).std() < 80 and 50 < panorama.mean() < 205
@@ -81,7 +81,7 @@ def test_scene_and_seed_choose_the_room():
         assert np.abs(same.panorama.astype(int) - other.panorama).mean() > 15
 
 
-def test_every_pose_sees_a_panorama_and_no_border():
+def test_every_pose_shows_the_panorama_and_no_border():
     # A panorama without a dark pixel: the border would be black.
     env = RoomEnv(noise_sigma=0.0)
     env.panorama = np.full_like(env.panorama, 255)
@@ -89,24 +89,24 @@ def test_every_pose_sees_a_panorama_and_no_border():
         assert env.view(np.array(pose, float), 0.0, 0).min() == 255
 
 
-def test_turning_moves_the_picture_by_the_angle_that_was_turned():
+def test_turning_shifts_the_image_by_the_angle():
     env = RoomEnv(noise_sigma=0.0)
     middle = env.view(np.array([3.0, 2.0]), 0.0, 0).astype(np.float32).mean(-1)
     turned = env.view(np.array([9.0, -1.0]), 0.0, 0).astype(np.float32).mean(-1)
     window = cv2.createHanningWindow((224, 224), cv2.CV_32F)
     (right, down), _ = cv2.phaseCorrelate(middle, turned, window)
-    # To the left: what is seen moves right. Down: what is seen moves up.
+    # Left: the image shifts right. Down: the image shifts up.
     assert right == pytest.approx(6 / VIEW_DEG[0] * 224, abs=0.7)
     assert down == pytest.approx(-3 / VIEW_DEG[1] * 224, abs=0.7)
 
 
-def test_the_smallest_turn_is_seen():
+def test_the_smallest_turn_changes_the_image():
     env = RoomEnv(noise_sigma=0.0)
     still, turned = (env.view(np.array([pan, 0.0]), 0.0, 0).astype(int) for pan in (0.0, 0.05))
     assert np.abs(still - turned).mean() > 0.1
 
 
-def test_the_camera_noise_has_the_sigma_that_was_asked_for():
+def test_the_camera_noise_has_the_configured_sigma():
     quiet, noisy = RoomEnv(noise_sigma=0.0), RoomEnv(noise_sigma=2.0)
     pose = np.zeros(2)
     clean = quiet.view(pose, 0.0, 0)
@@ -117,7 +117,7 @@ def test_the_camera_noise_has_the_sigma_that_was_asked_for():
     assert abs(np.corrcoef(noise, again)[0, 1]) < 0.03
 
 
-def test_moving_things_move_with_time_and_nothing_else_does():
+def test_moving_objects_move_with_time_and_nothing_else_does():
     env, still = RoomEnv(moving_things=8, noise_sigma=0.0), RoomEnv(noise_sigma=0.0)
     pose = np.zeros(2)
     poses = [np.array([pan, tilt], float) for pan in (-60, 0, 60) for tilt in (-20, 20)]
@@ -127,7 +127,7 @@ def test_moving_things_move_with_time_and_nothing_else_does():
     np.testing.assert_array_equal(env.view(pose, 1.5, 0), env.view(pose, 1.5, 0))
 
 
-def test_an_own_image_is_looked_around_in(tmp_path):
+def test_an_image_file_is_used_as_panorama(tmp_path):
     height, width = 300, 900
     picture = np.zeros((height, width, 3), np.uint8)
     picture[:, : width // 2] = (10, 60, 220)  # BGR: the left half is red
@@ -139,14 +139,14 @@ def test_an_own_image_is_looked_around_in(tmp_path):
     assert right.reset().image.max() == 0
 
 
-def test_a_panorama_that_is_no_image_is_refused(tmp_path):
+def test_an_invalid_panorama_is_refused(tmp_path):
     (tmp_path / 'text.png').write_text('no picture')
     for path in (tmp_path / 'text.png', tmp_path / 'missing.png', tmp_path):
         with pytest.raises(UserError, match='panorama'):
             make('sim', SimulatorSettings(panorama=str(path)))
 
 
-def test_the_panorama_covers_all_that_can_be_seen():
+def test_the_panorama_covers_all_views():
     height, width, _ = RoomEnv().panorama.shape
     assert width >= (180 + VIEW_DEG[0]) * PIXELS_PER_DEGREE and height >= (80 + VIEW_DEG[1]) * PIXELS_PER_DEGREE
 
@@ -183,14 +183,14 @@ def test_an_unknown_scenery_is_refused():
         SimulatorSettings(scenery='moon')
 
 
-def test_the_light_rises_and_falls_with_time():
+def test_the_light_varies_periodically():
     env = RoomEnv(light_drift=0.5, light_period=4.0, noise_sigma=0.0)
     bright, middle, dark = (env.view(np.zeros(2), seconds, 0).mean() for seconds in (1.0, 2.0, 3.0))
     assert dark == pytest.approx(0.5 * middle, rel=0.02) and bright > 1.2 * middle
     np.testing.assert_array_equal(env.view(np.zeros(2), 2.0, 0), RoomEnv(noise_sigma=0.0).view(np.zeros(2), 0.0, 0))
 
 
-def test_a_fan_turns_at_its_place_and_nothing_else_moves():
+def test_a_fan_rotates_at_its_position_and_nothing_else_moves():
     env = RoomEnv(fan_size=20.0, fan_speed=1.0, noise_sigma=0.0)
     still = RoomEnv(noise_sigma=0.0)
     poses = [np.array([pan, tilt], float) for pan in range(-90, 91, 15) for tilt in (-30, 0, 30)]
@@ -204,7 +204,7 @@ def test_a_fan_turns_at_its_place_and_nothing_else_moves():
     np.testing.assert_array_equal(env.view(before, 0.0, 0), env.view(before, 1.0, 0))  # a whole turn later
 
 
-def test_another_room_takes_the_place_at_its_time():
+def test_the_next_scene_is_shown_after_change_at():
     env = RoomEnv(scene=4, change_at=10.0, noise_sigma=0.0)
     before, after = (RoomEnv(scene=scene, noise_sigma=0.0).view(np.zeros(2), 0.0, 0) for scene in (4, 5))
     np.testing.assert_array_equal(env.view(np.zeros(2), 9.99, 0), before)
@@ -215,7 +215,7 @@ def robot_without_noise(**settings):
     return make('sim', SimulatorSettings.from_flat({'noise_sigma': 0.0, 'lock_step': True} | settings))
 
 
-def test_gear_play_delays_the_camera_after_a_reversal_only():
+def test_backlash_delays_the_camera_after_a_reversal_only():
     with_play, without = robot_without_noise(gear_play=2.0), robot_without_noise()
     with_play.reset(), without.reset()
 

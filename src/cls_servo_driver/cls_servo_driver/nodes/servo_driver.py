@@ -1,4 +1,4 @@
-"""The node that owns the servo board."""
+"""The node `servo_driver`."""
 
 from collections.abc import Sequence
 import sys
@@ -20,62 +20,62 @@ from ..board import Board
 from ..description import describe, report
 from ..driver import Driver
 from ..link import Link
-from ..ports import choose_port, find_ports, Port
-from ..safety import Code, Refusal, State, StopLatch
+from ..ports import choose_port, find_ports, SerialPort
+from ..safety import Code, DriverState, Refusal, StopLatch
 from ..settings import ServoDriverSettings
 from ..transport import SerialTransport
 from . import messages
 
 _DIAGNOSTICS_PERIOD = 1.0
-# Torque has to be off within 50 ms; the service says whether the board confirmed it, and answers within 100 ms.
+# Torque has to be off within 50 ms; the service reports the board's confirmation within 100 ms.
 _STOP_WAIT = 0.06
 
 
 class ServoDriver(SelfStartingNode):
-    """Moves a pan-tilt robot: two servos on a serial board (rows 000-065 to 000-068, 000-097 to 000-101).
+    """Drives a pan-tilt robot: two servos on a serial board.
 
-    | Parameters | as `ServoDriverSettings` says: port, limits, timeouts, torque policies |
+    | Parameters | fields of `ServoDriverSettings`: port, limits, timeouts, torque policies |
     | --- | --- |
 
     | Publishers | what |
     | --- | --- |
     | `robot/info` | 'pan_tilt': channels and joints pan and tilt, limits, settle time |
     | `robot/state` | ready, moving, stopped, fault; published when it changes |
-    | `robot/applied_action` | what was done with each action heard, a refused one too |
-    | `joint_states` | pan and tilt, rad, as last acknowledged; silent while unknown |
+    | `robot/applied_action` | result of each action received, including refused ones |
+    | `joint_states` | pan and tilt, rad, as last acknowledged; not published while unknown |
     | `/diagnostics` | 1 Hz: `robot: link`, `robot: joint pan`, `robot: joint tilt`, after the namespace |
 
     | Subscribers | what |
     | --- | --- |
-    | `robot/action` | change of pan and tilt, degrees; repeated ones are answered again, not done again |
+    | `robot/action` | change of pan and tilt, degrees; repeated ones are answered again, not carried out again |
 
     | Services | what |
     | --- | --- |
-    | `emergency_stop` | latches; torque off at once; success says that the board confirmed it |
+    | `emergency_stop` | latches; torque off at once; success: confirmed by the board |
     | `rearm` | ends the emergency stop |
     """
 
     def __init__(self) -> None:
         super().__init__('servo_driver')
         self._settings = declare(self, ServoDriverSettings)
-        self._port: Port | None = None
+        self._port: SerialPort | None = None
         self._link: Link | None = None
         self._is_active = False
-        self._told: tuple[State, Refusal] | None = None
-        self._clockwork: list[Timer] = []
+        self._published_state: tuple[DriverState, Refusal] | None = None
+        self._steady_timers: list[Timer] = []
         self._endpoints: list[tuple[str, object]] = []
         self._info_publisher = qos.publisher(self, comms.ROBOT_INFO)
         self._state_publisher = qos.publisher(self, comms.ROBOT_STATE)
         self._applied_publisher = qos.publisher(self, comms.APPLIED_ACTION)
         self._joints_publisher = qos.publisher(self, comms.JOINT_STATES)
         self._diagnostics_publisher = qos.publisher(self, comms.DIAGNOSTICS)
-        # The link's thread only triggers it: everything is published from the executor's thread.
-        self._change = self.create_guard_condition(self._tell)
+        # Triggered by the link's thread; everything is published from the executor's thread.
+        self._change = self.create_guard_condition(self._publish_changes)
         if self._settings.autostart:
             self.autostart()
 
     def configure(self) -> None:
-        """Opens the port and learns where the servos are. Nothing moves."""
+        """Opens the port and reads the angles. Nothing moves."""
         driver = Driver(
             self._connect, self._settings, on_moving=self._change.trigger,
             stamp=lambda: int(self.get_clock().now().nanoseconds), clock=time.monotonic,
@@ -85,7 +85,7 @@ class ServoDriver(SelfStartingNode):
         self._link = link
 
     def activate(self) -> None:
-        """Takes actions and keeps the board alive; torque comes with the first action."""
+        """Accepts actions and keeps the board alive; the first action switches torque on."""
         assert self._link is not None
         self._link.start()
         self._is_active = True
@@ -95,34 +95,34 @@ class ServoDriver(SelfStartingNode):
             ('service', self.create_service(Trigger, comms.EMERGENCY_STOP.name, self._emergency_stop)),
             ('service', self.create_service(Trigger, comms.REARM.name, self._rearm)),
         ]
-        self._clockwork = [
-            qos.steady_timer(self, 1.0 / self._settings.joint_rate, self._tell_joints),
-            qos.steady_timer(self, _DIAGNOSTICS_PERIOD, self._tell_health),
+        self._steady_timers = [
+            qos.steady_timer(self, 1.0 / self._settings.joint_rate, self._publish_joints),
+            qos.steady_timer(self, _DIAGNOSTICS_PERIOD, self._publish_diagnostics),
         ]
-        self._tell()
+        self._publish_changes()
 
     def deactivate(self) -> None:
-        """Takes no more actions; torque goes off unless `torque_off_on_exit` is false."""
-        for timer in self._clockwork:
+        """Stops accepting actions; switches torque off unless `torque_off_on_exit` is false."""
+        for timer in self._steady_timers:
             self.destroy_timer(timer)
         for kind, endpoint in self._endpoints:
             getattr(self, f'destroy_{kind}')(endpoint)
-        self._clockwork, self._endpoints = [], []
+        self._steady_timers, self._endpoints = [], []
         if self._link is not None:
             self._link.stop()
-            self._tell()
-            # The link's last trigger may still come, and must not say ready after this.
+            self._publish_changes()
+            # The link's last trigger may still follow, and must not publish ready after this.
             self._is_active = False
-            self._tell_state(State.FAULT, Refusal(Code.POSITION_UNKNOWN, 'the servo driver is not active'))
+            self._publish_state(DriverState.FAULT, Refusal(Code.POSITION_UNKNOWN, 'the servo driver is not active'))
 
     def cleanup(self) -> None:
-        """Gives the port back."""
+        """Closes the port."""
         if self._link is not None:
             self._link.close()
             self._link = None
 
     def close(self) -> None:
-        """Ends in order: torque off, port closed."""
+        """Switches torque off and closes the port."""
         self.deactivate()
         self.cleanup()
 
@@ -134,7 +134,7 @@ class ServoDriver(SelfStartingNode):
             transport, latch, open_wait=settings.open_wait, reply_timeout=settings.reply_timeout,
             timeout=settings.firmware_timeout,
         )  # fmt: skip
-        # Known once it has answered as a servo board.
+        # Set after it has answered as a servo board.
         self._port = port
         self.get_logger().info(f'servo board on {port}, angles {board.angles} deg')
         if not board.has_timeout:
@@ -149,43 +149,43 @@ class ServoDriver(SelfStartingNode):
     def _emergency_stop(self, _request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         response.success = self._link is not None and self._link.emergency_stop(_STOP_WAIT)
         response.message = (
-            'torque is off; call rearm to go on' if response.success
+            'torque is off; call rearm to continue' if response.success
             else 'latched, but the board has not confirmed that torque is off: cut its power to be sure'
         )  # fmt: skip
         return response
 
     def _rearm(self, _request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
-        hindrance = self._link.rearm() if self._link is not None else 'the driver is not active'
-        response.success = not hindrance
-        response.message = hindrance or 'armed; torque comes with the next action'
+        reason = self._link.rearm() if self._link is not None else 'the driver is not active'
+        response.success = not reason
+        response.message = reason or 'armed; the next action switches torque on'
         return response
 
-    def _tell(self) -> None:
+    def _publish_changes(self) -> None:
         if self._link is None or not self._is_active:
             return
-        for answer in self._link.take_answers():
-            self._applied_publisher.publish(messages.to_applied(answer))
-            if answer.after is not None:
-                self._joints_publisher.publish(messages.to_joint_state(answer.after, self.get_clock().now().to_msg()))
-        snapshot = self._link.snapshot()
-        self._tell_state(snapshot.state, snapshot.reason)
+        for result in self._link.take_results():
+            self._applied_publisher.publish(messages.to_applied_action(result))
+            if result.after is not None:
+                self._joints_publisher.publish(messages.to_joint_state(result.after, self.get_clock().now().to_msg()))
+        status = self._link.status()
+        self._publish_state(status.state, status.reason)
 
-    def _tell_state(self, state: State, reason: Refusal) -> None:
-        if (state, reason) == self._told:
+    def _publish_state(self, state: DriverState, reason: Refusal) -> None:
+        if (state, reason) == self._published_state:
             return
-        self._told = state, reason
+        self._published_state = state, reason
         self._state_publisher.publish(messages.to_state(state, reason, self.get_clock().now().to_msg()))
         if reason.code in (Code.STATE_LINK_LOST, Code.EMERGENCY_STOP):
             self.get_logger().error(reason.text)
 
-    def _tell_joints(self) -> None:
-        angles = self._link.snapshot().angles if self._link is not None else None
+    def _publish_joints(self) -> None:
+        angles = self._link.status().angles if self._link is not None else None
         if angles is not None:
             self._joints_publisher.publish(messages.to_joint_state(angles, self.get_clock().now().to_msg()))
 
-    def _tell_health(self) -> None:
+    def _publish_diagnostics(self) -> None:
         if self._link is not None:
-            health = report(self._link.snapshot(), self._settings)
+            health = report(self._link.status(), self._settings)
             hardware_id = self._port.serial_number or self._port.device if self._port else self._settings.port
             self._diagnostics_publisher.publish(
                 to_diagnostics(self.get_namespace(), hardware_id, health, self.get_clock().now().to_msg())

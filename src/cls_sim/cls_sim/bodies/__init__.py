@@ -1,1 +1,1 @@
-"""What moves and senses, behind one contract (`body.py`), whatever Gymnasium environment is inside."""
+"""Bodies of simulated robots: one contract (`body.py`) for any Gymnasium environment."""

@@ -1,4 +1,4 @@
-"""The contract between a robot's pace (when things happen) and its body (what happens)."""
+"""Contract of a simulated robot's body: motion and observations. Timing is in `pace.py`."""
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
@@ -14,13 +14,13 @@ AT_REST = float('inf')  # elapsed time at which every motion has ended
 
 
 @dataclass(frozen=True, eq=False)
-class Outcome:
-    """What an action does.
+class ActionEffect:
+    """Effect of an action.
 
     Attributes:
         applied: float32 (A,), robot units, after limits.
-        duration: s from the motion's start to its end; 0 where the robot does not say.
-        reward: NaN where there is none.
+        duration: s from the motion's start to its end; 0 if unknown.
+        reward: NaN without one.
         terminal, truncated: the episode ended by its own rules, or was cut.
     """
 
@@ -35,15 +35,15 @@ class Body(ABC):
     """One robot's body. Times are s since the last action's start; AT_REST is after its end."""
 
     info: RobotInfo
-    # Width and height of what the camera sees, degrees; None where that has no meaning.
+    # Horizontal and vertical field of view, degrees; None if undefined.
     view_deg: tuple[float, float] | None = None
 
     @abstractmethod
     def reset(self) -> None:
-        """Begins an episode. The n-th call on a body of one seed always begins the same one."""
+        """Begins an episode. The n-th episode is determined by the seed."""
 
     @abstractmethod
-    def act(self, values: NDArray[np.float32], stuck_joint: int = -1) -> Outcome:
+    def act(self, values: NDArray[np.float32], stuck_joint: int = -1) -> ActionEffect:
         """Starts an action, finite float32 (A,) in robot units; the one before must be at rest.
 
         Args:
@@ -52,7 +52,7 @@ class Body(ABC):
 
     @abstractmethod
     def halt(self, elapsed: float) -> NDArray[np.float32]:
-        """Stops at once; returns what was applied until now, float32 (A,)."""
+        """Stops at once; returns the action applied until now, float32 (A,)."""
 
     @abstractmethod
     def joints(self, elapsed: float = AT_REST) -> NDArray[np.float64]:
@@ -60,7 +60,7 @@ class Body(ABC):
 
     @abstractmethod
     def image(self, elapsed: float, seconds: float, frame: int) -> Image | None:
-        """Returns what the camera sees, uint8 (224, 224, 3) RGB, or None where there is no camera.
+        """Returns the camera image, uint8 (224, 224, 3) RGB, or None without a camera.
 
         Args:
             seconds: time of the world, from 0.
@@ -69,8 +69,8 @@ class Body(ABC):
 
     @abstractmethod
     def observations(self) -> dict[str, NDArray[np.float32]]:
-        """Returns the other senses: modality -> float32 vector."""
+        """Returns the other observations: modality -> float32 vector."""
 
     @abstractmethod
     def close(self) -> None:
-        """Frees what the environment holds."""
+        """Frees the resources of the environment."""

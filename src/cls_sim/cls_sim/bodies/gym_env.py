@@ -1,4 +1,4 @@
-"""Finds and makes a Gymnasium environment, and gives it today's forms."""
+"""Finds and makes a Gymnasium environment, and adapts older interfaces."""
 
 from collections.abc import Callable
 import difflib
@@ -17,19 +17,19 @@ import numpy as np
 from cls_common.errors import UserError
 from cls_common.robot import GYM
 
-from .foreign import describe, foreign_code
+from .environment_errors import describe, environment_code
 
 Env = gymnasium.Env[Any, Any]
 _log = logging.getLogger(__name__)
-# What gives pictures, best first.
+# Modes that render images, best first.
 _RENDER_MODES = ('rgb_array', 'rgb_array_list')
 
 
 def find(robot: str) -> tuple[str, EnvSpec]:
-    """Finds the environment of 'gym:ID', with the ID as `gymnasium.make` takes it: [MODULE:][NAMESPACE/]NAME[-vN].
+    """Finds the environment of 'gym:ID', with an ID for `gymnasium.make`: [MODULE:][NAMESPACE/]NAME[-vN].
 
     Returns:
-        the robot's full name, in which the version is written out, and the environment's registration.
+        the robot's full name, including the version, and the environment's registration.
 
     Raises:
         UserError: the module can't be imported, or no environment has this ID.
@@ -56,7 +56,7 @@ def find(robot: str) -> tuple[str, EnvSpec]:
 
 def _import(robot: str, module: str) -> None:
     try:
-        with foreign_code(robot, f'the module {module!r}'):
+        with environment_code(robot, f'the module {module!r}'):
             importlib.import_module(module)
     except UserError as error:
         cause = error.__cause__
@@ -69,30 +69,30 @@ def _import(robot: str, module: str) -> None:
 
 
 def make_env(robot: str, spec: EnvSpec) -> Env:
-    """Makes the environment, with pictures where it draws any; see `Modern` for its forms.
+    """Makes the environment, with rendered images if it has any; see `CompatibilityWrapper`.
 
     Raises:
-        UserError: what it needs is not installed, or its own code fails.
+        UserError: a required package is not installed, or the environment's own code fails.
     """
-    # Pictures only, no window: pygame would look for a screen.
+    # Images only, no window: pygame would require a screen.
     os.environ.setdefault('SDL_VIDEODRIVER', 'dummy')
     os.environ.setdefault('PYGAME_HIDE_SUPPORT_PROMPT', '1')
-    with foreign_code(robot, 'making'):
+    with environment_code(robot, 'making'):
         try:
-            return _make_drawing(robot, spec)
+            return _make_rendering(robot, spec)
         except (ImportError, gymnasium.error.DependencyNotInstalled) as error:
             problem = f'robot {robot!r} could not be made'
-            raise UserError(problem, found=str(error), do='Install what it needs.') from error
+            raise UserError(problem, found=str(error), do='Install the missing package.') from error
 
 
-def _make_drawing(robot: str, spec: EnvSpec) -> Env:
+def _make_rendering(robot: str, spec: EnvSpec) -> Env:
     if spec.entry_point is None:
         raise UserError(f'robot {robot!r}', expected='a single environment', found='one for vectors only')
     creator = spec.entry_point if callable(spec.entry_point) else registration.load_env_creator(spec.entry_point)
     metadata = getattr(creator, 'metadata', None)
     if isinstance(metadata, dict):
         return _make(robot, spec, creator, _render_mode(metadata))
-    # A function makes it: what it draws is known only once it is made.
+    # Made by a function: its render modes are known only afterwards.
     blind = _make(robot, spec, creator, '')
     mode = _render_mode(blind.metadata)
     if not mode:
@@ -112,10 +112,10 @@ def _make(robot: str, spec: EnvSpec, creator: Callable[..., Any], render_mode: s
         if not isinstance(env, gymnasium.Env):
             kind = f'{type(env).__module__}.{type(env).__name__}'
             raise UserError(f'robot {robot!r}', expected='an environment of class gymnasium.Env', found=kind)
-        return Modern(env, robot)
+        return CompatibilityWrapper(env, robot)
 
     drawing: dict[str, Any] = {'render_mode': render_mode} if render_mode else {}
-    # Gymnasium's checker refuses the very forms that Modern converts.
+    # Gymnasium's checker refuses the forms that CompatibilityWrapper converts.
     made: Env = gymnasium.make(_with_entry(spec, create), disable_env_checker=True, **drawing)
     return made
 
@@ -128,10 +128,10 @@ def _with_entry(spec: EnvSpec, entry: Callable[..., Env]) -> EnvSpec:
     )  # fmt: skip
 
 
-class Modern(gymnasium.Wrapper[Any, Any, Any, Any]):
-    """The innermost wrapper: forms of older versions become today's, and errors name the environment.
+class CompatibilityWrapper(gymnasium.Wrapper[Any, Any, Any, Any]):
+    """Innermost wrapper: converts interfaces of older versions, and names the environment in errors.
 
-    Converted: reset without seed or info, step with one `done` in place of terminated and truncated, rewards as arrays
+    Converted: reset without seed or info, step with one `done` instead of terminated and truncated, rewards as arrays
     of one number; a reward of None is NaN, "none".
     """
 
@@ -142,11 +142,11 @@ class Modern(gymnasium.Wrapper[Any, Any, Any, Any]):
 
     @property
     def spec(self) -> EnvSpec | None:  # type: ignore[override]
-        """The environment's own: this wrapper is none that Gymnasium must make again."""
+        """The environment's own spec: Gymnasium must not recreate this wrapper."""
         return self.env.spec
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
-        """Begins an episode; a seed that `reset` does not take goes to the older `seed()`."""
+        """Begins an episode; a seed is passed to the older `seed()` if `reset` does not accept one."""
         with self._code('reset()'):
             takes = inspect.signature(self.env.reset).parameters
             takes_all = any(p.kind is p.VAR_KEYWORD for p in takes.values())
@@ -184,7 +184,7 @@ class Modern(gymnasium.Wrapper[Any, Any, Any, Any]):
         return observation, self._reward(reward), self._flag(terminated), self._flag(truncated), info
 
     def render(self) -> Any:
-        """Returns what the environment draws."""
+        """Returns the rendered image."""
         with self._code('render()'):
             return self.env.render()
 
@@ -204,4 +204,4 @@ class Modern(gymnasium.Wrapper[Any, Any, Any, Any]):
         raise UserError(f'robot {self._robot!r}: {what} from step()', expected=expected, found=describe(value))
 
     def _code(self, doing: str) -> Any:
-        return foreign_code(self._robot, doing, self._home)
+        return environment_code(self._robot, doing, self._home)

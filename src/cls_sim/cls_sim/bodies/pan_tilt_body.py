@@ -1,4 +1,4 @@
-"""A pan-tilt world as a body: joints that need time to turn."""
+"""A pan-tilt environment as a body: joints with limited speed and backlash."""
 
 import math
 
@@ -13,13 +13,13 @@ from ..settings import SimulatorSettings
 from ..worlds import ROOM_ID, SQUARE_ID
 from ..worlds.pan_tilt import LIMITS_DEG, PanTiltEnv, STEP_LIMIT_DEG
 from ..worlds.room import RoomEnv
-from .body import AT_REST, Body, Outcome
+from .body import ActionEffect, AT_REST, Body
 
 JOINTS = ('pan', 'tilt')
 
 
 class PanTiltBody(Body):
-    """Turns the camera of a PanTiltEnv at `servo_speed`, both joints at once; the camera may lag by gear play."""
+    """Turns the camera of a PanTiltEnv at `servo_speed`, both joints at once; the camera may lag by backlash."""
 
     def __init__(self, name: str, env: PanTiltEnv, settings: SimulatorSettings) -> None:
         limits = tuple(math.radians(limit) for limit in LIMITS_DEG)
@@ -44,7 +44,7 @@ class PanTiltBody(Body):
         self._env.pose_deg = self._env.start_pose_deg.copy()
         self._before = self._camera_before = self._env.pose_deg
 
-    def act(self, values: NDArray[np.float32], stuck_joint: int = -1) -> Outcome:
+    def act(self, values: NDArray[np.float32], stuck_joint: int = -1) -> ActionEffect:
         """See Body."""
         wanted = values.astype(np.float64)
         if stuck_joint >= 0:
@@ -52,7 +52,7 @@ class PanTiltBody(Body):
         self._camera_before = self._camera_deg(AT_REST)
         self._before = self._env.pose_deg
         applied = self._env.turn(wanted)
-        return Outcome(applied.astype(np.float32), float(np.abs(applied).max()) / self._speed)
+        return ActionEffect(applied.astype(np.float32), float(np.abs(applied).max()) / self._speed)
 
     def halt(self, elapsed: float) -> NDArray[np.float32]:
         """See Body."""
@@ -80,18 +80,18 @@ class PanTiltBody(Body):
         return self._before + np.clip(self._env.pose_deg - self._before, -reach, reach)
 
     def _camera_deg(self, elapsed: float) -> NDArray[np.float64]:
-        # Each joint turns one way only within an action, so where the camera is follows from where it was before.
+        # Each joint turns in one direction within an action, so the camera's pose follows from its pose before.
         pose = self._pose_deg(elapsed)
         return np.clip(self._camera_before, pose - self._play / 2, pose + self._play / 2)
 
 
 def make_room(name: str, settings: SimulatorSettings) -> Body:
-    """The default robot: RoomEnv."""
+    """Makes the default robot: RoomEnv."""
     return PanTiltBody(name, room_env(settings), settings)
 
 
 def room_env(settings: SimulatorSettings) -> RoomEnv:
-    """Returns the world of the default robot."""
+    """Returns the environment of the default robot."""
     env = gymnasium.make(
         ROOM_ID, scene=settings.scene, seed=settings.seed, scenery=settings.scenery, panorama=settings.panorama,
         moving_things=settings.moving_things, fan_size=settings.fan_size, fan_speed=settings.fan_speed,
@@ -104,7 +104,7 @@ def room_env(settings: SimulatorSettings) -> RoomEnv:
 
 
 def make_square(name: str, settings: SimulatorSettings) -> Body:
-    """The reference's scene: SquareEnv."""
+    """Makes the robot with the square: SquareEnv."""
     start = (settings.start_pan, settings.start_tilt)
     env = gymnasium.make(SQUARE_ID, seed=settings.seed, start_pose_deg=start, frame_rate=settings.frame_rate)
     assert isinstance(env.unwrapped, PanTiltEnv)

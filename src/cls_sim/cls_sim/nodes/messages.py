@@ -1,4 +1,4 @@
-"""What the simulator publishes, as ROS messages."""
+"""Conversion of the simulator's outputs to ROS messages."""
 
 import math
 
@@ -10,14 +10,14 @@ from cls_common.images import to_jpeg
 from cls_common.nodes.conversions import to_floats, to_time
 from cls_interfaces.msg import AppliedAction, Observation, RobotState
 
-from ..pace import Answer, Status
-from ..robot import Frame
+from ..pace import CommandResult, Status
+from ..robot import SensorFrame
 
 CAMERA_FRAME = 'camera_link_optical'
 
 
 def observation_topic(modality: str) -> comms.Topic:
-    """Returns the topic of a sense that is no image."""
+    """Returns the topic of a modality other than images."""
     name = comms.OBSERVATION_PREFIX + modality
     return comms.Topic(name, 'cls_interfaces/msg/Observation', comms.STATE, ('simulator',))
 
@@ -27,36 +27,36 @@ def header(stamp_ns: int, frame_id: str = '') -> Header:
     return Header(stamp=to_time(stamp_ns), frame_id=frame_id)
 
 
-def to_applied_action(answer: Answer) -> AppliedAction:
-    """Makes the answer to an action."""
-    motion = answer.motion
+def to_applied_action(result: CommandResult) -> AppliedAction:
+    """Converts the result of an action."""
+    motion = result.motion
     return AppliedAction(
-        source=answer.command.source,
-        sequence=answer.command.sequence,
+        source=result.command.source,
+        sequence=result.command.sequence,
         commanded=to_floats(motion.commanded),
         applied=to_floats(motion.applied),
         joints_before=to_floats(motion.joints_before, 'd'),
         joints_after=to_floats(motion.joints, 'd'),
         start=to_time(motion.start_ns),
         end=to_time(motion.end_ns),
-        error_code=int(answer.code),
-        error_msg=answer.text,
+        error_code=int(result.code),
+        error_msg=result.text,
         reward=motion.reward,
         terminal=motion.terminal,
         truncated=motion.truncated,
     )
 
 
-def to_compressed(frame: Frame) -> CompressedImage:
-    """Makes a JPEG of a frame that has an image."""
+def to_compressed(frame: SensorFrame) -> CompressedImage:
+    """Converts the image of a frame to JPEG."""
     assert frame.image is not None
     message = CompressedImage(header=header(frame.stamp_ns, CAMERA_FRAME), format='jpeg')
     message.data.frombytes(to_jpeg(frame.image))
     return message
 
 
-def to_camera_info(frame: Frame, view_deg: tuple[float, float] | None) -> CameraInfo:
-    """Makes the calibration: a pinhole with the view's angles, or zeros ("not calibrated") where there are none."""
+def to_camera_info(frame: SensorFrame, view_deg: tuple[float, float] | None) -> CameraInfo:
+    """Makes the calibration: a pinhole camera with the field of view, or zeros ("not calibrated") without one."""
     assert frame.image is not None
     height, width, _ = frame.image.shape
     message = CameraInfo(header=header(frame.stamp_ns, CAMERA_FRAME), height=height, width=width)
@@ -71,23 +71,23 @@ def to_camera_info(frame: Frame, view_deg: tuple[float, float] | None) -> Camera
     return message
 
 
-def to_observations(frame: Frame) -> list[Observation]:
-    """Makes one message for each other sense."""
+def to_observations(frame: SensorFrame) -> list[Observation]:
+    """Converts the other modalities, one message each."""
     return [
         Observation(header=header(frame.stamp_ns), modality=modality, data=to_floats(values))
         for modality, values in frame.observations.items()
     ]
 
 
-def to_joint_state(frame: Frame, names: tuple[str, ...]) -> JointState:
-    """Makes the joint angles of a frame."""
+def to_joint_state(frame: SensorFrame, names: tuple[str, ...]) -> JointState:
+    """Converts the joint angles of a frame."""
     return JointState(header=header(frame.stamp_ns), name=list(names), position=to_floats(frame.joints, 'd'))
 
 
 def to_robot_state(status: Status, now_ns: int) -> RobotState:
-    """Makes the robot's state."""
+    """Converts the robot's state."""
     message = RobotState(header=header(now_ns), state=int(status))
     if status is Status.STOPPED:
         message.error_code = RobotState.EMERGENCY_STOP
-        message.error_msg = 'somebody called emergency_stop; call rearm'
+        message.error_msg = 'emergency_stop was called; call rearm'
     return message

@@ -1,4 +1,4 @@
-"""The simulator as a ROS node: in the graph it takes the place of camera and servo driver."""
+"""The node `simulator`, which replaces camera and servo driver in the graph."""
 
 from collections.abc import Sequence
 import math
@@ -19,16 +19,16 @@ from cls_common.nodes.runner import run
 from cls_interfaces.msg import RobotAction
 
 from ..lock_step import LockStep
-from ..pace import Answer, Command, Output, Pace, Status
+from ..pace import ActionCommand, CommandResult, Output, Pace, Status
 from ..real_time import RealTime
-from ..robot import Frame, NS
+from ..robot import NS, SensorFrame
 from ..robots import make
 from ..settings import SimulatorSettings
 from . import messages
 
-# With nothing heard for so long, lock-step shows its last image again: a listener may have come late.
+# After this time without an action, lock-step publishes its last image again, for late subscribers.
 REPEAT_PERIOD = 2.0
-# Below this share of the frame rate that was asked for, diagnostics warn.
+# Below this share of the requested frame rate, diagnostics warn.
 SLOW_SHARE = 0.9
 
 
@@ -40,9 +40,9 @@ class Simulator(Node):
     Publishers:
         camera/image_raw (sensor_msgs/Image): rgb8, 224 x 224, stamped when taken.
         camera/camera_info (sensor_msgs/CameraInfo)
-        camera/image_raw/compressed (sensor_msgs/CompressedImage): JPEG, only while someone listens.
-        observation/<modality> (cls_interfaces/Observation): senses that are no image.
-        joint_states (sensor_msgs/JointState): with each image, where the robot has joints.
+        camera/image_raw/compressed (sensor_msgs/CompressedImage): JPEG, only while there are subscribers.
+        observation/<modality> (cls_interfaces/Observation): modalities other than images.
+        joint_states (sensor_msgs/JointState): with each image, if the robot has joints.
         robot/info (cls_interfaces/RobotInfo), robot/state (cls_interfaces/RobotState): latched.
         robot/applied_action (cls_interfaces/AppliedAction): when the motion has ended; before its image.
         /diagnostics (diagnostic_msgs/DiagnosticArray): 1 Hz; the names of the hardware: `camera: stream`,
@@ -64,23 +64,23 @@ class Simulator(Node):
         self._robot = make(self._settings.robot, self._settings)
         lock_step = self._settings.lock_step
         self._pace: Pace = LockStep(self._robot) if lock_step else RealTime(self._robot, self._settings.latency)
-        self._shown_ns = self._frames = self._actions = 0
+        self._published_clock_ns = self._frames = self._actions = 0
         self._status: Status | None = None
         self._open_publishers(lock_step)
         qos.subscription(self, comms.ROBOT_ACTION, self._on_action)
         self.create_service(Trigger, comms.EMERGENCY_STOP.name, self._on_emergency_stop)
         self.create_service(Trigger, comms.REARM.name, self._on_rearm)
         qos.steady_timer(self, 1.0, self._on_diagnose)
-        # Set to the end of each motion; idle in between.
-        self._due = qos.steady_timer(self, 3600.0, self._on_due)
+        # Set to the end of each motion; idle otherwise.
+        self._due_timer = qos.steady_timer(self, 3600.0, self._on_due)
         self._info.publish(to_robot_info(self._robot.info, to_time(self._now())))
         self._publish(self._pace.start(self._now()))
-        self._tick = qos.steady_timer(
+        self._tick_timer = qos.steady_timer(
             self, REPEAT_PERIOD if lock_step else 1.0 / self._settings.frame_rate, self._on_tick
         )
 
     def close(self) -> None:
-        """Stops the motion under way and frees the world."""
+        """Stops the current motion and frees the environment."""
         self._publish(self._pace.stop(self._now()))
         self._robot.close()
 
@@ -106,10 +106,10 @@ class Simulator(Node):
 
     def _on_action(self, message: RobotAction) -> None:
         self._actions += 1
-        command = Command(message.source, message.sequence, to_array(message.values))
-        self._publish(self._pace.hear(command, self._now()))
+        command = ActionCommand(message.source, message.sequence, to_array(message.values))
+        self._publish(self._pace.submit(command, self._now()))
         if self._settings.lock_step:
-            self._tick.reset()
+            self._tick_timer.reset()
 
     def _on_tick(self) -> None:
         self._publish(self._pace.tick(self._now()))
@@ -130,7 +130,7 @@ class Simulator(Node):
 
     def _publish(self, outputs: list[Output]) -> None:
         for output in outputs:
-            if isinstance(output, Answer):
+            if isinstance(output, CommandResult):
                 self._publish_clock(output.motion.end_ns)
                 self._applied.publish(messages.to_applied_action(output))
             else:
@@ -139,9 +139,9 @@ class Simulator(Node):
         if self._pace.status is not self._status:
             self._status = self._pace.status
             self._state.publish(messages.to_robot_state(self._status, self._now()))
-        self._await_due()
+        self._schedule_due()
 
-    def _publish_frame(self, frame: Frame) -> None:
+    def _publish_frame(self, frame: SensorFrame) -> None:
         self._frames += 1
         for observation in messages.to_observations(frame):
             self._observations[observation.modality].publish(observation)
@@ -156,16 +156,16 @@ class Simulator(Node):
 
     def _publish_clock(self, now_ns: int) -> None:
         if self._simulated_clock is not None:
-            self._shown_ns = max(self._shown_ns, now_ns)
-            self._simulated_clock.publish(Clock(clock=to_time(self._shown_ns)))
+            self._published_clock_ns = max(self._published_clock_ns, now_ns)
+            self._simulated_clock.publish(Clock(clock=to_time(self._published_clock_ns)))
 
-    def _await_due(self) -> None:
+    def _schedule_due(self) -> None:
         due_ns = self._pace.due_ns
         if due_ns is None:
-            self._due.cancel()
+            self._due_timer.cancel()
             return
-        self._due.timer_period_ns = max(due_ns - self._now(), NS // 10_000)
-        self._due.reset()
+        self._due_timer.timer_period_ns = max(due_ns - self._now(), NS // 10_000)
+        self._due_timer.reset()
 
     def _on_diagnose(self) -> None:
         rate, self._frames = self._frames, 0
@@ -180,7 +180,7 @@ class Simulator(Node):
             )
         ] * ('camera' in robot.modalities)  # fmt: skip
         level = Level.WARN if stopped else Level.OK
-        text = 'emergency stop; call rearm to go on' if stopped else 'simulated'
+        text = 'emergency stop; call rearm to continue' if stopped else 'simulated'
         health.append(Health(diagnostics.LINK, level, text, {'actions': self._actions}))
         health += [
             Health(diagnostics.joint(name), level, text, {'angle_deg': f'{math.degrees(angle):.2f}'})

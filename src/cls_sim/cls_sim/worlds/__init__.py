@@ -5,6 +5,6 @@ import gymnasium
 ROOM_ID = 'cls_sim/Room-v0'
 SQUARE_ID = 'cls_sim/Square-v0'
 
-# Neither has an end of its own, and the wrappers that gymnasium adds would only cost time.
+# Neither ends episodes, and gymnasium's default wrappers would only cost time.
 for _id, _entry in ((ROOM_ID, 'room:RoomEnv'), (SQUARE_ID, 'square:SquareEnv')):
     gymnasium.register(_id, f'cls_sim.worlds.{_entry}', disable_env_checker=True, order_enforce=False)

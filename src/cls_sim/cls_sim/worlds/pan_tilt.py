@@ -1,4 +1,4 @@
-"""A camera on two joints: the movement that every pan-tilt world shares (rows 000-065 to 000-067)."""
+"""A camera on two joints: base class of the pan-tilt environments."""
 
 from abc import abstractmethod
 from typing import Any
@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from ..noise import Image
 from ..settings import PAN_LIMIT, TILT_LIMIT
 
-SIDE = 224  # pixels of an image, both ways (row 000-001)
+SIDE = 224  # width and height of an image, pixels
 STEP_LIMIT_DEG = 10.0
 LIMITS_DEG = np.array([PAN_LIMIT, TILT_LIMIT])
 
@@ -18,7 +18,7 @@ Pose = NDArray[np.float64]
 
 
 class PanTiltEnv(gymnasium.Env[Image, NDArray[np.float32]]):
-    """Looks around. Has no goal and no end: reward is 0, episodes last until somebody resets.
+    """Turns a camera. Reward is 0, episodes end only by a reset.
 
     Action: float32 (2,), change of pan (to the left) and tilt (up), degrees, each -10..10.
     Observation: uint8 (224, 224, 3) RGB. `info['applied']`: float64 (2,), the change after limits, degrees.
@@ -30,7 +30,7 @@ class PanTiltEnv(gymnasium.Env[Image, NDArray[np.float32]]):
     """
 
     metadata = {'render_modes': ['rgb_array'], 'render_fps': 30}
-    # Width and height of what the camera sees, degrees; None where that has no meaning.
+    # Horizontal and vertical field of view, degrees; None if undefined.
     view_deg: tuple[float, float] | None = None
 
     def __init__(
@@ -47,12 +47,12 @@ class PanTiltEnv(gymnasium.Env[Image, NDArray[np.float32]]):
 
     @abstractmethod
     def view(self, pose_deg: Pose, seconds: float, frame: int) -> Image:
-        """Returns what the camera sees.
+        """Returns the camera image.
 
         Args:
             pose_deg: pan and tilt, degrees (2,), within the limits.
-            seconds: simulated time: where moving things are.
-            frame: number of the image: which noise it has.
+            seconds: simulated time, for moving objects.
+            frame: number of the image, for its noise.
 
         Returns:
             uint8 (224, 224, 3) RGB.
@@ -62,7 +62,7 @@ class PanTiltEnv(gymnasium.Env[Image, NDArray[np.float32]]):
         """Moves by `action`, degrees (2,), clipped to +-10 and then to the joints' limits.
 
         Returns:
-            the change that was really made, degrees (2,).
+            the applied change, degrees (2,).
         """
         wanted = np.clip(np.asarray(action, np.float64), -STEP_LIMIT_DEG, STEP_LIMIT_DEG)
         before = self.pose_deg
@@ -70,23 +70,23 @@ class PanTiltEnv(gymnasium.Env[Image, NDArray[np.float32]]):
         return self.pose_deg - before
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Image, dict[str, Any]]:
-        """Goes to the start pose, or to `options['pose_deg']`. A seed begins the noise anew."""
+        """Goes to the start pose, or to `options['pose_deg']`. A seed restarts the noise."""
         super().reset(seed=seed)
         pose = self.start_pose_deg if options is None else options.get('pose_deg', self.start_pose_deg)
         self.pose_deg = np.clip(np.asarray(pose, np.float64), -LIMITS_DEG, LIMITS_DEG)
         if seed is not None:
             self._frame = 0
-        return self._look(), {'applied': np.zeros(2)}
+        return self._image(), {'applied': np.zeros(2)}
 
     def step(self, action: NDArray[np.float32]) -> tuple[Image, float, bool, bool, dict[str, Any]]:
-        """Turns, then looks."""
+        """Turns, then returns the image."""
         applied = self.turn(action)
         self._frame += 1
-        return self._look(), 0.0, False, False, {'applied': applied}
+        return self._image(), 0.0, False, False, {'applied': applied}
 
     def render(self) -> Image:  # type: ignore[override]
         """Returns the image of the last reset or step again."""
-        return self._look()
+        return self._image()
 
-    def _look(self) -> Image:
+    def _image(self) -> Image:
         return self.view(self.pose_deg, self._frame / self._frame_rate, self._frame)

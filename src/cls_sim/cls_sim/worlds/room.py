@@ -1,4 +1,4 @@
-"""The default world: a pan-tilt camera in a textured panorama (learning-probe, section 1)."""
+"""The default environment: a pan-tilt camera in a textured panorama."""
 
 from pathlib import Path
 from typing import Any
@@ -14,29 +14,29 @@ from .pan_tilt import LIMITS_DEG, PanTiltEnv, Pose, SIDE
 
 PIXELS_PER_DEGREE = 4.0
 VIEW_DEG = (60.0, 45.0)
-# What can be seen from all poses together, and a pixel more on each side for interpolation.
+# Size of the panorama visible from all poses, with one more pixel on each side for interpolation.
 _WIDTH, _HEIGHT = (int((2 * LIMITS_DEG[i] + VIEW_DEG[i]) * PIXELS_PER_DEGREE) + 2 for i in (0, 1))
 _NOISE_STREAM, _THINGS_STREAM, _FAN_STREAM = 2, 3, 4
 _FAN_REACH_DEG = (45.0, 20.0)
 
 
 class RoomEnv(PanTiltEnv):
-    """A room to look around in.
+    """A room around a pan-tilt camera.
 
     Args:
-        scene, seed: which room; both choose it.
+        scene, seed: choose the room.
         scenery: kind of generated panorama, a key of SCENERIES.
-        panorama: path of an image that takes the generated room's place, scaled to cover 240 x 125 degrees.
-        moving_things: how many things move about.
-        fan_size, fan_speed: diameter, degrees, 0: none, and turns per second of a fan.
+        panorama: path of an image that replaces the generated room, scaled to cover 240 x 125 degrees.
+        moving_things: number of moving objects.
+        fan_size, fan_speed: diameter, degrees (0: none), and turns per second of a fan.
         light_drift, light_period: the light is 1 + `light_drift` * sin(2 pi t / `light_period`), s.
-        change_at: s after which the generated room of `scene` + 1 is seen instead; 0: never.
+        change_at: s after which the generated room of `scene` + 1 is shown; 0: never.
         noise_sigma: of the camera's noise, grey levels.
 
     Others as in PanTiltEnv.
 
     Attributes:
-        panorama, later_panorama: uint8 (H, W, 3) RGB, what is seen before and after `change_at`.
+        panorama, later_panorama: uint8 (H, W, 3) RGB, shown before and after `change_at`.
     """
 
     view_deg = VIEW_DEG
@@ -70,7 +70,7 @@ class RoomEnv(PanTiltEnv):
         """See PanTiltEnv."""
         scale = np.array(VIEW_DEG) * PIXELS_PER_DEGREE / SIDE  # panorama pixels per image pixel
         middle = np.array([_WIDTH, _HEIGHT]) / 2 - pose_deg * PIXELS_PER_DEGREE
-        # Both grids count from the middle of their first pixel.
+        # Coordinates of both images have their origin in the middle of the first pixel.
         corner = middle - scale * SIDE / 2 + scale / 2 - 0.5
         matrix = np.array([[scale[0], 0, corner[0]], [0, scale[1], corner[1]]])
         flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP

@@ -1,4 +1,4 @@
-"""The scene of the reference's own simulator (row 000-105): a square whose place is linear in the joints."""
+"""A square whose position is linear in the joints, as in the simulator of the original visual-motor system."""
 
 from typing import Any
 
@@ -22,7 +22,7 @@ class SquareEnv(PanTiltEnv):
         self._noise = NoiseBank.uniform(SIDE * SIDE * 3, NOISE_BELOW, seed, _NOISE_STREAM)
 
     def view(self, pose_deg: Pose, seconds: float, frame: int) -> Image:
-        """See PanTiltEnv; time plays no part."""
+        """See PanTiltEnv; independent of time."""
         image = np.zeros((SIDE, SIDE, 3), np.uint8)
         centre = FIRST + (pose_deg + LIMITS_DEG) / (2 * LIMITS_DEG) * (LAST - FIRST)
         left, top = centre.astype(int) - WIDTH // 2

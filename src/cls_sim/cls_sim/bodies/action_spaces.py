@@ -1,4 +1,4 @@
-"""Between a Gymnasium action space and a robot's action channels."""
+"""Conversion between a Gymnasium action space and a robot's action channels."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -11,19 +11,19 @@ from cls_common.errors import UserError
 from cls_common.robot import Channel, Kind, RobotInfo
 
 Space = spaces.Space[Any]
-# Above it float32, in which actions travel, leaves out whole numbers.
+# Above this, float32 (the type of actions in messages) does not hold all integers.
 _LARGEST_WHOLE = 2.0**24
 
 
 def channels_of(space: Space, robot: str) -> tuple[Channel, ...]:
     """Returns a channel for each number of an action.
 
-    A Box is of kind VELOCITY: Gymnasium does not say what its numbers mean, but nearly everywhere they are
-    torques, forces or speeds that hold until the next action. Choices count from 0, whatever their `start`. The parts
-    of a Dict or Tuple follow one another, named by their keys.
+    A Box is of kind VELOCITY: Gymnasium does not define the meaning of its numbers, but most are torques, forces or
+    speeds that hold until the next action. Choices count from 0, independent of their `start`. The parts of a Dict or
+    Tuple are concatenated, named by their keys.
 
     Raises:
-        UserError: anything but bounded numbers and choices.
+        UserError: for spaces other than bounded numbers and choices.
     """
     try:
         return tuple(channel for name, part in _parts(space, 'action') for channel in _channels(name, part))
@@ -53,7 +53,7 @@ def _channels(name: str, space: Space) -> Iterator[Channel]:
 
 
 def _limits(space: Space) -> tuple[Kind, NDArray[np.float64], NDArray[np.float64]]:
-    """Returns the kind of a space's numbers and their limits as they travel, float64 (N,)."""
+    """Returns the kind of a space's numbers and their limits as channel values, float64 (N,)."""
     if isinstance(space, spaces.Discrete):
         return Kind.DISCRETE, np.zeros(1), np.array([float(space.n - 1)])
     if isinstance(space, spaces.MultiDiscrete):
@@ -74,13 +74,13 @@ def _is_whole(space: 'spaces.Box') -> bool:
 
 
 def to_env_action(space: Space, info: RobotInfo, values: NDArray[np.float32]) -> tuple[NDArray[np.float32], Any]:
-    """Limits an action, rounds what is whole in it, and puts it in the space's form.
+    """Clips an action, rounds its integer parts, and converts it to an element of the space.
 
     Args:
         values: finite float32 (A,).
 
     Returns:
-        what is applied, float32 (A,), and the same as an element of `space`.
+        the applied action, float32 (A,), and the same as an element of `space`.
     """
     applied = np.clip(values, info.low, info.high)
     action, rest = _take(space, applied)
@@ -89,7 +89,7 @@ def to_env_action(space: Space, info: RobotInfo, values: NDArray[np.float32]) ->
 
 
 def _take(space: Space, values: NDArray[np.float32]) -> tuple[Any, NDArray[np.float32]]:
-    """Takes a space's element from the front of `values`, rounding in place; returns it and what is left."""
+    """Takes a space's element from the front of `values`, rounding in place; returns it and the rest."""
     if isinstance(space, spaces.Dict):
         taken = {}
         for key, part in space.spaces.items():
@@ -114,7 +114,7 @@ def _element(space: Space, numbers: NDArray[np.float32]) -> Any:
     if isinstance(space, spaces.MultiDiscrete):
         return space.start + numbers.astype(space.dtype)
     if isinstance(space, spaces.Box):
-        # A limit of more digits than float32 has may be passed by rounding.
+        # Rounding to float32 may exceed a limit.
         exact = numbers.astype(np.float64)
         return np.clip(exact, space.low.astype(np.float64), space.high.astype(np.float64)).astype(space.dtype)
     return numbers.astype(space.dtype)
