@@ -144,7 +144,7 @@ def test_a_delay_that_is_given_stays(tools: SimpleNamespace) -> None:
 
 
 def test_a_delay_given_for_a_robot_without_joints_is_refused(tools: SimpleNamespace) -> None:
-    with pytest.raises(UserError, match="'image_delay' for robot 'pan_tilt'; expected 0 or -1: .*; found 1"):
+    with pytest.raises(UserError, match=r"'image_delay' for robot 'pan_tilt'; expected 0 or -1: .*; found 1"):
         tools.waking(tools.recipe({'image_delay': 1}), joint_names=(), joint_low=(), joint_high=())
 
 

@@ -160,7 +160,7 @@ def lived_late(tmp_path_factory: pytest.TempPathFactory) -> Lived:
     return live(tmp_path_factory.mktemp('models'), 120, {'faults.image_lag': 1})
 
 
-def live(models: Path, steps: int, simulator: Mapping[str, Any] = {}) -> Lived:  # noqa: B006 - never changed
+def live(models: Path, steps: int, simulator: Mapping[str, Any] = {}) -> Lived:
     torch.set_num_threads(1)
     values = {'robot': 'sim', 'lock_step': True, 'seed': SEED, **simulator}
     robot = make_robot('sim', SimulatorSettings.from_flat(values))

@@ -40,7 +40,9 @@ class Watch:
     def alarms(self, mornings: Mornings, stillness: Stillness) -> list[str]:
         """Returns what holds now, in words."""
         late, changed_at = self._delay.steps, self.scene_changed_at
-        what = 'taken into account' if late == self._delay.taken else 'they show an earlier action; raise the settle time'
+        what = (
+            'taken into account' if late == self._delay.taken else 'they show an earlier action; raise the settle time'
+        )
         found = {
             f'images are {late} {"step" if late == 1 else "steps"} late: {what}': late > 0,
             'nothing is learned: do views change with actions, and do images and joints belong together?': (

@@ -171,9 +171,7 @@ class FastLearnerNode(Node):
         if transition is None or self.waking is None or self.services_of_sleep.lease.id:
             return
         assert self.config is not None and self._late is not None
-        transition = self._late.pair(
-            transition, self.waking.image_delay, is_new=self.waking.has_new_image_delay
-        )
+        transition = self._late.pair(transition, self.waking.image_delay, is_new=self.waking.has_new_image_delay)
         ends_cycle = wake_step.ends_cycle(self.waking)
         last = self._status.steps + 1 == self._settings.max_steps
         goes_on = not (ends_cycle or last or self.services_of_sleep.is_wanted) and self._settings.action_rate == 0
