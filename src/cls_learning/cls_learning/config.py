@@ -139,6 +139,10 @@ class LearningSettings(Settings):
     """The whole recipe of a model: frozen in its config.json when the model is created."""
 
     act_before_learning: bool = setting(True, 'The next action goes out before the last step is learned from.')
+    image_delay: int = setting(
+        -1, 'Steps by which images are late, taken into account in pairing them with actions; -1: measured.',
+        low=-1, high=3,
+    )  # fmt: skip
     save_interval: int = setting(1, 'Sleeps from one save to the next; 0: only when asked (row 000-048).', low=0)
     network: NetworkSettings = group(NetworkSettings)
     normalizer: NormalizerSettings = group(NormalizerSettings)

@@ -28,6 +28,7 @@ class Transition:
         boundary: z is not the z_next of the transition before (H2).
         stamp_z, stamp_next: ns, of the images behind z and z_next.
         reward: the robot's own, NaN where none. terminal, truncated: the episode ended here.
+        image_delay: steps by which its images were late, so that it has the motion of that many transitions before.
     """
 
     z: Floats
@@ -42,6 +43,7 @@ class Transition:
     reward: float = float('nan')
     terminal: bool = False
     truncated: bool = False
+    image_delay: int = 0
 
     def is_finite(self) -> bool:
         """Whether everything that is learned from is finite; the border refuses it otherwise."""

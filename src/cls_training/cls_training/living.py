@@ -10,6 +10,7 @@ import time
 
 from cls_learning.agent import wake_step
 from cls_learning.agent.cortex import Cortex, make_waking_half
+from cls_learning.agent.late_images import LateImages
 from cls_learning.agent.skill import SkillWindow
 from cls_learning.checkpoints.folder import ModelFolder
 from cls_learning.consolidation.night import Goal
@@ -54,6 +55,7 @@ class Living:
             _log.warning('went back one generation: %s', problem)
         self.waking = make_waking_half(self.cortex.config)
         self.waking.load_bytes(self.cortex.waking_bytes)
+        self._late = LateImages(self.cortex.config.robot)
         self._report = report
         self._stopping = stopping
         self._skill = SkillWindow()
@@ -70,6 +72,11 @@ class Living:
     def __exit__(self, *_: object) -> None:
         # What was lived is learned, whatever ends this: the folder is closed next.
         self._thread.shutdown()
+
+    def pair(self, transition: Transition) -> Transition:
+        """Takes into account by how much images are late; for each transition of the robot, in order."""
+        waking = self.waking
+        return self._late.pair(transition, waking.image_delay, is_new=waking.has_new_image_delay)
 
     def wake_step(
         self, transition: Transition, mode: str, goes_on: bool, send: Callable[[Floats], None] = stay

@@ -36,6 +36,7 @@ class Recording:
         refused: steps with numbers that are not finite or of another size; never learned from.
         broken: images and observations that can't be read, each of which costs the steps that need it.
         problem: of the first of them.
+        pair: applied to each step as it is read, in order: takes late images into account.
     """
 
     def __init__(
@@ -47,6 +48,7 @@ class Recording:
         self._filter = action_filter
         self.reused = self.computed = self.refused = self.broken = 0
         self.problem = ''
+        self.pair: Callable[[Transition], Transition] = lambda step: step
         if action_filter is not None:
             action_filter.check(robot)
 
@@ -65,7 +67,7 @@ class Recording:
         for path in self._paths:
             with SessionReader(path) as reader:
                 check_robot(reader, self._robot)
-                yield from self._chained(self._steps(reader))
+                yield from self._chained(map(self.pair, self._steps(reader)))
 
     def _chained(self, steps: Iterator[Transition]) -> Iterator[Transition]:
         """Leaves out what is not wanted; what follows it begins a new chain, as does a session."""
@@ -145,7 +147,7 @@ def from_experiences(events: Iterator[Event]) -> Iterator[Transition]:
             action_applied=floats(m.action_applied), joints=np.array(m.joints, np.float64),
             joints_next=np.array(m.joints_next, np.float64), boundary=bool(m.boundary) or not follows,
             stamp_z=nanoseconds(m.stamp_z), stamp_next=nanoseconds(m.stamp_next), reward=float(m.reward),
-            terminal=bool(m.terminal), truncated=bool(m.truncated),
+            terminal=bool(m.terminal), truncated=bool(m.truncated), image_delay=int(getattr(m, 'image_delay', 0)),
         )  # fmt: skip
 
 

@@ -131,6 +131,7 @@ class _Run:
         self._recording = recording
         self._stopping = stopping
         self.living = Living(folder, report, self._is_over)
+        recording.pair = self.living.pair
         self.progress = ReplayProgress.open(folder.path, recording.key, self.living.cortex)
         self.living.before_save = lambda: self.progress.cut(self.living.cortex.sequence)
         self.living.learned = lambda experience, error: self.progress.add(error, experience.copy_error)

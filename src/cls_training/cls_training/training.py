@@ -135,7 +135,7 @@ class Life:
             after = self._robot.step(action)
             if after.lost:
                 continue
-            transition = self._transition(z, self._embed(after), now, after, boundary)
+            transition = living.pair(self._transition(z, self._embed(after), now, after, boundary))
             goes_on = living.done + 1 < steps and not wake_step.ends_cycle(living.waking)
             living.wake_step(transition, self._mode, goes_on, self._keep_action)
             z, now, boundary = transition.z_next, after, False

@@ -1,6 +1,6 @@
 """What was recorded is lived again: the same weights as the life itself, however it was recorded and often stopped."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 import math
 from pathlib import Path
@@ -118,6 +118,7 @@ def _experience_message(e: Experience, encoder: encoders.Encoder) -> Any:
         joints_next=t.joints_next, error_before=e.error_before, copy_error=e.copy_error,
         prediction_after=e.prediction_after, normalizer_version=e.normalizer_version, fast_loss=0.0, policy_loss=0.0,
         curiosity_reward=0.0, reward=float('nan'), terminal=t.terminal, truncated=t.truncated, ends_cycle=False,
+        image_delay=t.image_delay,
     )  # fmt: skip
 
 
@@ -150,16 +151,27 @@ class Lived:
 @pytest.fixture(scope='module')
 def lived(tmp_path_factory: pytest.TempPathFactory) -> Lived:
     """A life of 40 steps and two nights in the simulator."""
+    return live(tmp_path_factory.mktemp('models'), STEPS)
+
+
+@pytest.fixture(scope='module')
+def lived_late(tmp_path_factory: pytest.TempPathFactory) -> Lived:
+    """A life of 120 steps with images that are one step late, which is known after the sleep at 105."""
+    return live(tmp_path_factory.mktemp('models'), 120, {'faults.image_lag': 1})
+
+
+def live(models: Path, steps: int, simulator: Mapping[str, Any] = {}) -> Lived:
     torch.set_num_threads(1)
-    robot = make_robot('sim', SimulatorSettings(robot='sim', lock_step=True, seed=SEED))
+    values = {'robot': 'sim', 'lock_step': True, 'seed': SEED, **simulator}
+    robot = make_robot('sim', SimulatorSettings.from_flat(values))
     encoder = encoders.make(EncoderSettings(name='early_resnet18', seed=SEED, threads=1))
-    folder = ModelFolder(tmp_path_factory.mktemp('models'), 'life')
+    folder = ModelFolder(models, 'life')
     recipe, origins, _ = resolve(config_dir() / 'presets', '', RECIPE)
     eyes = {**encoder.config(), 'id': encoder.id, 'size': encoder.size, 'version': encoder.version}
     folder.create(ModelConfig(robot.info, eyes, SEED, recipe, origins, ''), encoder.weights())
     diary = Diary(folder, robot, encoder, 'curiosity', lambda _: None)
     with diary.living:
-        diary.live(STEPS)
+        diary.live(steps)
     folder.close()
     return Lived(robot.info, encoder, diary.said, weights_hash(folder.path))
 
@@ -193,6 +205,32 @@ def test_a_replayed_life_ends_in_the_same_weights(
     assert summary.weights == lived.weights
     assert (summary.reused, summary.computed) == counts
     assert (summary.steps, summary.finished, summary.plateau, len(summary.losses)) == (STEPS, True, False, 1)
+
+
+@pytest.mark.parametrize(
+    'topics, stops',
+    [
+        ((comms.EXPERIENCE,), []),
+        ((comms.EMBEDDING, comms.APPLIED_ACTION), []),
+        ((comms.IMAGE, comms.APPLIED_ACTION), []),
+        ((comms.EMBEDDING, comms.APPLIED_ACTION), [104, 1, 1, 7]),
+        ((comms.EXPERIENCE,), [105, 3]),
+    ],
+    ids=['experiences', 'embeddings', 'images', 'embeddings stopped', 'experiences stopped'],
+)
+def test_a_replayed_life_with_late_images_ends_in_the_same_weights(
+    topics: tuple[comms.Topic, ...], stops: list[int], lived_late: Lived, tmp_path: Path
+) -> None:
+    session = lived_late.write(tmp_path / 'session', *topics)
+    assert [run(session, tmp_path, steps=steps).steps for steps in stops] == stops
+    assert run(session, tmp_path).weights == lived_late.weights
+
+
+def test_late_images_are_re_paired_in_a_life(lived_late: Lived, tmp_path: Path) -> None:
+    session = lived_late.write(tmp_path / 'session', comms.EXPERIENCE)
+    steps = list(Recording([session], lived_late.robot, lived_late.encoder).transitions())
+    assert [t.image_delay for t in steps] == [0] * 105 + [1] * 15
+    assert [i for i, t in enumerate(steps) if t.boundary] == [0, 105]
 
 
 @pytest.mark.parametrize('broken', [1, 7])

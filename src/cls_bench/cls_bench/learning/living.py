@@ -6,10 +6,12 @@ from typing import Any
 
 import torch
 
+from cls_learning.agent.late_images import LateImages
 from cls_learning.agent.sleeping import SleepingHalf
 from cls_learning.agent.waking import WakingHalf
 from cls_learning.config import LearningSettings
 from cls_learning.consolidation.night import Goal
+from cls_learning.types import Transition
 
 from .judge import Figures, of_matrix
 from .metrics.skill import skill
@@ -59,6 +61,7 @@ class _Life:
         self._settings, self._task, self._sleeps = settings, task, sleeps
         size = task.world.z_size
         self._waking = WakingHalf(settings, task.robot, size, task.seed)
+        self._late = LateImages(task.robot)
         # Without nights nobody but Slow itself is behind Slow: where Fast is scored, it need not live.
         needs_slow = sleeps or scored == 'slow'
         self._sleeping = SleepingHalf(settings, task.robot, size, task.seed) if needs_slow else None
@@ -71,7 +74,7 @@ class _Life:
     def live_in(self, place: int) -> None:
         task, fast = self._task, self._settings.fast
         for step, transition in enumerate(task.world.transitions(place), 1):
-            experience = self._waking.learn(transition)
+            experience = self._waking.learn(self._paired(transition))
             self._spent.fast_steps += 1
             self._spent.fast_samples += min(1 + fast.recent + fast.older, experience.sequence)
             if self._sleeping is not None:
@@ -87,6 +90,10 @@ class _Life:
             if step % 50 == 0:
                 task.report(self._waking.total_steps / task.plan.total)
         self._close_stage(place)
+
+    def _paired(self, transition: Transition) -> Transition:
+        waking = self._waking
+        return self._late.pair(transition, waking.image_delay, is_new=waking.has_new_image_delay)
 
     def _sleep(self, place: int) -> None:
         assert self._sleeping is not None

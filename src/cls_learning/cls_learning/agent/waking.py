@@ -21,8 +21,14 @@ from ..memory.recent import RecentMemory
 from ..policies.contract import uniform
 from ..randomness import stream
 from ..types import Doubles, Experience, Floats, Transition
+from .image_delay import ImageDelay
+from .late_images import can_pair
 
 _COUNTERS = ('total_steps', 'wake_steps_in_cycle', 'cycles', 'episode')
+_DELAY_COUNTERS = ('image_delay', 'image_delay_since')
+# Steps of a life at which the delay of images is taken over from what was measured, so that a first day is not lost;
+# later after each sleep.
+_DELAY_AT = (128, 256)
 
 
 class WakingHalf:
@@ -33,6 +39,8 @@ class WakingHalf:
         wake_steps_in_cycle: since the last sleep.
         cycles: sleeps finished.
         episode: rises at every boundary, and where another scene is seen.
+        image_delay: steps by which images are late; `LateImages` takes it into account before `learn`.
+        image_delay_since: value of total_steps at which it changed, 0: never.
     """
 
     def __init__(
@@ -51,12 +59,25 @@ class WakingHalf:
         self.wake_steps_in_cycle = 0
         self.cycles = 0
         self.episode = 0
+        self.image_delay = max(settings.image_delay, 0)
+        self.image_delay_since = 0
+        if self.image_delay and not can_pair(robot):
+            raise UserError(
+                f"parameter 'image_delay' for robot {robot.name!r}", found=str(self.image_delay),
+                expected='0 or -1: there are no joints, or an action of 0 is not rest',
+            )  # fmt: skip
+        self._delay = ImageDelay()
 
     @property
     def should_sleep(self) -> bool:
         """Whether the waking part of this cycle is over (row 000-028); again after each further one of its length."""
         steps = self.wake_steps_in_cycle
         return steps > 0 and steps % self.settings.sleep.wake_steps_per_cycle == 0
+
+    @property
+    def has_new_image_delay(self) -> bool:
+        """Whether `image_delay` has changed since the last transition was paired."""
+        return 0 < self.image_delay_since == self.total_steps
 
     def act(self, z: Floats, joints: Doubles, mode: str, steps: int) -> Floats:
         """Chooses the next action in robot units, float32 (A,).
@@ -107,7 +128,20 @@ class WakingHalf:
         after = self.fast.predict(z, action)[0].numpy()
         generator = stream(self._seed, 'policy', self.total_steps)
         metrics |= self.policy.learn(self.memory, self.total_steps, generator)
+        self._watch_delay(transition)
         return replace(experience, prediction_after=after, metrics=metrics)
+
+    def _watch_delay(self, transition: Transition) -> None:
+        if self.settings.image_delay >= 0 or not can_pair(self.robot):
+            return
+        self._delay.see(transition)
+        if self.total_steps in _DELAY_AT:
+            self._take_delay()
+
+    def _take_delay(self) -> None:
+        found = self._delay.measure()
+        if found != self.image_delay and self.settings.image_delay < 0:
+            self.image_delay, self.image_delay_since = found, self.total_steps
 
     def _sees_another_scene(self) -> bool:
         limit = self.settings.memory.scene_jump
@@ -134,15 +168,18 @@ class WakingHalf:
             self.policy.fold(change)
 
     def wake_up(self) -> None:
-        """Begins a new day after a finished night: counters and the normaliser's snapshot (row 000-047)."""
+        """Begins a new cycle after a finished sleep: counters, the normaliser's snapshot, the delay of images."""
         self.wake_steps_in_cycle = 0
         self.cycles += 1
         self._renew_snapshot()
+        self._take_delay()
 
     def state(self) -> dict[str, Tensor]:
         """Returns the whole half by name."""
-        counters = {f'counters.{name}': torch.tensor(int(getattr(self, name))) for name in _COUNTERS}
-        return counters | self.normalizer.state() | self.fast.state() | self.policy.state() | self.memory.state()
+        names = (*_COUNTERS, *_DELAY_COUNTERS)
+        counters = {f'counters.{name}': torch.tensor(int(getattr(self, name))) for name in names}
+        parts = (self.normalizer, self.fast, self.policy, self.memory, self._delay)
+        return counters | {name: value for part in parts for name, value in part.state().items()}
 
     def load(self, state: dict[str, Tensor]) -> None:
         """Takes the whole half back.
@@ -153,6 +190,9 @@ class WakingHalf:
         try:
             for name in _COUNTERS:
                 setattr(self, name, int(state[f'counters.{name}']))
+            for name in _DELAY_COUNTERS:  # not in states of older versions
+                setattr(self, name, int(state.get(f'counters.{name}', getattr(self, name))))
+            self._delay.load(state)
             self.normalizer.load(state)
             self.fast.load(state)
             self.policy.load(state)

@@ -28,7 +28,7 @@ class Watch:
         self.scene_changes, self.scene_changed_at = 0, -1
 
     def see(self, experience: Experience) -> dict[str, float]:
-        """Takes one experience; returns image_delay, in steps."""
+        """Takes one experience; returns image_delay, in steps, with those that are taken into account."""
         transition = experience.transition
         if experience.episode > self._episode > 0 and not transition.boundary:
             self.scene_changes, self.scene_changed_at = self.scene_changes + 1, experience.sequence
@@ -40,9 +40,11 @@ class Watch:
     def alarms(self, mornings: Mornings, stillness: Stillness) -> list[str]:
         """Returns what holds now, in words."""
         late, changed_at = self._delay.steps, self.scene_changed_at
-        unit = 'step' if late == 1 else 'steps'
+        what = (
+            'taken into account' if late == self._delay.taken else 'they show an earlier action; raise the settle time'
+        )
         found = {
-            f'images are {late} {unit} late: they show an earlier action; raise the settle time': late > 0,
+            f'images are {late} {"step" if late == 1 else "steps"} late: {what}': late > 0,
             'nothing is learned: do views change with actions, and do images and joints belong together?': (
                 mornings.learns_nothing
             ),

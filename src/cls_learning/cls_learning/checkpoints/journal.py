@@ -47,6 +47,8 @@ class JournalWriter:
             [experience.sequence, experience.episode, experience.normalizer_version, t.boundary, t.stamp_z,
              t.stamp_next, t.terminal, t.truncated], np.int64,
         )  # fmt: skip
+        if t.image_delay:
+            arrays['image_delay'] = np.array([t.image_delay], np.int64)
         self._append(arrays)
 
     def night(self, night: 'LivedNight') -> None:
@@ -113,6 +115,7 @@ def _experience(arrays: dict[str, np.ndarray]) -> Experience:
     transition = Transition(
         **{name: arrays[name].copy() for name in _ARRAYS}, boundary=bool(boundary), stamp_z=stamp_z,
         stamp_next=stamp_next, reward=reward, terminal=bool(terminal), truncated=bool(truncated),
+        image_delay=int(arrays['image_delay'][0]) if 'image_delay' in arrays else 0,
     )  # fmt: skip
     return Experience(
         transition=transition, sequence=sequence, episode=episode, error_before=error_before, copy_error=copy_error,

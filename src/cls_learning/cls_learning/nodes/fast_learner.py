@@ -21,6 +21,7 @@ from cls_interfaces.srv import SetMode
 
 from ..agent import wake_step
 from ..agent.backlog import Backlog
+from ..agent.late_images import LateImages
 from ..agent.wake_state import Applied, Seen, WakeState
 from ..agent.waking import WakingHalf
 from ..checkpoints.config_file import ModelConfig
@@ -70,6 +71,7 @@ class FastLearnerNode(Node):
         self.config_sha256 = ''
         self._last_action = RobotAction()
         self._due: list[Floats] = []
+        self._late: LateImages | None = None
         self._action_out = qos.publisher(self, comms.ROBOT_ACTION)
         self._experience_out = qos.publisher(self, comms.EXPERIENCE)
         self._status = FastStatus(self)
@@ -168,7 +170,8 @@ class FastLearnerNode(Node):
     def _close(self, transition: Transition | None) -> None:
         if transition is None or self.waking is None or self.services_of_sleep.lease.id:
             return
-        assert self.config is not None
+        assert self.config is not None and self._late is not None
+        transition = self._late.pair(transition, self.waking.image_delay, is_new=self.waking.has_new_image_delay)
         ends_cycle = wake_step.ends_cycle(self.waking)
         last = self._status.steps + 1 == self._settings.max_steps
         goes_on = not (ends_cycle or last or self.services_of_sleep.is_wanted) and self._settings.action_rate == 0
@@ -203,6 +206,7 @@ class FastLearnerNode(Node):
         """Goes on with weights that came: with the chain of the last step, and with the sleep that was due."""
         assert self.waking is not None
         self.config_sha256 = config.sha256
+        self._late = LateImages(config.robot)
         self.backlog.reset(self.waking.total_steps)
         self.retransmit.clear()
         self.sleep_client.end()

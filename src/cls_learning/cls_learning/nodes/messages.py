@@ -29,7 +29,7 @@ def to_experience_message(
         joints_next=to_floats(t.joints_next, 'd'), error_before=experience.error_before,
         copy_error=experience.copy_error, prediction_after=to_floats(experience.prediction_after),
         normalizer_version=experience.normalizer_version, boundary=t.boundary, reward=t.reward, terminal=t.terminal,
-        truncated=t.truncated,
+        truncated=t.truncated, image_delay=t.image_delay,
     )  # fmt: skip
     for name in _METRICS:
         setattr(message, name, experience.metrics.get(name, float('nan')))
@@ -43,7 +43,7 @@ def from_experience_message(message: ExperienceMessage) -> Experience:
         action_applied=_floats(message.action_applied), joints=to_array(message.joints, np.float64),
         joints_next=to_array(message.joints_next, np.float64), boundary=message.boundary,
         stamp_z=to_nanoseconds(message.stamp_z), stamp_next=to_nanoseconds(message.stamp_next), reward=message.reward,
-        terminal=message.terminal, truncated=message.truncated,
+        terminal=message.terminal, truncated=message.truncated, image_delay=message.image_delay,
     )  # fmt: skip
     metrics = {name: getattr(message, name) for name in _METRICS}
     return Experience(

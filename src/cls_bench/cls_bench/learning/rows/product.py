@@ -37,6 +37,7 @@ class ProductRow(Row):
     scored: str = 'slow'
     sources: ClassVar[tuple[str, ...]] = (
         'cls_learning.agent.waking', 'cls_learning.agent.sleeping', 'cls_learning.agent.camera_watch',
+        'cls_learning.agent.image_delay', 'cls_learning.agent.late_images',
         'cls_learning.learners', 'cls_learning.memory', 'cls_learning.consolidation', 'cls_learning.world_models',
         'cls_learning.randomness', 'cls_learning.space_change',
     )  # fmt: skip
