@@ -1,11 +1,11 @@
-"""A file whose length on disk is known, and that can be cut back to it. No ROS here."""
+"""A file with known synced length, which can be truncated to it. No ROS here."""
 
 import os
 from pathlib import Path
 
 
 class DurableFile:
-    """Appends without a buffer of its own; everything is written, or OSError is raised.
+    """Appends unbuffered; everything is written, or OSError is raised.
 
     Attributes:
         size: bytes written. synced: of these, bytes that survive a loss of power.
@@ -39,7 +39,7 @@ class DurableFile:
         self.synced = self.size
 
     def cut_back(self) -> None:
-        """Drops what was written after the last sync."""
+        """Truncates the file to its length at the last sync."""
         os.ftruncate(self._descriptor, self.synced)
         os.lseek(self._descriptor, self.synced, os.SEEK_SET)
         self.size = self.synced

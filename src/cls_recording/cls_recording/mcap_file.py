@@ -14,9 +14,9 @@ from mcap.records import Channel, MessageIndex, Schema
 from .mcap_summary import MAGIC
 from .mcap_walk import (
     BrokenRecordError,
+    McapRecord,
     parse,
     parse_message,
-    Record,
     UnknownCompressionError,
     unpack,
     walk,
@@ -103,7 +103,7 @@ class McapFile:
 
     def records(
         self, stream: BinaryIO, damages: list[Damage], skip: Mapping[int, int]
-    ) -> Iterator[tuple[Record, Record | None]]:
+    ) -> Iterator[tuple[McapRecord, McapRecord | None]]:
         """Yields each record up to the data end with its chunk, in order of the file; appends damages."""
         anchors = sorted(skip) or self._anchors
         for record in walk(stream, len(MAGIC), self.size, anchors, skip):
@@ -122,7 +122,7 @@ class McapFile:
 
     _anchors: list[int] = field(default_factory=list)
 
-    def _unchunk(self, stream: BinaryIO, record: Record) -> Iterator[Record | Damage]:
+    def _unchunk(self, stream: BinaryIO, record: McapRecord) -> Iterator[McapRecord | Damage]:
         try:
             chunk, data = unpack(record.content)
         except UnknownCompressionError as error:

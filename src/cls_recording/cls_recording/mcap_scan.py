@@ -17,7 +17,7 @@ from cls_common.errors import UserError
 from . import mcap_summary
 from .mcap_file import Block, McapFile, REPAIR_RECORD
 from .mcap_summary import MAGIC, McapSummary
-from .mcap_walk import BrokenRecordError, COMPRESSIONS, parse, parse_message, Record, walk
+from .mcap_walk import BrokenRecordError, COMPRESSIONS, McapRecord, parse, parse_message, walk
 from .stored_file import Damage, StoredMessage
 
 # Messages outside of chunks are read in runs of this many bytes.
@@ -78,7 +78,7 @@ def _adopt(file: McapFile, summary: McapSummary) -> None:
 def _scan(file: McapFile, stream: BinaryIO, skip: Mapping[int, int]) -> None:
     """Collects all records except the messages of skipped chunks."""
     damages: list[Damage] = []
-    taken: list[tuple[Record, bool, StoredMessage]] = []
+    taken: list[tuple[McapRecord, bool, StoredMessage]] = []
 
     def close() -> None:
         """Makes a block of the messages that were taken last."""
@@ -114,7 +114,7 @@ def _scan(file: McapFile, stream: BinaryIO, skip: Mapping[int, int]) -> None:
         file.first, file.last = min(b.first for b in file.blocks), max(b.last for b in file.blocks)
 
 
-def _take(file: McapFile, record: Record) -> None:
+def _take(file: McapFile, record: McapRecord) -> None:
     if record.opcode == Opcode.SCHEMA:
         schema = parse(Schema, record.content)
         file.schemas[schema.id] = schema
@@ -147,7 +147,7 @@ def _finish(file: McapFile) -> None:
 def _checksum(stream: BinaryIO, size: int) -> list[Damage]:
     """Returns the damage if the checksum of all data is wrong and the wrong bytes are unknown."""
     for record in walk(stream, len(MAGIC), size):
-        if isinstance(record, Record) and record.opcode == Opcode.DATA_END:
+        if isinstance(record, McapRecord) and record.opcode == Opcode.DATA_END:
             expected = parse(DataEnd, record.content).data_section_crc
             stream.seek(0)
             if expected and mcap_summary.checksum(stream, record.begin) != expected:

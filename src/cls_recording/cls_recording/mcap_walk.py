@@ -25,7 +25,7 @@ _BROKEN = (
 R = TypeVar('R')
 
 
-class Record(NamedTuple):
+class McapRecord(NamedTuple):
     """One record: opcode, offsets of its first byte and of the byte behind it, and content."""
 
     opcode: int
@@ -44,7 +44,7 @@ class UnknownCompressionError(ValueError):
 
 def walk(
     stream: BinaryIO, begin: int, end: int, anchors: Sequence[int] = (), skip: Mapping[int, int] = MappingProxyType({})
-) -> Iterator[Record | Damage]:
+) -> Iterator[McapRecord | Damage]:
     """Yields the records between two offsets.
 
     Args:
@@ -58,7 +58,7 @@ def walk(
             position = skip[position]
             continue
         record = _record(stream, position, end)
-        if isinstance(record, Record):
+        if isinstance(record, McapRecord):
             yield record
             position = record.end
         else:
@@ -67,7 +67,7 @@ def walk(
             position = after
 
 
-def _record(stream: BinaryIO, position: int, end: int) -> Record | str:
+def _record(stream: BinaryIO, position: int, end: int) -> McapRecord | str:
     stream.seek(position)
     head = stream.read(min(_HEAD.size, end - position))
     if len(head) == _HEAD.size:
@@ -75,7 +75,7 @@ def _record(stream: BinaryIO, position: int, end: int) -> Record | str:
         if opcode == 0:
             return 'bytes that are no record'
         if length <= end - position - _HEAD.size:
-            return Record(opcode, position, position + _HEAD.size + length, stream.read(length))
+            return McapRecord(opcode, position, position + _HEAD.size + length, stream.read(length))
     return 'a record that is cut off'
 
 
@@ -112,7 +112,7 @@ def parse_message(content: bytes) -> StoredMessage:
 
 
 def unpack(content: bytes) -> tuple[Chunk, bytes]:
-    """Returns a chunk record and what is in it, uncompressed.
+    """Returns a chunk record and its uncompressed content.
 
     Raises:
         BrokenRecordError: it can't be uncompressed, or its checksum is wrong.

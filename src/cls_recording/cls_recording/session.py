@@ -67,7 +67,7 @@ class SessionInfo:
 
     @classmethod
     def from_custom_data(cls, name: str, data: Mapping[str, str]) -> 'SessionInfo':
-        """Reads custom data; a bag without ours gives only the name.
+        """Reads custom data; a bag without it gives only the name.
 
         Raises:
             UserError: written by a newer version, or damaged.

@@ -55,7 +55,7 @@ class ImageStatistics:
         self._frames += other._frames
 
     def figures(self) -> Statistics:
-        """Returns what `of_vectors` does, in [0, 1], each (3, 1, 1); `count` in images."""
+        """Returns the statistics of `of_vectors`, in [0, 1], each (3, 1, 1); `count` in images."""
         levels = np.arange(256) / 255.0
         counts = self._histograms.sum(axis=1, keepdims=True)
         shares = self._histograms / counts

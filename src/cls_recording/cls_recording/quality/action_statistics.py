@@ -83,7 +83,7 @@ class ActionCounter:
         self._episodes += bool(message.terminal or message.truncated)
 
     def finish(self) -> Actions:
-        """Returns what was counted; actions of another length than most are left out of the distribution."""
+        """Returns the statistics; actions of another length than most are left out of the distribution."""
         lengths = Counter(len(action) for action in self._actions)
         size = lengths.most_common(1)[0][0] if lengths else 0
         table = np.array([action for action in self._actions if len(action) == size], np.float64).reshape(
