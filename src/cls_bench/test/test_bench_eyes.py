@@ -16,7 +16,7 @@ from cls_bench.learning.world import order
 from cls_common.errors import UserError
 from cls_perception.settings import TrainingSettings
 from cls_perception.small_images import shrink
-from cls_perception.trained_encoder import write_eyes
+from cls_perception.trained_encoder import write_encoder_file
 from cls_perception.training import train
 
 PLAN = replace(LIVES['short'], scenes=2, steps=64, test_walks=1, test_steps=10, pairs=4)
@@ -41,7 +41,7 @@ def test_a_scene_is_seen_by_the_eyes_of_its_seed(tmp_path: Path):
     settings = TrainingSettings(steps=1, batch_size=4, device='cpu')
     trained = train(NAME, eyes.first_minutes(PLAN, 0), settings)
     file = store.eyes_file(PLAN, 0, NAME)
-    write_eyes(trained, file)
+    write_encoder_file(trained, file)
     scene = order(PLAN, 0)[1]
     store.encode_scene(PLAN, 0, scene, NAME)
     with safe_open(store.scene_file(PLAN, 0, scene, NAME), framework='pt') as opened:

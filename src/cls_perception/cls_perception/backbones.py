@@ -1,4 +1,4 @@
-"""Torchvision's networks and where their weights come from: its cache, a download, a file, or a seed."""
+"""Torchvision's networks and their weights: from its cache, a download, a file, or a seed."""
 
 from collections.abc import Iterator
 import contextlib
@@ -17,19 +17,19 @@ from cls_common.errors import UserError
 
 from . import weights as weight_files
 
-# torch.hub opens its connection without one: a firewall that drops packets would hold the start for ever. s
+# torch.hub sets no timeout: a firewall that drops packets would block the start forever. s
 _DOWNLOAD_TIMEOUT: Final = 20.0
 
-# The restricted unpickler meets garbage with whatever its stack machine trips over.
-_GARBAGE: Final = (pickle.UnpicklingError, EOFError, LookupError, AttributeError, TypeError, ValueError)
-_UNREADABLE: Final = (*_GARBAGE, OSError, RuntimeError, SafetensorError, zipfile.BadZipFile)
+# Exceptions of the restricted unpickler for invalid data.
+_UNPICKLING_ERRORS: Final = (pickle.UnpicklingError, EOFError, LookupError, AttributeError, TypeError, ValueError)
+_UNREADABLE: Final = (*_UNPICKLING_ERRORS, OSError, RuntimeError, SafetensorError, zipfile.BadZipFile)
 
 State = dict[str, torch.Tensor]
 
 
 def classifier(name: str) -> Any:
     """Returns torchvision's network with its default initialisation, classifier included."""
-    # Importing it takes four seconds of processor time, which eyes of our own do not need.
+    # Importing it takes four seconds of processor time, which the other encoders do not need.
     import torchvision
 
     return torchvision.models.get_model(name, weights=None)
@@ -44,9 +44,9 @@ def pooled(name: str) -> nn.Module:
 
 @contextlib.contextmanager
 def seeded(seed: int) -> Iterator[None]:
-    """Lets torch's own initialisers draw from `seed`; the global generator is as before afterwards.
+    """Seeds torch's initialisers inside the context; the global generator is restored afterwards.
 
-    Only the CPU's generator is touched: `torch.manual_seed` would also reseed every accelerator.
+    Only the CPU's generator is changed: `torch.manual_seed` would also reseed every accelerator.
     """
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
@@ -54,13 +54,13 @@ def seeded(seed: int) -> Iterator[None]:
 
 
 def from_source(name: str, published: str, weights: str) -> State:
-    """Returns backbone weights from a file, or the published ones where `weights` is empty.
+    """Returns backbone weights from a file, or the published ones if `weights` is empty.
 
     Raises:
-        UserError: they can't be had or are no weights; there is no falling back.
+        UserError: they are not available or invalid; there is no fallback.
     """
     state = from_file(name, weights) if weights else from_torchvision(name, published)
-    # The classifier is not ours; files of half precision are read as what the id will say: float32.
+    # Without the classifier; half precision is converted to float32, as stated in the id.
     backbone = {
         key: value.float() if value.is_floating_point() else value
         for key, value in state.items()
@@ -71,7 +71,7 @@ def from_source(name: str, published: str, weights: str) -> State:
 
 
 def from_file(name: str, path: str) -> State:
-    """Reads a .safetensors file, or one of torch's own by its restricted reader (tensors only, no code)."""
+    """Reads a .safetensors file, or a torch file with the restricted reader (tensors only, no code)."""
     file = Path(path).expanduser()
     try:
         if file.suffix == '.safetensors':
@@ -102,7 +102,7 @@ def from_torchvision(name: str, published: str) -> State:
         state: State = torch.hub.load_state_dict_from_url(url, map_location='cpu', progress=False, check_hash=True)
     except _UNREADABLE as error:
         raise UserError(
-            f'{published} weights of {name} can not be had',
+            f'{published} weights of {name} are not available',
             expected=f'the file {file}, or a download from {url}', found=_first_line(error),
             do=f'Connect once, copy {file.name} there, give a file by the parameter `weights`, '
             "or choose encoder early_resnet18, which needs none (`weights` 'random': a random backbone).",

@@ -1,4 +1,4 @@
-"""The contract of every source of images: a device, a video file, a folder."""
+"""Contract of image sources: devices, video files, folders."""
 
 from abc import ABC, abstractmethod
 from typing import ClassVar
@@ -12,18 +12,18 @@ from .settings import CameraSettings
 
 
 class CameraLostError(Exception):
-    """The source was there and is gone: the cable, the file, the disk. It may come back."""
+    """The open source is no longer available (cable, file, disk); it may become available again."""
 
 
 class Camera(ABC):
     """One source of images, used by one thread at a time.
 
     Attributes:
-        label: what people call it.
-        notes: what was asked for and could not be had, one line each.
-        own_rate: frames a second that the source itself gives or was made for, Hz.
-        frame_time: when the frame grabbed last is due, s from the start of a film; None: the source has no times.
-        is_live: `grab` waits for the next frame; of other sources the reader keeps the pace.
+        label: name for messages.
+        notes: requested settings that are not available, one line each.
+        own_rate: frame rate of the source, Hz.
+        frame_time: time of the last grabbed frame, s from the start of a video; None: the source has no times.
+        is_live: `grab` waits for the next frame; for other sources the reader determines the rate.
         is_noiseless: equal frames may follow each other; from a sensor they are a fault.
     """
 
@@ -44,30 +44,30 @@ class Camera(ABC):
 
     @abstractmethod
     def open(self) -> None:
-        """Opens the source, also again after `close`; raises UserError where it is absent."""
+        """Opens the source, also again after `close`; raises UserError if it is not available."""
 
     @abstractmethod
     def grab(self) -> bool:
         """Takes the next frame, undecoded; False at the end of a file that is not looped.
 
         Raises:
-            CameraLostError: the source is gone.
+            CameraLostError: the source is no longer available.
         """
 
     @abstractmethod
     def retrieve(self) -> Image | None:
-        """Decodes the frame grabbed last to uint8 (H, W, 3) RGB; None where that frame is damaged.
+        """Decodes the last grabbed frame to uint8 (H, W, 3) RGB; None if it is damaged.
 
         Raises:
-            CameraLostError: the source is gone.
+            CameraLostError: the source is no longer available.
         """
 
     @abstractmethod
     def close(self) -> None:
-        """Releases the source; harmless when closed."""
+        """Releases the source; may be called twice."""
 
     def lock(self) -> bool:
-        """Holds exposure, gain and white balance as they are now; `notes` says what can't be held.
+        """Fixes exposure, gain and white balance at their current values; `notes` names those that can't be fixed.
 
         Returns:
             whether this source has any of them.
@@ -75,7 +75,7 @@ class Camera(ABC):
         return False
 
     def fit(self, image: Image) -> Image:
-        """Resizes to the width and height asked for, where both are."""
+        """Resizes to the configured width and height, if both are set."""
         size = (self.settings.width, self.settings.height)
         if 0 in size or size == (image.shape[1], image.shape[0]):
             return image

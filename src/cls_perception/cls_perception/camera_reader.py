@@ -1,4 +1,4 @@
-"""Reads a camera in a thread of its own: the newest frame wins, a lost camera is opened again."""
+"""Reads a camera in a separate thread: keeps the newest frame, reopens a lost camera."""
 
 from collections.abc import Callable
 import dataclasses
@@ -11,39 +11,39 @@ from cls_common.errors import UserError
 from cls_common.images import Image
 
 from .camera import Camera, CameraLostError
-from .film_clock import FilmClock
 from .repeated_frames import LIMIT, RepeatedFrames
+from .video_clock import VideoClock
 
-# A stream is at fault after this many periods without a frame, but not before this many s.
-_PATIENCE, _LEAST_PATIENCE = 5.0, 2.0
+# A stream has a fault after this many periods without a frame, and at least this time, s.
+_TIMEOUT, _MIN_TIMEOUT = 5.0, 2.0
 _FIRST_WAIT, _LONGEST_WAIT = 0.5, 5.0  # s between attempts to open a lost camera, doubling
 _LOGGER = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Frame:
-    """One image: uint8 (H, W, 3) RGB, and when it was acquired (ns of the clock given to the reader)."""
+class CameraFrame:
+    """One image: uint8 (H, W, 3) RGB, and its time of acquisition (ns of the clock given to the reader)."""
 
     image: Image
     stamp: int
 
 
 @dataclass(frozen=True)
-class Stream:
-    """How the stream does.
+class StreamStatus:
+    """Status of the stream.
 
     Attributes:
         problem: why there is no stream now; empty: there is one.
-        ended: a file that is not looped is over.
-        frames, damaged, overwritten: frames delivered, undecodable, and replaced before anyone took them.
-        repeated: how often the newest frame came in a row, equal in every pixel.
-        withheld: frames not delivered since they were repeated ones.
-        lost: how often the camera was lost.
-        since: when the newest frame came, or the source was opened, s on the steady clock.
-        patience: s of silence before it is a fault.
+        ended: the end of a file that is not looped.
+        frames, damaged, overwritten: frames delivered, undecodable, and replaced before they were taken.
+        repeated: number of consecutive frames equal to the newest one.
+        withheld: repeated frames that were not delivered.
+        lost: number of times the camera was lost.
+        since: time of the newest frame, or of opening, s on the steady clock.
+        timeout: s without a frame before it is a fault.
         rate: Hz, smoothed over about 10 frames.
-        is_locked: exposure is held.
-        notes: what was asked for and could not be had.
+        is_locked: exposure is fixed.
+        notes: requested settings that are not available.
     """
 
     problem: str = ''
@@ -55,7 +55,7 @@ class Stream:
     withheld: int = 0
     lost: int = 0
     since: float = 0.0
-    patience: float = 0.0
+    timeout: float = 0.0
     rate: float = 0.0
     is_locked: bool = False
     notes: tuple[str, ...] = ()
@@ -65,21 +65,21 @@ class Stream:
         if self.problem:
             return 2, f'{self.problem}; trying to open it again.'
         if self.ended:
-            return 1, 'The source is at its end; set `loop` to begin again.'
+            return 1, 'The source has ended; set `loop` to repeat it.'
         if self.repeated >= LIMIT:
             return 2, (
-                f'The camera has given the same frame {self.repeated} times, so nothing is published: uncover its '
-                'lens or plug it in again; set `noiseless` where the source has no noise.'
+                f'The camera has delivered the same frame {self.repeated} times, so nothing is published: uncover its '
+                'lens or plug it in again; set `noiseless` if the source has no noise.'
             )
         silence = now - self.since
-        if silence > self.patience:
+        if silence > self.timeout:
             return 2, f'No frame for {silence:.1f} s; check the cable and the USB bus.'
         if self.notes:
             return 1, '; '.join(self.notes) + '.'
         return 0, f'{self.rate:.1f} frames a second.'
 
 
-class Reader:
+class CameraReader:
     """The only user of an opened camera from `start` to `stop`."""
 
     def __init__(
@@ -95,42 +95,42 @@ class Reader:
             clock: s, steady; paces files and times warm-up.
         """
         self._camera, self._now, self._on_frame, self._clock = camera, now, on_frame, clock
-        self._asked = camera.settings
+        self._settings = camera.settings
         self._stop = threading.Event()
-        self._guard = threading.Lock()  # of the two below
-        self._newest: Frame | None = None
-        patience = _PATIENCE / self._asked.frame_rate if self._asked.frame_rate else 0.0
-        self._stream = Stream(patience=max(_LEAST_PATIENCE, patience), notes=tuple(camera.notes), since=clock())
-        self._film = FilmClock()
+        self._guard = threading.Lock()  # protects the two attributes below
+        self._newest: CameraFrame | None = None
+        timeout = _TIMEOUT / self._settings.frame_rate if self._settings.frame_rate else 0.0
+        self._stream = StreamStatus(timeout=max(_MIN_TIMEOUT, timeout), notes=tuple(camera.notes), since=clock())
+        self._video_clock = VideoClock()
         self._repeats = RepeatedFrames()
         self._due = 0.0
         self._lock_at = 0.0
         self._wait = 0.0
-        self._before: float | None = None  # when the frame before came, for the rate
+        self._last_frame_at: float | None = None  # time of the previous frame, for the rate
         self._thread = threading.Thread(target=self._run, name='camera', daemon=True)
 
     def start(self) -> None:
-        """Begins to read."""
+        """Starts the thread."""
         self._due = self._clock()
-        self._lock_at = self._due + self._asked.warm_up
+        self._lock_at = self._due + self._settings.warm_up
         self._update(since=self._due)
         self._thread.start()
 
     def stop(self, timeout: float = 3.0) -> bool:
-        """Ends the thread; False where a driver did not return within timeout s: leave that camera alone."""
+        """Ends the thread; returns False if the driver did not return within `timeout` s: leave the camera then."""
         self._stop.set()
         self._thread.join(timeout)
         return not self._thread.is_alive()
 
-    def take(self) -> Frame | None:
-        """Returns the newest frame once; None where it was taken already."""
+    def take(self) -> CameraFrame | None:
+        """Returns the newest frame once; None if it was taken already."""
         with self._guard:
             frame, self._newest = self._newest, None
         return frame
 
     @property
-    def stream(self) -> Stream:
-        """A snapshot."""
+    def stream(self) -> StreamStatus:
+        """The current status."""
         with self._guard:
             return self._stream
 
@@ -139,17 +139,17 @@ class Reader:
             try:
                 self._step()
             except (CameraLostError, UserError) as error:
-                self._lose(str(error))
+                self._on_lost(str(error))
             except Exception as error:
-                # A thread that dies in silence would look like a slow camera.
+                # Without a report, a dead thread would look like a slow camera.
                 _LOGGER.exception('reading %s failed', self._camera.label)
-                self._lose(repr(error))
+                self._on_lost(repr(error))
 
     def _step(self) -> None:
         if self.stream.problem:
             self._reopen()
             return
-        if self._asked.lock_exposure and not self.stream.is_locked and self._clock() >= self._lock_at:
+        if self._settings.lock_exposure and not self.stream.is_locked and self._clock() >= self._lock_at:
             self._update(is_locked=self._camera.lock(), notes=tuple(self._camera.notes))
             self._lock_at = float('inf')
         has_times = self._camera.frame_time is not None
@@ -159,56 +159,56 @@ class Reader:
             self._update(ended=True)
             self._stop.wait()
             return
-        if self._camera.frame_time is not None and self._wait_for_film(self._camera.frame_time):
+        if self._camera.frame_time is not None and self._wait_for_video(self._camera.frame_time):
             return
         stamp, time_of_frame = self._now(), self._clock()
         if self._is_due(time_of_frame):
-            self._deliver(self._camera.retrieve(), stamp, time_of_frame)
+            self._publish(self._camera.retrieve(), stamp, time_of_frame)
 
-    def _wait_for_film(self, frame_time: float) -> bool:
+    def _wait_for_video(self, frame_time: float) -> bool:
         now = self._clock()
-        due = self._film.due(frame_time, now)
-        # A long pause of the film is no silence.
+        due = self._video_clock.due(frame_time, now)
+        # A long pause in the video is no fault.
         self._update(since=max(now, due))
         return self._stop.wait(max(0.0, due - now))
 
     def _is_due(self, now: float) -> bool:
         has_own_pace = self._camera.is_live or self._camera.frame_time is not None
-        rate = self._asked.frame_rate or (0.0 if has_own_pace else self._camera.own_rate)
+        rate = self._settings.frame_rate or (0.0 if has_own_pace else self._camera.own_rate)
         if not rate:
             return True
-        # A camera's frames come a little early or late: half a period of tolerance keeps every frame of one that
-        # runs at the rate asked for.
+        # Frames of a camera have jitter: with a tolerance of half a period no frame of a camera with the requested rate
+        # is dropped.
         if now < self._due - 0.5 / rate:
             return False
         self._due = max(self._due + 1.0 / rate, now - 1.0 / rate)
         return True
 
-    def _deliver(self, image: Image | None, stamp: int, now: float) -> None:
+    def _publish(self, image: Image | None, stamp: int, now: float) -> None:
         before = self.stream
         self._update(notes=tuple(self._camera.notes))
         if image is None:
             self._update(damaged=before.damaged + 1)
             return
-        if not (self._camera.is_noiseless or self._asked.noiseless):
+        if not (self._camera.is_noiseless or self._settings.noiseless):
             is_withheld = self._repeats.add(image)
             self._update(repeated=self._repeats.count, withheld=before.withheld + is_withheld)
             if is_withheld:
                 return
-        rate = 1.0 / max(now - self._before, 1e-6) if self._before is not None else 0.0
+        rate = 1.0 / max(now - self._last_frame_at, 1e-6) if self._last_frame_at is not None else 0.0
         smooth = 0.9 * before.rate + 0.1 * rate if before.rate else rate
-        self._before = now
+        self._last_frame_at = now
         with self._guard:
             missed = self._newest is not None
-            self._newest = Frame(image, stamp)
+            self._newest = CameraFrame(image, stamp)
         self._update(frames=before.frames + 1, since=now, rate=smooth, overwritten=before.overwritten + missed)
         self._on_frame()
 
-    def _lose(self, problem: str) -> None:
+    def _on_lost(self, problem: str) -> None:
         self._camera.close()
         before = self.stream
         self._update(problem=problem.rstrip('.'), lost=before.lost + (not before.problem), rate=0.0)
-        self._before = None
+        self._last_frame_at = None
         self._wait = min(2.0 * self._wait, _LONGEST_WAIT) if self._wait else _FIRST_WAIT
 
     def _reopen(self) -> None:
@@ -218,7 +218,7 @@ class Reader:
         self._wait = 0.0
         self._due = self._clock()
         if not self.stream.is_locked:
-            self._lock_at = self._due + self._asked.warm_up
+            self._lock_at = self._due + self._settings.warm_up
         self._update(problem='', since=self._due, notes=tuple(self._camera.notes))
 
     def _update(self, **changes: object) -> None:

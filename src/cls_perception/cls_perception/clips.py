@@ -1,4 +1,4 @@
-"""The last few images as one input for a clip encoder."""
+"""The last images as one input for a clip encoder."""
 
 from collections import deque
 
@@ -8,7 +8,7 @@ from cls_common.images import Image
 
 
 class Clip:
-    """Keeps the newest `frames` images of one stream. With 1 it passes each image on alone."""
+    """Keeps the newest `frames` images of one stream. With 1 it returns each image alone."""
 
     def __init__(self, frames: int) -> None:
         self._frames = frames
@@ -18,7 +18,7 @@ class Clip:
     def add(self, image: Image, stamp: int) -> Image:
         """Adds an image and returns the encoder's input.
 
-        A stamp that goes back or another image size begins a new clip: what was before is another stream.
+        A decreasing stamp or another image size begins a new clip: the images before are of another stream.
 
         Args:
             image: uint8 (H, W, 3).

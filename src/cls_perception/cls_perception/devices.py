@@ -1,4 +1,4 @@
-"""Which device a network computes on."""
+"""Choice of the torch device."""
 
 import torch
 
@@ -6,7 +6,7 @@ from cls_common.errors import UserError
 
 
 def choose_device(name: str) -> torch.device:
-    """Returns the device named, else cuda, mps or cpu (row 000-104); UserError where it is absent."""
+    """Returns the named device; without a name cuda, else mps, else cpu. Raises UserError for an unavailable device."""
     if not name:
         name = 'cuda' if torch.cuda.is_available() else 'mps' if torch.backends.mps.is_available() else 'cpu'
     try:

@@ -1,4 +1,4 @@
-"""The contract of every encoder. No torch here: vector observations need none."""
+"""Contract of encoders. No torch here: vector observations do not need it."""
 
 from abc import ABC, abstractmethod
 from typing import Any, ClassVar, Final, Self
@@ -10,21 +10,21 @@ from cls_common.errors import UserError
 
 from .settings import EncoderSettings
 
-EMBEDDING_SIZE: Final = 512  # of every image encoder (row 000-005)
+EMBEDDING_SIZE: Final = 512  # of all image encoders
 CAMERA: Final = 'camera'
 
 Array = NDArray[Any]
 
 
 class Encoder(ABC):
-    """Turns what a sense delivers into embeddings. Frozen: nothing here is ever trained.
+    """Maps images or observations to embeddings. Frozen.
 
     Attributes:
         name: architecture, the name of its file.
-        id: architecture, digest of all weights, backend and its precision. Encoders of equal ids give
-            embeddings that are bit-identical on one machine, device and thread count, elsewhere to rounding.
+        id: architecture, digest of all weights, backend and its precision. Encoders with equal ids give
+            bit-identical embeddings on one machine, device and thread count, else equal up to rounding.
         vectors: takes an observation, not images.
-        version: rises when the weights change, from 1.
+        version: increases when the weights change, from 1.
         size: length of an embedding.
         modality: 'camera' or the name of an observation.
         frames: images that go into one embedding; more than 1: the encoder takes clips.
@@ -42,24 +42,24 @@ class Encoder(ABC):
     @classmethod
     @abstractmethod
     def make(cls, settings: EncoderSettings, size: int, modality: str) -> Self:
-        """Makes a new encoder; `size` and `modality` are those of the observation, where it takes one."""
+        """Makes a new encoder; `size` and `modality` of the observation are for vector encoders."""
 
     @classmethod
     @abstractmethod
     def load(cls, config: dict[str, Any], weights: bytes, threads: int, device: str) -> Self:
-        """Makes the encoder that `config()` and `weights()` came from; UserError where they are damaged."""
+        """Restores an encoder from its `config()` and `weights()`; raises UserError if they are damaged."""
 
     @abstractmethod
     def config(self) -> dict[str, Any]:
-        """Returns what rebuilds this encoder beside its weights, as plain JSON values."""
+        """Returns the configuration that restores this encoder together with its weights, as plain JSON values."""
 
     @abstractmethod
     def weights(self) -> bytes:
-        """Returns all weights as safetensors, projection included (hazard H1)."""
+        """Returns all weights as safetensors, including the projection: a new one would change all embeddings."""
 
     @abstractmethod
     def check(self, x: Array) -> Array:
-        """Returns the input as this encoder takes it, or raises UserError."""
+        """Returns a valid input, or raises UserError."""
 
     @abstractmethod
     def embed(self, x: Array) -> NDArray[np.float32]:
@@ -84,7 +84,7 @@ class Encoder(ABC):
         return z
 
     def check_images(self, x: Array) -> Array:
-        """Returns images or clips where shape and type are right, else raises UserError."""
+        """Returns images or clips of valid shape and type, else raises UserError."""
         clips = self.frames > 1
         expected = f'uint8 (B, {f"1 to {self.frames}, " if clips else ""}H, W, 3)'
         right = x.dtype == np.uint8 and x.ndim == 4 + clips and x.shape[-1] == 3 and 0 not in x.shape

@@ -1,4 +1,4 @@
-"""Which encoder a model runs with: its own files decide; only a new model is given one."""
+"""Selects the encoder of a model: from its files, for a new model from the settings."""
 
 import json
 from pathlib import Path
@@ -18,7 +18,7 @@ def from_model(settings: EncoderNodeSettings) -> encoders.Encoder | None:
     """Returns the encoder saved in `<models_dir>/<model>/encoder`, or None for a model that has none.
 
     Raises:
-        UserError: it was made with another encoder than the one asked for, or its files are damaged.
+        UserError: it was made with another encoder than the requested one, or its files are damaged.
     """
     folder = Path(settings.models_dir).expanduser() / settings.model / FOLDER
     config_file, weights_file = folder / CONFIG_FILE, folder / WEIGHTS_FILE
@@ -36,14 +36,14 @@ def from_model(settings: EncoderNodeSettings) -> encoders.Encoder | None:
     if settings.encoder and settings.encoder != found:
         raise UserError(
             f'model {settings.model!r} was made with encoder {found!r}',
-            found=f'{settings.encoder!r} asked for',
+            found=f'{settings.encoder!r} requested',
             do='Leave `encoder` empty, or start a new model: embeddings of two encoders do not mix.',
         )  # fmt: skip
     return encoders.load(config, weights, threads=settings.threads, device=settings.device)
 
 
 def settings_of(encoder: encoders.Encoder | None) -> dict[str, Any]:
-    """Returns the parameters of the node `encoder` that an encoder decides itself, by name; none without one."""
+    """Returns the parameters of the node `encoder` that an existing encoder determines, by name; none without one."""
     if encoder is None:
         return {}
     config = encoder.config()
@@ -52,7 +52,7 @@ def settings_of(encoder: encoders.Encoder | None) -> dict[str, Any]:
 
 
 def for_new_model(settings: EncoderNodeSettings) -> EncoderSettings:
-    """Returns what a model without an encoder of its own gets: the one asked for, else the default."""
+    """Returns the settings of a new model's encoder: the requested one, else the default."""
     return EncoderSettings(
         name=settings.encoder or settings.default_encoder, seed=settings.seed, weights=settings.weights,
         backend=settings.backend, threads=settings.threads, device=settings.device,

@@ -1,4 +1,4 @@
-"""What eyes are trained by: the contract between an encoder that learns and the training."""
+"""Contract between a trainable encoder and its training."""
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
@@ -8,8 +8,8 @@ from torch import nn
 
 
 @dataclass(frozen=True)
-class Views:
-    """What a robot saw and did in its first minutes.
+class ImagePairs:
+    """Images and actions of a robot's first minutes.
 
     Attributes:
         images: uint8 (N, 3, 96, 96) RGB.
@@ -24,8 +24,8 @@ class Views:
 
 
 @dataclass(frozen=True)
-class Batch:
-    """Some steps: images before and after float32 (B, 3, 96, 96) in 0..1, actions float32 (B, A)."""
+class TrainingBatch:
+    """A batch of steps: images before and after float32 (B, 3, 96, 96) in 0..1, actions float32 (B, A)."""
 
     before: torch.Tensor
     after: torch.Tensor
@@ -33,12 +33,12 @@ class Batch:
 
 
 class Objective(nn.Module, ABC):
-    """A backbone and what is thrown away after training it."""
+    """Backbone with its training-only head."""
 
     def __init__(self, backbone: nn.Module) -> None:
         super().__init__()
         self.backbone = backbone
 
     @abstractmethod
-    def loss(self, batch: Batch, draws: torch.Generator) -> torch.Tensor:
-        """Returns what is to be made small, 0-d; everything random is drawn from `draws`."""
+    def loss(self, batch: TrainingBatch, draws: torch.Generator) -> torch.Tensor:
+        """Returns the loss, 0-d; all random numbers are drawn from `draws`."""

@@ -1,9 +1,9 @@
-"""Wide, smooth receptive fields: what lies in them changes smoothly when the camera turns, so it can be predicted."""
+"""Wide, smooth receptive fields: their averages change smoothly with the camera's motion, so they are predictable."""
 
 import torch
 from torch import nn
 
-from .threads import lent_threads
+from .threads import thread_count
 
 
 class ReceptiveFields(nn.Module):
@@ -12,8 +12,8 @@ class ReceptiveFields(nn.Module):
     Args:
         side: of the square maps, pixels.
         count: windows in a row and in a column.
-        width: standard deviation of a window in units of their distance. Boxes that do not overlap, as pooling has
-            them, let an edge jump from one to the next.
+        width: standard deviation of a window in units of their distance. With the disjoint boxes of pooling an edge
+            would jump from one to the next.
     """
 
     weight: torch.Tensor
@@ -31,9 +31,9 @@ class ReceptiveFields(nn.Module):
 
 
 class Isometry(nn.Module):
-    """Turns few features into an embedding of another length without changing any distance.
+    """Maps few features isometrically to a longer embedding.
 
-    A random projection changes distances by several per cent, which the nearest neighbours feel.
+    A random projection would change distances by several per cent, and with them nearest neighbours.
     """
 
     def __init__(self, features: int, size: int) -> None:
@@ -41,8 +41,8 @@ class Isometry(nn.Module):
         super().__init__()
         weight = torch.empty(size, features)
         if not weight.is_meta:
-            # Its decomposition rounds differently on more threads, and a seed must mean the same everywhere.
-            with lent_threads(1):
+            # The decomposition rounds differently with more threads; the result must depend on the seed only.
+            with thread_count(1):
                 nn.init.orthogonal_(weight)
         self.weight = nn.Parameter(weight)
 

@@ -1,4 +1,4 @@
-"""Finds a camera that gives its last frame again and again."""
+"""Detects a camera that repeats its last frame."""
 
 from typing import Final
 
@@ -6,19 +6,19 @@ import numpy as np
 
 from cls_common.images import Image
 
-# Sensor noise changes every frame. Two alike are a frame that a driver gave twice to keep up its rate.
+# Sensor noise makes all frames different. Two equal ones are a frame that a driver repeated to keep its rate.
 LIMIT: Final = 3
 
 
 class RepeatedFrames:
-    """Counts how often the newest frame came in a row, equal in every pixel."""
+    """Counts consecutive frames that are equal in every pixel."""
 
     def __init__(self) -> None:
         self.count = 0
         self._last: Image | None = None
 
     def add(self, image: Image) -> bool:
-        """Takes the next frame, uint8 (H, W, 3); returns whether it is at least the third of equal ones in a row."""
+        """Adds a frame, uint8 (H, W, 3); returns whether it is at least the third consecutive equal one."""
         is_equal = self._last is not None and np.array_equal(image, self._last)
         self.count = self.count + 1 if is_equal else 1
         self._last = image

@@ -1,4 +1,4 @@
-"""What can be chosen of encoders and cameras."""
+"""Settings of encoders and cameras."""
 
 import dataclasses
 
@@ -10,12 +10,12 @@ BACKENDS = ('torch', 'torch-bf16')
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class WeightSettings(Settings):
-    """Where an encoder's weights come from and where it computes: the part that node and library share."""
+    """Source of an encoder's weights and its device: the settings common to node and library."""
 
     seed: int = setting(0, 'seed of the projection and of random backbones', low=0)
     weights: str = setting(
         '', "backbone weights: empty: the published ones (torchvision's cache, else a download), "
-        "a path of a .pth or .safetensors file (of trained eyes: what `./cls eyes --out` wrote), "
+        "a path of a .pth or .safetensors file (for trained encoders: a file of `./cls eyes --out`), "
         "or 'random' for a seeded random backbone",
     )  # fmt: skip
     backend: str = setting(
@@ -23,27 +23,29 @@ class WeightSettings(Settings):
         "'torch': float32; 'torch-bf16': bfloat16 in the backbone; part of the encoder's id",
         choices=BACKENDS,
     )
-    threads: int = setting(0, 'threads of one forward pass; 0: as many as torch would use', low=0, high=256)
+    threads: int = setting(0, "threads of one forward pass; 0: torch's default", low=0, high=256)
     device: str = setting('', 'torch device such as cpu or cuda:0; empty: cuda, else mps, else cpu')
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class EncoderSettings(WeightSettings):
-    """One encoder to be made."""
+    """Settings of a new encoder."""
 
     name: str = setting('resnet50', 'architecture: the name of a file in cls_perception/encoders')
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class TrainingSettings(Settings):
-    """How eyes are trained on the robot's own first minutes."""
+    """Settings of training an encoder on a robot's first minutes."""
 
     steps: int = setting(1000, 'optimiser steps', low=1)
-    batch_size: int = setting(64, 'steps of the robot in each', low=1)
-    rate: float = setting(1e-3, 'of AdamW at its highest', low=1e-6, high=1.0)
-    light: float = setting(0.2, 'largest random change of each colour, as a share: light changes', low=0.0, high=0.9)
-    seed: int = setting(0, 'of first weights and of all draws', low=0)
-    threads: int = setting(1, 'threads of the trained encoder; 0: as many as torch would use', low=0, high=256)
+    batch_size: int = setting(64, 'steps of the robot in each optimiser step', low=1)
+    rate: float = setting(1e-3, 'maximal learning rate of AdamW', low=1e-6, high=1.0)
+    light: float = setting(
+        0.2, 'largest relative random change of each colour channel, as by changes of light', low=0.0, high=0.9
+    )
+    seed: int = setting(0, 'seed of initial weights and of all random draws', low=0)
+    threads: int = setting(1, "threads of the trained encoder; 0: torch's default", low=0, high=256)
     device: str = setting('', 'torch device such as cpu or cuda:0; empty: cuda, else mps, else cpu')
 
 
@@ -52,14 +54,14 @@ class EncoderNodeSettings(WeightSettings):
     """Parameters of the node `encoder`."""
 
     encoder: str = setting(
-        '', "encoder asked for; empty: the model's own, or default_encoder for a new model; "
+        '', "encoder to use; empty: the model's own, or default_encoder for a new model; "
         'a model that was made with another one is refused',
     )  # fmt: skip
-    default_encoder: str = setting('resnet50', 'encoder of a new model when none is asked for')
-    model: str = setting('default', 'name of the model whose encoder is loaded where it has one')
+    default_encoder: str = setting('resnet50', 'encoder of a new model if `encoder` is empty')
+    model: str = setting('default', 'name of the model whose encoder is loaded, if it has one')
     models_dir: str = setting('models', 'folder that holds the models')
-    reliable_images: bool = setting(False, 'every image counts: lock-step simulation')
-    modality: str = setting('state', 'observation that a vector encoder listens to')
+    reliable_images: bool = setting(False, 'embed every image, as needed in lock-step simulation')
+    modality: str = setting('state', 'observation that a vector encoder embeds')
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -68,18 +70,18 @@ class CameraSettings(Settings):
 
     source: str = setting('0', 'index of a camera, path of its device, video file, or folder of images')
     frame_rate: float = setting(
-        30.0, "frames published each second at most; 0: the source's own", unit='Hz', low=0.0, high=1000.0
+        30.0, "maximal rate of published frames; 0: the source's own", unit='Hz', low=0.0, high=1000.0
     )
-    width: int = setting(0, "width asked of the source; 0: the source's own", unit='pixels', low=0, high=16384)
-    height: int = setting(0, "height asked of the source; 0: the source's own", unit='pixels', low=0, high=16384)
-    loop: bool = setting(True, 'begin a video file or folder again at its end')
+    width: int = setting(0, "width requested from the source; 0: the source's own", unit='pixels', low=0, high=16384)
+    height: int = setting(0, "height requested from the source; 0: the source's own", unit='pixels', low=0, high=16384)
+    loop: bool = setting(True, 'repeat a video file or folder at its end')
     noiseless: bool = setting(
-        False, 'equal frames are no fault: a virtual camera; a sensor has noise, files are noiseless anyway'
+        False, 'accept equal frames, as from a virtual camera; sensors have noise, files are always accepted'
     )
     lock_exposure: bool = setting(
-        True, 'hold exposure, gain and white balance after warm-up: embeddings move with brightness'
+        True, 'fix exposure, gain and white balance after warm-up, since embeddings depend on brightness'
     )
     warm_up: float = setting(
-        2.0, 'time for automatic exposure to settle before it is locked', unit='s', low=0.0, high=60.0
+        2.0, 'time for automatic exposure to settle before it is fixed', unit='s', low=0.0, high=60.0
     )
-    autostart: bool = setting(True, 'configure and activate at start, so that no manager is needed')
+    autostart: bool = setting(True, 'configure and activate at start, without a lifecycle manager')

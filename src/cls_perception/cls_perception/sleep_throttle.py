@@ -1,29 +1,29 @@
-"""How often images are embedded while the learner is asleep."""
+"""Limits the rate of embeddings while the learner sleeps."""
 
 from typing import Final
 
 ASLEEP: Final = 'asleep'
-# The status comes twice a second. A learner that is silent for so long, s, counts as awake.
-_PATIENCE: Final = 3.0
-# Asleep one embedding comes each so many s: it shows that the robot sees, and is fresh enough to wake up with.
+# Statuses are published twice a second. A learner without a status for this time, s, counts as awake.
+_TIMEOUT: Final = 3.0
+# Period of embeddings during sleep, s: shows that the camera works, and is recent enough for waking up.
 _PERIOD: Final = 1.0
 
 
-class IdlePace:
-    """Decides which images are embedded: all, or few while the learner says that it is asleep.
+class SleepThrottle:
+    """Chooses the images to embed: all, or few while the learner's status is asleep.
 
-    Without a learner, or with one that fell silent, all are. Times in s of the steady clock.
+    Without a learner or its status all are. Times in s of the steady clock.
     """
 
     def __init__(self) -> None:
         self._asleep_until = self._embedded_at = float('-inf')
 
-    def hear(self, phase: str, now: float) -> None:
-        """Takes the phase of the learner's status."""
-        self._asleep_until = now + _PATIENCE if phase == ASLEEP else float('-inf')
+    def on_phase(self, phase: str, now: float) -> None:
+        """Records the phase of the learner's status."""
+        self._asleep_until = now + _TIMEOUT if phase == ASLEEP else float('-inf')
 
-    def take(self, now: float) -> bool:
-        """Returns whether an image is to be embedded now, and counts it as embedded then."""
+    def accept(self, now: float) -> bool:
+        """Returns whether an image is to be embedded now, and counts it as embedded if so."""
         is_due = now >= self._asleep_until or now - self._embedded_at >= _PERIOD
         if is_due:
             self._embedded_at = now

@@ -1,4 +1,4 @@
-"""Base of encoders that need no fine detail: they see images of 96 x 96 pixels."""
+"""Base class of encoders with an input of 96 x 96 pixels."""
 
 from typing import Final
 
@@ -11,7 +11,7 @@ SIDE: Final = 96
 
 
 class SmallImageEncoder(TorchEncoder):
-    """Its network takes float32 (B, 3, 96, 96), RGB, 0..1, neither cropped nor normalised."""
+    """The network takes float32 (B, 3, 96, 96), RGB, 0..1, neither cropped nor normalised."""
 
     def preprocess(self, x: torch.Tensor) -> torch.Tensor:
         """See TorchEncoder: uint8 (B, H, W, 3) -> float32 (B, 3, 96, 96)."""
@@ -20,7 +20,7 @@ class SmallImageEncoder(TorchEncoder):
 
 
 def shrink(images: torch.Tensor) -> torch.Tensor:
-    """Resizes uint8 (B, H, W, 3) to uint8 (B, 3, 96, 96), anti-aliased, on every device by the same rule."""
+    """Resizes uint8 (B, H, W, 3) to uint8 (B, 3, 96, 96), anti-aliased, in the same way on all devices."""
     pixels = images.permute(0, 3, 1, 2)
     if pixels.shape[-2:] == (SIDE, SIDE):
         return pixels

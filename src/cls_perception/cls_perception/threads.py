@@ -1,4 +1,4 @@
-"""PyTorch's thread count, which belongs to the whole process, lent for one piece of work."""
+"""Temporary change of PyTorch's thread count, which is global to the process."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -7,8 +7,8 @@ import torch
 
 
 @contextmanager
-def lent_threads(count: int) -> Iterator[None]:
-    """Computes with `count` threads inside; 0: as many as the process has."""
+def thread_count(count: int) -> Iterator[None]:
+    """Sets `count` threads inside the context; 0: unchanged."""
     before = torch.get_num_threads()
     if count and count != before:
         torch.set_num_threads(count)

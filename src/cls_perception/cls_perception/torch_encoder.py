@@ -17,13 +17,13 @@ from . import weights as weight_files
 from .devices import choose_device
 from .encoder import Array, CAMERA, EMBEDDING_SIZE, Encoder
 from .settings import BACKENDS, EncoderSettings, RANDOM
-from .threads import lent_threads
+from .threads import thread_count
 
-IMAGE_SIZE: Final = 224  # row 000-001
+IMAGE_SIZE: Final = 224  # width and height, pixels
 _PRECISION: Final = {'torch': 'float32', 'torch-bf16': 'bfloat16'}
 
 
-class Network(nn.Module):
+class EncoderNetwork(nn.Module):
     """Backbone -> norm -> projection to an embedding; always in evaluation mode, never with gradients."""
 
     def __init__(self, backbone: nn.Module, projection: nn.Module, norm: nn.Module | None = None) -> None:
@@ -34,12 +34,12 @@ class Network(nn.Module):
 
 
 class TorchEncoder(Encoder):
-    """Base of encoders with a torchvision backbone. A subclass names itself and builds its network.
+    """Base class of encoders with a torchvision backbone. A subclass defines its name and network.
 
     Attributes:
-        published: torchvision's name of the published weights; empty: random by nature.
-        mean, deviation: of the channels after scaling to 0..1 (row 000-007).
-        memory_format: layout in which convolutions are fastest.
+        published: torchvision's name of the published weights; empty: always random.
+        mean, deviation: of the channels after scaling to 0..1.
+        memory_format: the fastest layout for convolutions.
     """
 
     published: ClassVar[str] = ''
@@ -49,15 +49,15 @@ class TorchEncoder(Encoder):
 
     @classmethod
     @abstractmethod
-    def build(cls) -> Network:
-        """Returns the network by torch's own initialisers."""
+    def build(cls) -> EncoderNetwork:
+        """Returns the network with torch's default initialisation."""
 
     @classmethod
     def make(cls, settings: EncoderSettings, size: int, modality: str) -> Self:
         random = settings.weights == RANDOM or not cls.published
         if random and settings.weights not in ('', RANDOM):
             raise UserError(
-                f'encoder {cls.name} is random by nature', found=f'weights {settings.weights!r}',
+                f'encoder {cls.name} has random weights only', found=f'weights {settings.weights!r}',
                 do='Leave `weights` empty, or choose another encoder.',
             )  # fmt: skip
         if random:
@@ -86,11 +86,11 @@ class TorchEncoder(Encoder):
         arrays = weight_files.from_bytes(weights, config)
         with torch.device('meta'):
             network = cls.build()
-        # Copied into torch's own aligned memory: arithmetic on unaligned weights may round differently.
+        # Copied into torch's aligned memory: arithmetic on unaligned weights may round differently.
         _assign(network, {name: torch.from_numpy(array).clone() for name, array in arrays.items()}, cls.name)
         return cls(network, config, threads, device)
 
-    def __init__(self, network: Network, config: dict[str, Any], threads: int, device: str) -> None:
+    def __init__(self, network: EncoderNetwork, config: dict[str, Any], threads: int, device: str) -> None:
         self.modality, self.size, self.version = CAMERA, EMBEDDING_SIZE, int(config['version'])
         self._device = choose_device(device)
         self._threads = threads
@@ -126,7 +126,7 @@ class TorchEncoder(Encoder):
         return embeddings
 
     def preprocess(self, x: torch.Tensor) -> torch.Tensor:
-        """Resizes straight to 224 x 224 without cropping, scales to 0..1, normalises (rows 000-007, 000-008).
+        """Resizes to 224 x 224 without cropping, scales to 0..1, normalises, as in the original visual-motor system.
 
         Args:
             x: uint8 (B, H, W, 3), or (B, T, H, W, 3) for clips.
@@ -150,14 +150,14 @@ class TorchEncoder(Encoder):
 
     @contextlib.contextmanager
     def _arithmetic(self) -> Iterator[None]:
-        # TF32 would break what 'float32' in the id says.
+        # TF32 would contradict 'float32' in the id.
         exact = torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False)
-        with lent_threads(self._threads), exact:
+        with thread_count(self._threads), exact:
             yield
 
 
 def resize(images: torch.Tensor) -> torch.Tensor:
-    """Resizes uint8 (B, 3, H, W) to 224 x 224, anti-aliased as PIL does for the reference."""
+    """Resizes uint8 (B, 3, H, W) to 224 x 224, anti-aliased like PIL."""
     if images.shape[-2:] == (IMAGE_SIZE, IMAGE_SIZE):
         return images
     if images.device.type == 'cpu':
@@ -168,14 +168,14 @@ def resize(images: torch.Tensor) -> torch.Tensor:
 
 
 def seeded_projection(projection: nn.Module, seed: int) -> nn.Module:
-    """Returns the projection drawn as torch draws a new Linear, from a generator of its own.
+    """Returns the projection with torch's default initialisation of Linear, from a separate generator.
 
-    So one seed gives one projection, whatever the backbone's weights are.
+    The projection depends on the seed only, not on the backbone's weights.
     """
     if not isinstance(projection, nn.Linear):
         return projection
     generator = torch.Generator().manual_seed(seed)
-    # Made without initialisation: that would draw from the global generator.
+    # Made without initialisation, which would draw from the global generator.
     linear = nn.Linear(projection.in_features, projection.out_features, device='meta').to_empty(device='cpu')
     bound = projection.in_features**-0.5
     nn.init.kaiming_uniform_(linear.weight, a=5**0.5, generator=generator)
@@ -183,7 +183,7 @@ def seeded_projection(projection: nn.Module, seed: int) -> nn.Module:
     return linear
 
 
-def _with_backbone(encoder: type[TorchEncoder], state: backbones.State) -> Network:
+def _with_backbone(encoder: type[TorchEncoder], state: backbones.State) -> EncoderNetwork:
     with torch.device('meta'):
         network = encoder.build()
     _assign(network.backbone, state, encoder.name)

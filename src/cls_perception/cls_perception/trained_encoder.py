@@ -1,4 +1,4 @@
-"""Eyes that learn from the robot's own first minutes, and are frozen before it lives with them."""
+"""Encoders trained on a robot's first recorded images and frozen before its model learns."""
 
 from abc import abstractmethod
 import dataclasses
@@ -18,19 +18,19 @@ from .encoder import EMBEDDING_SIZE
 from .objective import Objective
 from .settings import EncoderSettings, RANDOM
 from .small_images import SmallImageEncoder
-from .torch_encoder import Network
+from .torch_encoder import EncoderNetwork
 
-_CONFIG: Final = 'cls.encoder'  # key in the metadata of an eyes file
+_CONFIG: Final = 'cls.encoder'  # key in the metadata of an encoder file
 
 
 class TrainedEncoder(SmallImageEncoder):
-    """Base of encoders with weights of their own making. A subclass names itself, its backbone and its objective.
+    """Base class of trained encoders. A subclass defines name, backbone and objective.
 
-    The projection is what training ends with: principal components, turned into an embedding.
+    The projection is fitted at the end of training: principal components, rotated into an embedding.
 
     Attributes:
-        features: length of what the backbone gives.
-        directions, whitening: of the projection, see Principal.
+        features: number of features of the backbone.
+        directions, whitening: of the projection, see PrincipalProjection.
     """
 
     features: ClassVar[int]
@@ -45,11 +45,11 @@ class TrainedEncoder(SmallImageEncoder):
     @classmethod
     @abstractmethod
     def objective(cls, backbone: nn.Module, actions: int) -> Objective:
-        """Returns what trains the backbone on actions of that length."""
+        """Returns the objective that trains the backbone, for actions of this length."""
 
     @classmethod
-    def build(cls) -> Network:
-        return Network(cls.backbone(), nn.Linear(cls.features, EMBEDDING_SIZE))
+    def build(cls) -> EncoderNetwork:
+        return EncoderNetwork(cls.backbone(), nn.Linear(cls.features, EMBEDDING_SIZE))
 
     @classmethod
     def make(cls, settings: EncoderSettings, size: int, modality: str) -> Self:
@@ -57,32 +57,32 @@ class TrainedEncoder(SmallImageEncoder):
             return super().make(settings, size, modality)
         if not settings.weights:
             raise UserError(
-                f'encoder {cls.name} has no weights', expected="eyes trained on the robot's own first minutes",
+                f'encoder {cls.name} has no weights', expected="an encoder trained on the robot's first minutes",
                 do='Record some with `./cls run --record --steps 1000`, train with '
                 f'`./cls eyes SESSION --encoder {cls.name} --model NAME`, then use that model.',
             )  # fmt: skip
-        config, weights = read_eyes(Path(settings.weights).expanduser())
+        config, weights = read_encoder_file(Path(settings.weights).expanduser())
         if config.get('name') != cls.name:
-            raise UserError(f'eyes {settings.weights}', expected=cls.name, found=str(config.get('name')))
+            raise UserError(f'encoder file {settings.weights}', expected=cls.name, found=str(config.get('name')))
         return cls.load({**config, 'backend': settings.backend}, weights, settings.threads, settings.device)
 
 
-def write_eyes(encoder: TrainedEncoder, path: Path) -> None:
-    """Writes an encoder as one safetensors file whose metadata hold its config; whole or not at all."""
+def write_encoder_file(encoder: TrainedEncoder, path: Path) -> None:
+    """Writes an encoder atomically as one safetensors file with its config in the metadata."""
     arrays = safetensors.numpy.load(encoder.weights())
     temporary = path.with_name(f'{path.name}.tmp')
     try:
         temporary.write_bytes(safetensors.numpy.save(arrays, {_CONFIG: json.dumps(encoder.config())}))
         temporary.replace(path)
     except OSError as error:
-        raise UserError(f'eyes {path}', expected='a file to write', found=str(error)) from error
+        raise UserError(f'encoder file {path}', expected='a file to write', found=str(error)) from error
 
 
-def read_eyes(path: Path) -> tuple[dict[str, Any], bytes]:
-    """Returns config and weights of what `write_eyes` wrote.
+def read_encoder_file(path: Path) -> tuple[dict[str, Any], bytes]:
+    """Returns config and weights of a file of `write_encoder_file`.
 
     Raises:
-        UserError: no such file, or none of ours. Damage of the weights is found when they are loaded.
+        UserError: no such file, or another kind of file. Damaged weights are found when they are loaded.
     """
     try:
         with safetensors.safe_open(path, framework='numpy') as opened:
@@ -90,19 +90,19 @@ def read_eyes(path: Path) -> tuple[dict[str, Any], bytes]:
             arrays = {name: opened.get_tensor(name) for name in list(opened.keys())}
     except (OSError, KeyError, ValueError, safetensors.SafetensorError) as error:
         raise UserError(
-            f'eyes {path}', expected='a file that `./cls eyes --out` wrote', found=str(error) or repr(error)
+            f'encoder file {path}', expected='a file that `./cls eyes --out` wrote', found=str(error) or repr(error)
         ) from error
     if not isinstance(config, dict):
-        raise UserError(f'eyes {path}', expected='a file that `./cls eyes --out` wrote', found='no config')
+        raise UserError(f'encoder file {path}', expected='a file that `./cls eyes --out` wrote', found='no config')
     return config, weight_files.to_bytes(arrays)
 
 
 @dataclasses.dataclass(frozen=True)
-class Principal:
-    """A projection to the strongest directions of features, each scaled by `deviation ** -whitening`.
+class PrincipalProjection:
+    """A projection to the principal directions of features, each scaled by `deviation ** -whitening`.
 
     Attributes:
-        count: of directions; the others hold what no model predicts.
+        count: number of directions; the others are not predictable.
         whitening: 0 leaves the variances as they are, 1 makes them equal.
     """
 
@@ -110,7 +110,7 @@ class Principal:
     whitening: float
 
     def fit(self, features: torch.Tensor, generator: torch.Generator) -> nn.Linear:
-        """Fits features (N, F) and returns the map to 512, turned at random so that all of it is used."""
+        """Fits features (N, F) and returns the map to 512 dimensions, randomly rotated so that all are used."""
         mean = features.mean(0)
         _, values, directions = torch.linalg.svd(features - mean, full_matrices=False)
         count = min(self.count, len(values))

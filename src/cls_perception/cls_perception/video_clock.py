@@ -1,15 +1,15 @@
-"""When the frames of a film are due."""
+"""Times at which the frames of a video are due."""
 
 from typing import Final
 
-# Farther behind than this, a film goes on from where it is and does not hurry.
+# A video farther behind than this continues at normal speed instead of catching up.
 _FARTHEST_BEHIND: Final = 1.0  # s
-# Between the last frame and the first of the next turn, where the film has shown one frame only.
+# Time between the last frame and the first of the next repetition, if only one frame was shown.
 _LEAST_GAP: Final = 0.04  # s
 
 
-class FilmClock:
-    """Turns times within a film into times of a clock; a film may begin again."""
+class VideoClock:
+    """Converts times of a video to times of a clock; a video may be repeated."""
 
     def __init__(self) -> None:
         self._offset: float | None = None
@@ -20,7 +20,7 @@ class FilmClock:
         """Returns when a frame is to be shown, s of the clock.
 
         Args:
-            frame_time: s from the start of the film; not above that of the frame before where the film began again.
+            frame_time: s from the start of the video; at most that of the frame before if the video was restarted.
             now: s of the clock.
         """
         if self._offset is None:

@@ -1,4 +1,4 @@
-"""Weights as named arrays: digest, safetensors and back, and the checks that no damaged file passes."""
+"""Weights as named arrays: digest, conversion to and from safetensors, checks for damage."""
 
 from collections.abc import Mapping
 import hashlib
@@ -13,14 +13,14 @@ from cls_common.errors import UserError
 
 Arrays = dict[str, NDArray[Any]]
 Shapes = Mapping[str, tuple[int, ...]]
-# Of 64 hexadecimal digits; 48 bits tell apart all encoders that one robot will ever meet.
+# Of 64 hexadecimal digits; 48 bits are enough to distinguish all encoders of a robot.
 ID_DIGITS: Final = 12
 
 
 def digest(arrays: Mapping[str, NDArray[Any]]) -> str:
     """Returns the SHA-256 over names, types, shapes and bytes, as 64 hexadecimal digits.
 
-    Not over the file: another release of safetensors may lay out the same weights differently.
+    Not of the file: another release of safetensors may store the same weights differently.
     """
     total = hashlib.sha256()
     for name in sorted(arrays):
@@ -36,10 +36,10 @@ def to_bytes(arrays: Mapping[str, NDArray[Any]]) -> bytes:
 
 
 def from_bytes(data: bytes, config: Mapping[str, Any]) -> Arrays:
-    """Reads safetensors and holds them against the config's digest and each value against infinity.
+    """Reads safetensors, and checks the digest of the config and that all values are finite.
 
     Raises:
-        UserError: torn or changed bytes, non-finite values.
+        UserError: truncated or changed bytes, non-finite values.
     """
     name = config.get('name')
     try:
@@ -60,14 +60,14 @@ def from_bytes(data: bytes, config: Mapping[str, Any]) -> Arrays:
 
 
 def check_finite(arrays: Mapping[str, NDArray[Any]], owner: str) -> None:
-    """Raises UserError where a weight is NaN or infinite."""
+    """Raises UserError if a weight is NaN or infinite."""
     for name, array in arrays.items():
         if np.issubdtype(array.dtype, np.floating) and not np.isfinite(array).all():
             raise UserError(f'weights of {owner}', expected='finite values', found=f'NaN or infinity in {name!r}')
 
 
 def check_fits(found: Mapping[str, tuple[int, ...]], expected: Mapping[str, tuple[int, ...]], owner: str) -> None:
-    """Raises UserError where names or shapes differ, naming the first that does."""
+    """Raises UserError if names or shapes differ, with the first difference."""
     for name in sorted(set(found) | set(expected)):
         if found.get(name) != expected.get(name):
             raise UserError(

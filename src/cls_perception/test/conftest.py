@@ -1,4 +1,4 @@
-"""Real processes, and waiting for what they say with a deadline."""
+"""Node processes, and waiting for their messages with a deadline."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -21,8 +21,8 @@ from cls_common.nodes.asking import Asking
 LONG = 60.0  # s; torch alone takes up to 10 s to import on a busy machine
 
 
-class Graph:
-    """A node of the test's own and the processes it started."""
+class NodeProcesses:
+    """A node in the test process, and the node processes it started."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -40,7 +40,7 @@ class Graph:
             text = str(value).lower() if isinstance(value, bool) else f"'{value}'" if isinstance(value, str) else value
             command += ['-p', f'{name}:={text}']
         log = open(self._folder / f'{len(self.processes)}.log', 'wb')  # noqa: SIM115 - the process's own
-        # In a folder of its own: where somebody ran the demonstration, there are models already.
+        # In a separate folder: the working directory may contain models.
         process = subprocess.Popen(command, cwd=self._folder, stdout=log, stderr=subprocess.STDOUT)
         log.close()
         self.processes.append(process)
@@ -51,11 +51,11 @@ class Graph:
         number %= len(self.processes)
         return (self._folder / f'{number}.log').read_text(errors='replace')
 
-    def until(self, claim: Callable[[], Any], timeout: float = LONG, each: Callable[[], None] | None = None) -> Any:
-        """Spins until the claim holds and returns its value; calls `each` every 50 ms; fails at the deadline."""
+    def until(self, condition: Callable[[], Any], timeout: float = LONG, each: Callable[[], None] | None = None) -> Any:
+        """Spins until the condition holds and returns its value; calls `each` every 50 ms; fails at the deadline."""
         end = time.monotonic() + timeout
         while time.monotonic() < end:
-            value = claim()
+            value = condition()
             if value:
                 return value
             if each:
@@ -66,7 +66,7 @@ class Graph:
         )
 
     def call(self, service: comms.Service, request: Any) -> Any:
-        """Asks a service until it answers, and returns its answer."""
+        """Calls a service until it answers, and returns the response."""
         asking, answers = Asking(qos.client(self.node, service), again=5.0), []
         return self.until(lambda: answers or asking.ask(request, answers.append))[0]
 
@@ -91,15 +91,15 @@ class Graph:
 
 
 @pytest.fixture
-def graph(tmp_path: Path) -> Iterator[Graph]:
-    graph = Graph(tmp_path)
+def graph(tmp_path: Path) -> Iterator[NodeProcesses]:
+    graph = NodeProcesses(tmp_path)
     yield graph
     graph.close()
 
 
 @pytest.fixture
 def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every download fails at once, also on a machine with a network: the proxy's port is closed."""
+    """Makes every download fail at once, also with a network: the proxy's port is closed."""
     for name in ('http_proxy', 'https_proxy', 'HTTP_PROXY', 'HTTPS_PROXY'):
         monkeypatch.setenv(name, 'http://127.0.0.1:9')
     for name in ('no_proxy', 'NO_PROXY'):
@@ -108,7 +108,7 @@ def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def empty_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """torch's cache of downloaded weights, with nothing in it; returns where the files would lie."""
+    """An empty cache of torch for downloaded weights; returns its folder."""
     monkeypatch.setenv('TORCH_HOME', str(tmp_path / 'torch'))
     return tmp_path / 'torch' / 'hub' / 'checkpoints'
 

@@ -1,4 +1,4 @@
-"""The camera node as a real process, and its transitions."""
+"""The camera node as a process, and its lifecycle transitions."""
 
 from pathlib import Path
 import signal
@@ -29,8 +29,8 @@ def folder(tmp_path: Path) -> Path:
     return path
 
 
-class Watch:
-    """Collects what a camera says."""
+class CameraTopics:
+    """Collects the messages of a camera."""
 
     def __init__(self, graph, compressed=True):
         self.images, self.infos, self.jpegs, self.health = [], [], [], []
@@ -45,7 +45,7 @@ class Watch:
 
 
 def test_a_folder_becomes_camera_topics(graph, folder):
-    watch = Watch(graph)
+    watch = CameraTopics(graph)
     process = graph.start('camera', source=str(folder), frame_rate=40.0)
     graph.until(lambda: len(watch.images) > 8 and watch.infos and watch.jpegs and watch.health)
     rgb = [conversions.from_image(message) for message in watch.images]
@@ -63,7 +63,7 @@ def test_a_folder_becomes_camera_topics(graph, folder):
     assert np.abs(decoded.astype(int) - by_stamp[conversions.to_nanoseconds(jpeg.header.stamp)]).max() < 12
     assert watch.health[0].status[0].name == 'camera: stream'
 
-    # Lost while it runs: a fault that is said, not an end; back again: good again.
+    # Lost while running: a reported fault, not an end; available again: no fault.
     away = folder.with_name('away')
     folder.rename(away)
     graph.until(lambda: watch.level() == DiagnosticStatus.ERROR)
@@ -75,7 +75,7 @@ def test_a_folder_becomes_camera_topics(graph, folder):
     assert process.wait(10.0) == 0
 
 
-def test_an_absent_camera_ends_the_start_with_one_clear_line(graph):
+def test_a_missing_camera_fails_the_start_with_one_clear_line(graph):
     process = graph.start('camera', source='/dev/video97')
     graph.until(lambda: process.poll() is not None)
     assert process.returncode == 2
@@ -91,7 +91,7 @@ def test_an_unknown_parameter_ends_the_start(graph):
 
 @pytest.fixture
 def camera(folder):
-    """A camera node in this process that waits for its manager."""
+    """A camera node in this process, not yet configured."""
     rclpy.init(args=['--ros-args', '-p', f'source:={folder}', '-p', 'frame_rate:=50.0', '-p', 'autostart:=false'])
     node = CameraNode()
     yield node
@@ -100,10 +100,10 @@ def camera(folder):
     rclpy.try_shutdown()
 
 
-def test_it_can_be_stopped_and_started_by_a_manager(graph, camera):
+def test_it_can_be_stopped_and_started_by_a_lifecycle_manager(graph, camera):
     executor = SingleThreadedExecutor()
     executor.add_node(camera)
-    watch = Watch(graph, compressed=False)
+    watch = CameraTopics(graph, compressed=False)
     done = TransitionCallbackReturn.SUCCESS
     for _ in range(2):
         assert camera.trigger_configure() is done
@@ -119,7 +119,7 @@ def test_it_can_be_stopped_and_started_by_a_manager(graph, camera):
 
 
 class FrozenDriver:
-    """Stands in for OpenCV's capture of a device that gives one frame again and again."""
+    """Replaces OpenCV's capture by a device that repeats one frame."""
 
     def __init__(self):
         self.is_frozen, self.noise = False, np.random.default_rng(0)
@@ -147,16 +147,16 @@ class FrozenDriver:
         pass
 
 
-def test_a_camera_that_repeats_its_last_frame_falls_silent_and_is_reported(graph, monkeypatch):
+def test_a_camera_that_repeats_its_last_frame_is_reported_and_not_published(graph, monkeypatch):
     driver = FrozenDriver()
     monkeypatch.setattr(cameras, 'make', lambda settings: DeviceCamera(settings, lambda source: driver))
     rclpy.init(args=['--ros-args', '-p', 'frame_rate:=0.0'])
     node, executor = CameraNode(), SingleThreadedExecutor()
     executor.add_node(node)
-    watch = Watch(graph, compressed=False)
+    watch = CameraTopics(graph, compressed=False)
 
-    def until(claim):
-        graph.until(claim, each=lambda: executor.spin_once(timeout_sec=0.01))
+    def until(condition):
+        graph.until(condition, each=lambda: executor.spin_once(timeout_sec=0.01))
 
     try:
         until(lambda: len(watch.images) > 2 and watch.level() == DiagnosticStatus.OK)

@@ -1,4 +1,4 @@
-"""Every kind of source under one contract, and the reader over them."""
+"""Contract of all image sources, and the camera reader."""
 
 import itertools
 import os
@@ -14,18 +14,18 @@ import pytest
 from cls_common.errors import UserError
 from cls_perception import cameras
 from cls_perception.camera import Camera, CameraLostError
+from cls_perception.camera_reader import CameraReader, StreamStatus
 from cls_perception.cameras.device import DeviceCamera
-from cls_perception.film_clock import FilmClock
-from cls_perception.reader import Reader, Stream
 from cls_perception.repeated_frames import RepeatedFrames
 from cls_perception.settings import CameraSettings
+from cls_perception.video_clock import VideoClock
 
 COUNT = 6
 HEIGHT, WIDTH = 48, 64
 
 
 def picture(number: int) -> np.ndarray:
-    """Frame `number` of a film: its red says which."""
+    """Frame `number` of a video, encoded in its red channel."""
     image = np.zeros((HEIGHT, WIDTH, 3), np.uint8)
     image[..., 0] = 40 * number + 20
     return image
@@ -35,8 +35,8 @@ def number_of(image: np.ndarray) -> int:
     return round((float(image[..., 0].mean()) - 20) / 40)
 
 
-class Driver:
-    """Stands in for OpenCV's capture of a device: frames without end, properties, and faults on demand."""
+class FakeCapture:
+    """Replaces OpenCV's capture of a device: endless frames, properties, and faults on demand."""
 
     def __init__(self, refuses: tuple[int, ...] = ()) -> None:
         self.values = {cv2.CAP_PROP_FPS: 30.0, cv2.CAP_PROP_EXPOSURE: 157.0, cv2.CAP_PROP_GAIN: 3.0}
@@ -71,8 +71,8 @@ class Driver:
 
 
 @pytest.fixture
-def film(tmp_path: Path) -> Path:
-    path = tmp_path / 'film.avi'
+def video(tmp_path: Path) -> Path:
+    path = tmp_path / 'video.avi'
     writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*'MJPG'), 25.0, (WIDTH, HEIGHT))
     assert writer.isOpened()
     for number in range(COUNT):
@@ -92,18 +92,18 @@ def folder(tmp_path: Path) -> Path:
 
 
 @pytest.fixture(params=cameras.KINDS)
-def camera(request: pytest.FixtureRequest, film: Path, folder: Path) -> Camera:
+def camera(request: pytest.FixtureRequest, video: Path, folder: Path) -> Camera:
     if request.param == 'device':
-        made: Camera = DeviceCamera(CameraSettings(source='0'), lambda source: Driver())
+        made: Camera = DeviceCamera(CameraSettings(source='0'), lambda source: FakeCapture())
     else:
-        source = {'video': film, 'folder': folder}[request.param]
+        source = {'video': video, 'folder': folder}[request.param]
         made = cameras.make(CameraSettings(source=str(source)))
     made.open()
     request.addfinalizer(made.close)
     return made
 
 
-def test_frames_come_in_order_again_and_again(camera):
+def test_frames_come_in_order_and_are_repeated(camera):
     numbers = []
     for _ in range(2 * COUNT + 1):
         assert camera.grab()
@@ -123,37 +123,37 @@ def test_can_be_closed_twice_and_opened_again(camera):
     assert camera.retrieve() is not None
 
 
-def test_a_file_that_is_not_looped_ends(film, folder):
-    for source in (film, folder):
+def test_a_file_that_is_not_looped_ends(video, folder):
+    for source in (video, folder):
         camera = cameras.make(CameraSettings(source=str(source), loop=False))
         camera.open()
         assert [camera.grab() for _ in range(COUNT + 2)] == [True] * COUNT + [False, False]
 
 
-def test_files_are_resized_to_what_is_asked_for(film, folder):
-    for source in (film, folder):
+def test_files_are_resized_to_the_configured_size(video, folder):
+    for source in (video, folder):
         camera = cameras.make(CameraSettings(source=str(source), width=32, height=20))
         camera.open()
         camera.grab()
         assert camera.retrieve().shape == (20, 32, 3)
 
 
-@pytest.mark.parametrize('source', ['97', '/dev/video97', '/dev/v4l/by-id/none', 'no/such/film.mp4', ''])
-def test_an_absent_camera_is_an_error_that_says_what_is_there(source):
+@pytest.mark.parametrize('source', ['97', '/dev/video97', '/dev/v4l/by-id/none', 'no/such/video.mp4', ''])
+def test_a_missing_camera_is_an_error_that_lists_the_devices(source):
     with pytest.raises(UserError, match=r'/dev/video|no /dev') as caught:
         cameras.make(CameraSettings(source=source)).open()
     assert repr(source) in str(caught.value)
 
 
-def test_a_file_that_is_no_video_and_an_empty_folder_are_errors(tmp_path):
-    (tmp_path / 'film.mp4').write_bytes(b'text')
+def test_an_invalid_video_and_an_empty_folder_are_errors(tmp_path):
+    (tmp_path / 'video.mp4').write_bytes(b'text')
     (tmp_path / 'empty').mkdir()
-    for name in ('film.mp4', 'empty'):
+    for name in ('video.mp4', 'empty'):
         with pytest.raises(UserError, match=name):
             cameras.make(CameraSettings(source=str(tmp_path / name))).open()
 
 
-def test_a_damaged_image_is_passed_over(folder):
+def test_a_damaged_image_is_skipped(folder):
     (folder / '001.png').write_bytes(b'torn')
     camera = cameras.make(CameraSettings(source=str(folder)))
     camera.open()
@@ -161,8 +161,8 @@ def test_a_damaged_image_is_passed_over(folder):
     assert [image is None for image in images] == [False, True, False]
 
 
-def test_lost_files_are_noticed(film, folder):
-    for source in (film, folder):
+def test_lost_files_are_detected(video, folder):
+    for source in (video, folder):
         camera = cameras.make(CameraSettings(source=str(source)))
         camera.open()
         source.rename(source.with_name(f'gone {source.name}'))
@@ -171,7 +171,7 @@ def test_lost_files_are_noticed(film, folder):
                 camera.grab()
 
 
-def test_one_unreadable_image_hides_no_other_and_is_noted(read, folder):
+def test_an_unreadable_image_is_skipped_and_noted(read, folder):
     (folder / '001.png').unlink()
     (folder / '001.png').symlink_to(folder / 'gone.png')
     (folder / '002.png').write_bytes(b'torn')
@@ -188,7 +188,7 @@ def test_one_unreadable_image_hides_no_other_and_is_noted(read, folder):
     assert stream.health(time.monotonic())[0] == 1
 
 
-def test_an_image_that_was_mended_is_not_noted_any_more(folder):
+def test_a_repaired_image_is_no_longer_noted(folder):
     whole = (folder / '001.png').read_bytes()
     (folder / '001.png').write_bytes(b'torn')
     camera = cameras.make(CameraSettings(source=str(folder)))
@@ -204,14 +204,14 @@ def test_an_image_that_was_mended_is_not_noted_any_more(folder):
     assert camera.notes == []
 
 
-def write_film(path: Path, times: list[int]) -> None:
-    """Writes an MP4 whose frames are due at these times, ms: the durations of a film of 25 Hz are replaced."""
+def write_video(path: Path, times: list[int]) -> None:
+    """Writes an MP4 with frames at these times, ms, by replacing the durations of a 25 Hz video."""
     writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*'mp4v'), 25.0, (WIDTH, HEIGHT))
     assert writer.isOpened()
     for number in range(len(times)):
         writer.write(picture(number)[..., ::-1])
     writer.release()
-    data = path.read_bytes().replace(b'edts', b'free')  # which would cut the film to its old duration
+    data = path.read_bytes().replace(b'edts', b'free')  # which would limit the video to its old duration
     at = data.index(b'stts') - 4
     size = number_at(data, at)
     gaps = [later - time for time, later in itertools.pairwise(times)] + [40]
@@ -219,8 +219,8 @@ def write_film(path: Path, times: list[int]) -> None:
     table = struct.pack('>I4sII', 16 + len(rows), b'stts', 0, len(gaps)) + rows
     head = bytearray(data[:at])
     for name in (b'moov', b'trak', b'mdia', b'minf', b'stbl'):
-        begin = head.rindex(name) - 4
-        head[begin : begin + 4] = struct.pack('>I', number_at(head, begin) + len(table) - size)
+        start = head.rindex(name) - 4
+        head[start : start + 4] = struct.pack('>I', number_at(head, start) + len(table) - size)
     path.write_bytes(bytes(head) + table + data[at + size :])
 
 
@@ -231,33 +231,33 @@ def number_at(data: bytes | bytearray, at: int) -> int:
 TIMES = [0, 40, 80, 480, 520, 1000]
 
 
-def test_the_times_of_a_film_are_those_of_its_frames(tmp_path):
-    write_film(tmp_path / 'film.mp4', TIMES)
-    camera = cameras.make(CameraSettings(source=str(tmp_path / 'film.mp4')))
+def test_the_times_of_a_video_are_those_of_its_frames(tmp_path):
+    write_video(tmp_path / 'video.mp4', TIMES)
+    camera = cameras.make(CameraSettings(source=str(tmp_path / 'video.mp4')))
     camera.open()
     for _ in range(2):
-        told = []
+        times = []
         for _ in TIMES:
             assert camera.grab()
-            told.append(round(1000 * camera.frame_time))
-        assert told == TIMES
+            times.append(round(1000 * camera.frame_time))
+        assert times == TIMES
     camera.close()
 
 
-def test_a_film_of_variable_frame_rate_plays_in_its_own_times(read, tmp_path):
-    write_film(tmp_path / 'film.mp4', TIMES)
-    reading = read(cameras.make(CameraSettings(source=str(tmp_path / 'film.mp4'))))
+def test_a_video_of_variable_frame_rate_is_played_at_its_own_times(read, tmp_path):
+    write_video(tmp_path / 'video.mp4', TIMES)
+    reading = read(cameras.make(CameraSettings(source=str(tmp_path / 'video.mp4'))))
     reading.until(lambda: len(reading.frames) >= len(TIMES))
     stamps = [stamp for _, stamp in reading.frames[: len(TIMES)]]
     assert [number for number, _ in reading.frames[: len(TIMES)]] == list(range(len(TIMES)))
-    # A busy machine shows a frame late, never early.
+    # A busy machine delays frames.
     assert stamps[3] - stamps[0] > 0.3e9
     assert stamps[5] - stamps[0] > 0.85e9
 
 
 @pytest.mark.parametrize('gaps', [[0.5, 0.01, 3.0], [1.0]])
-def test_a_film_clock_keeps_the_gaps_of_the_film_and_goes_on_at_its_end(gaps):
-    clock, now, shown = FilmClock(), 100.0, []
+def test_a_video_clock_keeps_the_intervals_and_continues_at_a_repetition(gaps):
+    clock, now, shown = VideoClock(), 100.0, []
     times = [0.0, *itertools.accumulate(gaps)]
     for frame_time in times * 2:
         now = max(now, clock.due(frame_time, now))
@@ -265,16 +265,16 @@ def test_a_film_clock_keeps_the_gaps_of_the_film_and_goes_on_at_its_end(gaps):
     assert np.diff(shown).tolist() == pytest.approx([*gaps, gaps[-1], *gaps])
 
 
-def test_a_film_clock_does_not_hurry_after_a_long_delay():
-    clock = FilmClock()
+def test_a_video_clock_does_not_catch_up_after_a_long_delay():
+    clock = VideoClock()
     assert clock.due(0.0, 100.0) == 100.0
-    assert clock.due(0.1, 100.3) == pytest.approx(100.1), 'a little late: the film catches up'
+    assert clock.due(0.1, 100.3) == pytest.approx(100.1), 'a little late: the video catches up'
     assert clock.due(0.2, 160.0) == 160.0
     assert clock.due(0.3, 160.0) == pytest.approx(160.1)
 
 
-class FrozenDriver(Driver):
-    """A device that gives one frame again and again once it is frozen."""
+class FrozenDriver(FakeCapture):
+    """A device that repeats one frame once it is frozen."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -286,7 +286,7 @@ class FrozenDriver(Driver):
         return True
 
 
-def test_a_device_that_repeats_its_last_frame_is_a_fault_and_gives_nothing(read):
+def test_a_device_that_repeats_its_last_frame_is_a_fault_and_delivers_nothing(read):
     driver = FrozenDriver()
     reading = read(DeviceCamera(CameraSettings(source='0', frame_rate=0.0), lambda source: driver))
     reading.until(lambda: len(reading.frames) > 3)
@@ -315,7 +315,7 @@ def test_a_source_without_noise_may_repeat_its_frames(read, folder):
         assert reading.reader.stream.health(time.monotonic())[0] == 0
 
 
-def test_one_changed_pixel_is_another_frame():
+def test_one_changed_pixel_makes_a_different_frame():
     repeats = RepeatedFrames()
     first, second = picture(1), picture(1)
     second[3, 4, 2] += 1
@@ -324,27 +324,27 @@ def test_one_changed_pixel_is_another_frame():
     ]  # fmt: skip
 
 
-def test_a_device_that_comes_back_under_another_name_is_found_by_its_stable_one(tmp_path):
+def test_a_device_with_a_new_path_is_found_by_its_stable_name(tmp_path):
     (tmp_path / 'video0').touch()
     link = tmp_path / 'by-id' / 'usb-camera'
     link.parent.mkdir()
     link.symlink_to(tmp_path / 'video0')
     asked: list[str] = []
     settings = CameraSettings(source=str(tmp_path / 'video0'))
-    camera = DeviceCamera(settings, lambda source: asked.append(source) or Driver(), link.parent)
+    camera = DeviceCamera(settings, lambda source: asked.append(source) or FakeCapture(), link.parent)
     for _ in range(2):
         camera.open()
     assert asked == [settings.source, str(link)]
 
 
-def device(driver: Driver, **values: object) -> DeviceCamera:
+def device(driver: FakeCapture, **values: object) -> DeviceCamera:
     camera = DeviceCamera(CameraSettings(**{'source': '0', **values}), lambda source: driver)
     camera.open()
     return camera
 
 
-def test_exposure_is_held_where_it_was_with_automatic_off_first():
-    driver = Driver()
+def test_exposure_is_fixed_with_automatic_mode_off_first():
+    driver = FakeCapture()
     camera = device(driver, frame_rate=0.0)
     assert camera.lock()
     assert camera.notes == []
@@ -355,17 +355,17 @@ def test_exposure_is_held_where_it_was_with_automatic_off_first():
     assert {(cv2.CAP_PROP_GAIN, 3.0), (cv2.CAP_PROP_WB_TEMPERATURE, 4600.0)} <= set(driver.set_calls)
 
 
-def test_what_a_driver_refuses_is_said():
-    driver = Driver(refuses=(cv2.CAP_PROP_GAIN, cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_AUTO_WB))
+def test_settings_that_a_driver_refuses_are_noted():
+    driver = FakeCapture(refuses=(cv2.CAP_PROP_GAIN, cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_AUTO_WB))
     camera = device(driver, width=640)
     camera.lock()
     assert camera.notes == [
-        'width 640 asked for, -1 given', 'the driver can not hold gain', 'the driver can not hold white balance',
+        'width 640 requested, -1 set', 'the driver can not fix gain', 'the driver can not fix white balance',
     ]  # fmt: skip
 
 
-def test_exposure_is_put_back_after_the_device_was_lost():
-    drivers = [Driver(), Driver()]
+def test_exposure_is_restored_after_the_device_was_lost():
+    drivers = [FakeCapture(), FakeCapture()]
     drivers[1].values[cv2.CAP_PROP_EXPOSURE] = 20.0  # what automatic chose in the dark
     coming = iter(drivers)
     camera = DeviceCamera(CameraSettings(source='0'), lambda source: next(coming))
@@ -376,14 +376,14 @@ def test_exposure_is_put_back_after_the_device_was_lost():
     assert drivers[1].values[cv2.CAP_PROP_EXPOSURE] == 157.0
 
 
-class Reading:
-    """A reader over a camera, with the frames it delivered."""
+class ReaderRecorder:
+    """A camera reader with the frames it delivered."""
 
     def __init__(self, camera: Camera, take: bool = True) -> None:
         self.frames: list[tuple[int, int]] = []
         self.changed = threading.Condition()
         self.taking = take
-        self.reader = Reader(camera, time.monotonic_ns, self.on_frame)
+        self.reader = CameraReader(camera, time.monotonic_ns, self.on_frame)
 
     def on_frame(self) -> None:
         frame = self.reader.take() if self.taking else None
@@ -392,24 +392,24 @@ class Reading:
                 self.frames.append((number_of(frame.image), frame.stamp))
             self.changed.notify_all()
 
-    def until(self, claim, timeout=20.0):
+    def until(self, condition, timeout=20.0):
         end = time.monotonic() + timeout
         with self.changed:
-            while not claim():
+            while not condition():
                 assert time.monotonic() < end, f'{self.reader.stream}, {len(self.frames)} frames'
                 self.changed.wait(0.02)
 
 
 @pytest.fixture
 def read(request: pytest.FixtureRequest):
-    def begin(camera: Camera, take: bool = True) -> Reading:
+    def start(camera: Camera, take: bool = True) -> ReaderRecorder:
         camera.open()
-        reading = Reading(camera, take)
+        reading = ReaderRecorder(camera, take)
         reading.reader.start()
         request.addfinalizer(lambda: (reading.reader.stop(), camera.close()))
         return reading
 
-    return begin
+    return start
 
 
 def test_files_are_read_at_the_rate_asked_for(read, folder):
@@ -423,7 +423,7 @@ def test_files_are_read_at_the_rate_asked_for(read, folder):
 
 
 def test_a_device_faster_than_asked_for_is_thinned(read):
-    class Fast(Driver):
+    class Fast(FakeCapture):
         def grab(self):
             threading.Event().wait(0.002)
             return super().grab()
@@ -462,10 +462,10 @@ def test_a_lost_source_is_said_and_opened_again_when_it_is_back(read, folder):
 
 
 def test_a_device_that_dies_is_opened_anew_and_held_as_before(read):
-    drivers: list[Driver] = []
+    drivers: list[FakeCapture] = []
 
-    def plug(source: str) -> Driver:
-        drivers.append(Driver())
+    def plug(source: str) -> FakeCapture:
+        drivers.append(FakeCapture())
         return drivers[-1]
 
     reading = read(DeviceCamera(CameraSettings(source='0', frame_rate=100.0, warm_up=0.0), plug))
@@ -489,18 +489,18 @@ def test_a_bug_in_a_driver_does_not_end_the_thread_in_silence(read, folder):
     assert not reading.reader.stream.problem, 'frames come again, so nothing is wrong any more'
 
 
-def test_the_end_of_a_film_is_a_warning(read, film):
-    reading = read(cameras.make(CameraSettings(source=str(film), frame_rate=200.0, loop=False)))
+def test_the_end_of_a_video_is_a_warning(read, video):
+    reading = read(cameras.make(CameraSettings(source=str(video), frame_rate=200.0, loop=False)))
     reading.until(lambda: reading.reader.stream.ended)
     assert len(reading.frames) == COUNT
     level, text = reading.reader.stream.health(time.monotonic())
     assert level == 1 and '`loop`' in text
 
 
-def test_silence_is_a_fault_after_a_while():
-    stream = Stream(since=100.0, patience=2.0, rate=30.0)
+def test_a_missing_frame_is_a_fault_after_the_timeout():
+    stream = StreamStatus(since=100.0, timeout=2.0, rate=30.0)
     assert stream.health(101.9) == (0, '30.0 frames a second.')
     assert stream.health(102.5)[0] == 2
-    assert Stream(since=100.0, patience=2.0, notes=('the driver can not hold gain',)).health(101.0) == (
-        1, 'the driver can not hold gain.',
+    assert StreamStatus(since=100.0, timeout=2.0, notes=('the driver can not fix gain',)).health(101.0) == (
+        1, 'the driver can not fix gain.',
     )  # fmt: skip

@@ -1,4 +1,4 @@
-"""The encoder node as a real process, fed by a publisher of the test."""
+"""The encoder node as a process, with inputs published by the test."""
 
 import hashlib
 from itertools import pairwise
@@ -15,11 +15,11 @@ from cls_common.nodes import conversions, qos
 from cls_interfaces.msg import LearnerStatus, Observation
 from cls_interfaces.srv import GetEncoder
 from cls_perception import encoders
-from cls_perception.idle_pace import IdlePace
 from cls_perception.settings import EncoderSettings
+from cls_perception.sleep_throttle import SleepThrottle
 
 
-class Sense:
+class InputPublisher:
     """Publishes one kind of input and collects embeddings."""
 
     def __init__(self, graph, topic, profile=None):
@@ -37,7 +37,7 @@ class Sense:
         return self.graph.processes[-1].poll() is not None
 
     def send(self, message):
-        """Sends again and again, since best effort may lose a message, until an embedding with its stamp is back."""
+        """Publishes repeatedly, since best effort may lose a message, until an embedding with its stamp arrives."""
 
         def mine():
             return next((e for e in self.embeddings if e.header.stamp == message.header.stamp), None)
@@ -65,47 +65,47 @@ def save(folder, answer):
     (folder / 'weights.safetensors').write_bytes(bytes(answer.weights))
 
 
-def test_a_model_sees_the_same_after_a_restart(graph, tmp_path, scene):
-    """Hazard H1, through processes, files and the service; one torch process costs seconds, so much is asked of it."""
+def test_embeddings_of_a_model_are_equal_after_a_restart(graph, tmp_path, scene):
+    """Through processes, files and the service; one test, since each torch process costs seconds."""
     asked = EncoderSettings(name='early_resnet18', seed=7, threads=1)
-    # Reliable serves both kinds of subscription.
-    eyes = Sense(graph, comms.IMAGE, comms.SENSOR_RELIABLE)
+    # Reliable matches both kinds of subscription.
+    images = InputPublisher(graph, comms.IMAGE, comms.SENSOR_RELIABLE)
     first = graph.start('encoder', encoder=asked.name, models_dir=str(tmp_path), model='bob', seed=7, threads=1)
-    eyes.connect()
-    before = eyes.send(stamped(scene, 1))
-    check_the_newest_image_wins(graph, eyes, first, scene)
+    images.connect()
+    before = images.send(stamped(scene, 1))
+    check_the_newest_image_wins(graph, images, first, scene)
     answer = graph.call(comms.GET_ENCODER, GetEncoder.Request(with_weights=True))
     save(tmp_path / 'bob' / 'encoder', answer)
     assert graph.end(first) == 0
 
-    # Another seed and default: the model's own files decide.
+    # Another seed and default: the model's files have priority.
     graph.start(
         'encoder', default_encoder='resnet50', models_dir=str(tmp_path), model='bob', seed=8, threads=1,
         reliable_images=True,
     )  # fmt: skip
     graph.until(lambda: 'encoder early_resnet18' in graph.log())
-    eyes.connect()
-    after = eyes.send(stamped(scene, 200))
+    images.connect()
+    after = images.send(stamped(scene, 200))
     assert after.encoder_id == before.encoder_id == answer.encoder_id
     assert bytes(after.data) == bytes(before.data)
     assert len(after.data) == 512
     assert (after.modality, after.version, after.header.frame_id) == ('camera', 1, 'eye')
-    # A learner without the graph makes the very same one.
+    # A learner without the graph loads the same encoder.
     assert encoders.make(asked).id == answer.encoder_id
     check_parameters_show_the_encoder_of_the_model(graph)
     check_weights_travel_whole(graph, answer, scene, before)
-    check_bad_images_are_refused(graph, eyes, scene)
+    check_bad_images_are_refused(graph, images, scene)
 
 
-def check_the_newest_image_wins(graph, eyes, process, scene):
-    """While the encoder can't keep up images are dropped, not queued: it never lags behind."""
-    eyes.embeddings.clear()
+def check_the_newest_image_wins(graph, images, process, scene):
+    """If the encoder is too slow, images are dropped, not queued."""
+    images.embeddings.clear()
     process.send_signal(signal.SIGSTOP)
     for second in range(2, 102):
-        eyes.publisher.publish(stamped(scene, second))
+        images.publisher.publish(stamped(scene, second))
     process.send_signal(signal.SIGCONT)
-    eyes.send(stamped(scene, 150))
-    stamps = [e.header.stamp.sec for e in eyes.embeddings]
+    images.send(stamped(scene, 150))
+    stamps = [e.header.stamp.sec for e in images.embeddings]
     assert stamps == sorted(stamps)
     assert len([stamp for stamp in stamps if stamp < 150]) < 50
 
@@ -125,25 +125,25 @@ def check_weights_travel_whole(graph, answer, scene, before):
     assert light.encoder_id == answer.encoder_id and not light.weights
 
 
-def check_bad_images_are_refused(graph, eyes, scene):
-    """Bad images give no embedding, one line in the log, and the node goes on."""
+def check_bad_images_are_refused(graph, images, scene):
+    """Invalid images give no embedding and one line in the log, and the node continues."""
     unknown, short, torn = (stamped(scene, second) for second in (211, 212, 213))
     unknown.encoding = 'bayer_rggb16'
     short.step = 10
     torn.data = torn.data[:100]
-    eyes.embeddings.clear()
+    images.embeddings.clear()
     for message in (unknown, short, torn, Image(encoding='rgb8')):
-        eyes.publisher.publish(message)
-    good = eyes.send(stamped(scene[::2], 214))
-    assert {e.header.stamp.sec for e in eyes.embeddings} == {214}
+        images.publisher.publish(message)
+    good = images.send(stamped(scene[::2], 214))
+    assert {e.header.stamp.sec for e in images.embeddings} == {214}
     assert np.isfinite(conversions.to_array(good.data)).all()
     assert graph.log().count('refused') == 1
     assert graph.end(graph.processes[-1]) == 0
-    assert '4 inputs were refused in all' in graph.log()
+    assert '4 inputs were refused in total' in graph.log()
 
 
-def test_observations_pass_and_bad_ones_are_refused(graph):
-    body = Sense(graph, observations('pose'))
+def test_observations_are_embedded_and_invalid_ones_refused(graph):
+    body = InputPublisher(graph, observations('pose'))
     process = graph.start('encoder', encoder='identity', modality='pose')
     body.connect()
     unknown = graph.call(comms.GET_ENCODER, GetEncoder.Request(with_weights=True))
@@ -159,26 +159,26 @@ def test_observations_pass_and_bad_ones_are_refused(graph):
     assert (answer.size, answer.encoder_id) == (2, first.encoder_id)
     assert encoders.load(json.loads(answer.config), bytes(answer.weights)).id == first.encoder_id
     assert graph.end(process) == 0
-    assert '4 inputs were refused in all' in graph.log()
+    assert '4 inputs were refused in total' in graph.log()
 
 
-class Stream:
-    """Images without end, numbered by the seconds of their stamps, and a learner that says how it is."""
+class ImageStream:
+    """Endless images, numbered by the seconds of their stamps, and a learner's status."""
 
     def __init__(self, graph, scene):
         self.graph, self.scene, self.sent, self.phase = graph, scene, 0, ''
-        self.eyes = Sense(graph, comms.IMAGE, comms.SENSOR_RELIABLE)
+        self.images = InputPublisher(graph, comms.IMAGE, comms.SENSOR_RELIABLE)
         self.status = qos.publisher(graph.node, comms.FAST_STATUS)
 
     def send(self):
         self.sent += 1
-        self.eyes.publisher.publish(stamped(self.scene, self.sent))
+        self.images.publisher.publish(stamped(self.scene, self.sent))
         if self.phase:
             self.status.publish(LearnerStatus(phase=self.phase))
 
     def gaps(self, count):
-        """How many images farther each of the newest embeddings is than the one before; none until there are enough."""
-        numbers = [e.header.stamp.sec for e in self.eyes.embeddings[-count - 1 :]]
+        """Number of images between consecutive newest embeddings; empty until there are enough."""
+        numbers = [e.header.stamp.sec for e in self.images.embeddings[-count - 1 :]]
         return [later - number for number, later in pairwise(numbers)] if len(numbers) > count else []
 
     def until(self, claim):
@@ -192,47 +192,47 @@ class Stream:
 
 
 def test_few_images_are_embedded_while_the_learner_is_asleep(graph, scene):
-    stream = Stream(graph, scene)
+    stream = ImageStream(graph, scene)
     graph.start('encoder', encoder='thumbnail', threads=1)
-    stream.eyes.connect()
+    stream.images.connect()
     stream.until_all_are_embedded()
     for phase in ('wake', 'falling_asleep'):
         stream.phase = phase
-        stream.eyes.embeddings.clear()
+        stream.images.embeddings.clear()
         stream.until_all_are_embedded()
     stream.phase = 'asleep'
     stream.until_few_are_embedded()
-    # The newest image that was held back is embedded, without another image.
+    # The pending image is embedded without another image.
     stream.send()
     stream.status.publish(LearnerStatus(phase='wake'))
-    graph.until(lambda: stream.eyes.embeddings[-1].header.stamp.sec == stream.sent)
+    graph.until(lambda: stream.images.embeddings[-1].header.stamp.sec == stream.sent)
     stream.phase = 'wake'
     stream.until_all_are_embedded()
-    # A learner that dies asleep must not leave the robot blind.
+    # If a learner ends while asleep, embeddings must continue.
     stream.phase = 'asleep'
     stream.until_few_are_embedded()
     stream.phase = ''
     stream.until_all_are_embedded()
 
 
-def test_every_image_is_embedded_where_each_one_counts(graph, scene):
-    stream = Stream(graph, scene)
+def test_every_image_is_embedded_with_reliable_images(graph, scene):
+    stream = ImageStream(graph, scene)
     graph.start('encoder', encoder='thumbnail', threads=1, reliable_images=True)
-    stream.eyes.connect()
+    stream.images.connect()
     stream.phase = 'asleep'
     stream.until(lambda: (gaps := stream.gaps(25)) and max(gaps) == 1)
 
 
-def test_a_pace_of_its_own_while_the_learner_is_asleep():
-    pace = IdlePace()
-    assert pace.take(0.0) and pace.take(0.01), 'no learner'
-    pace.hear('asleep', 0.1)
-    assert [pace.take(time) for time in (0.2, 0.9, 1.1, 1.2)] == [False, False, True, False]
-    pace.hear('wake', 1.3)
-    assert pace.take(1.3), 'at once'
-    pace.hear('asleep', 1.4)
-    assert not pace.take(2.0)
-    assert [pace.take(time) for time in (4.5, 4.51, 4.52)] == [True, True, True], 'silent for 3 s'
+def test_the_rate_is_limited_while_the_learner_is_asleep():
+    pace = SleepThrottle()
+    assert pace.accept(0.0) and pace.accept(0.01), 'no learner'
+    pace.on_phase('asleep', 0.1)
+    assert [pace.accept(time) for time in (0.2, 0.9, 1.1, 1.2)] == [False, False, True, False]
+    pace.on_phase('wake', 1.3)
+    assert pace.accept(1.3), 'at once'
+    pace.on_phase('asleep', 1.4)
+    assert not pace.accept(2.0)
+    assert [pace.accept(time) for time in (4.5, 4.51, 4.52)] == [True, True, True], 'silent for 3 s'
 
 
 @pytest.mark.parametrize(

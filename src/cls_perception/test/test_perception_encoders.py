@@ -1,4 +1,4 @@
-"""The contract that every encoder passes, and what single ones promise."""
+"""Contract of all encoders, and properties of single ones."""
 
 import json
 
@@ -17,7 +17,7 @@ from cls_perception import encoders, torch_encoder
 from cls_perception import weights as weight_files
 from cls_perception.encoder import Encoder
 from cls_perception.settings import EncoderSettings
-from cls_perception.threads import lent_threads
+from cls_perception.threads import thread_count
 
 # Parameters of the backbone and of the projection.
 PARAMETERS = {
@@ -64,11 +64,11 @@ def early() -> Encoder:
     return make('early_resnet18')
 
 
-def test_every_encoder_is_known():
+def test_all_encoders_are_listed():
     assert set(encoders.NAMES) == set(PARAMETERS)
 
 
-def test_embeds_as_the_contract_says(encoder, z):
+def test_embeddings_have_the_shape_and_type_of_the_contract(encoder, z):
     assert z.dtype == np.float32
     assert z.shape == (1, encoder.size)
     assert np.isfinite(z).all()
@@ -78,7 +78,7 @@ def test_embeds_as_the_contract_says(encoder, z):
     assert encoder.size == (3 if encoder.vectors else 512)
 
 
-def test_is_itself_again_after_saving_and_loading(encoder, sample, z):
+def test_saving_and_loading_gives_equal_embeddings(encoder, sample, z):
     state = torch.random.get_rng_state()
     again = encoders.load(json.loads(json.dumps(encoder.config())), encoder.weights())
     assert torch.equal(torch.random.get_rng_state(), state)
@@ -88,20 +88,20 @@ def test_is_itself_again_after_saving_and_loading(encoder, sample, z):
     assert np.array_equal(again.encode(sample), z)
 
 
-def test_a_seed_means_the_same_on_any_number_of_threads(encoder):
+def test_weights_do_not_depend_on_the_number_of_threads(encoder):
     ids = set()
     for threads in (1, 2, 3):
-        with lent_threads(threads):
+        with thread_count(threads):
             ids.add(make(encoder.name).id)
     assert ids == {encoder.id}
 
 
-def test_embedding_leaves_every_weight_as_it_was(encoder, z):
+def test_embedding_does_not_change_weights(encoder, z):
     arrays = safetensors.numpy.load(encoder.weights())
     assert weight_files.digest(arrays) == encoder.config()['digest']
 
 
-def test_refuses_what_is_no_input_of_its_own(encoder, sample):
+def test_invalid_inputs_are_refused(encoder, sample):
     wrong = [sample[0], sample.astype(np.float64), sample[..., :2], sample[:0]]
     for x in wrong:
         if x.shape[0] == 0 and encoder.vectors:
@@ -110,7 +110,7 @@ def test_refuses_what_is_no_input_of_its_own(encoder, sample):
             encoder.encode(x)
 
 
-def test_torn_weights_are_refused(encoder):
+def test_truncated_weights_are_refused(encoder):
     weights = encoder.weights()
     for torn in (b'', weights[: len(weights) // 2], weights[:-1], b'\x80\x04' + weights):
         with pytest.raises(UserError, match='weights of encoder'):
@@ -125,7 +125,7 @@ def test_weights_of_another_encoder_are_refused(encoder, early):
         encoders.load({**encoder.config(), 'digest': other.config()['digest']}, other.weights())
 
 
-def test_parameters_are_as_many_as_the_reference_says_and_frozen(encoder):
+def test_parameter_counts_equal_the_documented_ones_and_all_are_frozen(encoder):
     if encoder.vectors:
         assert safetensors.numpy.load(encoder.weights()) == {}
         return
@@ -137,7 +137,7 @@ def test_parameters_are_as_many_as_the_reference_says_and_frozen(encoder):
 
 
 @pytest.mark.parametrize('name', ['early_resnet18', 'resnet18'])
-def test_a_seed_decides_everything_and_global_state_nothing(name, scene):
+def test_weights_depend_on_the_seed_only(name, scene):
     torch.manual_seed(1)
     state = torch.random.get_rng_state()
     first = make(name, seed=5)
@@ -149,7 +149,7 @@ def test_a_seed_decides_everything_and_global_state_nothing(name, scene):
     assert torch.equal(torch.random.get_rng_state(), state)
 
 
-def test_projection_is_drawn_as_torch_draws_a_linear():
+def test_projection_has_the_initialisation_of_a_linear_layer():
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(3)
         expected = nn.Linear(2048, 512)
@@ -174,7 +174,7 @@ def test_early_layers_are_those_of_a_resnet18(early, scene):
     np.testing.assert_allclose(early.encode(scene[None]), expected.numpy(), atol=2e-3)
 
 
-def test_resizing_is_pillows_and_leaves_the_right_size_alone(early):
+def test_resizing_equals_pillow_and_keeps_images_of_the_right_size(early):
     big = np.random.default_rng(0).integers(0, 256, (1, 300, 470, 3), dtype=np.uint8)
     ours = torch_encoder.resize(torch.from_numpy(big).permute(0, 3, 1, 2))[0].permute(1, 2, 0).numpy()
     pillow = np.asarray(PillowImage.fromarray(big[0]).resize((224, 224), PillowImage.BILINEAR))
@@ -183,7 +183,7 @@ def test_resizing_is_pillows_and_leaves_the_right_size_alone(early):
     assert torch_encoder.resize(right) is right
 
 
-def test_threads_are_lent_and_change_nothing_but_rounding(early, scene):
+def test_the_thread_count_is_restored_and_changes_only_rounding(early, scene):
     before = torch.get_num_threads()
     for threads in (1, 2):
         other = encoders.load(early.config(), early.weights(), threads=threads)
@@ -221,7 +221,7 @@ def test_short_clips_are_padded_with_their_last_frame(scene):
 @given(strategies.data())
 def test_one_changed_bit_is_refused(early, data):
     changed = bytearray(early.weights())
-    # The header is short beside the weights: half of the changes fall into it.
+    # The header is short compared to the weights: half of the changes are in it.
     end = data.draw(strategies.sampled_from([2000, len(changed)]))
     changed[data.draw(strategies.integers(0, end - 1))] ^= 1 << data.draw(strategies.integers(0, 7))
     with pytest.raises(UserError, match='weights of encoder'):
@@ -237,7 +237,7 @@ def test_saved_weights_that_are_not_finite_are_refused(early):
 
 
 @pytest.mark.parametrize('config', [{}, [], {'name': 'vgg'}, {'name': 'early_resnet18', 'backend': 'abacus'}])
-def test_a_config_of_nothing_known_is_refused(early, config):
+def test_an_unknown_config_is_refused(early, config):
     with pytest.raises(UserError):
         encoders.load(config, early.weights())
 
@@ -252,7 +252,7 @@ def test_observations_must_fit_and_be_finite():
     assert make('identity').id != encoders.make(EncoderSettings(name='identity'), size=4).id
 
 
-def test_embeddings_that_are_not_finite_never_come_out(early, scene):
+def test_non_finite_embeddings_are_refused(early, scene):
     broken = encoders.load(early.config(), early.weights())
     broken.network.projection.bias[0] = float('inf')
     with pytest.raises(UserError, match='finite'):
@@ -260,11 +260,11 @@ def test_embeddings_that_are_not_finite_never_come_out(early, scene):
 
 
 @pytest.mark.parametrize('device', ['abacus', 'cuda:99', 'meta'])
-def test_an_absent_device_is_named(device):
+def test_a_missing_device_is_named(device):
     with pytest.raises(UserError, match=device):
         make('early_resnet18', device=device)
 
 
-def test_an_unknown_name_is_answered_with_the_known_ones():
+def test_an_unknown_name_is_refused_with_the_known_ones():
     with pytest.raises(UserError, match='early_resnet18, identity'):
         encoders.make(EncoderSettings(name='resnet_50'))

@@ -1,4 +1,4 @@
-"""Eyes without training: what they must not notice, and that near views look alike and far ones do not."""
+"""The untrained encoder: invariances, and distances of embeddings that grow with the camera's motion."""
 
 import numpy as np
 import pytest
@@ -21,14 +21,14 @@ def retina() -> Encoder:
 
 @pytest.fixture(scope='module')
 def wall() -> np.ndarray:
-    """A wall of smooth colours, uint8 (224, 480, 3), neither black nor burnt out anywhere."""
+    """A wall of smooth colours, uint8 (224, 480, 3), without black or saturated pixels."""
     coarse = np.random.default_rng(3).uniform(60, 200, (8, 16, 3)).astype(np.float32)
     fine = torch.nn.functional.interpolate(torch.from_numpy(coarse).permute(2, 0, 1)[None], (224, 480), mode='bilinear')
     return fine[0].permute(1, 2, 0).numpy().astype(np.uint8)
 
 
-def distance(eyes: Encoder, one: np.ndarray, other: np.ndarray) -> float:
-    z = eyes.encode(np.stack([one, other]))
+def distance(encoder: Encoder, one: np.ndarray, other: np.ndarray) -> float:
+    z = encoder.encode(np.stack([one, other]))
     return float(np.linalg.norm(z[0] - z[1]))
 
 
@@ -37,7 +37,7 @@ def test_views_drift_apart_as_the_camera_turns(retina, wall):
     z = retina.encode(views)
     far = np.linalg.norm(z - z[0], axis=1)
     assert (np.diff(far) > 0).all()
-    # Smooth: no step is far longer than the others.
+    # Smooth: no step is much longer than the others.
     steps = np.linalg.norm(np.diff(z, axis=0), axis=1)
     assert steps.max() < 1.6 * np.median(steps)
 
@@ -54,7 +54,7 @@ def test_exposure_and_noise_change_less_than_the_smallest_move(retina, wall):
     assert distance(thumbnail, view, darker) > distance(thumbnail, view, moved)
 
 
-def test_a_seed_turns_the_embedding_and_changes_no_distance(retina, wall):
+def test_a_seed_rotates_the_embedding_and_changes_no_distance(retina, wall):
     other = make('retina', seed=9)
     views = np.stack([wall[:, x : x + 224] for x in (0, 40, 200)])
     one, two = retina.encode(views), other.encode(views)
@@ -63,14 +63,14 @@ def test_a_seed_turns_the_embedding_and_changes_no_distance(retina, wall):
     np.testing.assert_allclose(*gaps, rtol=1e-4, atol=1e-5)
 
 
-def test_colour_is_seen_where_a_grey_thumbnail_sees_none(retina):
+def test_colour_changes_the_embedding_unlike_a_grey_thumbnail(retina):
     red, green = (np.zeros((96, 96, 3), np.uint8) for _ in range(2))
     red[..., 0], green[..., 1] = 100, round(100 * 0.299 / 0.587)  # as bright
     assert distance(make('thumbnail'), red, green) < 0.02
     assert distance(retina, red, green) > 1.0
 
 
-def test_fields_average_and_keep_places():
+def test_fields_average_and_keep_positions():
     fields = ReceptiveFields(96, 6, 0.8)
     assert torch.allclose(fields(torch.full((1, 1, 96, 96), 3.0)), torch.full((1, 1, 6, 6), 3.0))
     spot = torch.zeros(1, 1, 96, 96)

@@ -1,4 +1,4 @@
-"""Where backbone weights come from, and that nothing ever replaces them in silence."""
+"""Sources of backbone weights; missing weights are an error, never replaced."""
 
 import os
 from pathlib import Path
@@ -26,8 +26,8 @@ def state() -> dict[str, torch.Tensor]:
 
 @pytest.fixture
 def file(tmp_path: Path, state) -> Path:
-    torch.save(state, tmp_path / 'eyes.pth')
-    return tmp_path / 'eyes.pth'
+    torch.save(state, tmp_path / 'encoder.pth')
+    return tmp_path / 'encoder.pth'
 
 
 def make(weights: str, name: str = 'resnet18') -> encoders.Encoder:
@@ -35,7 +35,7 @@ def make(weights: str, name: str = 'resnet18') -> encoders.Encoder:
 
 
 @pytest.mark.parametrize('name', ['resnet50', 'resnet34', 'resnet18', 'r3d_18'])
-def test_weights_that_can_not_be_had_are_an_error_that_says_how(name, no_network, empty_cache):
+def test_unavailable_weights_are_an_error_with_advice(name, no_network, empty_cache):
     with pytest.raises(UserError) as caught:
         make('', name)
     text = str(caught.value)
@@ -56,7 +56,7 @@ def test_published_weights_come_from_the_cache_without_a_network(state, no_netwo
     assert not any(name.startswith('backbone.fc') for name in saved)
 
 
-def test_a_torn_cache_is_an_error_and_not_a_random_backbone(no_network, empty_cache):
+def test_a_damaged_cache_is_an_error_and_not_a_random_backbone(no_network, empty_cache):
     empty_cache.mkdir(parents=True)
     (empty_cache / PUBLISHED).write_bytes(b'half a file')
     with pytest.raises(UserError, match=PUBLISHED):
@@ -64,8 +64,8 @@ def test_a_torn_cache_is_an_error_and_not_a_random_backbone(no_network, empty_ca
 
 
 def test_both_kinds_of_files_give_the_same_encoder(file, state, tmp_path, scene):
-    safetensors.torch.save_file(state, tmp_path / 'eyes.safetensors')
-    one, other = make(str(file)), make(str(tmp_path / 'eyes.safetensors'))
+    safetensors.torch.save_file(state, tmp_path / 'encoder.safetensors')
+    one, other = make(str(file)), make(str(tmp_path / 'encoder.safetensors'))
     assert one.id == other.id
     assert one.config()['origin'] == 'file'
     assert one.id != make('random').id
@@ -106,8 +106,8 @@ def test_a_pickle_with_code_is_refused_and_not_run(tmp_path):
 
 @pytest.mark.parametrize('content', [None, b'', b'text', b'PK\x03\x04torn'])
 @pytest.mark.parametrize('suffix', ['pth', 'safetensors'])
-def test_an_absent_or_torn_file_is_an_error_that_names_it(tmp_path, content, suffix):
-    path = tmp_path / f'eyes.{suffix}'
+def test_a_missing_or_damaged_file_is_an_error_that_names_it(tmp_path, content, suffix):
+    path = tmp_path / f'encoder.{suffix}'
     if content is not None:
         path.write_bytes(content)
     with pytest.raises(UserError, match=path.name):

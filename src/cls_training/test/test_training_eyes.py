@@ -163,7 +163,7 @@ def test_from_a_session_to_a_model_with_frozen_eyes(session, tmp_path, capsys):
         (['--encoder', 'joint_prediction'], '--out FILE or --model NAME'),
         (['--out', 'x'], '--encoder NAME to be trained, or --weights'),
         (['--encoder', 'joint_prediction', '--weights', 'x', '--out', 'y'], '--encoder NAME to be trained'),
-        (['--encoder', 'retina', '--out', 'x'], 'learns nothing'),
+        (['--encoder', 'retina', '--out', 'x'], 'can not be trained'),
         (['--encoder', 'masked', '--out', 'x'], 'unknown encoder'),
         (['--weights', 'nowhere.safetensors', '--model', 'x'], 'nowhere.safetensors'),
     ],

@@ -9,7 +9,7 @@ import torch
 
 from cls_learning.randomness import derive
 from cls_perception import encoders
-from cls_perception.objective import Views
+from cls_perception.objective import ImagePairs
 from cls_perception.settings import TrainingSettings
 from cls_perception.small_images import shrink
 from cls_perception.trained_encoder import TrainedEncoder
@@ -37,7 +37,7 @@ def is_trained(name: str) -> bool:
     return issubclass(encoders.find(name), TrainedEncoder)
 
 
-def first_minutes(plan: Plan, seed: int) -> Views:
+def first_minutes(plan: Plan, seed: int) -> ImagePairs:
     """Renders the learning walk of the first scene that this seed lives in; no test frame, no later scene."""
     scene = order(plan, seed)[0]
     found = paths(plan, seed, scene)
@@ -47,7 +47,7 @@ def first_minutes(plan: Plan, seed: int) -> Views:
         for _, image in islice(shots(plan, found, seed, scene), plan.steps + 1)
     ]
     steps = torch.arange(plan.steps)
-    return Views(torch.cat(small), steps, steps + 1, torch.from_numpy(walk.applied / STEP_LIMIT_DEG))
+    return ImagePairs(torch.cat(small), steps, steps + 1, torch.from_numpy(walk.applied / STEP_LIMIT_DEG))
 
 
 def settings_of(seed: int) -> TrainingSettings:

@@ -20,7 +20,7 @@ from cls_common.file_lock import lock_error
 from cls_perception import encoders
 from cls_perception.encoder import Encoder
 from cls_perception.settings import EncoderSettings, RANDOM
-from cls_perception.trained_encoder import write_eyes
+from cls_perception.trained_encoder import write_encoder_file
 
 from . import eyes
 from .plan import Plan
@@ -151,7 +151,7 @@ class Store:
         file = self.eyes_file(plan, seed, encoder)
         with _held(file.with_suffix('.lock')):
             if not file.exists():
-                write_eyes(eyes.learn(base, plan, seed, report), file)
+                write_encoder_file(eyes.learn(base, plan, seed, report), file)
         return file
 
     def encode_scene(

@@ -40,7 +40,7 @@ def command(
         raise UserError('eyes', expected='--out FILE or --model NAME, to keep them', found='neither')
     from rich.progress import Progress
 
-    from cls_perception.trained_encoder import write_eyes
+    from cls_perception.trained_encoder import write_encoder_file
     from cls_recording.discovery import find_sessions
     from cls_training.eyes.model import create, new_model
     from cls_training.eyes.views import robot_of
@@ -50,7 +50,7 @@ def command(
     with new_model(models_dir, model) if model else nullcontext() as folder, Progress() as bar:
         eyes = _load(weights) if weights else _train(paths, robot, encoder, chosen, bar)
         if out:
-            write_eyes(eyes, out)
+            write_encoder_file(eyes, out)
         if folder is not None:
             create(folder, robot, eyes, chosen['preset'], chosen['seed'])
     click.echo(f'eyes {eyes.id}')
@@ -62,10 +62,10 @@ def command(
 
 def _load(path: Path) -> 'TrainedEncoder':
     from cls_perception.settings import EncoderSettings
-    from cls_perception.trained_encoder import read_eyes
+    from cls_perception.trained_encoder import read_encoder_file
     from cls_perception.training import find_trainable
 
-    name = str(read_eyes(path)[0].get('name'))
+    name = str(read_encoder_file(path)[0].get('name'))
     return find_trainable(name).make(EncoderSettings(name=name, weights=str(path), threads=1), 0, '')
 
 

@@ -1,4 +1,4 @@
-"""Sources of images, one file each, found by what `source` is: a file that defines CAMERA is a kind of source."""
+"""Image sources, one file each, chosen by the parameter `source`: each file defines CAMERA."""
 
 import importlib
 import pkgutil
@@ -16,7 +16,7 @@ __all__ = ['KINDS', 'Camera', 'make']
 
 
 def make(settings: CameraSettings) -> Camera:
-    """Returns the unopened source that `settings.source` names; raises UserError where nothing is of that name."""
+    """Returns the unopened source for `settings.source`; raises UserError if there is none."""
     for kind in KINDS:
         camera: type[Camera] = importlib.import_module(f'{__name__}.{kind}').CAMERA
         if camera.accepts(settings.source):

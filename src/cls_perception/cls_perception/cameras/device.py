@@ -1,4 +1,4 @@
-"""Cameras behind the operating system: an index or a device path, by OpenCV (V4L2 on Linux)."""
+"""Camera devices by index or path, through OpenCV (V4L2 on Linux)."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -15,7 +15,7 @@ from ..settings import CameraSettings
 
 # V4L2's names for the menu of automatic exposure: 1 is manual, 3 is aperture priority.
 _MANUAL: Final = 1.0
-# What is held: name, switch to manual (property, value) where there is one, property that is kept.
+# Fixed properties: name, (property, value) that selects manual mode or None, property to keep.
 _HELD: Final = (
     ('exposure', (cv2.CAP_PROP_AUTO_EXPOSURE, _MANUAL), cv2.CAP_PROP_EXPOSURE),
     ('gain', None, cv2.CAP_PROP_GAIN),
@@ -24,9 +24,9 @@ _HELD: Final = (
 
 
 class DeviceCamera(Camera):
-    """A camera that the driver knows. Index 0 is /dev/video0.
+    """A camera device. Index 0 is /dev/video0.
 
-    Opened again by its stable name below `links` where it has one: it may come back as another device.
+    Reopened by its stable name below `links` if it has one: its device path may change.
     """
 
     is_live: ClassVar[bool] = True
@@ -41,7 +41,7 @@ class DeviceCamera(Camera):
         self._links = links
         self._stable_name = ''
         self._capture: Any = None
-        self._held: dict[int, float] = {}  # values since warm-up, put back after the device was lost
+        self._held: dict[int, float] = {}  # values since warm-up, restored after the device was lost
 
     @classmethod
     def accepts(cls, source: str) -> bool:
@@ -54,21 +54,21 @@ class DeviceCamera(Camera):
         if capture is None or not capture.isOpened():
             raise UserError(
                 f'camera {self.settings.source!r} can not be opened', found=devices(),
-                do='Plug it in, close what else uses it, and see that you may read it (on Linux: group video).',
+                do='Plug it in, close other programs that use it, and check your permission (on Linux: group video).',
             )  # fmt: skip
         self._capture = capture
         self._stable_name = self._find_stable_name(source)
         self.notes = []
-        self._ask('width', cv2.CAP_PROP_FRAME_WIDTH, self.settings.width)
-        self._ask('height', cv2.CAP_PROP_FRAME_HEIGHT, self.settings.height)
-        self._ask('frame rate', cv2.CAP_PROP_FPS, self.settings.frame_rate)
+        self._request('width', cv2.CAP_PROP_FRAME_WIDTH, self.settings.width)
+        self._request('height', cv2.CAP_PROP_FRAME_HEIGHT, self.settings.height)
+        self._request('frame rate', cv2.CAP_PROP_FPS, self.settings.frame_rate)
         self.own_rate = max(0.0, float(capture.get(cv2.CAP_PROP_FPS)))
         if self._held:
             self.lock()
 
     def grab(self) -> bool:
         if self._capture is None or not self._capture.grab():
-            raise CameraLostError(f'camera {self.label} gives no more frames')
+            raise CameraLostError(f'camera {self.label} delivers no more frames')
         return True
 
     def retrieve(self) -> Image | None:
@@ -86,27 +86,27 @@ class DeviceCamera(Camera):
     def lock(self) -> bool:
         for name, automatic, kept in _HELD:
             value = self._held.setdefault(kept, float(self._capture.get(kept)))
-            # Automatic off first: most drivers refuse the value before.
+            # Automatic mode off first: most drivers refuse the value otherwise.
             done = automatic is None or self._capture.set(*automatic)
             if not (self._capture.set(kept, value) and done):
-                self.notes.append(f'the driver can not hold {name}')
+                self.notes.append(f'the driver can not fix {name}')
         return True
 
     def _find_stable_name(self, source: str) -> str:
         device = Path(_path_of(source)).resolve()
         return next((str(link) for link in sorted(self._links.glob('*')) if link.resolve() == device), '')
 
-    def _ask(self, name: str, key: int, value: float) -> None:
+    def _request(self, name: str, key: int, value: float) -> None:
         if not value:
             return
         self._capture.set(key, float(value))
         given = float(self._capture.get(key))
         if given != value:
-            self.notes.append(f'{name} {value:g} asked for, {given:g} given')
+            self.notes.append(f'{name} {value:g} requested, {given:g} set')
 
 
 def devices() -> str:
-    """Returns which devices there are, for people."""
+    """Returns the existing devices as text."""
     found = sorted(str(path) for path in Path('/dev').glob('video*'))
     return 'devices ' + ', '.join(found) if found else 'no /dev/video*'
 
@@ -119,7 +119,7 @@ def _open_capture(source: str) -> Any:
     if not sys.platform.startswith('linux'):
         return cv2.VideoCapture(int(source) if source.isdecimal() else source)
     path = _path_of(source)
-    # OpenCV would print warnings of its own about a device that is not there.
+    # OpenCV would print its own warnings about a missing device.
     return cv2.VideoCapture(str(Path(path).resolve()), cv2.CAP_V4L2) if Path(path).exists() else None
 
 

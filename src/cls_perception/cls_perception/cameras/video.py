@@ -1,4 +1,4 @@
-"""Video files, by OpenCV."""
+"""Video files, through OpenCV."""
 
 from pathlib import Path
 from typing import Any, Final
@@ -11,13 +11,13 @@ from cls_common.images import Image
 from ..camera import Camera, CameraLostError
 from ..settings import CameraSettings
 
-# Hz: some files name no rate, or a nonsense one such as 90000.
+# Hz: some files have no rate, or an invalid one such as 90000.
 _UNKNOWN_RATE: Final = 25.0
 _FASTEST: Final = 1000.0
 
 
 class VideoCamera(Camera):
-    """A video file, played in the times of its own frames."""
+    """A video file, played at the times of its frames."""
 
     def __init__(self, settings: CameraSettings) -> None:
         super().__init__(settings)
@@ -46,7 +46,7 @@ class VideoCamera(Camera):
             return True
         if not self.settings.loop:
             return False
-        # Opened anew and not rewound: not every format can seek, and a file that is gone is noticed.
+        # Reopened, not rewound: some formats can't seek, and a deleted file is detected.
         try:
             self.open()
         except UserError as error:
@@ -69,7 +69,7 @@ class VideoCamera(Camera):
             self._capture = None
 
     def _read_time(self) -> None:
-        # Not from the frame rate: frames of telephones and screen recorders come at any time.
+        # Not from the frame rate: phones and screen recorders have variable rates.
         time = float(self._capture.get(cv2.CAP_PROP_POS_MSEC)) / 1000.0
         if self.frame_time is not None and not time > self.frame_time:
             # Some formats have no times.

@@ -1,6 +1,6 @@
-"""Encoders by name, one file each: a file that defines ENCODER is an encoder of its own name.
+"""Encoders by name, one file each, which defines ENCODER.
 
-A file is imported when its encoder is asked for, so vector observations never wait for torch.
+A file is imported when its encoder is used, so that vector observations do not import torch.
 """
 
 import importlib
@@ -19,7 +19,7 @@ __all__ = ['NAMES', 'Encoder', 'check_sense', 'find', 'load', 'make']
 
 
 def find(name: str) -> type[Encoder]:
-    """Returns the class of an encoder by name; raises UserError where there is none."""
+    """Returns the class of an encoder by name; raises UserError for an unknown name."""
     if name not in NAMES:
         raise UserError(f'unknown encoder {name!r}', expected='one of ' + ', '.join(NAMES))
     encoder: type[Encoder] = importlib.import_module(f'{__name__}.{name}').ENCODER
@@ -27,9 +27,9 @@ def find(name: str) -> type[Encoder]:
 
 
 def check_sense(name: str, robot: RobotInfo) -> None:
-    """Refuses an encoder for a robot without the sense that it takes: images, or a vector.
+    """Raises UserError for a robot without the input of the encoder: images, or a vector.
 
-    A robot that does not name its senses, of an old recording, passes.
+    A robot without modalities, from an old recording, is accepted.
     """
     vectors = find(name).vectors
     if not robot.modalities or any((sense != CAMERA) == vectors for sense in robot.modalities):
@@ -46,22 +46,22 @@ def make(settings: EncoderSettings, *, size: int = 0, modality: str = 'state') -
     """Makes a new encoder.
 
     Args:
-        size: length of the observation, where the encoder takes one; images have none.
+        size: length of the observation, for vector encoders.
         modality: name of that observation.
 
     Raises:
-        UserError: unknown name, weights that can't be had, a device that is not there.
+        UserError: unknown name, weights or device not available.
     """
     return find(settings.name).make(settings, size, modality)
 
 
 def load(config: dict[str, Any], weights: bytes, *, threads: int = 0, device: str = '') -> Encoder:
-    """Returns the encoder that `config()` and `weights()` describe: same id, bit-identical embeddings (H1).
+    """Returns the encoder that `config()` and `weights()` describe: same id, bit-identical embeddings.
 
     Args:
         config: as `Encoder.config` gave it.
         weights: safetensors, as `Encoder.weights` gave it.
-        threads, device: as in EncoderSettings; they are the machine's, not the encoder's.
+        threads, device: as in EncoderSettings; properties of the machine, not of the encoder.
 
     Raises:
         UserError: config or weights are damaged or do not belong together.

@@ -1,4 +1,4 @@
-"""Eyes without downloads: early random layers keep where the camera looks, deep random ones lose it."""
+"""Encoder without downloads: early random layers keep the camera's pose, deep random ones lose it."""
 
 from typing import ClassVar
 
@@ -7,7 +7,7 @@ from torch import nn
 
 from ..backbones import classifier
 from ..encoder import EMBEDDING_SIZE
-from ..torch_encoder import Network, TorchEncoder
+from ..torch_encoder import EncoderNetwork, TorchEncoder
 
 
 class EarlyLayers(nn.Module):
@@ -29,15 +29,17 @@ class EarlyLayers(nn.Module):
 class EarlyResNet18(TorchEncoder):
     """Seeded random, 1024 features, layer norm without affine, seeded projection to 512.
 
-    Random by nature. Of what a prediction can tell of the camera's pose it keeps 61 % where a random ResNet50
-    keeps none, at a seventh of its time.
+    Always random. Its predicted embeddings keep 61 % of the information on the camera's pose, those of a random
+    ResNet50 none, at a seventh of its time.
     """
 
     name: ClassVar[str] = 'early_resnet18'
 
     @classmethod
-    def build(cls) -> Network:
-        return Network(EarlyLayers(), nn.Linear(1024, EMBEDDING_SIZE), nn.LayerNorm(1024, elementwise_affine=False))
+    def build(cls) -> EncoderNetwork:
+        return EncoderNetwork(
+            EarlyLayers(), nn.Linear(1024, EMBEDDING_SIZE), nn.LayerNorm(1024, elementwise_affine=False)
+        )
 
 
 ENCODER = EarlyResNet18

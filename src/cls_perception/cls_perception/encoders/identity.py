@@ -1,4 +1,4 @@
-"""Vector observations as they are: their own embedding."""
+"""Identity: vector observations are their own embedding."""
 
 from typing import Any, ClassVar, Self
 
@@ -13,7 +13,7 @@ from ..settings import EncoderSettings, RANDOM
 
 
 class Identity(Encoder):
-    """float32 (B, N) -> the same; size N, no weights. Robots whose senses are not images (system 004)."""
+    """float32 (B, N) -> the same; size N, no weights. For robots without a camera."""
 
     name: ClassVar[str] = 'identity'
     vectors: ClassVar[bool] = True

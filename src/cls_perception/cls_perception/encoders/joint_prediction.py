@@ -1,6 +1,6 @@
-"""Eyes that learned what their robot's actions change: forward and inverse dynamics in their own space.
+"""Encoder trained by forward and inverse dynamics of the robot's actions in embedding space.
 
-Inverse dynamics as in Pathak et al. 2017, kept from collapsing by the variance and covariance terms of VICReg
+Inverse dynamics as in Pathak et al. 2017, with collapse prevented by the variance and covariance terms of VICReg
 (Bardes et al. 2022).
 """
 
@@ -9,7 +9,7 @@ from typing import ClassVar, Final
 import torch
 from torch import nn
 
-from ..objective import Batch, Objective
+from ..objective import Objective, TrainingBatch
 from ..receptive_fields import ReceptiveFields
 from ..small_images import SIDE
 from ..trained_encoder import TrainedEncoder
@@ -22,10 +22,10 @@ _FORWARD, _INVERSE, _VARIANCE, _COVARIANCE = 10.0, 1.0, 10.0, 1.0
 
 
 class Convnet(nn.Module):
-    """Shared weights everywhere in the picture, averaged over 4 x 4 smooth fields: no place to learn a scene by heart.
+    """Convolutions averaged over 4 x 4 smooth fields: too few position-dependent weights to memorise a scene.
 
     Attributes:
-        maps: channels of what it gives.
+        maps: output channels.
     """
 
     maps: Final = _CHANNELS[-1]
@@ -45,7 +45,7 @@ class Convnet(nn.Module):
         return pooled
 
 
-class Prediction(Objective):
+class DynamicsPrediction(Objective):
     """Predicts the features after an action, and the action from the features before and after."""
 
     def __init__(self, backbone: nn.Module, features: int, actions: int) -> None:
@@ -55,10 +55,10 @@ class Prediction(Objective):
         self.forward_out = nn.Linear(_MIXED, features)
         self.inverse = nn.Sequential(nn.Linear(2 * features, _MIXED), nn.GELU(), nn.Linear(_MIXED, actions))
 
-    def loss(self, batch: Batch, draws: torch.Generator) -> torch.Tensor:
+    def loss(self, batch: TrainingBatch, draws: torch.Generator) -> torch.Tensor:
         z = self.backbone(torch.cat([batch.before, batch.after]))  # (2 B, features)
         before, after = z.chunk(2)
-        # What an action does depends on what is there: a product, not a sum.
+        # The effect of an action depends on the features: a product, not a sum.
         change = self.forward_out(self.forward_in(before) * self.forward_by(batch.actions))
         forward = (before + change - after).square().mean()
         inverse = (self.inverse(torch.cat([before, after], dim=1)) - batch.actions).square().mean()
@@ -68,7 +68,7 @@ class Prediction(Objective):
 
 
 class JointPrediction(TrainedEncoder):
-    """Convnet of three layers at 96 px, trained on the robot's own steps."""
+    """Convnet of three layers at 96 px, trained on a robot's steps."""
 
     name: ClassVar[str] = 'joint_prediction'
     features: ClassVar[int] = Convnet.maps * _FIELDS**2
@@ -79,11 +79,11 @@ class JointPrediction(TrainedEncoder):
 
     @classmethod
     def objective(cls, backbone: nn.Module, actions: int) -> Objective:
-        return Prediction(backbone, cls.features, actions)
+        return DynamicsPrediction(backbone, cls.features, actions)
 
 
 def _spread(z: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Returns how far deviations of channels fall below 1, and how much channels say the same; z (N, C)."""
+    """Returns how far deviations of channels are below 1, and the correlation between channels; z (N, C)."""
     centred = z - z.mean(0)
     covariance = centred.T @ centred / (len(z) - 1)  # (C, C)
     deviation = (covariance.diagonal() + 1e-4).sqrt()

@@ -1,4 +1,4 @@
-"""A small masked autoencoder (He et al. 2022): eyes that learned to fill in what was hidden from them."""
+"""A small masked autoencoder (He et al. 2022), trained to reconstruct hidden patches."""
 
 import math
 from typing import ClassVar, Final
@@ -6,7 +6,7 @@ from typing import ClassVar, Final
 import torch
 from torch import nn
 
-from ..objective import Batch, Objective
+from ..objective import Objective, TrainingBatch
 from ..receptive_fields import ReceptiveFields
 from ..small_images import SIDE
 from ..trained_encoder import TrainedEncoder
@@ -15,12 +15,12 @@ _PATCH: Final = 16
 _GRID: Final = SIDE // _PATCH  # 6 patches in a row
 _WIDTH, _LAYERS, _HEADS = 192, 4, 6
 _DECODER_WIDTH, _DECODER_LAYERS, _DECODER_HEADS = 96, 2, 3
-_HIDDEN: Final = 0.75  # share of the patches, as the paper has it
+_HIDDEN: Final = 0.75  # share of the patches, as in the paper
 _FIELDS: Final = 4
 
 
-class Patches(nn.Module):
-    """Transformer over patches; what it gives is averaged over 4 x 4 smooth fields."""
+class PatchTransformer(nn.Module):
+    """Transformer over patches, whose outputs are averaged over 4 x 4 smooth fields."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -28,7 +28,7 @@ class Patches(nn.Module):
         self.layers = _transformer(_WIDTH, _LAYERS, _HEADS)
         self.norm = nn.LayerNorm(_WIDTH)
         self.fields = ReceptiveFields(_GRID, _FIELDS, 0.6)
-        self.register_buffer('places', _places(_WIDTH))
+        self.register_buffer('places', _position_encoding(_WIDTH))
 
     places: torch.Tensor
 
@@ -39,33 +39,33 @@ class Patches(nn.Module):
         return pooled
 
     def tokens(self, patches: torch.Tensor) -> torch.Tensor:
-        """Returns patches (B, 36, 768) as tokens that know their places, (B, 36, 192)."""
+        """Returns patches (B, 36, 768) as tokens with position encoding, (B, 36, 192)."""
         embedded: torch.Tensor = self.embed(patches) + self.places
         return embedded
 
 
-class Filling(Objective):
-    """Error of the hidden patches, each in units of its own deviation."""
+class PatchReconstruction(Objective):
+    """Reconstruction error of the hidden patches, each in units of its own deviation."""
 
-    def __init__(self, backbone: Patches) -> None:
+    def __init__(self, backbone: PatchTransformer) -> None:
         super().__init__(backbone)
-        self._eyes = backbone
+        self._transformer_backbone = backbone
         self.narrow = nn.Linear(_WIDTH, _DECODER_WIDTH)
         self.hidden = nn.Parameter(torch.zeros(_DECODER_WIDTH))
         self.layers = _transformer(_DECODER_WIDTH, _DECODER_LAYERS, _DECODER_HEADS)
         self.norm = nn.LayerNorm(_DECODER_WIDTH)
         self.fill = nn.Linear(_DECODER_WIDTH, 3 * _PATCH**2)
-        self.register_buffer('places', _places(_DECODER_WIDTH))
+        self.register_buffer('places', _position_encoding(_DECODER_WIDTH))
 
     places: torch.Tensor
 
-    def loss(self, batch: Batch, draws: torch.Generator) -> torch.Tensor:
+    def loss(self, batch: TrainingBatch, draws: torch.Generator) -> torch.Tensor:
         patches = cut(batch.before)  # (B, 36, 768)
         count, number = patches.shape[:2]
         order = torch.rand((count, number), generator=draws).argsort(1).to(patches.device)
         shown = order[:, : round(number * (1.0 - _HIDDEN))]
-        tokens = self._eyes.tokens(patches).gather(1, shown[..., None].expand(-1, -1, _WIDTH))
-        seen = self.narrow(self._eyes.norm(self._eyes.layers(tokens)))  # (B, 9, 96)
+        tokens = self._transformer_backbone.tokens(patches).gather(1, shown[..., None].expand(-1, -1, _WIDTH))
+        seen = self.narrow(self._transformer_backbone.norm(self._transformer_backbone.layers(tokens)))  # (B, 9, 96)
         everywhere = self.hidden.expand(count, number, -1)
         everywhere = everywhere.scatter(1, shown[..., None].expand(-1, -1, _DECODER_WIDTH), seen)
         filled = self.fill(self.norm(self.layers(everywhere + self.places)))
@@ -78,7 +78,7 @@ class Filling(Objective):
 class MaskedAutoencoder(TrainedEncoder):
     """Vision transformer, 96 px in patches of 16, width 192, 4 layers, trained with 3 of 4 patches hidden.
 
-    As eyes it sees all patches. Actions play no part in its training.
+    As an encoder it gets all patches. Actions are not used in its training.
     """
 
     name: ClassVar[str] = 'masked_autoencoder'
@@ -87,12 +87,12 @@ class MaskedAutoencoder(TrainedEncoder):
 
     @classmethod
     def backbone(cls) -> nn.Module:
-        return Patches()
+        return PatchTransformer()
 
     @classmethod
     def objective(cls, backbone: nn.Module, actions: int) -> Objective:
-        assert isinstance(backbone, Patches)
-        return Filling(backbone)
+        assert isinstance(backbone, PatchTransformer)
+        return PatchReconstruction(backbone)
 
 
 def cut(images: torch.Tensor) -> torch.Tensor:
@@ -108,7 +108,7 @@ def _transformer(width: int, layers: int, heads: int) -> nn.TransformerEncoder:
     return nn.TransformerEncoder(layer, layers, enable_nested_tensor=False)
 
 
-def _places(width: int) -> torch.Tensor:
+def _position_encoding(width: int) -> torch.Tensor:
     """Returns sines and cosines of row and column of each patch, (36, width)."""
     rates = torch.exp(-math.log(10_000.0) * torch.arange(width // 4) / (width // 4))
     rows, columns = torch.meshgrid(torch.arange(_GRID), torch.arange(_GRID), indexing='ij')

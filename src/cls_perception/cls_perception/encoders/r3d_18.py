@@ -1,4 +1,4 @@
-"""R3D-18: short clips instead of single images (row 000-010)."""
+"""R3D-18: short clips instead of single images."""
 
 from typing import ClassVar
 
@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from ..backbones import pooled
-from ..torch_encoder import Network, TorchEncoder
+from ..torch_encoder import EncoderNetwork, TorchEncoder
 
 
 class R3D18(TorchEncoder):
@@ -20,8 +20,8 @@ class R3D18(TorchEncoder):
     memory_format: ClassVar[torch.memory_format] = torch.channels_last_3d
 
     @classmethod
-    def build(cls) -> Network:
-        return Network(pooled(cls.name), nn.Identity())
+    def build(cls) -> EncoderNetwork:
+        return EncoderNetwork(pooled(cls.name), nn.Identity())
 
 
 ENCODER = R3D18

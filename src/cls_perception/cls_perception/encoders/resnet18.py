@@ -1,11 +1,11 @@
-"""ResNet18: 512 pooled features as they are (row 000-009)."""
+"""ResNet18: 512 pooled features, without projection."""
 
 from typing import ClassVar
 
 from torch import nn
 
 from ..backbones import pooled
-from ..torch_encoder import Network, TorchEncoder
+from ..torch_encoder import EncoderNetwork, TorchEncoder
 
 
 class ResNet18(TorchEncoder):
@@ -15,8 +15,8 @@ class ResNet18(TorchEncoder):
     published: ClassVar[str] = 'IMAGENET1K_V1'
 
     @classmethod
-    def build(cls) -> Network:
-        return Network(pooled(cls.name), nn.Identity())
+    def build(cls) -> EncoderNetwork:
+        return EncoderNetwork(pooled(cls.name), nn.Identity())
 
 
 ENCODER = ResNet18

@@ -1,4 +1,4 @@
-"""Eyes without training: opponent colours and edges in wide receptive fields, as early vision has them."""
+"""Untrained encoder: opponent colours and edges in wide receptive fields, as in early vision."""
 
 import math
 from typing import ClassVar, Final
@@ -9,24 +9,24 @@ from torch import nn
 from ..encoder import EMBEDDING_SIZE
 from ..receptive_fields import Isometry, ReceptiveFields
 from ..small_images import SIDE, SmallImageEncoder
-from ..torch_encoder import Network
+from ..torch_encoder import EncoderNetwork
 
-# Fields in a row for colour, which changes slowly from place to place, and for edges.
+# Fields per row for colour, which is smooth in space, and for edges.
 _COLOUR_FIELDS, _EDGE_FIELDS, _WIDTH = 6, 3, 0.8
-_DARK: Final = 16.0 / 255.0  # added before the logarithm: sensor noise in the dark does not look like colour
-_BLUR: Final = 2.0  # pixels, of the edges: noise of a few grey levels is gone
-# Typical deviation of each channel's features over a walk through the simulated rooms, so that each counts alike;
-# edges count for less, since they are the hardest to predict.
+_DARK: Final = 16.0 / 255.0  # added before the logarithm, so that noise in dark areas does not appear as colour
+_BLUR: Final = 2.0  # pixels, for edges: suppresses noise of a few grey levels
+# Typical deviation of each channel's features in the simulated rooms, to weight them equally; edges have a lower
+# weight, since they are the hardest to predict.
 _COLOUR_SCALES: Final = (1.2, 0.9, 1.0)
 _EDGE_SCALES: Final = (0.04, 0.024, 0.018)
 _EDGE_SHARE: Final = 0.25
 
 
 class EarlyVision(nn.Module):
-    """Logarithmic opponent colours without the picture's mean brightness, and the strength of their edges.
+    """Logarithmic opponent colours without the image's mean brightness, and the strength of their edges.
 
-    In logarithms another exposure adds a constant to the brightness and nothing to the colours, so taking the mean
-    away leaves nothing of it.
+    A change of exposure adds a constant to the logarithmic brightness and nothing to the colours, so it is removed by
+    subtracting the mean.
     """
 
     opponent: torch.Tensor
@@ -59,14 +59,14 @@ class EarlyVision(nn.Module):
 
 
 class Retina(SmallImageEncoder):
-    """162 features, isometric to 512. A seed turns the embedding and changes no distance."""
+    """162 features, isometric to 512. The seed rotates the embedding and changes no distance."""
 
     name: ClassVar[str] = 'retina'
 
     @classmethod
-    def build(cls) -> Network:
+    def build(cls) -> EncoderNetwork:
         features = 3 * _COLOUR_FIELDS**2 + 6 * _EDGE_FIELDS**2
-        return Network(EarlyVision(), Isometry(features, EMBEDDING_SIZE))
+        return EncoderNetwork(EarlyVision(), Isometry(features, EMBEDDING_SIZE))
 
 
 ENCODER = Retina

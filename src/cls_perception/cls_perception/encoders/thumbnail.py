@@ -1,4 +1,4 @@
-"""A grey thumbnail: the least that can be called eyes, to hold others against."""
+"""A grey thumbnail: a minimal encoder, as a baseline for others."""
 
 from typing import ClassVar
 
@@ -7,7 +7,7 @@ from torch import nn
 
 from ..encoder import EMBEDDING_SIZE
 from ..small_images import SmallImageEncoder
-from ..torch_encoder import Network
+from ..torch_encoder import EncoderNetwork
 
 _ROWS, _COLUMNS = 12, 16
 
@@ -28,13 +28,13 @@ class Grey(nn.Module):
 
 
 class Thumbnail(SmallImageEncoder):
-    """192 brightnesses, seeded projection to 512. The first component is how bright the picture is."""
+    """192 brightnesses, seeded projection to 512. The first component is the brightness of the image."""
 
     name: ClassVar[str] = 'thumbnail'
 
     @classmethod
-    def build(cls) -> Network:
-        return Network(Grey(), nn.Linear(_ROWS * _COLUMNS, EMBEDDING_SIZE))
+    def build(cls) -> EncoderNetwork:
+        return EncoderNetwork(Grey(), nn.Linear(_ROWS * _COLUMNS, EMBEDDING_SIZE))
 
 
 ENCODER = Thumbnail

@@ -1,1 +1,1 @@
-"""The only files of this package that import ROS."""
+"""ROS nodes of this package; only these files import ROS."""

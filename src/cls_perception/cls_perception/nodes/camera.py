@@ -1,4 +1,4 @@
-"""The node `camera`: a device, a video file or a folder of images as camera topics."""
+"""The node `camera`: publishes a device, a video file or a folder of images."""
 
 from collections.abc import Sequence
 import sys
@@ -16,7 +16,7 @@ from cls_common.nodes.lifecycle import SelfStartingNode
 from cls_common.nodes.runner import run
 from cls_perception import cameras
 from cls_perception.camera import Camera
-from cls_perception.reader import Frame, Reader
+from cls_perception.camera_reader import CameraFrame, CameraReader
 from cls_perception.settings import CameraSettings
 
 FRAME_ID = 'camera_link_optical'
@@ -24,16 +24,16 @@ _DIAGNOSTICS_PERIOD = 1.0  # s
 
 
 class CameraNode(SelfStartingNode):
-    """Publishes the newest frame as soon as it is there. An absent camera ends the start, a lost one does not.
+    """Publishes each new frame at once. A missing camera fails the start, a camera lost later does not.
 
     Parameters:
         source, frame_rate, width, height, loop, lock_exposure, warm_up, autostart: see
             cls_perception/settings.py. All are read at start.
 
     Publishers:
-        camera/image_raw (sensor_msgs/Image): rgb8, stamp = when the frame was acquired.
+        camera/image_raw (sensor_msgs/Image): rgb8, stamp: time of acquisition.
         camera/camera_info (sensor_msgs/CameraInfo): size only; all zeros in K: not calibrated.
-        camera/image_raw/compressed (sensor_msgs/CompressedImage): JPEG 90, only while someone subscribes.
+        camera/image_raw/compressed (sensor_msgs/CompressedImage): JPEG 90, only while there are subscribers.
         /diagnostics (diagnostic_msgs/DiagnosticArray): `camera: stream` after the namespace, 1 Hz.
     """
 
@@ -41,10 +41,10 @@ class CameraNode(SelfStartingNode):
         super().__init__('camera')
         self._settings = parameters.declare(self, CameraSettings)
         self._camera: Camera | None = None
-        self._reader: Reader | None = None
-        self._wake: GuardCondition | None = None
+        self._reader: CameraReader | None = None
+        self._frame_ready: GuardCondition | None = None
         self._timer: Timer | None = None
-        self._said = (0, '')
+        self._logged = (0, '')
         self._image = qos.publisher(self, comms.IMAGE)
         self._info = qos.publisher(self, comms.CAMERA_INFO)
         self._compressed = qos.publisher(self, comms.COMPRESSED)
@@ -58,25 +58,25 @@ class CameraNode(SelfStartingNode):
         self._camera.open()
 
     def activate(self) -> None:
-        """Starts to read and publish."""
+        """Starts reading and publishing."""
         if self._camera is None:
             raise UserError('the camera is not open', do='Configure the node first.')
-        self._wake = self.create_guard_condition(self._on_frame)
+        self._frame_ready = self.create_guard_condition(self._on_frame)
         self._timer = qos.steady_timer(self, _DIAGNOSTICS_PERIOD, self._on_diagnostics)
-        self._reader = Reader(self._camera, lambda: self.get_clock().now().nanoseconds, self._wake.trigger)
+        self._reader = CameraReader(self._camera, lambda: self.get_clock().now().nanoseconds, self._frame_ready.trigger)
         self._reader.start()
 
     def deactivate(self) -> None:
         """Stops reading; the camera stays open."""
         if self._reader is not None and not self._reader.stop():
-            # Its thread still holds it, so it must be neither closed nor used: forget it.
+            # Its thread still uses it, so it must be neither closed nor used: dropped.
             self._camera = None
             self.get_logger().error(f'the driver of camera {self._settings.source!r} does not return')
         if self._timer is not None:
             self.destroy_timer(self._timer)
-        if self._wake is not None:
-            self.destroy_guard_condition(self._wake)
-        self._reader = self._timer = self._wake = None
+        if self._frame_ready is not None:
+            self.destroy_guard_condition(self._frame_ready)
+        self._reader = self._timer = self._frame_ready = None
 
     def cleanup(self) -> None:
         """Closes the camera."""
@@ -86,7 +86,7 @@ class CameraNode(SelfStartingNode):
         self._camera = None
 
     def close(self) -> None:
-        """Ends reading before the process does."""
+        """Stops reading and closes the camera."""
         self.cleanup()
 
     def _on_frame(self) -> None:
@@ -114,20 +114,20 @@ class CameraNode(SelfStartingNode):
             self.get_namespace(), self._camera.label, [health], self.get_clock().now().to_msg()
         )  # fmt: skip
         self._diagnostics.publish(message)
-        self._tell(level, stream.problem or ('' if level == 0 else text))
+        self._log_change(level, stream.problem or ('' if level == 0 else text))
 
-    def _tell(self, level: int, text: str) -> None:
-        # Once for each change: the diagnostics repeat it, the log need not.
-        if level == self._said[0]:
+    def _log_change(self, level: int, text: str) -> None:
+        # Logged once per change; the diagnostics repeat it.
+        if level == self._logged[0]:
             return
-        self._said = (level, text)
+        self._logged = (level, text)
         if level == 0:
             self.get_logger().info('the stream is good')
         else:
             self.get_logger().warning(text)
 
 
-def _to_compressed(frame: Frame) -> CompressedImage:
+def _to_compressed(frame: CameraFrame) -> CompressedImage:
     message = CompressedImage(format='rgb8; jpeg compressed bgr8')
     message.header.stamp = conversions.to_time(frame.stamp)
     message.header.frame_id = FRAME_ID

@@ -1,4 +1,4 @@
-"""The node `encoder`: images or observations in, embeddings out."""
+"""The node `encoder`: publishes embeddings of images or observations."""
 
 from collections.abc import Sequence
 import hashlib
@@ -16,62 +16,64 @@ from cls_common.nodes import conversions, parameters, qos
 from cls_common.nodes.runner import run
 from cls_interfaces.msg import Embedding, LearnerStatus, Observation
 from cls_interfaces.srv import GetEncoder
-from cls_perception import encoders, models
+from cls_perception import encoder_selection, encoders
 from cls_perception.clips import Clip
 from cls_perception.encoder import Array
-from cls_perception.idle_pace import IdlePace
 from cls_perception.settings import EncoderNodeSettings
+from cls_perception.sleep_throttle import SleepThrottle
 
-_LOG_EVERY = 10.0  # s between two lines about refused input
-_IDLE_TICK = 0.25  # s; how soon an image is embedded that was held back for a learner that fell silent
+_LOG_EVERY = 10.0  # s between two log lines about refused input
+_PENDING_PERIOD = 0.25  # s; period of checking for a pending image after the learner's statuses end
 
 
 class EncoderNode(Node):
-    """Embeds the newest image, or every observation, and hands out the encoder with all its weights.
+    """Embeds the newest image, or every observation, and provides the encoder with all its weights.
 
-    A model's own encoder files decide which one runs; `encoder` and `default_encoder` only begin a new model.
-    With best-effort images the queue holds one, so a slow encoder drops images and never lags behind; while
-    fast_learner is asleep one image a second is embedded, and the newest at once when it is awake again.
+    The encoder files of a model have priority; `encoder` and `default_encoder` are for new models only.
+    With best-effort images the queue holds one, so a slow encoder drops images and does not lag behind; while
+    fast_learner sleeps one image per second is embedded, and the newest at once when it wakes up.
 
     Parameters:
         encoder, default_encoder, model, models_dir, reliable_images, modality, seed, weights, backend,
         threads, device: see cls_perception/settings.py. All are read at start.
 
     Publishers:
-        embedding (cls_interfaces/Embedding): header of the image or observation it was made from.
+        embedding (cls_interfaces/Embedding): with the header of its image or observation.
 
     Subscribers:
         camera/image_raw (sensor_msgs/Image): image encoders; SENSOR, or reliable with `reliable_images`.
         fast_learner/status (cls_interfaces/LearnerStatus): whether it is asleep; not with `reliable_images`.
-        observation/<modality> (cls_interfaces/Observation): vector encoders; their size is the first one's.
+        observation/<modality> (cls_interfaces/Observation): vector encoders; the first one determines their size.
 
     Services:
-        encoder/get_encoder (cls_interfaces/GetEncoder): what the encoder is, and its weights where asked for.
-            An empty encoder_id: a vector encoder that has seen no observation yet.
+        encoder/get_encoder (cls_interfaces/GetEncoder): description of the encoder, and its weights on request.
+            An empty encoder_id: a vector encoder before its first observation.
     """
 
     def __init__(self) -> None:
         super().__init__('encoder')
         self.refused = 0
         chosen = parameters.read(self, EncoderNodeSettings)
-        self._new = models.for_new_model(chosen)
-        self._encoder = models.from_model(chosen)
+        self._new = encoder_selection.for_new_model(chosen)
+        self._encoder = encoder_selection.from_model(chosen)
         if self._encoder is None and not encoders.find(self._new.name).vectors:
             self._encoder = encoders.make(self._new)
-        self._settings = parameters.declare(self, EncoderNodeSettings, in_force=models.settings_of(self._encoder))
+        self._settings = parameters.declare(
+            self, EncoderNodeSettings, in_force=encoder_selection.settings_of(self._encoder)
+        )
         self._clip = Clip(self._encoder.frames if self._encoder else 1)
-        self._pace = IdlePace()
-        self._held: tuple[Array, Any] | None = None  # the newest input and its header, where not embedded yet
+        self._throttle = SleepThrottle()
+        self._pending: tuple[Array, Any] | None = None  # the newest input and its header, if not embedded yet
         self._publisher = qos.publisher(self, comms.EMBEDDING)
         self._subscribe()
         service = comms.GET_ENCODER
         self.create_service(qos.interface(service.type), service.name, self._on_get_encoder)
-        self._tell()
+        self._log_encoder()
 
     def close(self) -> None:
-        """Says how much was refused; there is nothing to stop."""
+        """Logs the number of refused inputs."""
         if self.refused:
-            self.get_logger().warning(f'{self.refused} inputs were refused in all')
+            self.get_logger().warning(f'{self.refused} inputs were refused in total')
 
     def _subscribe(self) -> None:
         if self._encoder is not None and not self._encoder.vectors:
@@ -79,7 +81,7 @@ class EncoderNode(Node):
             qos.subscription(self, comms.IMAGE, self._on_image, profile=profile)
             if not self._settings.reliable_images:
                 qos.subscription(self, comms.FAST_STATUS, self._on_status)
-                qos.steady_timer(self, _IDLE_TICK, self._embed_held)
+                qos.steady_timer(self, _PENDING_PERIOD, self._embed_pending)
             return
         modality = self._encoder.modality if self._encoder else self._settings.modality
         if not re.fullmatch('[a-z][a-z0-9_]*', modality):
@@ -94,17 +96,17 @@ class EncoderNode(Node):
         except UserError as error:
             self._refuse(error)
             return
-        self._held = clip, message.header
-        self._embed_held()
+        self._pending = clip, message.header
+        self._embed_pending()
 
     def _on_status(self, message: LearnerStatus) -> None:
-        self._pace.hear(message.phase, time.monotonic())
-        self._embed_held()
+        self._throttle.on_phase(message.phase, time.monotonic())
+        self._embed_pending()
 
-    def _embed_held(self) -> None:
-        if self._held is None or not self._pace.take(time.monotonic()):
+    def _embed_pending(self) -> None:
+        if self._pending is None or not self._throttle.accept(time.monotonic()):
             return
-        held, self._held = self._held, None
+        held, self._pending = self._pending, None
         try:
             self._embed(*held)
         except UserError as error:
@@ -115,7 +117,7 @@ class EncoderNode(Node):
         try:
             if self._encoder is None:
                 self._encoder = encoders.make(self._new, size=values.size, modality=self._settings.modality)
-                self._tell()
+                self._log_encoder()
             self._embed(values[None], message.header)
         except UserError as error:
             self._refuse(error)
@@ -144,7 +146,7 @@ class EncoderNode(Node):
             response.sha256 = hashlib.sha256(weights).hexdigest()
         return response
 
-    def _tell(self) -> None:
+    def _log_encoder(self) -> None:
         if self._encoder is None:
             self.get_logger().info(f'waiting for the first observation {self._settings.modality!r}')
             return

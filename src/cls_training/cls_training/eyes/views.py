@@ -14,7 +14,7 @@ from cls_common.images import from_jpeg, Image, to_rgb
 from cls_common.robot import RobotInfo
 from cls_learning.agent.wake_state import Seen
 from cls_learning.types import Transition
-from cls_perception.objective import Views
+from cls_perception.objective import ImagePairs
 from cls_perception.small_images import shrink
 from cls_recording.reader import Event, SessionReader
 
@@ -35,7 +35,7 @@ def robot_of(path: Path) -> RobotInfo:
 
 def read_views(
     paths: Sequence[Path], robot: RobotInfo, limit: int, report: Callable[[int], None] = lambda _: None
-) -> Views:
+) -> ImagePairs:
     """Reads the first steps of sessions, paired with images as the learner pairs them.
 
     Args:
@@ -60,7 +60,7 @@ def read_views(
         raise UserError('the sessions', expected='steps to learn from', found='none')
     images, places = shots.used()
     before, after = (torch.tensor([places[step[i]] for step in steps]) for i in (0, 1))
-    return Views(images, before, after, torch.from_numpy(np.stack(actions)))
+    return ImagePairs(images, before, after, torch.from_numpy(np.stack(actions)))
 
 
 def in_unit(robot: RobotInfo, action: NDArray[np.float32]) -> NDArray[np.float32]:
