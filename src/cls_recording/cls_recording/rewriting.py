@@ -45,7 +45,7 @@ def rewrite(found: McapFile, original: Path) -> McapFile:
             os.fsync(stream.fileno())
         new = mcap_scan.scan(beside, thorough=True)
         if new.damages or counts_of(new) != counts_of(found):
-            raise UserError(f'file {beside}', expected='the written messages', found='something else', do='Check the disk.')
+            raise UserError(f'file {beside}', expected='its messages', found='something else', do='Check the disk.')
         keep(original)
         beside.replace(target)
         if target != original:

@@ -90,7 +90,7 @@ def reasons(left_out: Counter[str]) -> str:
 def _robot(timelines: Sequence[Timeline]) -> RobotInfo:
     robot = one_robot(timelines)
     if robot is None:
-        raise UserError('the robot of the sessions is unknown', expected='topic robot/info', do='Record robot/info too.')
+        raise UserError('the robot is unknown', expected='topic robot/info', do='Record robot/info too.')
     has_camera = 'camera' in robot.modalities or any(timeline.image_topic for timeline in timelines)
     sizes: dict[str, int] = {}
     for timeline in timelines:
