@@ -82,14 +82,14 @@ class Judge:
 
     def _pose(self, model: Predictor) -> Figures:
         figures: Figures = {}
+        names = ('true', 'predicted', 'copied')
         for k in POSE_HORIZONS:
             errors = (pose_errors(model, scene, k) for scene in self.world.scenes)
             # Scenes whose poses can't be read even from true embeddings say nothing: they are counted and left out.
             found = [e for e in errors if e is not None and gain(e) is not None]
-            figures[f'pose_scenes_{k}'] = len(found)
-            mean = PoseErrors(*(_mean([getattr(e, n) for e in found]) for n in ('true', 'predicted', 'copied')))
-            figures |= {f'pose_{name}_{k}': getattr(mean, name) for name in ('true', 'predicted', 'copied')}
-            figures[f'pose_gain_{k}'] = gain(mean)
+            mean = PoseErrors(*(_mean([getattr(e, n) for e in found]) for n in names)) if found else None
+            figures |= {f'pose_{name}_{k}': getattr(mean, name, None) for name in names}
+            figures |= {f'pose_gain_{k}': gain(mean) if mean else None, f'pose_scenes_{k}': len(found)}
         return figures
 
     def of_world(self) -> Figures:
