@@ -1,6 +1,7 @@
 """One life of the whole graph as processes: wake, sleep, orders, deaths, and the same weights as in one process."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 import json
 from pathlib import Path
 import signal
@@ -41,7 +42,7 @@ pytestmark = pytest.mark.timeout(400)
 class Graph:
     """The processes of one robot in lock-step, and a node that listens to them."""
 
-    def __init__(self, folder: Path, context: Context) -> None:
+    def __init__(self, folder: Path, context: Context, steps: int = STEPS, image_lag: int = 0) -> None:
         self.folder = folder
         self.node = Node('listener', context=context)
         self.status: dict[str, LearnerStatus] = {}
@@ -52,9 +53,10 @@ class Graph:
             qos.subscription(self.node, topic, lambda message: self.status.update({message.node: message}))
         qos.subscription(self.node, comms.EXPERIENCE, self.experiences.append)
         parameters = folder / 'recipe.param.yaml'
-        parameters.write_text(yaml.safe_dump({'/**/slow_learner': {'ros__parameters': RECIPE}}))
+        settings = {'slow_learner': RECIPE, 'simulator': {'faults.image_lag': image_lag}}
+        parameters.write_text(yaml.safe_dump({f'/**/{n}': {'ros__parameters': p} for n, p in settings.items()}))
         options = GraphOptions(
-            robot='square', model='life', models_dir=str(folder), lock_step=True, seed=SEED, steps=STEPS,
+            robot='square', model='life', models_dir=str(folder), lock_step=True, seed=SEED, steps=steps,
             params_file=str(parameters),
         )  # fmt: skip
         self._described = {process.name: process for process in describe(options)}
@@ -143,9 +145,15 @@ class Graph:
 
 @pytest.fixture(scope='module')
 def graph(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Graph]:
+    with alive(tmp_path_factory.mktemp('life')) as life:
+        yield life
+
+
+@contextmanager
+def alive(folder: Path, **options: int) -> Iterator[Graph]:
     context = Context()
     rclpy.init(context=context)
-    life = Graph(tmp_path_factory.mktemp('life'), context)
+    life = Graph(folder, context, **options)
     try:
         life.start()
         yield life
@@ -156,6 +164,31 @@ def graph(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Graph]:
         rclpy.try_shutdown(context=context)
 
 
+def trained(folder: Path, steps: int, settings: Mapping[str, Any]) -> str:
+    """Returns the hash with which one process ends."""
+    overrides = [text for name, value in settings.items() for text in ('--set', f'{name}={value}')]
+    train = subprocess.run(
+        [sys.executable, '-m', 'cls_cli', 'train', '--robot', 'square', '--model', 'life',
+         '--models-dir', str(folder), '--steps', str(steps), '--seed', str(SEED), *overrides],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    return train.stdout.splitlines()[-1].removeprefix('weights sha256 ')
+
+
+def test_late_images_are_taken_into_account_as_in_one_process(tmp_path: Path) -> None:
+    """Comes first: two graphs must not live at once."""
+    steps = 150
+    with alive(tmp_path, steps=steps, image_lag=1) as graph:
+        graph.wait('the end of its steps', graph.fast(phase='done', total_steps=steps))
+        graph.wait('slow_learner to hear all of it', graph.slow(total_steps=steps))
+        found = [e.image_delay for e in graph.experiences]
+        assert set(found) == {0, 1} and found == sorted(found)
+        assert [e.boundary for e in graph.experiences].count(True) == 2, 'at the first, and where the delay changes'
+        assert 'images are 1 step late: taken into account' in graph.status['slow_learner'].alarms
+        weights = graph.saved_hash()
+    assert trained(tmp_path / 'one', steps, {**RECIPE, 'sim.faults.image_lag': 1}) == weights
+
+
 def test_lives_and_sleeps_by_itself_and_ends_where_one_process_ends(graph: Graph, tmp_path: Path) -> None:
     graph.wait('the end of its steps', graph.fast(phase='done', total_steps=STEPS, cycles=STEPS // CYCLE))
     graph.wait('slow_learner to hear all of it', graph.slow(total_steps=STEPS))
@@ -163,13 +196,7 @@ def test_lives_and_sleeps_by_itself_and_ends_where_one_process_ends(graph: Graph
     assert sum(e.boundary for e in graph.experiences) == 1, 'one chain from first to last step, over the night'
     assert graph.status['fast_learner'].faults == 0
 
-    overrides = [text for name, value in RECIPE.items() for text in ('--set', f'{name}={value}')]
-    train = subprocess.run(
-        [sys.executable, '-m', 'cls_cli', 'train', '--robot', 'square', '--model', 'life',
-         '--models-dir', str(tmp_path), '--steps', str(STEPS), '--seed', str(SEED), *overrides],
-        capture_output=True, text=True, check=True,
-    )  # fmt: skip
-    assert train.stdout.splitlines()[-1] == f'weights sha256 {graph.saved_hash()}'
+    assert trained(tmp_path, STEPS, RECIPE) == graph.saved_hash()
 
 
 def test_a_goal_is_slept_through_with_feedback(graph: Graph) -> None:

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -13,12 +12,9 @@ import torch
 
 from cls_common.errors import UserError
 from cls_common.robot import Channel, Kind, RobotInfo
-from cls_learning.agent.cortex import make_waking_half
 from cls_learning.agent.late_images import can_pair, LateImages
 from cls_learning.agent.sleeping import SleepingHalf
-from cls_learning.agent.training import train, TrainOptions
 from cls_learning.agent.waking import WakingHalf
-from cls_learning.checkpoints.folder import ModelFolder
 from cls_learning.consolidation.night import Goal
 from cls_learning.types import Transition
 
@@ -222,20 +218,3 @@ def test_skill_comes_back(tools: SimpleNamespace) -> None:
                 waking.load_bytes(night.finish())
         skills[delay] = half.mornings.skill
     assert skills[-1] > 0.3 > 0.1 > skills[0], skills
-
-
-def test_a_simulated_robot_with_late_images(tmp_path: Path) -> None:
-    small = {'network.slow_hidden': 32, 'fast.recent': 3, 'fast.older': 4}
-    options = {'robot': 'sim', 'models_dir': tmp_path, 'steps': 135, 'seed': 5, 'simulator': {'faults.image_lag': 1}}
-    weights = {}
-    for delay in (-1, 1, 0):
-        model = f'm{delay + 1}'
-        weights[delay] = train(TrainOptions(model=model, overrides={**small, 'image_delay': delay}, **options))
-        folder = ModelFolder(tmp_path, model)
-        found = folder.load()
-        assert found is not None and folder.config is not None
-        waking = make_waking_half(folder.config)
-        waking.load_bytes(found[1]['waking.safetensors'])
-        folder.close()
-        assert waking.image_delay == abs(delay)
-    assert len(set(weights.values())) == 3

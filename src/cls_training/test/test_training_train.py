@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 
 from cls_common.errors import UserError
+from cls_learning.agent.cortex import make_waking_half
+from cls_learning.checkpoints.folder import ModelFolder
 from cls_learning.checkpoints.listing import list_models, read_config, weights_hash
 from cls_training.living import Progress
 from cls_training.training import train, TrainOptions
@@ -151,3 +153,20 @@ def test_going_back_a_generation_is_said(tmp_path: Path, caplog: pytest.LogCaptu
     (newest / 'sleeping.safetensors').write_bytes(b'torn')
     train(options(tmp_path, steps=1))
     assert 'went back one generation' in caplog.text and newest.name in caplog.text
+
+
+def test_late_images_of_a_simulated_robot_are_re_paired_by_a_measured_or_a_given_delay(tmp_path: Path) -> None:
+    small = {'network.slow_hidden': 32, 'fast.recent': 3, 'fast.older': 4}
+    chosen = {'robot': 'sim', 'models_dir': tmp_path, 'steps': 135, 'seed': 5, 'simulator': {'faults.image_lag': 1}}
+    weights = {}
+    for delay in (-1, 1, 0):
+        model = f'm{delay + 1}'
+        weights[delay] = train(TrainOptions(model=model, overrides={**small, 'image_delay': delay}, **chosen))
+        folder = ModelFolder(tmp_path, model)
+        found = folder.load()
+        assert found is not None and folder.config is not None
+        waking = make_waking_half(folder.config)
+        waking.load_bytes(found[1]['waking.safetensors'])
+        folder.close()
+        assert waking.image_delay == abs(delay)
+    assert len(set(weights.values())) == 3
