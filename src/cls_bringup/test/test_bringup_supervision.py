@@ -170,12 +170,12 @@ def test_a_mistake_of_the_users_is_told_from_a_crash(supervise, prefix):
 
 
 def test_a_command_that_cannot_be_started_is_one_line_and_leaves_nothing_running(runtime):
-    directory = RunDirectory.create()
+    directory, before = RunDirectory.create(), set(descendants(os.getpid()))
     with pytest.raises(UserError, match=r'could not be started.*no_such_program') as caught:
         Supervisor(directory.path, {'node': [sys.executable, '-c', PATIENT], 'other': ['no_such_program']})
     assert '\n' not in str(caught.value)
     directory.close(keep=False)
-    assert not [pid for pid in descendants(os.getpid()) if is_running(pid)]
+    assert not [pid for pid in set(descendants(os.getpid())) - before if is_running(pid)]
 
 
 def test_what_hangs_is_killed(supervise, monkeypatch):
