@@ -105,7 +105,7 @@ def from_torchvision(name: str, published: str) -> State:
             f'{published} weights of {name} are not available',
             expected=f'the file {file}, or a download from {url}', found=_first_line(error),
             do=f'Connect once, copy {file.name} there, give a file by the parameter `weights`, '
-            "or choose encoder early_resnet18, which needs none (`weights` 'random': a random backbone).",
+            "or choose encoder retina, which needs none (`weights` 'random': a random backbone).",
         ) from error  # fmt: skip
     finally:
         socket.setdefaulttimeout(before)

@@ -41,7 +41,7 @@ def test_unavailable_weights_are_an_error_with_advice(name, no_network, empty_ca
     text = str(caught.value)
     assert str(empty_cache / name) in text  # where they were looked for
     assert 'https://download.pytorch.org/models/' + name in text
-    assert '`weights`' in text and 'early_resnet18' in text
+    assert '`weights`' in text and 'retina' in text
     assert '\n' not in text
     assert not list(empty_cache.glob('*.pth'))
 

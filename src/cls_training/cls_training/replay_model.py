@@ -82,7 +82,7 @@ def _new_encoder(reader: SessionReader, name: str, seed: int) -> Encoder:
     if not name:
         raise UserError(
             f'session {reader.path}', expected='the encoder it was recorded with', found='none',
-            do='Give --encoder, such as early_resnet18: embeddings are then made anew from the images.',
+            do='Give --encoder, such as retina: embeddings are then made anew from the images.',
         )  # fmt: skip
     is_vector = encoders.find(name).vectors
     size = int(recorded.get('size', 0)) if recorded.get('name') == name else 0

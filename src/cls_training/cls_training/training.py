@@ -30,7 +30,7 @@ from cls_sim.settings import SimulatorSettings
 from .living import Living, Progress
 
 _log = logging.getLogger(__name__)
-DEFAULT_ENCODER = 'early_resnet18'
+DEFAULT_ENCODER = 'retina'
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -65,14 +65,14 @@ def test_the_next_run_adds_steps(trained: tuple[Path, str, list[Progress]], tmp_
     config = (tmp_path / 'm' / 'config.json').read_bytes()
     second = train(TrainOptions(robot='square', model='m', models_dir=tmp_path, steps=10))
     (model,) = list_models(tmp_path)
-    assert (model.total_steps, model.cycles, model.encoder, model.robot) == (40, 1, 'early_resnet18', 'square')
+    assert (model.total_steps, model.cycles, model.encoder, model.robot) == (40, 1, 'retina', 'square')
     assert second == weights_hash(tmp_path / 'm') != first
     assert (tmp_path / 'm' / 'config.json').read_bytes() == config
 
 
 def test_where_numbers_came_from_is_kept(trained: tuple[Path, str, list[Progress]]) -> None:
     config = read_config(trained[0] / 'm')
-    assert config['seed'] == 5 and config['encoder']['name'] == 'early_resnet18' and config['encoder']['size'] == 512
+    assert config['seed'] == 5 and config['encoder']['name'] == 'retina' and config['encoder']['size'] == 512
     assert config['values']['sleep.rem_steps'] == 3 and config['origins']['sleep.rem_steps'] == 'parameter'
     assert config['values']['sleep.rem_k'] == 3 and config['origins']['sleep.rem_k'] == 'default'
 
@@ -104,7 +104,7 @@ def test_what_names_nothing_is_refused_and_makes_no_model(changes: dict[str, Any
     'changes, text',
     [
         ({'seed': 6}, "seed of the existing model 'm'; expected 5"),
-        ({'encoder': 'identity'}, "encoder for the existing model 'm'; expected early_resnet18; found identity"),
+        ({'encoder': 'identity'}, "encoder for the existing model 'm'; expected retina; found identity"),
         ({'preset': 'reference'}, "for the existing model 'm'"),
         ({'overrides': {'sleep.rem_k': 4}}, "parameter 'sleep.rem_k' for the existing model 'm'; expected 3"),
         ({'robot': 'gym:CartPole-v1'}, 'Choose another model name for another robot'),

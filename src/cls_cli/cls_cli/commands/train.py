@@ -17,7 +17,7 @@ from ..options import accept_robot, models_dir
 @models_dir
 @click.option('--steps', default=500, show_default=True, type=click.IntRange(1), help='Wake steps to add.')
 @click.option('--seed', default=-1, help='Of world, networks and exploration. Implies one thread and an exact result.')
-@click.option('--encoder', default='', help="By name; default: the model's own, early_resnet18 for a new one.")
+@click.option('--encoder', default='', help="By name; default: the model's own, retina for a new one.")
 @click.option('--preset', default='', help='A recipe of config/presets, for a new model.')
 @click.option('--mode', default='curiosity', show_default=True, type=click.Choice(['curiosity', 'random']))
 @set_options.option
