@@ -79,5 +79,5 @@ def image_weights() -> list[Finding]:
     have = [name for name in _BACKBONES if list(folder.glob(f'{name}-*.pth'))]
     if have:
         return [Finding('image weights', Level.OK, f'{", ".join(have)} in {folder}')]
-    do = 'Downloaded when such an encoder starts; without a network put them there. retina and early_resnet18 need none.'
+    do = 'Downloaded when such an encoder starts; without a network put them there. retina needs none.'
     return [Finding('image weights', Level.NOTE, f'none in {folder}', do)]
