@@ -106,9 +106,13 @@ class McapFile:
     ) -> Iterator[tuple[McapRecord, McapRecord | None]]:
         """Yields each record up to the data end with its chunk, in order of the file; appends damages."""
         anchors = sorted(skip) or self._anchors
+        chunks = set(anchors)
         for record in walk(stream, len(MAGIC), self.size, anchors, skip):
             if isinstance(record, Damage):
                 damages.append(record)
+            elif record.begin in chunks and record.opcode != Opcode.CHUNK:
+                # Its type was overwritten: as a record of another kind its messages would be missing without notice.
+                damages.append(Damage(record.begin, record.end, 'another record where the index names a chunk'))
             elif record.opcode != Opcode.CHUNK:
                 yield record, None
                 if record.opcode == Opcode.DATA_END:

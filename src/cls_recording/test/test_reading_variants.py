@@ -211,6 +211,20 @@ def test_after_any_damage_reading_and_repair_agree_and_lose_no_whole_message(rec
             assert len(after) == len(read)
 
 
+def test_a_chunk_whose_type_was_overwritten_is_damage(recorded, tmp_path):
+    path = session(tmp_path, recorded, 'small chunks')
+    content = bytearray((path / 'one.mcap').read_bytes())
+    whole = len(contents(path))
+    first = 8 + 9 + content[9]  # magic, and the head and content of the header
+    assert content[first] == 6, 'the first chunk follows the header'
+    content[first] = 2
+    (path / 'one.mcap').write_bytes(bytes(content))
+    with pytest.raises(DamagedError, match='no chunk'):
+        contents(path)
+    assert 'another record where the index names a chunk' in repair(path).found[0]
+    assert repair(path).found == () and 0 < len(contents(path)) < whole
+
+
 @pytest.mark.parametrize('kind', ['without chunks', 'padded records', 'small chunks'])
 def test_a_rewritten_file_is_read_by_other_tools(recorded, tmp_path, kind):
     path = session(tmp_path, recorded, kind)

@@ -60,21 +60,27 @@ class GraphObserver:
         self.wait_for(lambda: self.actions.get_subscription_count() == 1, 'the driver')
         self.sequence += 1
         message = RobotAction(source='test', sequence=sequence or self.sequence, values=values)
-        message.header.stamp = to_time(self.node.get_clock().now().nanoseconds - int(age * 1e9))
-        self.actions.publish(message)
+        self.publish(message, age)
         return message
 
-    def ask(self, values, **kwargs):
-        """Sends an action, repeated each second as by a learner, and returns its result."""
+    def publish(self, message, age):
+        message.header.stamp = to_time(self.node.get_clock().now().nanoseconds - int(age * 1e9))
+        self.actions.publish(message)
+
+    def ask(self, values, *, age=0.0, **kwargs):
+        """Sends an action until it is answered, each second with a stamp of its own, and returns its result.
+
+        The driver may not hear the first one yet, and refuses one that is older than a second.
+        """
         results = self.received['robot/applied_action']
         known = len(results)
-        message = self.send(values, **kwargs)
+        message = self.send(values, age=age, **kwargs)
         again = time.monotonic() + 1.0
 
         def answered():
             nonlocal again
             if time.monotonic() > again:
-                self.actions.publish(message)
+                self.publish(message, age)
                 again += 1.0
             return [answer for answer in results[known:] if answer.sequence == message.sequence]
 
