@@ -56,7 +56,7 @@ class Graph:
 
     def _on_get_encoder(self, request, response):
         if not request.with_weights:
-            response.encoder_id, response.config, response.size = 'encoder', '{"name": "none"}', 3
+            response.encoder_id, response.config, response.size = 'an_encoder_id', '{"name": "none"}', 3
         return response
 
     def until(self, condition, what):
@@ -159,14 +159,14 @@ def test_all_messages_are_recorded_unchanged_and_the_metadata_name_the_robot(gra
     refused = graph.call(comms.START_RECORDING, StartRecording.Request())
     assert not refused.success and said.session in refused.message
     session = Path(said.session)
-    graph.until(lambda: 'encoder' in (session / METADATA).read_text(), 'an answer of the encoder')
+    graph.until(lambda: 'an_encoder_id' in (session / METADATA).read_text(), 'an answer of the encoder')
     end(process)
     assert sequences(session) == list(range(1, 1001))
     with SessionReader(session) as reader:
         info = reader.info
         assert info.robot == ROBOT and info.total_steps == 1000
         assert (info.model, info.run_id, info.config_sha256) == ('m', 'r', 'c' * 64)
-        assert info.encoder == {'name': 'none', 'id': 'encoder', 'size': 3, 'version': 0}
+        assert info.encoder == {'name': 'none', 'id': 'an_encoder_id', 'size': 3, 'version': 0}
         assert [list(event.message.data) for event in reader.events(['observation/state'])] == [[1.0, 2.0]]
     with AnyReader([session]) as reader:
         latched = next(c for c in reader.connections if c.topic == '/robot/info')
