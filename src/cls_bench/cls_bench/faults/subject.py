@@ -73,13 +73,13 @@ class Subject:
             except ProcessLookupError:
                 continue
 
-    @staticmethod
-    def await_end(pids: Iterable[int], timeout: float) -> bool:
+    def await_end(self, pids: Iterable[int], timeout: float) -> bool:
         """Returns whether all have gone within `timeout` s: one that dies while it syncs a file holds its lock on."""
         deadline, pause = time.monotonic() + timeout, threading.Event()
         left = list(pids)
         while left and time.monotonic() < deadline:
             pause.wait(_POLL)
+            self.supervisor.states()  # its children stay as zombies until they are asked for
             left = [pid for pid in left if Path(f'/proc/{pid}').exists()]
         return not left
 
