@@ -110,7 +110,7 @@ class Kept:
 
 
 def virtual_pairs(steps: Steps, kept: Indices, count: int, draws: np.random.Generator) -> tuple[Indices, Indices]:
-    """Draws pairs of kept frames of one episode that one action could lead from and to (learning probe, section 4).
+    """Draws pairs of kept frames of one episode that one action could lead from and to.
 
     True only while the scene stands still. Frames that nothing is near to are left out, so there may be fewer.
 

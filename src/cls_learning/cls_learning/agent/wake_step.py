@@ -22,7 +22,7 @@ def close(
     """
     acts = goes_on and mode in ACTING_MODES and not (transition.terminal or transition.truncated)
     early = waking.settings.act_before_learning
-    # The step is learned from also where no action follows: whoever asks for the next one hears the same again.
+    # The step is learned from also where no action follows: asking for the next one again gives the same end.
     if acts and early:
         with contextlib.suppress(EndOfActionsError):
             send(waking.act(transition.z_next, transition.joints_next, mode, waking.total_steps + 1))
@@ -34,7 +34,7 @@ def close(
 
 
 class Acting(Protocol):
-    """Whoever acts: in a mode, and tells faults."""
+    """A node or loop that acts in a mode and reports faults."""
 
     mode: str
 

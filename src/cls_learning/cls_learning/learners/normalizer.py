@@ -16,7 +16,7 @@ class Normalizer:
     """Running statistics, and the snapshot of them that is applied.
 
     The snapshot changes at the 1st, 2nd, 4th ... 512th step and afterwards only at waking, so that a night and most
-    days see one fixed scale. Every snapshot has a version. Whoever changes it folds the change into all networks.
+    days see one fixed scale. Every snapshot has a version. Each change must be folded into all networks.
 
     Attributes:
         can_fold: whether all networks can; else the first snapshot of `SETTLED` embeddings is the last.

@@ -1,7 +1,7 @@
 """Walks over remembered frames that nobody walked: true as long as the scene stands still.
 
 Two frames of one episode whose joints one action could lead from and to make a step: its action is the difference of
-the joints (learning probe, section 4). Steps in a row make a walk. That is far more than was lived: reverse replay,
+the joints. Steps in a row make a walk. That is far more than was lived: reverse replay,
 short cuts, compositions.
 """
 

@@ -100,7 +100,7 @@ class SlowWorker:
     def begin_end(self) -> None:
         """Ends the thread after the job in hand, as soon as the journal has every experience of fast_learner.
 
-        A sleep under way is undone. Whoever spins the node goes on until `is_over`.
+        A sleep under way is undone. The node must be spun until `is_over`: messages and answers still come.
         """
         self._stop.set()
 

@@ -40,6 +40,8 @@ class WorldModel(nn.Module):
     def fold(self, weights: Mapping[str, Tensor], change: SpaceChange) -> dict[str, Tensor]:
         """Returns the weights that compute on new normalised values what the given ones compute on old ones.
 
+        Called only where `can_fold` is true; a model that sets it implements this.
+
         Args:
             weights: all parameters by name, of a model of this shape, any float dtype.
             change: how old values follow from new ones, for z and z_next alike; see `space_change.Fold`.
