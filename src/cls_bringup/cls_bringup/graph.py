@@ -11,8 +11,9 @@ from cls_common.comms import MODES
 from cls_common.errors import UserError
 from cls_common.overrides import by_node
 from cls_common.robot import GYM
+from cls_learning.brain import find
+from cls_learning.node_settings import choose_brain
 
-BRAINS = ('cls',)
 ROBOTS = ('sim', 'square', 'pan_tilt', 'replay')
 REPLAY = 'replay'  # a recorded session in the place of a robot
 # A node may still be writing its model when it is asked to end, at low priority on a busy machine; after so many
@@ -50,7 +51,7 @@ class GraphOptions:
 
     Attributes:
         robot: 'sim', 'square', 'pan_tilt' or 'gym:ID'.
-        brain: which composition of learner nodes.
+        brain: of a new model, by name; empty: cls. An existing model has its own.
         model: name of the model folder; created where it is missing.
         mode: manual, random, curiosity or follow; empty: manual on hardware, curiosity in simulation.
         encoder: by name; empty: the model's own, or the robot's default for a new one.
@@ -73,7 +74,7 @@ class GraphOptions:
     """
 
     robot: str = 'sim'
-    brain: str = 'cls'
+    brain: str = ''
     model: str = 'default'
     models_dir: str = 'models'
     mode: str = ''
@@ -102,8 +103,8 @@ class GraphOptions:
         if self.robot not in ROBOTS and not is_gym:
             known = ', '.join(robot for robot in ROBOTS if robot != REPLAY)
             raise UserError(f'unknown robot {self.robot!r}', expected=f'{known} or {GYM}ID')
-        if self.brain not in BRAINS:
-            raise UserError(f'unknown brain {self.brain!r}', expected=' or '.join(BRAINS))
+        if self.brain:
+            find(self.brain)
         if self.mode and self.mode not in MODES:
             raise UserError(f'unknown mode {self.mode!r}', expected=' or '.join(MODES))
         self._check_replay()
@@ -182,11 +183,14 @@ def describe_brain(options: GraphOptions) -> list[Process]:
         slow['preset'] = options.preset
     if options.accept_robot:
         slow['accept_robot'] = True
+    if options.brain:
+        slow['brain'] = options.brain
     processes = [
-        Process('encoder', 'cls_perception', encoder, files),
         Process('fast_learner', 'cls_learning', fast, files),
         Process('slow_learner', 'cls_learning', slow, files),
     ]
+    if choose_brain(slow).needs_encoder():
+        processes.insert(0, Process('encoder', 'cls_perception', encoder, files))
     return _with_settings(options, processes)
 
 
@@ -215,7 +219,7 @@ def _replay(options: GraphOptions) -> dict[str, Any]:
 
 # What a user may choose, as launch argument and as option of `./cls up`: name -> (default, meaning).
 ARGUMENTS: dict[str, tuple[str, str]] = {
-    'brain': ('cls', 'Which composition of learner nodes.'),
+    'brain': ('', 'Brain of a new model, by name; empty: cls. An existing model has its own.'),
     'model': ('default', 'Name of the model folder; created where it is missing, gone on with where it exists.'),
     'models_dir': ('models', 'Folder that holds the models.'),
     'mode': ('', 'manual, random, curiosity or follow; empty: manual on hardware, curiosity in simulation.'),

@@ -1,6 +1,6 @@
 """What a node would find wrong after ten seconds of importing, found before any process is started. No PyTorch here."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 import importlib
 from pathlib import Path
 from typing import Any
@@ -39,8 +39,16 @@ def check(processes: Sequence[Process]) -> None:
             _CHECKS[process.name](settings)
 
 
-def settings_of(node: str) -> type[Settings]:
-    """Returns the settings class of a node of ours by name."""
+def settings_of(node: str, values: Mapping[str, Any] | None = None) -> type[Settings]:
+    """Returns the settings class of a node of ours by name.
+
+    Args:
+        values: of its parameters: those of slow_learner are its own and those of the brain that they choose.
+    """
+    if node == 'slow_learner':
+        from cls_learning.node_settings import choose_brain, with_recipe
+
+        return with_recipe(choose_brain(values or {}))
     module, _, name = SETTINGS[node].partition(':')
     settings: type[Settings] = getattr(importlib.import_module(module), name)
     return settings
@@ -48,7 +56,8 @@ def settings_of(node: str) -> type[Settings]:
 
 def settings_in_force(process: Process) -> Settings:
     """Returns the settings that a process will run with: of its files, later ones winning, then by name."""
-    return settings_of(process.name).from_flat(_parameters(process))
+    values = _parameters(process)
+    return settings_of(process.name, values).from_flat(values)
 
 
 def _parameters(process: Process) -> dict[str, Any]:
@@ -106,7 +115,7 @@ def _check_encoder(settings: Any) -> None:
 
 
 def _check_slow_learner(settings: Any) -> None:
-    from cls_learning.checkpoints.ownership import check_free
+    from cls_learning.model_store.ownership import check_free
     from cls_learning.presets import read_preset
 
     check_free(Path(settings.models_dir, settings.model))

@@ -34,7 +34,7 @@ def build_report(
 
 def read_weights_hash(folder: Path) -> str | None:
     """Returns the hash of a saved model's weights; None where there is no readable one."""
-    from cls_learning.checkpoints.listing import weights_hash
+    from cls_learning.model_store.listing import weights_hash
 
     try:
         return weights_hash(folder) or None

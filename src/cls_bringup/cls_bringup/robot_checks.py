@@ -45,7 +45,7 @@ def check_model(options: GraphOptions) -> None:
     Raises:
         UserError: the model was made with another one, or the encoder takes a sense that the robot lacks.
     """
-    from cls_learning.checkpoints.config_file import ModelConfig
+    from cls_learning.model_store.config_file import ModelConfig
     from cls_perception import encoders
 
     file = Path(options.models_dir, options.model, 'config.json')

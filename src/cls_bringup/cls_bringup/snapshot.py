@@ -5,16 +5,20 @@ from dataclasses import dataclass, field
 import math
 from typing import Any
 
-# What the sleeping half does is what the person wants to know then; otherwise the waking half's phase.
-_SLEEP_PHASES = ('sws', 'rem', 'tether', 'saving')
+_SAVING = 'saving'
 _FALLING = ('falling_asleep', 'asleep')
 
 
 @dataclass(frozen=True, kw_only=True)
 class Snapshot:
-    """cls_interfaces/LearnerStatus; see there for meanings and units. `metrics` is by name."""
+    """cls_interfaces/LearnerStatus; see there for meanings and units.
+
+    Attributes:
+        metrics: by name. headlines: those that a view shows first, each with whether higher is better.
+    """
 
     node: str
+    brain: str = ''
     phase: str = 'waiting'
     mode: str = ''
     model: str = ''
@@ -32,11 +36,9 @@ class Snapshot:
     fault: str = ''
     rate_hz: float = 0.0
     frame_rate: float = 0.0
-    skill: float = math.nan
-    probe_skill: float = math.nan
-    forgetting: float = math.nan
-    nights_rolled_back: int = 0
-    action_use: float = math.nan
+    memory_bytes: int = 0
+    sleeps_rolled_back: int = 0
+    is_asleep: bool = False
     alarms: tuple[str, ...] = ()
     joints: tuple[float, ...] = ()
     phase_step: int = 0
@@ -46,6 +48,11 @@ class Snapshot:
     behind: int = 0
     slowed: int = 0
     metrics: Mapping[str, float] = field(default_factory=dict)
+    headlines: Mapping[str, bool] = field(default_factory=dict)
+
+    def metric(self, name: str) -> float:
+        """Returns a metric; NaN where the brain has none of that name."""
+        return self.metrics.get(name, math.nan)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,19 +123,20 @@ class Pair:
     @property
     def phase(self) -> str:
         """What the brain does now, for people."""
-        if self.slow is not None and self.slow.phase in _SLEEP_PHASES:
+        if self.slow is not None and (self.slow.is_asleep or self.slow.phase == _SAVING):
             return self.slow.phase
         return self.fast.phase if self.fast is not None else 'starting'
 
     @property
     def is_asleep(self) -> bool:
         """Whether a sleep is under way, or about to begin."""
-        return self.phase in _SLEEP_PHASES[:-1] or (self.fast is not None and self.fast.phase in _FALLING)
+        is_sleeping = self.slow is not None and self.slow.is_asleep
+        return is_sleeping or (self.fast is not None and self.fast.phase in _FALLING)
 
     @property
     def progress(self) -> tuple[int, int]:
         """Steps done and to do: of the phase of sleep under way, else of the wake steps before the next sleep."""
-        if self.slow is not None and self.slow.phase in _SLEEP_PHASES and self.slow.phase_steps:
+        if self.slow is not None and self.slow.phase_steps:
             return self.slow.phase_step, self.slow.phase_steps
         if self.fast is None:
             return 0, 0
@@ -161,6 +169,13 @@ class Pair:
         """What a person should look at, in words."""
         return [alarm for s in self.heard for alarm in s.alarms]
 
+    @property
+    def headlines(self) -> dict[str, dict[str, float]]:
+        """Metrics that are shown first: by name, then by `fast` and `slow`, whichever has it."""
+        halves = [(name, s) for name, s in (('fast', self.fast), ('slow', self.slow)) if s is not None]
+        names = dict.fromkeys(name for _, s in halves for name in s.headlines)
+        return {name: {half: s.metrics[name] for half, s in halves if name in s.metrics} for name in names}
+
     def losses(self) -> dict[str, float]:
         """Metrics of both by name; where both use a name, the slow learner's."""
         return {name: value for s in self.heard for name, value in s.metrics.items()}
@@ -189,14 +204,11 @@ def measures(pair: Pair) -> dict[str, Any]:
         'cycles': pair.cycles if pair.heard else None,
         'rate_hz': number(fast.rate_hz) if fast else None,
         'frame_rate': number(fast.frame_rate) if fast else None,
-        'skill': {'fast': number(fast.skill) if fast else None, 'slow': number(slow.skill) if slow else None},
-        'probe_skill': {
-            'fast': number(fast.probe_skill) if fast else None,
-            'slow': number(slow.probe_skill) if slow else None,
+        'brain': next((s.brain for s in pair.heard if s.brain), None),
+        'headlines': {
+            name: {half: number(value) for half, value in values.items()} for name, values in pair.headlines.items()
         },
-        'forgetting': number(slow.forgetting) if slow else None,
-        'action_use': number(slow.action_use) if slow else None,
-        'nights_rolled_back': slow.nights_rolled_back if slow else None,
+        'sleeps_rolled_back': slow.sleeps_rolled_back if slow else None,
         'alarms': pair.alarms,
         'losses': {name: number(value) for name, value in pair.losses().items()},
         'dropped': sum(s.dropped for s in pair.heard),

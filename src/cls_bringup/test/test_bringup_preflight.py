@@ -11,7 +11,7 @@ import pytest
 from cls_bringup import preflight
 from cls_bringup.graph import describe, GraphOptions
 from cls_common.errors import UserError
-from cls_learning.checkpoints.ownership import take
+from cls_learning.model_store.ownership import take
 
 ROOT = Path(__file__).parents[3]
 

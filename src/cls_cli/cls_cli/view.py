@@ -23,6 +23,11 @@ if TYPE_CHECKING:
 # Columns of the view without and with a picture, and of the picture.
 _WIDTH, WITH_PICTURE, _PICTURE = 100, 124, 22
 _LOSS = re.compile('loss|error|avg_l_')
+# Of metrics that several brains share.
+_MEANINGS = {
+    'skill': '1 exact, 0 no better than "nothing changes"', 'held_out_skill': 'on transitions never learned from',
+    'forgetting': 'skill lost since its best', 'action_use': 'skill due to actions',
+}  # fmt: skip
 _MODE_STYLE = {'manual': 'yellow', 'random': 'magenta', 'curiosity': 'cyan', 'follow': 'blue'}
 
 
@@ -93,9 +98,9 @@ def _figures(scene: Scene) -> Table:
     table.add_row('mode', Text(fast.mode, style=_MODE_STYLE.get(fast.mode, '')))
     table.add_row('steps', f'{fast.steps:,} now   {pair.total_steps:,} in its life   {pair.cycles:,} sleeps')
     table.add_row('rates', f'{fast.rate_hz:.1f} steps/s   {fast.frame_rate:.1f} frames/s')
-    table.add_row('skill', _skills(fast, slow))
-    table.add_row('kept', _kept(slow))
-    table.add_row('last sleep', pair.last_sleep or 'none yet')
+    for name, text in _headlines(pair):
+        table.add_row(name, text)
+    table.add_row('last sleep', _last_sleep(pair, slow))
     table.add_row('losses', losses(pair.losses()) or '-')
     table.add_row('pose', pose(scene.joint_names, fast.joints))
     table.add_row('memory', f'{slow.memory_size:,} transitions   generation {slow.generation:,} saved')
@@ -107,7 +112,7 @@ def _figures(scene: Scene) -> Table:
 
 def _table() -> Table:
     table = Table.grid(padding=(0, 2))
-    table.add_column(style='dim', width=12)
+    table.add_column(style='dim', width=14)
     table.add_column(ratio=1)
     return table
 
@@ -121,6 +126,21 @@ def _phase(pair: Pair) -> RenderableType:
     return row
 
 
+def _plain_headlines(pair: Pair) -> list[tuple[str, str]]:
+    """Returns name and known values of each metric that the brain wants to be seen first."""
+    return [
+        (name, ' '.join(f'{half} {value:+.2f}' for half, value in values.items() if math.isfinite(value)))
+        for name, values in pair.headlines.items()
+    ]
+
+
+def _last_sleep(pair: Pair, slow: Snapshot) -> Text:
+    text = Text(pair.last_sleep or 'none yet')
+    if slow.sleeps_rolled_back:
+        text.append(f'   {slow.sleeps_rolled_back:,} sleeps rolled back in all', style='red')
+    return text
+
+
 def _replay(replay: Replayed) -> Text:
     text = Text(replay.text())
     for trouble in replay.troubles():
@@ -128,24 +148,21 @@ def _replay(replay: Replayed) -> Text:
     return text
 
 
-def _skill(value: float) -> Text:
+def _value(value: float) -> Text:
     if not math.isfinite(value):
         return Text('not yet', style='dim')
-    return Text(f'{value:+.2f}', style='green' if value > 0 else 'red')
+    return Text(f'{value:+.2f}')
 
 
-def _skills(fast: Snapshot, slow: Snapshot) -> Text:
-    text = Text.assemble('fast ', _skill(fast.skill), '   slow ', _skill(slow.skill))
-    return text.append('   (1 exact, 0 no better than "nothing changes")', style='dim')
-
-
-def _kept(slow: Snapshot) -> Text:
-    text = Text.assemble('held-out skill ', _skill(slow.probe_skill))
-    if math.isfinite(slow.forgetting):
-        text.append(f'   forgotten {slow.forgetting:.2f}   due to actions {slow.action_use:.2f}')
-    if slow.nights_rolled_back:
-        text.append(f'   {slow.nights_rolled_back:,} sleeps rolled back', style='red')
-    return text
+def _headlines(pair: Pair) -> list[tuple[str, Text]]:
+    """Returns a row for each metric that the brain wants to be seen first, with both learners where both have it."""
+    rows = []
+    for name, values in pair.headlines.items():
+        parts = [('   ' if i else '', f'{half} ', _value(value)) for i, (half, value) in enumerate(values.items())]
+        text = Text.assemble(*(part for group in parts for part in group))
+        meaning = _MEANINGS.get(name)
+        rows.append((name.replace('_', ' '), text.append(f'   ({meaning})', style='dim') if meaning else text))
+    return rows
 
 
 def _faults(scene: Scene) -> Text:
@@ -188,14 +205,14 @@ def line(scene: Scene) -> str:
     pair = scene.pair
     if pair.fast is None or not pair.ready:
         return f'{clock(scene.elapsed)}  waiting: {pair.missing()}'
-    fast, slow = pair.fast, pair.slow
+    fast = pair.fast
     replay = '  '.join(['', 'replay ' + scene.replay.text(), *scene.replay.troubles()]) if scene.replay else ''
     alarms = ''.join(f'  {alarm}' for alarm in pair.alarms)
-    skills = [f'{s.skill:+.2f}' if s is not None and math.isfinite(s.skill) else '-' for s in (fast, slow)]
+    headlines = '  '.join(f'{name.replace("_", " ")} {text}' for name, text in _plain_headlines(pair) if text)
     faults = sum(s.faults for s in pair.heard)
     done, total = pair.progress
     return (
         f'{clock(scene.elapsed)}  {pair.phase} {done}/{total}  {fast.mode}  '
         f'step {fast.steps:,} ({pair.total_steps:,} in its life)  {pair.cycles} sleeps  {fast.rate_hz:.1f} steps/s  '
-        f'{fast.frame_rate:.1f} frames/s  skill fast {skills[0]} slow {skills[1]}  {faults} faults{alarms}{replay}'
+        f'{fast.frame_rate:.1f} frames/s  {headlines}  {faults} faults{alarms}{replay}'
     )

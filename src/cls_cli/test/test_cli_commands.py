@@ -176,7 +176,7 @@ def test_sizes_are_for_people(count, text):
 
 def test_models_are_listed_with_whole_names_at_any_width(capsys, monkeypatch):
     from cls_cli.commands.models import show
-    from cls_learning.checkpoints.listing import ModelSummary
+    from cls_learning.model_store.listing import ModelSummary
 
     monkeypatch.setenv('COLUMNS', '40')
     name = 'a-model-with-a-name-of-some-length-that-is-typed'

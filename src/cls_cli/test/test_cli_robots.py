@@ -12,7 +12,7 @@ from cls_bringup.graph import describe, GraphOptions
 from cls_cli.entry import main
 from cls_cli.set_options import checked
 from cls_common.errors import UserError
-from cls_learning.checkpoints.listing import list_models, read_config
+from cls_learning.model_store.listing import list_models, read_config
 
 ROOT = Path(__file__).resolve().parents[3]
 ENVIRONMENTS = ROOT / 'src' / 'cls_sim' / 'test'

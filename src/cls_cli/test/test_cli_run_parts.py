@@ -14,8 +14,8 @@ from cls_cli.acting.picture import picture
 from cls_cli.acting.prompt import Lines
 from cls_cli.acting.statistics import Statistics
 from cls_common.robot import Channel, Kind, RobotInfo
+from cls_common.step_builder import Applied
 from cls_learning import policies
-from cls_learning.agent.wake_state import Applied
 from cls_learning.config import LearningSettings
 
 CHANNELS = tuple(Channel(name, Kind.RELATIVE, 'deg', -10.0, 10.0) for name in ('pan', 'tilt'))

@@ -60,6 +60,8 @@ IMAGE = Topic('camera/image_raw', 'sensor_msgs/msg/Image', SENSOR, _EYES)
 CAMERA_INFO = Topic('camera/camera_info', 'sensor_msgs/msg/CameraInfo', SENSOR, _EYES)
 COMPRESSED = Topic('camera/image_raw/compressed', 'sensor_msgs/msg/CompressedImage', STATE, _EYES)
 OBSERVATION_PREFIX = 'observation/'
+# Between a learner and the name of one of its metrics: `fast_learner/metrics/skill`.
+METRICS_INFIX = '/metrics/'
 JOINT_STATES = Topic('joint_states', 'sensor_msgs/msg/JointState', STATE, _BODY)
 ROBOT_INFO = Topic('robot/info', 'cls_interfaces/msg/RobotInfo', LATCHED, _BODY)
 ROBOT_STATE = Topic('robot/state', 'cls_interfaces/msg/RobotState', LATCHED, _BODY)

@@ -83,6 +83,13 @@ def check_rgb(image: Image) -> Image:
     return np.ascontiguousarray(image)
 
 
+def resize(image: Image, size: tuple[int, int]) -> Image:
+    """Brings uint8 (H, W, 3) to (height, width) pixels, averaging where it shrinks."""
+    if image.shape[:2] == size:
+        return image
+    return np.asarray(cv2.resize(image, (size[1], size[0]), interpolation=cv2.INTER_AREA), np.uint8)
+
+
 def to_jpeg(image: Image, quality: int = JPEG_QUALITY) -> bytes:
     """Encodes uint8 (H, W, 3) RGB as JPEG, quality 1 to 100."""
     done, buffer = cv2.imencode(

@@ -22,7 +22,9 @@ def find(package: str, folder: Path, what: str, name: str, apart: tuple[str, ...
         UserError: no such module; names those there are.
     """
     not_names = ('__init__', 'contract', *apart)
-    names = {path.stem for path in folder.glob('*.py') if path.stem not in not_names}
+    names = {path.stem for path in (*folder.glob('*.py'), *(p.parent for p in folder.glob('*/__init__.py')))} - {
+        *not_names
+    }
     if name in names:
         return importlib.import_module(f'{package}.{name}')
     added = {point.name: point for point in metadata.entry_points(group=package)}

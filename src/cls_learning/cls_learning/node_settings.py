@@ -1,11 +1,18 @@
 """Parameters of the learner nodes."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, make_dataclass
+from pathlib import Path
+from typing import Any
 
 from cls_common.comms import MODES
+from cls_common.errors import UserError
 from cls_common.settings import setting, Settings
 
-from .config import LearningSettings
+from .brain import Brain, find
+from .model_store.listing import read_config
+
+DEFAULT_BRAIN = 'cls'
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,9 +29,10 @@ class FastNodeSettings(Settings):
 
 
 @dataclass(frozen=True, kw_only=True)
-class SlowNodeSettings(LearningSettings):
-    """The recipe of a new model, and where models are."""
+class SlowNodeSettings(Settings):
+    """Where models are, and how slow_learner runs. The recipe of a new model is its brain's settings beside these."""
 
+    brain: str = setting('', 'Brain of a new model, by name; empty: cls. An existing model has its own.')
     model: str = setting('default', 'Name of the model folder; created where it is missing.')
     models_dir: str = setting('models', 'Folder that holds the models.')
     accept_robot: bool = setting(
@@ -43,3 +51,26 @@ class SlowNodeSettings(LearningSettings):
     lease: float = setting(
         3.0, 'Fast wakes by itself when this node is silent for so long in sleep.', unit='s', low=0.5
     )
+
+
+def with_recipe(brain: Brain) -> type[Any]:
+    """Returns the parameters of slow_learner with those of a brain: the settings class of both."""
+    return make_dataclass('SlowParameters', [], bases=(SlowNodeSettings, brain.settings), frozen=True, kw_only=True)
+
+
+def choose_brain(asked: Mapping[str, Any]) -> Brain:
+    """Returns the brain of the model that parameters name: its own where it exists, else the one that they name.
+
+    Raises:
+        UserError: there is no such brain, or the model has another one.
+    """
+    models_dir, model = str(asked.get('models_dir', 'models')), str(asked.get('model', 'default'))
+    name = str(asked.get('brain', ''))
+    folder = Path(models_dir) / model
+    own = str(read_config(folder).get('brain', DEFAULT_BRAIN)) if (folder / 'config.json').exists() else ''
+    if name and own and name != own:
+        raise UserError(
+            f'brain of the existing model {model!r}', expected=own, found=name,
+            do='Leave it out, or choose another model name.',
+        )  # fmt: skip
+    return find(name or own or DEFAULT_BRAIN)

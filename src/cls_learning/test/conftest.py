@@ -15,14 +15,14 @@ import torch
 
 from cls_common import comms
 from cls_common.robot import Channel, Kind, RobotInfo
-from cls_learning.agent.cortex import Cortex, make_waking_half
-from cls_learning.agent.waking import WakingHalf
-from cls_learning.checkpoints.config_file import ModelConfig
-from cls_learning.checkpoints.folder import ModelFolder
-from cls_learning.checkpoints.hashing import weights_sha256
+from cls_common.transition import Transition
+from cls_learning.brains.cls.online_learner import ClsOnlineLearner
 from cls_learning.config import LearningSettings
 from cls_learning.consolidation.night import Goal
-from cls_learning.types import Transition
+from cls_learning.model_store.config_file import ModelConfig
+from cls_learning.model_store.folder import ModelFolder
+from cls_learning.model_store.hashing import weights_sha256
+from cls_learning.runtime.learner_session import LearnerSession, make_online_learner
 from cls_recording.definitions import installed
 
 # Properties are about what holds, not how fast: a busy machine must not fail them.
@@ -111,7 +111,7 @@ class Body:
         applied = np.degrees(self.joints - before).astype(np.float32)
         boundary, self._is_new = self._is_new if boundary is None else boundary, False
         self.now += 1
-        return Transition(
+        return Transition.of_embeddings(
             z=z, z_next=self.see(), action_commanded=np.asarray(action, np.float32), action_applied=applied,
             joints=before, joints_next=self.joints, boundary=boundary, stamp_z=self.now - 1, stamp_next=self.now,
         )  # fmt: skip
@@ -129,8 +129,8 @@ class Life:
     def __init__(self, folder: ModelFolder, body: Body) -> None:
         self.folder = folder
         self.body = body
-        self.cortex = Cortex(folder)
-        self.waking = make_waking_half(self.cortex.config)
+        self.cortex = LearnerSession(folder)
+        self.waking = make_online_learner(self.cortex.config)
         self.waking.load_bytes(self.cortex.waking_bytes)
 
     def live(self, steps: int) -> 'Life':
@@ -175,8 +175,8 @@ def tools() -> SimpleNamespace:
     def recipe(changes: Mapping[str, Any] | None = None, base: Mapping[str, Any] = SMALL) -> LearningSettings:
         return LearningSettings.from_flat({**base, **(changes or {})})
 
-    def waking(settings: LearningSettings | None = None, seed: int = 0, **changes: Any) -> WakingHalf:
-        return WakingHalf(settings or recipe(), _pan_tilt(**changes), Z_SIZE, seed)
+    def waking(settings: LearningSettings | None = None, seed: int = 0, **changes: Any) -> ClsOnlineLearner:
+        return ClsOnlineLearner(settings or recipe(), _pan_tilt(**changes), Z_SIZE, seed)
 
     def config(settings: LearningSettings | None = None, **changes: Any) -> ModelConfig:
         encoder = {'name': 'test', 'id': 'test-1', 'size': Z_SIZE, 'version': 1}

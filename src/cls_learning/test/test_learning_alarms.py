@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from cls_learning.agent.camera_watch import CameraWatch
-from cls_learning.agent.image_delay import ImageDelay
-from cls_learning.agent.mornings import Mornings
-from cls_learning.agent.sleeping import SleepingHalf
-from cls_learning.consolidation.gate import Scores
+from cls_common.transition import Transition
+from cls_learning.brains.cls.camera_watch import CameraWatch
+from cls_learning.brains.cls.consolidator import ClsConsolidator
+from cls_learning.brains.cls.image_delay import ImageDelay
 from cls_learning.consolidation.night import Goal
-from cls_learning.types import Transition
+from cls_learning.evaluation.gate import Scores
+from cls_learning.evaluation.history import EvaluationHistory
 from cls_perception import encoders
 from cls_perception.settings import EncoderSettings
 from cls_sim.worlds.room import RoomEnv
@@ -29,10 +29,10 @@ RECIPE = {
 GENERATOR = np.random.default_rng
 
 
-def live(tools: SimpleNamespace, transitions: Iterator[Transition]) -> SleepingHalf:
+def live(tools: SimpleNamespace, transitions: Iterator[Transition]) -> ClsConsolidator:
     """Lives 1,040 steps with four nights."""
     waking = tools.waking(tools.recipe(RECIPE))
-    half = SleepingHalf(waking.settings, waking.robot, tools.Z_SIZE, 0)
+    half = ClsConsolidator(waking.settings, waking.robot, tools.Z_SIZE, 0)
     for transition in transitions:
         half.learn(waking.learn(transition))
         if waking.should_sleep:
@@ -68,7 +68,9 @@ def test_with_one_action_for_ever_nobody_can_tell(tools: SimpleNamespace) -> Non
     assert half.mornings.skill > 0.05 and half.mornings.action_use == 0 and half.alarms == []
 
 
-def morning(mornings: Mornings, skill: float, use: float, *, varies: bool = True, is_enough: bool = True) -> Mornings:
+def morning(
+    mornings: EvaluationHistory, skill: float, use: float, *, varies: bool = True, is_enough: bool = True
+) -> EvaluationHistory:
     errors = GENERATOR(1).normal(1.0 - skill, 0.001, (40, 5))
     found = Scores(errors, errors + use, np.ones((40, 5)))
     return mornings.after_night(found, found, np.arange(40), varies, is_enough, GENERATOR(2))
@@ -89,14 +91,14 @@ def morning(mornings: Mornings, skill: float, use: float, *, varies: bool = True
 def test_when_the_model_is_said_to_ignore_actions(
     nights: int, skill: float, use: float, changes: dict[str, Any], is_said: bool
 ) -> None:
-    mornings = Mornings()
+    mornings = EvaluationHistory()
     for _ in range(nights):
         mornings = morning(mornings, skill, use, **changes)
     assert mornings.ignores_actions is is_said
 
 
 def test_the_alarm_holds_until_actions_clearly_count() -> None:
-    mornings = Mornings()
+    mornings = EvaluationHistory()
     said = []
     for use in (0.0, 0.0, 0.01, 0.0, 0.015, 0.03, 0.015, 0.01):
         mornings = morning(mornings, 0.3, use)
@@ -165,7 +167,7 @@ def test_without_joints_it_says_nothing() -> None:
 
 def test_the_sleeping_half_says_so(tools: SimpleNamespace) -> None:
     waking = tools.waking(tools.recipe())
-    half = SleepingHalf(waking.settings, waking.robot, tools.Z_SIZE, 0)
+    half = ClsConsolidator(waking.settings, waking.robot, tools.Z_SIZE, 0)
     body, draw = tools.Body(), GENERATOR(0)
     for number in range(400):
         home = -0.5 * np.degrees(body.joints)
@@ -209,7 +211,7 @@ def test_a_robot_without_joints_has_no_delay() -> None:
     delay, none = ImageDelay(), np.zeros(0)
     for step in range(300):
         z = np.full(4, np.sin(step), np.float32)
-        delay.see(Transition(
+        delay.see(Transition.of_embeddings(
             z=z, z_next=z + 1, action_commanded=z[:1], action_applied=z[:1], joints=none, joints_next=none,
             boundary=False,
         ))  # fmt: skip
@@ -218,13 +220,13 @@ def test_a_robot_without_joints_has_no_delay() -> None:
 
 def test_late_images_and_that_nothing_is_learned_are_said(tools: SimpleNamespace) -> None:
     waking = tools.waking(tools.recipe())
-    half = SleepingHalf(waking.settings, waking.robot, tools.Z_SIZE, 0)
+    half = ClsConsolidator(waking.settings, waking.robot, tools.Z_SIZE, 0)
     metrics = [half.learn(waking.learn(t)) for t in late(tools.Body().walk(120), 1)]
     assert any('images are 1 step late' in alarm for alarm in half.alarms)
     assert metrics[-1]['image_delay'] == 1.0 and metrics[50]['image_delay'] == 0.0
-    nothing = Mornings(skill=-0.1, fast_skill=0.01, nights=1, rolled_back=1)
+    nothing = EvaluationHistory(skill=-0.1, fast_skill=0.01, nights=1, rolled_back=1)
     half.mornings = nothing
     assert any(alarm.startswith('nothing is learned') for alarm in half.alarms)
-    for other in (Mornings(), replace(nothing, nights=0), replace(nothing, fast_skill=0.1)):
+    for other in (EvaluationHistory(), replace(nothing, nights=0), replace(nothing, fast_skill=0.1)):
         half.mornings = other
         assert not any(alarm.startswith('nothing is learned') for alarm in half.alarms)

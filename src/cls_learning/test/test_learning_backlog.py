@@ -2,8 +2,8 @@
 
 from hypothesis import given, strategies
 
-from cls_learning.agent.backlog import Backlog, LONGEST_END, SILENCE
-from cls_learning.agent.lease import Lease, STALL
+from cls_learning.runtime.backlog import Backlog, LONGEST_END, SILENCE
+from cls_learning.runtime.lease import Lease, STALL
 
 
 def backlog(limit: int = 10, start: int = 100) -> Backlog:

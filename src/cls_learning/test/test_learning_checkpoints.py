@@ -26,17 +26,17 @@ import torch
 
 from cls_common.errors import UserError
 from cls_common.robot import Channel, Kind
-from cls_learning.agent.cortex import Cortex
-from cls_learning.agent.recipe import check_against
-from cls_learning.checkpoints import blob, generations
-from cls_learning.checkpoints.config_file import ModelConfig
-from cls_learning.checkpoints.files import sha256_file
-from cls_learning.checkpoints.folder import ModelFolder
-from cls_learning.checkpoints.frames import FrameStore
-from cls_learning.checkpoints.hashing import weights_sha256
-from cls_learning.checkpoints.listing import list_models, weights_hash
-from cls_learning.checkpoints.training_log import COLUMNS, TrainingLog
-from cls_learning.types import Experience
+from cls_common.transition import Experience
+from cls_learning import generations, state_bytes
+from cls_learning.model_store.config_file import ModelConfig
+from cls_learning.model_store.files import sha256_file
+from cls_learning.model_store.folder import ModelFolder
+from cls_learning.model_store.frames import FrameStore
+from cls_learning.model_store.hashing import weights_sha256
+from cls_learning.model_store.listing import list_models, weights_hash
+from cls_learning.model_store.training_log import COLUMNS, TrainingLog
+from cls_learning.runtime.config_resolution import check_against
+from cls_learning.runtime.learner_session import LearnerSession
 
 NOW = datetime(2025, 1, 2, 3, 4, 5)
 
@@ -386,14 +386,14 @@ def test_a_memory_of_another_kind_is_refused(tools: SimpleNamespace, lived: Any,
 
 def test_the_hash_is_of_weights_alone(lived: Any) -> None:
     waking, sleeping = lived.waking.state(), lived.cortex.sleeping.state()
-    original = weights_sha256(blob.pack(waking), blob.pack(sleeping))
+    original = weights_sha256(state_bytes.pack(waking), state_bytes.pack(sleeping))
     assert original == lived.hash() and len(original) == 64
 
     def hash_with(state: dict[str, torch.Tensor], name: str) -> str:
         changed = {k: v.clone() for k, v in state.items()}
         changed[name].view(-1)[0] += 1
         halves = (changed, sleeping) if state is waking else (waking, changed)
-        return weights_sha256(*map(blob.pack, halves))
+        return weights_sha256(*map(state_bytes.pack, halves))
 
     for name in ('fast.raw.layers.0.weight', 'fast.acting.output.bias', 'policy.visits', 'normalizer.mean'):
         assert hash_with(waking, name) != original, name
@@ -435,7 +435,7 @@ def test_a_model_that_was_never_saved_is_listed_with_the_steps_of_its_journal(
 
 
 def test_listing_needs_no_torch() -> None:
-    code = 'import sys, cls_learning.checkpoints.listing; sys.exit("torch" in sys.modules)'
+    code = 'import sys, cls_learning.model_store.listing; sys.exit("torch" in sys.modules)'
     assert subprocess.run([sys.executable, '-c', code], timeout=60, check=False).returncode == 0
 
 
@@ -506,5 +506,5 @@ def test_opening_without_a_config_is_not_for_cortex(tmp_path: Path) -> None:
     folder = ModelFolder(tmp_path, 'empty')
     assert folder.config is None and folder.load() is None and folder.generation == 0
     with pytest.raises(AssertionError):
-        Cortex(folder)
+        LearnerSession(folder)
     folder.close()

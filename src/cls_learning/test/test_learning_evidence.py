@@ -12,8 +12,8 @@ import pytest
 import torch
 
 from cls_common.robot import RobotInfo
-from cls_learning.agent.sleeping import SleepingHalf
-from cls_learning.agent.waking import WakingHalf
+from cls_learning.brains.cls.consolidator import ClsConsolidator
+from cls_learning.brains.cls.online_learner import ClsOnlineLearner
 from cls_learning.config import LearningSettings
 from cls_learning.consolidation.night import Goal
 from cls_learning.memory.contract import Record, to_batch
@@ -46,8 +46,8 @@ class Pair:
         self, tools: SimpleNamespace, seed: int, sleeps: bool = True, changes: Mapping[str, Any] | None = None
     ) -> None:
         settings, robot = LearningSettings.from_flat(LITTLE | dict(changes or {})), robot_of(tools)
-        self.waking = WakingHalf(settings, robot, tools.Z_SIZE, seed)
-        self.sleeping = SleepingHalf(settings, robot, tools.Z_SIZE, seed)
+        self.waking = ClsOnlineLearner(settings, robot, tools.Z_SIZE, seed)
+        self.sleeping = ClsConsolidator(settings, robot, tools.Z_SIZE, seed)
         self._sleeps = sleeps
 
     def live(self, body: Any, steps: int, seed: int) -> None:
@@ -79,7 +79,7 @@ def copying(batch: Batch) -> float:
 @pytest.mark.parametrize('seed', [0, 1, 2])
 def test_fast_beats_no_change_within_200_steps(seed: int, tools: SimpleNamespace) -> None:
     """Row 000-107, the default recipe as it is, scored before learning."""
-    half = WakingHalf(LearningSettings(), robot_of(tools), tools.Z_SIZE, seed)
+    half = ClsOnlineLearner(LearningSettings(), robot_of(tools), tools.Z_SIZE, seed)
     errors = []
     for transition in scene(tools, seed).walk(260, seed):
         experience = half.learn(transition)

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from cls_learning import policies, rewards, world_models
-from cls_learning.agent.sleeping import SleepingHalf
+from cls_learning.brains.cls.consolidator import ClsConsolidator
 from cls_learning.consolidation.night import Goal
 from cls_learning.learners.folding import fold_module, fold_moments
 from cls_learning.learners.optimisation import make_adam
@@ -129,7 +129,7 @@ def test_no_snapshot_awake_changes_a_prediction_of_slow(tools: SimpleNamespace) 
     """Learning rates of 0: what changes is the snapshot alone, at steps 32, 64 and at waking."""
     recipe = tools.recipe({'fast.learning_rate': 0.0, 'slow.wake_learning_rate': 0.0, 'network.residual': False})
     waking = tools.waking(recipe)
-    sleeping = SleepingHalf(recipe, tools.pan_tilt(), tools.Z_SIZE, 0)
+    sleeping = ClsConsolidator(recipe, tools.pan_tilt(), tools.Z_SIZE, 0)
     z, action = 0.3 * draw(30, tools.Z_SIZE, seed=1).float(), 10 * draw(30, 2, seed=2).float()
     scales, found = set(), []
     for step, transition in enumerate(tools.Body().walk(70), start=1):

@@ -13,12 +13,13 @@ import numpy as np
 import pytest
 import torch
 
+from cls_common.step_builder import Applied, Seen, StepBuilder
+from cls_common.transition import Experience, Transition
 from cls_learning import memory
-from cls_learning.agent.wake_state import Applied, Seen, WakeState
 from cls_learning.config import MemorySettings
 from cls_learning.memory.contract import Record, ReplayMemory
-from cls_learning.types import Experience, Transition, Windows
-from cls_training.recorded import from_experiences
+from cls_learning.types import Windows
+from cls_training.transition_reader import from_experiences
 
 pytestmark = pytest.mark.timeout(300)  # ten seconds on a quiet machine
 WINDOWS = 1_000_000
@@ -31,7 +32,7 @@ NOTHING = np.zeros(0)
 
 
 class World:
-    """A body, its camera and a WakeState that hears of both what gets through.
+    """A body, its camera and a StepBuilder that hears of both what gets through.
 
     Attributes:
         body: its state; rises with every motion. blurred: below 0, unlike any state.
@@ -48,8 +49,8 @@ class World:
         self.body = 0
         self.wake = self._wake_state()
 
-    def _wake_state(self) -> WakeState:
-        return WakeState(settle_time=0.0 if self._lock_step else 0.02, lock_step=self._lock_step)
+    def _wake_state(self) -> StepBuilder:
+        return StepBuilder(settle_time=0.0 if self._lock_step else 0.02, lock_step=self._lock_step)
 
     def _chance(self, share: float) -> bool:
         return bool(self._generator.random() < share)

@@ -16,17 +16,17 @@ import pytest
 import torch
 
 from cls_interfaces.msg import LearnerStatus
-from cls_learning.agent.cortex import Cortex
-from cls_learning.agent.mornings import Mornings
-from cls_learning.agent.sleeping import Night, SleepingHalf
-from cls_learning.checkpoints.folder import ModelFolder
-from cls_learning.consolidation.gate import interval, judge, Scores
+from cls_learning.brains.cls.consolidator import ClsConsolidator, Night
 from cls_learning.consolidation.night import Goal
+from cls_learning.evaluation.gate import interval, judge, Scores
+from cls_learning.evaluation.history import EvaluationHistory
+from cls_learning.evaluation.holdout import affordable, Holdout, PIECE
 from cls_learning.memory.contract import Record
-from cls_learning.memory.probes import affordable, PIECE, Probes
+from cls_learning.model_store.folder import ModelFolder
 from cls_learning.nodes.jobs import SleepJob
 from cls_learning.nodes.messages import set_mornings, to_result
-from cls_training.living import Living
+from cls_learning.runtime.learner_session import LearnerSession
+from cls_training.train_loop import Living
 
 GENERATOR = np.random.default_rng
 # Large enough a memory for a gate; a day of a fifth of the life that its 200 probes need.
@@ -38,7 +38,7 @@ def record(sequence: int, episode: int = 1) -> Record:
     return Record(z, z + 1, a, a, np.zeros(2), sequence, episode, sequence)
 
 
-def taken(probes: Probes, steps: range, episode: Callable[[int], int] = lambda _: 1) -> list[int]:
+def taken(probes: Holdout, steps: range, episode: Callable[[int], int] = lambda _: 1) -> list[int]:
     return [s for s in steps if probes.take(record(s, episode(s)))]
 
 
@@ -61,13 +61,13 @@ def test_at_most_a_quarter_of_the_memory_and_none_where_they_would_be_too_few(
 
 
 def test_who_becomes_a_probe_depends_on_seed_and_sequence_alone() -> None:
-    first, second = Probes(200, 7), Probes(200, 7)
+    first, second = Holdout(200, 7), Holdout(200, 7)
     assert taken(first, range(1, 3000)) == taken(second, range(1, 3000))
-    assert taken(Probes(200, 8), range(1, 3000)) != taken(Probes(200, 7), range(1, 3000))
+    assert taken(Holdout(200, 8), range(1, 3000)) != taken(Holdout(200, 7), range(1, 3000))
 
 
 def test_less_than_a_quarter_of_life_until_there_are_enough_then_less_and_less() -> None:
-    probes = Probes(200, 3)
+    probes = Holdout(200, 3)
     assert taken(probes, range(1, 101)) == [], 'a first night may come soon'
     assert len(taken(probes, range(101, 981))) == 200 == len(probes)
     later = len(taken(probes, range(981, 20_001)))
@@ -79,7 +79,7 @@ def test_all_of_life_stands_the_same_chance() -> None:
     """Mean quarter counts over 40 seeds; a memory of the newest, or of the oldest, would show at once."""
     quarters = np.zeros(4)
     for seed in range(40):
-        probes = Probes(200, seed)
+        probes = Holdout(200, seed)
         taken(probes, range(1, 8001))
         quarters += np.bincount((probes.names() - 1) // 2000, minlength=4)
     assert quarters / quarters.sum() == pytest.approx([0.25] * 4, abs=0.05)
@@ -87,7 +87,7 @@ def test_all_of_life_stands_the_same_chance() -> None:
 
 def test_no_episode_keeps_more_than_its_share_while_others_have_less() -> None:
     """A long first room, then short ones: whose turn comes gives one of the room with the most."""
-    probes = Probes(200, 1)
+    probes = Holdout(200, 1)
     taken(probes, range(1, 2001), lambda s: 1 if s <= 1000 else 1 + (s - 801) // 200)
     episodes = Counter(1 if k <= 1000 else 1 + (int(k) - 801) // 200 for k in probes.names())
     # Of the second half of life about 40 ln(2) pieces came, each in the place of one of the first room.
@@ -96,7 +96,7 @@ def test_no_episode_keeps_more_than_its_share_while_others_have_less() -> None:
 
 @given(steps=st.lists(st.integers(1, 40), max_size=80), seed=st.integers(0, 2**31))
 def test_pieces_are_whole_whatever_was_lost_on_the_way(steps: list[int], seed: int) -> None:
-    probes = Probes(200, seed)
+    probes = Holdout(200, seed)
     held = [s for s in np.cumsum(steps) if probes.take(record(int(s)))]
     assert len(probes) % PIECE == 0 and len(probes) <= len(held)
     if len(probes):
@@ -107,20 +107,20 @@ def test_pieces_are_whole_whatever_was_lost_on_the_way(steps: list[int], seed: i
 @pytest.mark.parametrize('stop', [3, 222, 1007, 1513])
 def test_stopped_and_gone_on_they_are_the_same(stop: int) -> None:
     """Also in the midst of a piece."""
-    whole, first = Probes(200, 5), Probes(200, 5)
+    whole, first = Holdout(200, 5), Holdout(200, 5)
     everything = taken(whole, range(1, 2001))
     before = taken(first, range(1, stop + 1))
-    second = Probes(200, 5)
+    second = Holdout(200, 5)
     second.load(first.state())
     assert before + taken(second, range(stop + 1, 2001)) == everything
     assert all(torch.equal(v, second.state()[k]) for k, v in whole.state().items())
 
 
 def test_what_was_saved_before_there_were_probes_has_none() -> None:
-    probes = Probes(200, 5)
+    probes = Holdout(200, 5)
     taken(probes, range(1, 100))
     probes.load({})
-    assert len(probes) == 0 and Mornings.load({}).nights == 0
+    assert len(probes) == 0 and EvaluationHistory.load({}).nights == 0
 
 
 def scores(errors: np.ndarray, exchanged: np.ndarray | None = None) -> Scores:
@@ -128,7 +128,7 @@ def scores(errors: np.ndarray, exchanged: np.ndarray | None = None) -> Scores:
 
 
 def test_the_change_is_paired() -> None:
-    """Probes of very different difficulty, each a little worse: unpaired, the difference would drown."""
+    """Holdout of very different difficulty, each a little worse: unpaired, the difference would drown."""
     before = GENERATOR(0).uniform(0.0, 2.0, (40, PIECE))
     after = before + 0.03
     verdict = judge((scores(before), scores(after)), (scores(before), scores(before)), 200, False, GENERATOR(1))
@@ -181,7 +181,7 @@ def test_the_first_sleep_is_judged_by_the_probes_that_are_there(tools: SimpleNam
     """A robot's first sleep comes after 500 steps, with 90 of 200 probes."""
     settings = tools.recipe(JUDGED | {'sleep.wake_steps_per_cycle': 500, 'sleep.learning_rate': 0.3})
     waking = tools.waking(settings, seed=7)
-    half = SleepingHalf(settings, waking.robot, tools.Z_SIZE, 7)
+    half = ClsConsolidator(settings, waking.robot, tools.Z_SIZE, 7)
     for transition in tools.Body().walk(500):
         half.learn(waking.learn(transition))
     before = half.state()
@@ -202,7 +202,7 @@ def test_where_nothing_moves_nothing_is_judged() -> None:
 def day(tools: SimpleNamespace) -> tuple[bytes, ...]:
     """A life long enough for 200 probes, with four nights: waking half, sleeping half and memory."""
     waking = tools.waking(tools.recipe(JUDGED), seed=7)
-    half = SleepingHalf(waking.settings, waking.robot, tools.Z_SIZE, 7)
+    half = ClsConsolidator(waking.settings, waking.robot, tools.Z_SIZE, 7)
     for transition in tools.Body().walk(1005):
         half.learn(waking.learn(transition))
         if waking.should_sleep:
@@ -213,21 +213,21 @@ def day(tools: SimpleNamespace) -> tuple[bytes, ...]:
 
 
 @pytest.fixture
-def evening(day: tuple[bytes, ...], tools: SimpleNamespace) -> Callable[..., tuple[Any, SleepingHalf]]:
+def evening(day: tuple[bytes, ...], tools: SimpleNamespace) -> Callable[..., tuple[Any, ClsConsolidator]]:
     """Both halves on that evening, with other settings of sleep."""
 
-    def open_(**changes: Any) -> tuple[Any, SleepingHalf]:
+    def open_(**changes: Any) -> tuple[Any, ClsConsolidator]:
         settings = tools.recipe(JUDGED | {f'sleep.{name}': value for name, value in changes.items()})
         waking = tools.waking(settings, seed=7)
         waking.load_bytes(day[0])
-        half = SleepingHalf(settings, waking.robot, tools.Z_SIZE, 7)
+        half = ClsConsolidator(settings, waking.robot, tools.Z_SIZE, 7)
         half.load_bytes(day[1], day[2])
         return waking, half
 
     return open_
 
 
-def slept(waking: Any, half: SleepingHalf) -> tuple[Night, bytes]:
+def slept(waking: Any, half: ClsConsolidator) -> tuple[Night, bytes]:
     night = half.begin_night(waking.to_bytes(), Goal())
     for _ in night.run():
         pass
@@ -333,7 +333,7 @@ def test_life_goes_on_after_a_night_rolled_back(model: Any, tools: SimpleNamespa
     assert float(night['change_high']) < 0 and float(night['skill_after']) < float(night['skill_before']) - 0.02
     assert night['probes'] == '200' and night['step'] == '1250' and folder.generation == 2
     folder.close()
-    again = Cortex(model())
+    again = LearnerSession(model())
     assert again.sleeping.mornings.rolled_back == 1 and again.sequence == 1255
 
 
@@ -348,7 +348,7 @@ def test_slept_again_after_a_restart_it_counts_once(evening: Any) -> None:
 def test_killed_after_a_kept_night_the_probes_and_mornings_are_relived(model: Any, tools: SimpleNamespace) -> None:
     """SIGKILL before the save: the journal gives back what a twin that lived on has."""
 
-    def live_on(folder: ModelFolder) -> Cortex:
+    def live_on(folder: ModelFolder) -> LearnerSession:
         life = tools.Life(folder, tools.Body())
         for transition in tools.Body().walk(15, seed=9):
             life.cortex.learn(life.waking.learn(transition), tools.NOW)
@@ -370,7 +370,7 @@ def test_killed_after_a_kept_night_the_probes_and_mornings_are_relived(model: An
         os.kill(os.getpid(), signal.SIGKILL)
     assert os.WTERMSIG(os.waitpid(child, 0)[1]) == signal.SIGKILL
     folder.close()
-    relived = Cortex(model())
+    relived = LearnerSession(model())
     assert relived.sequence == 1060 and relived.sleeping.mornings.nights == 5
     again = relived.sleeping.memory_to_bytes()
     relived.folder.close()

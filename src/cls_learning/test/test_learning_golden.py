@@ -10,7 +10,6 @@ from torch import nn, Tensor
 
 from cls_common.resources import config_dir
 from cls_learning import policies
-from cls_learning.agent.recipe import resolve
 from cls_learning.config import LearningSettings
 from cls_learning.consolidation.contract import Sleeper
 from cls_learning.consolidation.rem import Rem
@@ -24,6 +23,7 @@ from cls_learning.memory.contract import Record, to_batch, to_windows
 from cls_learning.memory.fifo import FifoMemory
 from cls_learning.memory.virtual_walks import VirtualWalks
 from cls_learning.policies.prediction_error import PredictionErrorPolicy
+from cls_learning.runtime.config_resolution import resolve
 from cls_learning.types import Batch
 
 # No averaging and no clipping, so that what one step optimises is Adam's first step and nothing else.

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from cls_common.errors import UserError
-from cls_learning.checkpoints.journal import JournalWriter, LivedNight, read
-from cls_learning.types import Experience
+from cls_common.transition import Experience
+from cls_learning.model_store.journal import JournalWriter, LivedNight, read
 
 Entry = Experience | dict[str, int]
 

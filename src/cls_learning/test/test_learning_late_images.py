@@ -12,11 +12,11 @@ import torch
 
 from cls_common.errors import UserError
 from cls_common.robot import Channel, Kind, RobotInfo
-from cls_learning.agent.late_images import can_pair, LateImages
-from cls_learning.agent.sleeping import SleepingHalf
-from cls_learning.agent.waking import WakingHalf
+from cls_common.transition import Transition
+from cls_learning.brains.cls.consolidator import ClsConsolidator
+from cls_learning.brains.cls.late_images import can_pair, LateImages
+from cls_learning.brains.cls.online_learner import ClsOnlineLearner
 from cls_learning.consolidation.night import Goal
-from cls_learning.types import Transition
 
 WHAT_IS_LEARNED = ('z', 'z_next', 'action_commanded', 'action_applied', 'joints', 'joints_next')
 NO_SLEEP = {'sleep.wake_steps_per_cycle': 10_000}
@@ -28,7 +28,7 @@ def late(chain: list[Transition], by: int) -> list[Transition]:
     return [replace(t, z=seen[i], z_next=seen[i + 1]) for i, t in enumerate(chain)]
 
 
-def learn(waking: WakingHalf, transitions: list[Transition], images: LateImages | None = None) -> None:
+def learn(waking: ClsOnlineLearner, transitions: list[Transition], images: LateImages | None = None) -> None:
     images = images or LateImages(waking.robot)
     for transition in transitions:
         waking.learn(images.pair(transition, waking.image_delay, is_new=waking.has_new_image_delay))
@@ -155,7 +155,7 @@ def test_the_state_of_an_older_version_has_no_delay(tools: SimpleNamespace) -> N
 
 def test_that_it_is_taken_into_account_is_said(tools: SimpleNamespace) -> None:
     waking, images = tools.waking(tools.recipe(NO_SLEEP)), LateImages(tools.pan_tilt())
-    half = SleepingHalf(waking.settings, waking.robot, tools.Z_SIZE, 0)
+    half = ClsConsolidator(waking.settings, waking.robot, tools.Z_SIZE, 0)
     said, shown = [], []
     for transition in late(list(tools.Body().walk(260)), 1):
         paired = images.pair(transition, waking.image_delay, is_new=waking.has_new_image_delay)
@@ -208,7 +208,7 @@ def test_skill_comes_back(tools: SimpleNamespace) -> None:
             'sleep.rem_steps': 20, 'sleep.learning_rate': 3e-3,
         }  # fmt: skip
         waking, images = tools.waking(tools.recipe(changes)), LateImages(tools.pan_tilt())
-        half = SleepingHalf(waking.settings, waking.robot, tools.Z_SIZE, 0)
+        half = ClsConsolidator(waking.settings, waking.robot, tools.Z_SIZE, 0)
         for transition in late(chain, 1):
             paired = images.pair(transition, waking.image_delay, is_new=waking.has_new_image_delay)
             half.learn(waking.learn(paired))

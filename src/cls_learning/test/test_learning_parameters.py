@@ -18,7 +18,7 @@ from rclpy.node import Node
 from cls_common import comms
 from cls_common.nodes import qos
 from cls_common.nodes.asking import Asking
-from cls_learning.checkpoints.folder import ModelFolder
+from cls_learning.model_store.folder import ModelFolder
 
 LONG = 100.0  # s; torch alone takes up to 10 s to import on a busy machine
 GET = comms.Service('slow_learner/get_parameters', 'rcl_interfaces/srv/GetParameters', ('slow_learner',))

@@ -10,9 +10,9 @@ import pytest
 import torch
 
 from cls_common.errors import UserError
-from cls_learning.checkpoints import blob
-from cls_learning.checkpoints.folder import ModelFolder
+from cls_learning import state_bytes
 from cls_learning.consolidation.night import Goal
+from cls_learning.model_store.folder import ModelFolder
 
 STEPS = 75  # with nights after 30 and 60
 
@@ -237,7 +237,7 @@ def test_a_fast_from_before_is_not_taken_over(tools: SimpleNamespace, open_life:
     with pytest.raises(UserError, match='expected step 20 or later; found step 19'):
         life.cortex.adopt(life.waking.to_bytes(), 19, 'r', tools.NOW)
     with pytest.raises(UserError):
-        life.cortex.adopt(blob.pack({}), 21, 'r', tools.NOW)
+        life.cortex.adopt(state_bytes.pack({}), 21, 'r', tools.NOW)
     assert life.cortex.sequence == 20 and life.cortex.sleeping.gaps == 0
 
 

@@ -11,11 +11,11 @@ import pytest
 import torch
 
 from cls_common.errors import UserError
+from cls_common.transition import Transition
 from cls_learning import rewards
 from cls_learning.randomness import stream
 from cls_learning.rewards.bounded import Bounded
 from cls_learning.rewards.imagined import Imagined
-from cls_learning.types import Transition
 
 NAMES = rewards.names()
 EVERY = [*NAMES, 'visit_count*disagreement', 'rnd * learning_progress']
@@ -156,7 +156,7 @@ def test_rewards_that_learn_do_so_when_it_is_due(tools: SimpleNamespace) -> None
 def still(tools: SimpleNamespace, z: NDArray[np.float32], z_next: NDArray[np.float32]) -> Transition:
     """A step that moves nothing."""
     zero = np.zeros(2, np.float32)
-    return Transition(
+    return Transition.of_embeddings(
         z=z, z_next=z_next, action_commanded=zero, action_applied=zero, joints=np.zeros(2), joints_next=np.zeros(2),
         boundary=False,
     )  # fmt: skip

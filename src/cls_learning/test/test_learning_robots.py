@@ -15,10 +15,10 @@ import pytest
 
 from cls_common.errors import UserError
 from cls_common.robot import Channel, difference, Kind, RobotInfo
-from cls_learning.checkpoints.config_file import ModelConfig
-from cls_learning.checkpoints.folder import ModelFolder
-from cls_learning.checkpoints.listing import list_models, read_config, weights_hash
-from cls_learning.checkpoints.ownership import check_free
+from cls_learning.model_store.config_file import ModelConfig
+from cls_learning.model_store.folder import ModelFolder
+from cls_learning.model_store.listing import list_models, read_config, weights_hash
+from cls_learning.model_store.ownership import check_free
 from cls_training.training import train, TrainOptions
 
 ENVIRONMENTS = Path(__file__).resolve().parents[2] / 'cls_sim' / 'test'

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import torch
 
-from cls_learning.agent.sleeping import SleepingHalf
+from cls_common.transition import Transition
+from cls_learning.brains.cls.consolidator import ClsConsolidator
 from cls_learning.memory.contract import Record
 from cls_learning.memory.scene_jump import EVERY, rise
-from cls_learning.types import Transition
 
 SETTINGS = {'fast.ring': 500, 'sleep.wake_steps_per_cycle': 10_000, 'memory.capacity': 2000}
 
@@ -75,7 +75,7 @@ def test_it_can_be_switched_off(tools: SimpleNamespace) -> None:
 
 def test_the_new_episode_is_told_and_counts_begin_at_0(tools: SimpleNamespace) -> None:
     settings = tools.recipe(SETTINGS | {'policy.kind': 'visit_count', 'memory.capacity': 100})
-    waking, half = tools.waking(settings), SleepingHalf(settings, tools.pan_tilt(), tools.Z_SIZE, 0)
+    waking, half = tools.waking(settings), ClsConsolidator(settings, tools.pan_tilt(), tools.Z_SIZE, 0)
     visits = []
     for transition in walk(tools, 700, lambda step: step >= 400):
         half.learn(waking.learn(transition))
@@ -83,7 +83,7 @@ def test_the_new_episode_is_told_and_counts_begin_at_0(tools: SimpleNamespace) -
     at = half.watch.scene_changed_at
     assert 400 < at <= 425 and half.watch.scene_changes == 1 and visits[at - 2] == at - 1 and visits[-1] <= 700 - at + 1
     assert half.alarms == [f'another scene: a new episode began at step {at}']
-    again = SleepingHalf(settings, tools.pan_tilt(), tools.Z_SIZE, 0)
+    again = ClsConsolidator(settings, tools.pan_tilt(), tools.Z_SIZE, 0)
     again.load_bytes(half.to_bytes(), half.memory_to_bytes())
     assert again.alarms == half.alarms
 

@@ -13,12 +13,12 @@ import pytest
 from cls_common.errors import UserError
 from cls_common.robot import Channel, Kind, RobotInfo
 from cls_learning import policies
-from cls_learning.agent import wake_step
 from cls_learning.config import LearningSettings
 from cls_learning.policies.contract import EndOfActionsError, Policy
 from cls_learning.policies.manual import ManualPolicy
 from cls_learning.policies.typed import NAMED_SEQUENCES, parse_action, parse_sequence
 from cls_learning.randomness import stream
+from cls_learning.runtime import online_step
 from cls_training.training import train, TrainOptions
 
 PAN_TILT = RobotInfo(
@@ -256,10 +256,10 @@ def test_in_the_graph_the_last_action_is_told_once(tools: SimpleNamespace, tmp_p
     node, sent, body = SimpleNamespace(mode='curiosity', faults=[]), [], tools.Body()
     node.report_fault = node.faults.append
     while node.mode == 'curiosity':
-        with wake_step.until_the_last_action(node):
+        with online_step.until_the_last_action(node):
             sent.append(half.act(body.see(), body.joints, node.mode, half.total_steps))
-            wake_step.close(half, body.step(sent[-1]), node.mode, True, sent.append)
-            wake_step.close(half, body.step(sent[-1]), node.mode, True, sent.append)
+            online_step.close(half, body.step(sent[-1]), node.mode, True, sent.append)
+            online_step.close(half, body.step(sent[-1]), node.mode, True, sent.append)
     assert [action.tolist() for action in sent] == [[1.0, 0.0], [2.0, 0.0]] and half.total_steps == 2
     assert node.faults == ['all 2 recorded actions of session are done; mode is manual now']
 

@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from cls_common.errors import UserError
-from cls_learning.agent.sleeping import Night
-from cls_learning.checkpoints import blob
+from cls_learning import state_bytes
+from cls_learning.brains.cls.consolidator import Night
 from cls_learning.consolidation.night import Goal, Progress
 from cls_learning.learners.optimisation import State
 
@@ -256,7 +256,7 @@ def test_the_same_night_twice_is_the_same(life: Any) -> None:
 def test_a_damaged_waking_half_starts_no_night(life: Any) -> None:
     before = everything(life.cortex.sleeping)
     data = life.waking.to_bytes()
-    for bad in (b'', data[:-1], b'\x80\x04N.', blob.pack({})):
+    for bad in (b'', data[:-1], b'\x80\x04N.', state_bytes.pack({})):
         with pytest.raises(UserError):
             life.cortex.begin_night(bad, Goal())
     assert_same(before, everything(life.cortex.sleeping))

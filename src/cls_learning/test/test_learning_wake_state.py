@@ -6,12 +6,12 @@ from hypothesis import given, strategies
 import numpy as np
 import pytest
 
-from cls_learning.agent import wake_step
-from cls_learning.agent.lease import Lease
-from cls_learning.agent.rate import Rate
-from cls_learning.agent.skill import SkillWindow
-from cls_learning.agent.wake_state import Applied, Seen, WakeState
-from cls_learning.types import Transition
+from cls_common.step_builder import Applied, Seen, StepBuilder
+from cls_common.transition import Transition
+from cls_learning.evaluation.prediction_skill import PredictionSkill
+from cls_learning.runtime import online_step
+from cls_learning.runtime.lease import Lease
+from cls_learning.runtime.rate_meter import Rate
 
 MS = 1_000_000
 
@@ -38,9 +38,9 @@ def span(transition: Transition | None) -> tuple[float, float, bool]:
     return float(transition.z[0]), float(transition.z_next[0]), transition.boundary
 
 
-def begun(settle_time: float = 0.0, max_still: float = 1.0) -> WakeState:
+def begun(settle_time: float = 0.0, max_still: float = 1.0) -> StepBuilder:
     """Saw an image at 100 ms and sent action 1."""
-    state = WakeState(settle_time=settle_time, max_still=max_still)
+    state = StepBuilder(settle_time=settle_time, max_still=max_still)
     assert not state.can_start
     state.see(seen(100))
     assert state.can_start
@@ -86,7 +86,7 @@ def test_old_embeddings_are_ignored() -> None:
     assert state.see(seen(180)) is None and state.newest.stamp == 200 * MS
 
 
-def closed() -> WakeState:
+def closed() -> StepBuilder:
     """One step lived: from 100 to 200 ms."""
     state = begun()
     state.hear(own(1), applied(110, 150), now=0.1)
@@ -144,7 +144,7 @@ def test_actions_of_others_are_lived_through() -> None:
 
 def test_a_replayed_life_has_the_windows_of_the_first_one() -> None:
     """Mode follow: nobody here sends anything; without unbroken windows there would be no REM on recordings."""
-    state, spans = WakeState(), []
+    state, spans = StepBuilder(), []
     state.see(seen(0))
     for number in range(1, 5):
         state.hear(own(number), applied(number * 100 - 90, number * 100 - 50), now=0.0)
@@ -165,7 +165,7 @@ def test_another_action_on_top_of_an_open_step_gives_it_up() -> None:
 
 
 def test_an_action_without_an_image_before_it_is_none() -> None:
-    state = WakeState()
+    state = StepBuilder()
     assert state.hear(('teleop', 1), applied(10, 50), now=0.0) is None and not state.is_open
     state.see(seen(100))
     assert state.hear(('teleop', 2), applied(90, 120), now=0.0) is None and not state.is_open
@@ -210,7 +210,7 @@ def test_another_robot_another_clock() -> None:
 @given(strategies.lists(strategies.sampled_from('saehxo'), max_size=60), strategies.integers(0, 200))
 def test_whatever_happens_chains_are_true(events: list[str], settle_ms: int) -> None:
     """A transition that is no boundary begins where the one before ended; each closes after its action settled."""
-    state = WakeState(settle_time=settle_ms / 1000, max_still=0.15)
+    state = StepBuilder(settle_time=settle_ms / 1000, max_still=0.15)
     now_ms, number, sent, last = 100.0, 0, 0, None
     for event in events:
         now_ms += 10
@@ -238,9 +238,9 @@ def test_whatever_happens_chains_are_true(events: list[str], settle_ms: int) -> 
         last = transition
 
 
-def in_lock_step() -> WakeState:
+def in_lock_step() -> StepBuilder:
     """Another process lived up to the image at 100 ms; the world may already be further."""
-    state = WakeState(lock_step=True)
+    state = StepBuilder(lock_step=True)
     state.go_on(seen(100), np.array([1.0]))
     assert not state.can_start, 'nothing was seen yet: the world may have begun anew'
     return state
@@ -282,7 +282,7 @@ def test_a_stamp_from_long_before_is_another_time() -> None:
 
 @pytest.mark.parametrize('order', ['aee', 'eae', 'eea'])
 def test_it_does_not_matter_whether_the_answer_or_its_images_come_first(order: str) -> None:
-    state = WakeState()
+    state = StepBuilder()
     state.see(seen(100))
     images = iter([seen(160), seen(200)])
     found = [
@@ -294,7 +294,7 @@ def test_it_does_not_matter_whether_the_answer_or_its_images_come_first(order: s
 
 
 def test_an_action_of_the_same_source_that_was_missed_breaks_the_chain() -> None:
-    state = WakeState()
+    state = StepBuilder()
     state.see(seen(100))
     boundaries = []
     for number, start in ((1, 110), (2, 210), (4, 310)):
@@ -334,7 +334,7 @@ def test_the_next_action_goes_out_before_or_after_learning(
     """Row 000-029 is the reference's order; before learning, the body moves while we learn."""
     diary = Diary(tools, early)
     transition = next(tools.Body().walk(1))
-    experience = wake_step.close(diary.half, transition, 'curiosity', True, diary.send)
+    experience = online_step.close(diary.half, transition, 'curiosity', True, diary.send)
     assert diary.entries == order and experience.sequence == 11
     if not early:
         expected = diary.half.act(transition.z_next, transition.joints_next, 'curiosity', 11)
@@ -351,7 +351,7 @@ def test_some_steps_send_nothing(mode: str, goes_on: bool, terminal: bool, early
     diary = Diary(tools, early)
     transition = next(tools.Body().walk(1))
     object.__setattr__(transition, 'terminal', terminal)
-    wake_step.close(diary.half, transition, mode, goes_on, diary.send)
+    online_step.close(diary.half, transition, mode, goes_on, diary.send)
     assert diary.entries == ['learn']
 
 
@@ -359,7 +359,7 @@ def test_random_actions_do_not_depend_on_when_they_are_chosen(tools: SimpleNames
     actions = []
     for early in (True, False):
         diary = Diary(tools, early)
-        wake_step.close(diary.half, next(tools.Body().walk(1)), 'random', True, diary.send)
+        online_step.close(diary.half, next(tools.Body().walk(1)), 'random', True, diary.send)
         actions.append(diary.action)
     assert np.array_equal(actions[0], actions[1])
 
@@ -368,7 +368,7 @@ def test_the_last_step_of_a_cycle_is_known_before_it_closes(tools: SimpleNamespa
     """Row 000-028."""
     half, ends = tools.waking(), []
     for number, transition in enumerate(tools.Body().walk(61), 1):
-        if wake_step.ends_cycle(half):
+        if online_step.ends_cycle(half):
             ends.append(number)
         half.learn(transition)
     assert ends == [30, 60]
@@ -403,7 +403,7 @@ def test_a_lease_that_was_ended_answers_the_same_again() -> None:
 
 
 def test_skill_is_what_is_better_than_no_change() -> None:
-    skill = SkillWindow(length=3)
+    skill = PredictionSkill(length=3)
     assert np.isnan(skill.value())
     skill.add(0.0, 0.0)
     assert np.isnan(skill.value()), 'nothing changed'

@@ -5,7 +5,7 @@ from collections import deque
 import numpy as np
 
 from cls_common import comms
-from cls_learning.agent.wake_state import Applied, Seen, WakeState
+from cls_common.step_builder import Applied, Seen, StepBuilder
 from cls_recording.definitions import installed
 from cls_recording.playback.items import Boundary, header_stamp
 from cls_recording.playback.replay import PlaybackState, Replay
@@ -60,7 +60,7 @@ class SimulatedLearner:
         self.now, self.is_blind, self.answers = 0.0, is_blind, answers
         self.published, self.steps, self.sleeps, self.clock = [], [], [], []
         self.phase, self.mode, self.loaded, self.is_silent = 'wake', 'follow', True, False
-        self.wake = WakeState()
+        self.wake = StepBuilder()
         self._seen, self._acted, self._restarts, self._to_embed = deque(maxlen=10), deque(), deque(), deque(maxlen=10)
         self._request, self._spun_at, self._status_at = 0, 0.0, -1.0
 

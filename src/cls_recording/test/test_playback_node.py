@@ -15,9 +15,9 @@ from cls_common import comms, images
 from cls_common.nodes import qos
 from cls_common.nodes.asking import Asking
 from cls_common.nodes.conversions import from_image, from_robot_info, to_nanoseconds, to_time
+from cls_common.step_builder import Applied, Seen, StepBuilder
 from cls_interfaces.msg import Embedding, Experience, LearnerStatus, PlayerStatus
 from cls_interfaces.srv import GetEncoder, GetExperiences, Seek, SetRate
-from cls_learning.agent.wake_state import Applied, Seen, WakeState
 
 DEADLINE = 40.0
 COUNT = 8
@@ -38,7 +38,7 @@ class LearnerAndEncoder:
         self.executor = SingleThreadedExecutor(context=self.context)
         for node in (self.learner, self.encoder):
             self.executor.add_node(node)
-        self.wake, self.steps, self.received, self.images = WakeState(), [], [], []
+        self.wake, self.steps, self.received, self.images = StepBuilder(), [], [], []
         self.encoder_id, self.mode = 'recorded', 'follow'
         self._subscribe()
         self._process: subprocess.Popen[str] | None = None

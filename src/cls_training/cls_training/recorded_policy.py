@@ -7,10 +7,10 @@ import numpy as np
 from cls_common import comms
 from cls_common.errors import UserError
 from cls_common.robot import difference, RobotInfo
+from cls_common.transition import Doubles, Floats
 from cls_learning.config import LearningSettings
 from cls_learning.learners.fast import FastLearner
 from cls_learning.policies.contract import EndOfActionsError, Selector
-from cls_learning.types import Doubles, Floats
 from cls_recording.filters import ActionFilter
 from cls_recording.reader import SessionReader
 

@@ -1,7 +1,6 @@
-"""The model that a replay learns into, and the eyes it sees the recording with."""
+"""The model that a replay learns into, and the encoder of what was recorded."""
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 from pathlib import Path
 import secrets
 from typing import Any
@@ -10,33 +9,35 @@ from cls_common import comms
 from cls_common.errors import UserError
 from cls_common.resources import config_dir
 from cls_common.robot import RobotInfo
-from cls_learning.agent.cortex import make_waking_half
-from cls_learning.agent.recipe import check_against, resolve
-from cls_learning.agent.stored_encoder import load_stored_encoder
-from cls_learning.checkpoints.config_file import ModelConfig
-from cls_learning.checkpoints.folder import ModelFolder
+from cls_learning.model_store.folder import ModelFolder
+from cls_learning.node_settings import choose_brain
+from cls_learning.runtime.config_resolution import check_against, resolve
+from cls_learning.runtime.model_creation import create_model, new_config
+from cls_learning.runtime.stored_encoder import load_stored_encoder
 from cls_perception import encoders
 from cls_perception.encoder import Encoder
 from cls_perception.settings import EncoderSettings
 from cls_recording.reader import SessionReader
 
-from .recorded import missing
+from .transition_reader import missing
 
 
 def open_model(
     folder: ModelFolder, paths: Sequence[Path], encoder: str, preset: str, overrides: Mapping[str, Any], seed: int,
-    accept_robot: bool = False,
-) -> Encoder:  # fmt: skip
-    """Creates the model of the first session's robot and eyes, or checks the existing one; returns its encoder.
+    accept_robot: bool = False, brain: str = '',
+) -> Encoder | None:  # fmt: skip
+    """Creates the model of the first session's robot and encoder, or checks the existing one; returns its encoder.
 
     Args:
         accept_robot: it learns from every session whose robot has the same actions and joints, whatever its name.
+        brain: of a new model, by name; empty: cls.
 
     Raises:
         UserError: what was asked for or a session's robot differs from the existing model, or a session does not say
             what is needed.
     """
-    settings, origins, asked = resolve(config_dir() / 'presets', preset, overrides)
+    chosen = choose_brain({'models_dir': str(folder.path.parent), 'model': folder.path.name, 'brain': brain})
+    settings, origins, asked = resolve(config_dir() / 'presets', preset, overrides, chosen)
     if folder.config is not None:
         check_against(folder.config.settings, asked, folder.path.name)
         if seed not in (-1, folder.config.seed):
@@ -49,20 +50,20 @@ def open_model(
             if accept_robot:
                 folder.accept_robot(robot)
             folder.config.check_robot(robot)
-        return load_stored_encoder(folder, encoder, threads=1)
+        return load_stored_encoder(folder, encoder, threads=1) if folder.config.encoder else None
     robots = _robots(paths)
+    inputs = chosen.inputs(settings, robots[0])
     with SessionReader(paths[0]) as reader:
         seed = seed if seed >= 0 else secrets.randbelow(2**31)
-        eyes = _new_encoder(reader, encoder, seed)
-    stored = {**eyes.config(), 'id': eyes.id, 'size': eyes.size, 'version': eyes.version}
-    now = datetime.now().isoformat(timespec='seconds')
+        needs_encoder = any(each.kind == 'embedding' for each in inputs)
+        own = _new_encoder(reader, encoder, seed) if needs_encoder else None
+        vectors = {each.name: _length(reader, each.name) for each in inputs if each.kind == 'vector'}
     accepted = tuple(dict.fromkeys(r.name for r in robots if r.name != robots[0].name)) if accept_robot else ()
-    config = ModelConfig(robots[0], stored, seed, settings, origins, now, accepted)
+    config = new_config(robots[0], own, seed, settings, origins, chosen.name, vectors, accepted)
     for robot in robots:
         config.check_robot(robot)
-    make_waking_half(config)  # refuses a policy that can't act on this robot, before it is frozen
-    folder.create(config, eyes.weights())
-    return eyes
+    create_model(folder, config, own)
+    return own
 
 
 def _robots(paths: Sequence[Path]) -> list[RobotInfo]:
@@ -82,7 +83,7 @@ def _new_encoder(reader: SessionReader, name: str, seed: int) -> Encoder:
     if not name:
         raise UserError(
             f'session {reader.path}', expected='the encoder it was recorded with', found='none',
-            do='Give --encoder, such as retina: embeddings are then made anew from the images.',
+            do='Give --encoder, such as retina: embeddings are then computed from the images.',
         )  # fmt: skip
     is_vector = encoders.find(name).vectors
     size = int(recorded.get('size', 0)) if recorded.get('name') == name else 0
@@ -96,6 +97,13 @@ def _new_encoder(reader: SessionReader, name: str, seed: int) -> Encoder:
 def _first_observation(reader: SessionReader) -> tuple[int, str]:
     for topic in reader.topics:
         if topic.startswith(comms.OBSERVATION_PREFIX):
-            event = next(reader.events([topic]))
-            return len(event.message.data), str(event.message.modality)
+            modality = topic.removeprefix(comms.OBSERVATION_PREFIX)
+            return _length(reader, modality), modality
     raise missing(reader, [comms.OBSERVATION_PREFIX + '<modality>'])
+
+
+def _length(reader: SessionReader, modality: str) -> int:
+    event = next(reader.events([comms.OBSERVATION_PREFIX + modality]), None)
+    if event is None:
+        raise missing(reader, [comms.OBSERVATION_PREFIX + modality])
+    return len(event.message.data)

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from cls_common.errors import UserError
-from cls_learning.agent.cortex import Cortex
-from cls_learning.checkpoints.files import write_whole
+from cls_learning.model_store.files import write_whole
+from cls_learning.runtime.learner_session import LearnerSession
 
 _FILE = 'replay.json'
 # As many generations as a model folder keeps, and the one being written.
@@ -16,7 +16,7 @@ _CUTS = 3
 
 @dataclass
 class _Epoch:
-    """Sums over the steps of an epoch: Slow's errors before learning, and those of copying z."""
+    """Sums over the steps of an epoch: errors of prediction before learning, and of the trivial rival."""
 
     steps: int = 0
     slow_error: float = 0.0
@@ -38,24 +38,24 @@ class ReplayProgress:
     cuts: list[dict[str, Any]] = field(default_factory=list)
 
     @classmethod
-    def open(cls, folder: Path, key: str, cortex: Cortex) -> 'ReplayProgress':
+    def open(cls, folder: Path, key: str, session: LearnerSession) -> 'ReplayProgress':
         """Goes on with the replay of the same sessions that was left unfinished, or begins a new one.
 
         Args:
             key: tells the same sessions and filter from others.
-            cortex: just opened: it knows what it relived since its last save.
+            session: just opened: it knows what it learned again since its last save.
         """
         progress = cls(folder / _FILE, key)
         stored = _read(progress.path)
         if stored is not None and stored.get('key') == key and not stored.get('finished'):
             progress.cuts = stored['cuts']
-            progress._go_on(cortex)
+            progress._go_on(session)
         if not progress.cuts:
-            progress.cut(cortex.sequence)
+            progress.cut(session.sequence)
         return progress
 
-    def _go_on(self, cortex: Cortex) -> None:
-        opened_at = cortex.sequence - len(cortex.relived)
+    def _go_on(self, session: LearnerSession) -> None:
+        opened_at = session.sequence - len(session.relearned)
         cut = next((c for c in reversed(self.cuts) if c['sequence'] == opened_at), None)
         if cut is None:
             raise UserError(
@@ -64,8 +64,8 @@ class ReplayProgress:
                 do='Remove it to begin the replay anew: the model goes on from what it has learned.',
             )  # fmt: skip
         self.epochs = [_Epoch(**epoch) for epoch in cut['epochs']]
-        for slow_error, copy_error in cortex.relived:
-            self.add(slow_error, copy_error)
+        for experience, metrics in session.relearned:
+            self.add(*session.consolidator.step_errors(experience, metrics))
 
     @property
     def is_between(self) -> bool:
@@ -77,14 +77,14 @@ class ReplayProgress:
         """Steps of the epoch under way."""
         return 0 if self.is_between else self.epochs[-1].steps
 
-    def add(self, slow_error: float, copy_error: float) -> None:
+    def add(self, error: float, rival_error: float) -> None:
         """Counts a step."""
         if self.is_between:
             self.epochs.append(_Epoch())
         epoch = self.epochs[-1]
         epoch.steps += 1
-        epoch.slow_error += slow_error
-        epoch.copy_error += copy_error
+        epoch.slow_error += error
+        epoch.copy_error += rival_error
 
     def end_epoch(self) -> None:
         """Ends the epoch under way."""

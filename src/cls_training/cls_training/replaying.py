@@ -1,7 +1,7 @@
-"""Offline learning: recorded sessions lived again by a model in this process, as often as it pays. No ROS.
+"""Offline learning: a model learns from recorded sessions in this process, epoch by epoch. No ROS.
 
 Nothing depends on chance or on when it was stopped: the same sessions, recipe and seed give the same weights, also
-where a run was interrupted at any step and gone on with (rows 001-088 to 001-096).
+where a run was interrupted at any step and continued.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -14,16 +14,17 @@ from typing import Any
 import torch
 
 from cls_common.errors import UserError
-from cls_learning.checkpoints.folder import ModelFolder
-from cls_learning.checkpoints.listing import weights_hash
+from cls_common.transition import Experience
+from cls_learning.model_store.folder import ModelFolder
+from cls_learning.model_store.listing import weights_hash
 from cls_recording.discovery import find_sessions
 from cls_recording.filters import ActionFilter
 
-from .living import Living, Progress
-from .plateau import Plateau
-from .recorded import Recording
+from .early_stopping import EarlyStopping
 from .replay_model import open_model
 from .replay_progress import ReplayProgress
+from .train_loop import TrainLoop, TrainProgress
+from .transition_reader import TransitionReader
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,9 +36,10 @@ class ReplayOptions:
         model, models_dir: the model folder; created where it is missing, else gone on with.
         seed: of a new model; -1: drawn.
         encoder, preset, overrides: of a new model; an empty encoder is the one that recorded.
-        filter_action: 'KEY=VALUE', only these steps; empty: all (row 001-085).
-        until_plateau: more than one epoch, until the loss stays (row 001-088). The others are its rule.
+        filter_action: 'KEY=VALUE', only these steps; empty: all.
+        until_plateau: more than one epoch, until the loss stays. The others are its rule.
         steps: wake steps after which this run stops, to be gone on with; 0: none.
+        brain: of a new model, by name; empty: cls.
         accept_robot: learns from sessions of robots of another name too, with the same actions and joints.
     """
 
@@ -56,6 +58,7 @@ class ReplayOptions:
     max_epochs: int = 100
     steps: int = 0
     accept_robot: bool = False
+    brain: str = ''
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,9 +66,9 @@ class ReplaySummary:
     """What came of it.
 
     Attributes:
-        losses: of each finished epoch: Slow's mean one-step error before learning, in units of copying z.
+        losses: of each finished epoch: the mean error of prediction before learning, in units of the trivial rival's.
         plateau: whether the loss stayed. finished: False where it was stopped before its end.
-        steps: wake steps of this run. awake, asleep: s that they and the nights took.
+        steps: wake steps of this run. awake, asleep: s that they and the sleeps took.
         reused, computed: how their embeddings came about. refused: unusable ones.
         broken: images that can't be decoded.
         weights: hash, 64 hex digits.
@@ -85,7 +88,7 @@ class ReplaySummary:
 
 
 def replay(
-    options: ReplayOptions, report: Callable[[Progress], None] = lambda _: None,
+    options: ReplayOptions, report: Callable[[TrainProgress], None] = lambda _: None,
     stopping: Callable[[], bool] = lambda: False,
 ) -> ReplaySummary:  # fmt: skip
     """Learns from sessions, sleeps where cycles end, and saves at the end and where it is stopped.
@@ -102,84 +105,88 @@ def replay(
     folder = ModelFolder(options.models_dir, options.model)
     try:
         encoder = open_model(
-            folder, paths, options.encoder, options.preset, options.overrides, options.seed, options.accept_robot
-        )
+            folder, paths, options.encoder, options.preset, options.overrides, options.seed, options.accept_robot,
+            options.brain,
+        )  # fmt: skip
         assert folder.config is not None
-        recording = Recording(paths, folder.config.robot, encoder, action_filter)
-        run = _Run(options, folder, recording, report, stopping)
+        config = folder.config
+        reader = TransitionReader(paths, config.robot, config.inputs, config.shapes, encoder, action_filter)
+        run = _Run(options, folder, reader, report, stopping)
         begun = time.monotonic()
-        with run.living:
-            run.live()
+        with run.loop:
+            run.run()
         seconds = time.monotonic() - begun
     finally:
         folder.close(keep_unlearned=False)
     return ReplaySummary(
-        losses=run.progress.losses(), plateau=run.plateau, finished=run.finished, steps=run.living.done,
-        awake=seconds - run.living.slept, asleep=run.living.slept,
-        reused=recording.reused, computed=recording.computed, refused=recording.refused,
-        broken=recording.broken,
+        losses=run.progress.losses(), plateau=run.plateau, finished=run.finished, steps=run.loop.done,
+        awake=seconds - run.loop.slept, asleep=run.loop.slept,
+        reused=reader.reused, computed=reader.computed, refused=reader.refused, broken=reader.broken,
         weights=weights_hash(folder.path),
     )  # fmt: skip
 
 
 class _Run:
     def __init__(
-        self, options: ReplayOptions, folder: ModelFolder, recording: Recording, report: Callable[[Progress], None],
-        stopping: Callable[[], bool],
+        self, options: ReplayOptions, folder: ModelFolder, reader: TransitionReader,
+        report: Callable[[TrainProgress], None], stopping: Callable[[], bool],
     ) -> None:  # fmt: skip
         self._options = options
-        self._recording = recording
+        self._reader = reader
         self._stopping = stopping
-        self.living = Living(folder, report, self._is_over)
-        recording.pair = self.living.pair
-        self.progress = ReplayProgress.open(folder.path, recording.key, self.living.cortex)
-        self.living.before_save = lambda: self.progress.cut(self.living.cortex.sequence)
-        self.living.learned = lambda experience, error: self.progress.add(error, experience.copy_error)
-        if self.living.cortex.relived and not self.progress.epochs:
-            self.living.save()  # what others lived before is not of this replay
+        self.loop = TrainLoop(folder, report, self._is_over)
+        reader.prepare = self.loop.learner.prepare
+        self.progress = ReplayProgress.open(folder.path, reader.key, self.loop.session)
+        self.loop.before_save = lambda: self.progress.cut(self.loop.session.sequence)
+        self.loop.learned = self._count
+        if self.loop.session.relearned and not self.progress.epochs:
+            self.loop.save()  # what was learned before is not of this replay
         self.plateau = self.finished = False
 
-    def live(self) -> None:
-        """Lives epochs until it is enough; what was done before counts."""
+    def _count(self, experience: Experience, metrics: dict[str, float]) -> None:
+        self.progress.add(*self.loop.session.consolidator.step_errors(experience, metrics))
+
+    def run(self) -> None:
+        """Runs epochs until it is enough; what was done before counts."""
         while not self._is_enough():
             self._epoch()
-            self.living.catch_up()
+            self.loop.catch_up()
             if not self.progress.is_between:
                 break
         self.finished = self._is_enough()
-        self.living.save()
+        self.loop.save()
         if self.finished:
             self.progress.finish()
 
     def _is_enough(self) -> bool:
         """Whether no further epoch is wanted; an epoch under way is finished first."""
         o, losses = self._options, self.progress.losses()
-        rule = Plateau(o.patience, o.min_delta, o.min_epochs)
+        rule = EarlyStopping(o.patience, o.min_delta, o.min_epochs)
         self.plateau = sum(rule.add(loss) for loss in losses) > 0
         if not self.progress.is_between:
             return False
         return len(losses) >= o.max_epochs or self.plateau if o.until_plateau else len(losses) >= 1
 
     def _is_over(self) -> bool:
-        return self._stopping() or 0 < self._options.steps <= self.living.done
+        return self._stopping() or 0 < self._options.steps <= self.loop.done
 
     def _epoch(self) -> None:
-        """Lives one epoch from where it was left, or until it is stopped."""
-        living, progress = self.living, self.progress
-        living.sleep_where_due()
+        """Runs one epoch from where it was left, or until it is stopped."""
+        loop, progress = self.loop, self.progress
+        loop.sleep_where_due()
         before = progress.done_in_epoch
-        for transition in islice(self._recording.transitions(), before, None):
+        for transition in islice(self._reader.transitions(), before, None):
             if self._is_over():
                 return
-            living.wake_step(transition, 'follow', goes_on=True)
-            living.sleep_where_due()
-        living.catch_up()
+            loop.step(transition, 'follow', goes_on=True)
+            loop.sleep_where_due()
+        loop.catch_up()
         if not progress.done_in_epoch:
-            recording = self._recording
-            broken = f'; {recording.broken} images are broken: {recording.problem}' if recording.broken else ''
+            reader = self._reader
+            broken = f'; {reader.broken} images are broken: {reader.problem}' if reader.broken else ''
             raise UserError(
                 'the sessions', expected='steps to learn from', found=f'none that match{broken}',
                 do='./cls sessions info says what they lack.',
             )  # fmt: skip
         progress.end_epoch()
-        living.save()
+        loop.save()

@@ -1,8 +1,7 @@
 """Both halves in one process, without ROS: for experiments, and to check the graph against."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 import logging
 from pathlib import Path
 import secrets
@@ -11,23 +10,25 @@ from typing import Any
 import torch
 
 from cls_common.errors import UserError
+from cls_common.images import resize
 from cls_common.resources import config_dir
-from cls_learning.agent import wake_step
-from cls_learning.agent.cortex import make_waking_half
-from cls_learning.agent.recipe import check_against, resolve
-from cls_learning.agent.stored_encoder import load_stored_encoder
-from cls_learning.checkpoints.config_file import ModelConfig
-from cls_learning.checkpoints.folder import ModelFolder
-from cls_learning.checkpoints.listing import weights_hash
+from cls_common.transition import Floats, Observation, Reading, Transition
+from cls_learning.brain import Input
+from cls_learning.model_store.config_file import ModelConfig
+from cls_learning.model_store.folder import ModelFolder
+from cls_learning.model_store.listing import weights_hash
+from cls_learning.node_settings import choose_brain
 from cls_learning.policies.contract import EndOfActionsError
-from cls_learning.types import Floats, Transition
+from cls_learning.runtime.config_resolution import check_against, resolve
+from cls_learning.runtime.model_creation import create_model, new_config
+from cls_learning.runtime.stored_encoder import load_stored_encoder
 from cls_perception import encoders
 from cls_perception.settings import EncoderSettings
 from cls_sim.robots import make as make_robot
 from cls_sim.robots import SimulatedRobot, Step
 from cls_sim.settings import SimulatorSettings
 
-from .living import Living, Progress
+from .train_loop import TrainLoop, TrainProgress
 
 _log = logging.getLogger(__name__)
 DEFAULT_ENCODER = 'retina'
@@ -47,6 +48,7 @@ class TrainOptions:
         mode: random or curiosity.
         simulator: settings of the simulation by dotted name.
         accept_robot: the model goes on with this robot, though it was made with one of another name.
+        brain: of a new model, by name; empty: cls.
     """
 
     robot: str = 'sim'
@@ -61,10 +63,11 @@ class TrainOptions:
     mode: str = 'curiosity'
     simulator: Mapping[str, Any] = field(default_factory=dict)
     accept_robot: bool = False
+    brain: str = ''
 
 
-def train(options: TrainOptions, report: Callable[[Progress], None] = lambda _: None) -> str:
-    """Lives `steps` more wake steps with all sleeps between, and saves.
+def train(options: TrainOptions, report: Callable[[TrainProgress], None] = lambda _: None) -> str:
+    """Makes `steps` more wake steps with all sleeps between, and saves.
 
     Returns:
         the hash of the weights it ended with, 64 hex digits.
@@ -76,26 +79,28 @@ def train(options: TrainOptions, report: Callable[[Progress], None] = lambda _: 
         torch.set_num_threads(1)
     folder = ModelFolder(options.models_dir, options.model)
     try:
-        settings, origins, asked = resolve(config_dir() / 'presets', options.preset, options.overrides)
+        brain = choose_brain({'models_dir': str(options.models_dir), 'model': options.model, 'brain': options.brain})
+        settings, origins, asked = resolve(config_dir() / 'presets', options.preset, options.overrides, brain)
         seed = _seed(options, folder.config)
         robot = make_robot(options.robot, _simulation(options, seed))
         try:
-            encoder = _encoder(options, folder, seed, robot)
+            inputs = brain.inputs(settings, robot.info)
+            encoder = _encoder(options, folder, seed, robot) if _needs_encoder(inputs) else None
             if folder.config is None:
-                stored = {**encoder.config(), 'id': encoder.id, 'size': encoder.size, 'version': encoder.version}
-                now = datetime.now().isoformat(timespec='seconds')
-                config = ModelConfig(robot.info, stored, seed, settings, origins, now)
-                make_waking_half(config)  # refuses a policy that can't act on this robot, before it is frozen
-                folder.create(config, encoder.weights())
+                vectors = {each.name: len(robot.reset().observations[each.name]) for each in _vectors(inputs)}
+                create_model(
+                    folder, new_config(robot.info, encoder, seed, settings, origins, brain.name, vectors), encoder
+                )
             else:
                 check_against(folder.config.settings, asked, options.model)
                 if options.accept_robot:
                     folder.accept_robot(robot.info)
                 folder.config.check_robot(robot.info)
-                folder.config.check_encoder(encoder.id)
-            life = Life(folder, robot, encoder, options.mode, report)
-            with life.living:
-                life.live(options.steps)
+                if encoder is not None:
+                    folder.config.check_encoder(encoder.id)
+            run = SimulatedRun(folder, robot, encoder, options.mode, report)
+            with run.loop:
+                run.run(options.steps)
         finally:
             robot.close()
     finally:
@@ -103,73 +108,89 @@ def train(options: TrainOptions, report: Callable[[Progress], None] = lambda _: 
     return weights_hash(folder.path)
 
 
-class Life:
-    """One run of a model in a simulated world.
+class SimulatedRun:
+    """One run of a model on a simulated robot.
 
     Attributes:
-        living: the model.
+        loop: trains the model.
     """
 
     def __init__(
-        self, folder: ModelFolder, robot: SimulatedRobot, encoder: encoders.Encoder, mode: str,
-        report: Callable[[Progress], None],
+        self, folder: ModelFolder, robot: SimulatedRobot, encoder: encoders.Encoder | None, mode: str,
+        report: Callable[[TrainProgress], None],
     ) -> None:  # fmt: skip
-        self.living = Living(folder, report)
+        self.loop = TrainLoop(folder, report)
+        self._inputs = self.loop.session.config.inputs
         self._robot = robot
         self._encoder = encoder
         self._mode = mode
         self._action: Floats | None = None
 
-    def live(self, steps: int) -> None:
-        """Lives wake steps, sleeps where a cycle ends, and saves at the end."""
-        living = self.living
-        living.sleep_where_due()
+    def run(self, steps: int) -> None:
+        """Makes wake steps, sleeps where a cycle ends, and saves at the end."""
+        loop = self.loop
+        loop.sleep_where_due()
         now = self._robot.reset()
-        z, boundary = self._embed(now), True
-        while living.done < steps:
+        before, boundary = self._observe(now), True
+        while loop.done < steps:
             try:
-                action = self._next_action(z, now)
+                action = self._next_action(before, now)
             except EndOfActionsError as end:
-                _log.warning('ended after %d steps: %s', living.done, end)
+                _log.warning('ended after %d steps: %s', loop.done, end)
                 break
             after = self._robot.step(action)
             if after.lost:
                 continue
-            transition = living.pair(self._transition(z, self._embed(after), now, after, boundary))
-            goes_on = living.done + 1 < steps and not wake_step.ends_cycle(living.waking)
-            living.wake_step(transition, self._mode, goes_on, self._keep_action)
-            z, now, boundary = transition.z_next, after, False
+            transition = loop.learner.prepare(_transition(before, self._observe(after), after, boundary))
+            goes_on = loop.done + 1 < steps and not loop.learner.ends_cycle
+            loop.step(transition, self._mode, goes_on, self._keep_action)
+            before, now, boundary = transition.after, after, False
             if after.restart is not None:
                 now, boundary = after.restart, True
-                z = self._embed(now)
-            living.sleep_where_due()
-        living.save()
+                before = self._observe(now)
+            loop.sleep_where_due()
+        loop.save()
 
-    def _next_action(self, z: Floats, now: Step) -> Floats:
+    def _next_action(self, observation: Observation, now: Step) -> Floats:
         action, self._action = self._action, None
         if action is None:
-            waking = self.living.waking
-            action = waking.act(z, now.joints, self._mode, waking.total_steps)
+            learner = self.loop.learner
+            action = learner.act(observation, now.joints, self._mode, learner.total_steps)
         return action
 
     def _keep_action(self, action: Floats) -> None:
         self._action = action
 
-    def _embed(self, step: Step) -> Floats:
-        if self._encoder.modality == 'camera':
-            assert step.image is not None
-            z: Floats = self._encoder.encode(step.image[None])[0]
-        else:
-            z = self._encoder.encode(step.observations[self._encoder.modality][None])[0]
-        return z
+    def _observe(self, step: Step) -> Observation:
+        return Observation({each.name: self._read(each, step) for each in self._inputs})
 
-    @staticmethod
-    def _transition(z: Floats, z_next: Floats, now: Step, after: Step, boundary: bool) -> Transition:
-        return Transition(
-            z=z, z_next=z_next, action_commanded=after.commanded, action_applied=after.applied,
-            joints=after.joints_before, joints_next=after.joints, boundary=boundary, stamp_z=now.stamp_ns,
-            stamp_next=after.stamp_ns, reward=after.reward, terminal=after.terminal, truncated=after.truncated,
-        )  # fmt: skip
+    def _read(self, each: Input, step: Step) -> Reading:
+        if each.kind == 'vector':
+            return Reading(step.observations[each.name], step.stamp_ns)
+        if each.kind == 'image':
+            assert step.image is not None
+            return Reading(resize(step.image, (each.size[0], each.size[1])), step.stamp_ns)
+        encoder = self._encoder
+        assert encoder is not None
+        sensed = step.image if encoder.modality == 'camera' else step.observations[encoder.modality]
+        assert sensed is not None
+        return Reading(encoder.encode(sensed[None])[0], step.stamp_ns, encoder.id, encoder.version)
+
+
+def _transition(before: Observation, after: Observation, step: Step, boundary: bool) -> Transition:
+    return Transition(
+        before=before, after=after, action_commanded=step.commanded, action_applied=step.applied,
+        joints=step.joints_before, joints_next=step.joints, boundary=boundary, reward=step.reward,
+        terminal=step.terminal, truncated=step.truncated,
+    )  # fmt: skip
+
+
+def _needs_encoder(inputs: Sequence[Input]) -> bool:
+    return any(each.kind == 'embedding' for each in inputs)
+
+
+def _vectors(inputs: Sequence[Input]) -> list[Input]:
+    return [each for each in inputs if each.kind == 'vector']
 
 
 def _simulation(options: TrainOptions, seed: int) -> SimulatorSettings:

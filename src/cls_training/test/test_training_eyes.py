@@ -18,7 +18,7 @@ from cls_perception.settings import EncoderSettings
 from cls_recording.definitions import installed
 from cls_recording.session import SessionInfo
 from cls_training.eyes.views import in_unit, read_views, robot_of
-from cls_training.recorded import Recording
+from cls_training.transition_reader import Recording
 
 NS = 1_000_000_000
 STEPS = 70

@@ -17,11 +17,11 @@ from cls_common import comms
 from cls_common.errors import UserError
 from cls_common.resources import config_dir
 from cls_common.robot import RobotInfo
-from cls_learning.agent.recipe import resolve
-from cls_learning.checkpoints.config_file import ModelConfig
-from cls_learning.checkpoints.folder import ModelFolder
-from cls_learning.checkpoints.listing import weights_hash
-from cls_learning.types import Experience
+from cls_common.transition import Experience
+from cls_learning.model_store.config_file import ModelConfig
+from cls_learning.model_store.folder import ModelFolder
+from cls_learning.model_store.listing import weights_hash
+from cls_learning.runtime.config_resolution import resolve
 from cls_perception import encoders
 from cls_perception.settings import EncoderSettings
 from cls_recording.definitions import installed
@@ -30,11 +30,11 @@ from cls_recording.session import SessionInfo
 from cls_sim.robots import make as make_robot
 from cls_sim.robots import Step
 from cls_sim.settings import SimulatorSettings
-from cls_training.living import Progress
-from cls_training.plateau import Plateau
-from cls_training.recorded import Recording
+from cls_training.early_stopping import EarlyStopping
 from cls_training.replaying import replay, ReplayOptions, ReplaySummary
+from cls_training.train_loop import Progress
 from cls_training.training import Life, train, TrainOptions
+from cls_training.transition_reader import Recording
 
 STEPS, SEED = 40, 3
 RECIPE = {
@@ -402,7 +402,7 @@ def test_the_command_prints_the_hash_last(session: Path, lived: Lived, tmp_path:
 
 
 def epochs(losses: Iterator[float] | list[float]) -> int | None:
-    rule = Plateau()
+    rule = EarlyStopping()
     return next((number for number, loss in enumerate(losses, 1) if rule.add(loss)), None)
 
 
@@ -415,6 +415,6 @@ def test_the_plateau_rule_of_the_reference() -> None:
 
 
 def test_early_values_do_not_set_the_best() -> None:
-    rule = Plateau(patience=2, min_delta=0.0, min_epochs=3)
+    rule = EarlyStopping(patience=2, min_delta=0.0, min_epochs=3)
     assert [rule.add(loss) for loss in (0.1, 0.2, 0.9, 0.8, 0.8, 0.8)] == [False] * 5 + [True]
     assert rule.best == 0.8

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from cls_common.errors import UserError
-from cls_learning.agent.cortex import make_waking_half
-from cls_learning.checkpoints.folder import ModelFolder
-from cls_learning.checkpoints.listing import list_models, read_config, weights_hash
-from cls_training.living import Progress
+from cls_learning.model_store.folder import ModelFolder
+from cls_learning.model_store.listing import list_models, read_config, weights_hash
+from cls_learning.runtime.learner_session import make_online_learner
+from cls_training.train_loop import Progress
 from cls_training.training import train, TrainOptions
 
 # Small networks and short nights: what is tested is the loop around them.
@@ -165,7 +165,7 @@ def test_late_images_of_a_simulated_robot_are_re_paired_by_a_measured_or_a_given
         folder = ModelFolder(tmp_path, model)
         found = folder.load()
         assert found is not None and folder.config is not None
-        waking = make_waking_half(folder.config)
+        waking = make_online_learner(folder.config)
         waking.load_bytes(found[1]['waking.safetensors'])
         folder.close()
         assert waking.image_delay == abs(delay)

@@ -8,13 +8,13 @@ from typing import Final
 import numpy as np
 
 from cls_common.resources import config_dir
+from cls_common.transition import Doubles, Floats, Observation, Transition
 from cls_learning import policies, rewards
-from cls_learning.agent.recipe import resolve
-from cls_learning.agent.waking import WakingHalf
+from cls_learning.brains.cls.online_learner import ClsOnlineLearner
 from cls_learning.config import LearningSettings
 from cls_learning.policies.contract import uniform
 from cls_learning.randomness import stream
-from cls_learning.types import Doubles, Floats, Transition
+from cls_learning.runtime.config_resolution import resolve
 
 from .worlds import Index, PER_CELL, RESOLUTION_DEG, World
 
@@ -108,10 +108,10 @@ class Waking(Explorer):
     """The product's whole waking half: Fast learns from every step, and the policy from Fast."""
 
     def __init__(self, settings: LearningSettings, world: World, z_size: int, seed: int) -> None:
-        self._half = WakingHalf(settings, world.robot(), z_size, seed)
+        self._half = ClsOnlineLearner(settings, world.robot(), z_size, seed)
 
     def act(self, z: Floats, joints: Doubles, at: Index, step: int) -> Floats:
-        return self._half.act(z, joints, 'curiosity', step)
+        return self._half.act(Observation.of_embedding(z), joints, 'curiosity', step)
 
     def live(self, transition: Transition) -> None:
         self._half.learn(transition)
@@ -128,7 +128,8 @@ def check(name: str) -> None:
 def settings_of(name: str) -> LearningSettings:
     """Returns the recipe: the reference preset, or the default one with this reward."""
     if name == REFERENCE:
-        return resolve(config_dir() / 'presets', 'reference', {})[0]
+        recipe: LearningSettings = resolve(config_dir() / 'presets', 'reference', {})[0]
+        return recipe
     reward = 'visit_count' if name in (RANDOM, GREEDY) else name
     return LearningSettings.from_flat({'policy.kind': 'curious', 'policy.reward': reward})
 

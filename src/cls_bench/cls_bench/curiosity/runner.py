@@ -20,7 +20,7 @@ _SOURCES = (
     'cls_bench.curiosity.explorers', 'cls_bench.curiosity.views', 'cls_bench.curiosity.walk',
     'cls_bench.curiosity.worlds', 'cls_bench.learning.metrics.skill', 'cls_bench.learning.network',
     'cls_learning.learners', 'cls_learning.memory.recent', 'cls_learning.policies', 'cls_learning.randomness',
-    'cls_learning.rewards', 'cls_learning.agent.waking', 'cls_learning.world_models',
+    'cls_learning.rewards', 'cls_learning.brains.cls.online_learner', 'cls_learning.world_models',
 )  # fmt: skip
 
 

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 import torch
 from torch import Tensor
 
+from cls_common.transition import Transition
 from cls_learning.randomness import stream
-from cls_learning.types import Transition
 
 from ..learning.metrics.skill import skill_of
 from ..learning.network import all_steps, fast_hidden, Network
@@ -51,7 +51,7 @@ def walk(explorer: Explorer, world: World, views: Views, start: Index, seed: int
         after = world.move(before, action)
         applied = (world.degrees(after) - world.degrees(before)).astype(np.float32)
         z_next = _see(views, after, frames[step + 1])
-        explorer.live(Transition(
+        explorer.live(Transition.of_embeddings(
             z=z.numpy(), z_next=z_next.numpy(), action_commanded=action, action_applied=applied, joints=joints,
             joints_next=np.radians(world.degrees(after)), boundary=step == 0, stamp_z=step, stamp_next=step + 1,
         ))  # fmt: skip

@@ -8,7 +8,7 @@ import time
 from typing import TYPE_CHECKING
 
 from cls_common.errors import UserError
-from cls_learning.checkpoints.generations import Manifest
+from cls_learning.model_store.generations import Manifest
 
 from .plan import Trial, VICTIMS
 from .reference import CYCLE

@@ -1,7 +1,6 @@
 """The life that is never interrupted: one process, one thread, with the hash after each step and night."""
 
 from collections.abc import Callable, Mapping
-from datetime import datetime
 from pathlib import Path
 import threading
 from typing import Any, NamedTuple
@@ -9,17 +8,16 @@ from typing import Any, NamedTuple
 import torch
 
 from cls_common.errors import UserError
-from cls_learning.agent.cortex import Cortex, make_waking_half
-from cls_learning.checkpoints.config_file import ModelConfig
-from cls_learning.checkpoints.folder import ModelFolder
-from cls_learning.checkpoints.hashing import weights_sha256
-from cls_learning.config import LearningSettings
+from cls_learning.brain import find
+from cls_learning.model_store.folder import ModelFolder
+from cls_learning.runtime.learner_session import LearnerSession
+from cls_learning.runtime.model_creation import create_model, new_config
 from cls_perception import encoders
 from cls_perception.settings import EncoderSettings
 from cls_sim.robots import make as make_robot
 from cls_sim.settings import SimulatorSettings
-from cls_training.living import MORNING, Progress
-from cls_training.training import Life
+from cls_training.train_loop import SLEEP_KEPT, TrainProgress
+from cls_training.training import SimulatedRun
 
 # Nights every minute or two instead of every quarter of an hour, and a save after each: small, but all of it.
 RECIPE: dict[str, Any] = {
@@ -56,22 +54,19 @@ def live(folder: Path, model: str, seed: int, recipe: Mapping[str, Any], tell: C
     try:
         encoder = encoders.make(EncoderSettings(name=ENCODER, seed=seed, threads=1))
         if owned.config is None:
-            stored = {**encoder.config(), 'id': encoder.id, 'size': encoder.size, 'version': encoder.version}
-            now = datetime.now().isoformat(timespec='seconds')
-            settings = LearningSettings.from_flat(dict(recipe))
-            owned.create(ModelConfig(robot.info, stored, seed, settings, {}, now), encoder.weights())
+            settings = find('cls').settings.from_flat(dict(recipe))
+            create_model(owned, new_config(robot.info, encoder, seed, settings, {}, 'cls', {}), encoder)
 
-        def on_progress(progress: Progress) -> None:
-            if progress.phase in ('wake', MORNING):
-                life.living.catch_up()
-                life.living.catch_up()
-                cortex, waking = life.living.cortex, life.living.waking
-                weights = weights_sha256(waking.to_bytes(), cortex.sleeping.to_bytes())
-                tell(Stage(cortex.sequence, cortex.cycles, weights))
+        def on_progress(progress: TrainProgress) -> None:
+            if progress.phase in ('wake', SLEEP_KEPT):
+                run.loop.catch_up()
+                session = run.loop.session
+                weights = session.weights_sha256(run.loop.learner.to_bytes())
+                tell(Stage(session.sequence, session.cycles, weights))
 
-        life = Life(owned, robot, encoder, 'curiosity', on_progress)
-        with life.living:
-            life.live(_FOREVER)
+        run = SimulatedRun(owned, robot, encoder, 'curiosity', on_progress)
+        with run.loop:
+            run.run(_FOREVER)
     finally:
         robot.close()
         owned.close()
@@ -153,10 +148,8 @@ def inspect(models_dir: Path, model: str) -> tuple[Stage, list[str]]:
     try:
         if folder.config is None:
             raise UserError(f'model {model!r}', expected='its config.json', found='none')
-        cortex = Cortex(folder)
-        waking = make_waking_half(cortex.config)
-        waking.load_bytes(cortex.waking_bytes)
-        weights = weights_sha256(waking.to_bytes(), cortex.sleeping.to_bytes())
-        return Stage(cortex.sequence, cortex.cycles, weights), cortex.problems
+        session = LearnerSession(folder)
+        weights = session.weights_sha256(session.online_bytes)
+        return Stage(session.sequence, session.cycles, weights), session.problems
     finally:
         folder.close()

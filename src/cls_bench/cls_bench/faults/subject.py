@@ -14,8 +14,8 @@ from cls_bringup.run_directory import RunDirectory
 from cls_bringup.supervision.commands import node_command
 from cls_bringup.supervision.supervisor import Supervisor
 from cls_common.errors import UserError
-from cls_learning.checkpoints import generations
-from cls_learning.checkpoints.blob import unpack
+from cls_learning.model_store import generations
+from cls_learning.state_bytes import unpack
 
 from .reference import ENCODER, RECIPE
 
@@ -103,7 +103,7 @@ class Subject:
     def gaps(self, number: int) -> int:
         """Returns how many steps of its life a generation never heard of."""
         _, parts = generations.read(self._generations, number)
-        return int(unpack(parts['sleeping.safetensors'], 'sleeping half')['counters.gaps'])
+        return int(unpack(parts['consolidator'], 'consolidator')['counters.gaps'])
 
     def close(self, keep_logs: bool) -> None:
         """Ends every process; nothing is asked to save."""

@@ -6,12 +6,10 @@ from typing import Any
 
 import torch
 
-from cls_learning.agent.late_images import LateImages
-from cls_learning.agent.sleeping import SleepingHalf
-from cls_learning.agent.waking import WakingHalf
+from cls_learning.brain import Goal
+from cls_learning.brains.cls.consolidator import ClsConsolidator
+from cls_learning.brains.cls.online_learner import ClsOnlineLearner
 from cls_learning.config import LearningSettings
-from cls_learning.consolidation.night import Goal
-from cls_learning.types import Transition
 
 from .judge import Figures, of_matrix
 from .metrics.skill import skill
@@ -60,11 +58,10 @@ class _Life:
     def __init__(self, settings: LearningSettings, task: Task, *, sleeps: bool, scored: str) -> None:
         self._settings, self._task, self._sleeps = settings, task, sleeps
         size = task.world.z_size
-        self._waking = WakingHalf(settings, task.robot, size, task.seed)
-        self._late = LateImages(task.robot)
+        self._waking = ClsOnlineLearner(settings, task.robot, size, task.seed)
         # Without nights nobody but Slow itself is behind Slow: where Fast is scored, it need not live.
         needs_slow = sleeps or scored == 'slow'
-        self._sleeping = SleepingHalf(settings, task.robot, size, task.seed) if needs_slow else None
+        self._sleeping = ClsConsolidator(settings, task.robot, size, task.seed) if needs_slow else None
         self._fast: Predictor = Learned(self._waking.fast)
         slow = None if self._sleeping is None else Learned(self._sleeping.slow)
         self._scored: Predictor = slow if slow is not None and scored == 'slow' else self._fast
@@ -74,7 +71,7 @@ class _Life:
     def live_in(self, place: int) -> None:
         task, fast = self._task, self._settings.fast
         for step, transition in enumerate(task.world.transitions(place), 1):
-            experience = self._waking.learn(self._paired(transition))
+            experience = self._waking.learn(self._waking.prepare(transition))
             self._spent.fast_steps += 1
             self._spent.fast_samples += min(1 + fast.recent + fast.older, experience.sequence)
             if self._sleeping is not None:
@@ -82,35 +79,31 @@ class _Life:
                 due = experience.sequence % self._settings.slow.wake_interval == 0
                 self._spent.steps += due
                 self._spent.samples += due
-            self._noted.lived.append((experience.error_before, experience.copy_error))
+            self._noted.lived.append((experience.metrics['error_before'], experience.metrics['copy_error']))
             if step in FAST_STEPS:
                 self._noted.fast_at[step].append(task.judge.skill_in(self._fast, place))
-            if self._waking.should_sleep and self._sleeps:
+            if self._waking.wants_sleep and self._sleeps:
                 self._sleep(place)
             if step % 50 == 0:
                 task.report(self._waking.total_steps / task.plan.total)
         self._close_stage(place)
 
-    def _paired(self, transition: Transition) -> Transition:
-        waking = self._waking
-        return self._late.pair(transition, waking.image_delay, is_new=waking.has_new_image_delay)
-
     def _sleep(self, place: int) -> None:
         assert self._sleeping is not None
         judge, began = self._task.judge, time.monotonic()
         before, score = judge.errors(self._scored), self._score('before', place)
-        night = self._sleeping.begin_night(self._waking.to_bytes(), Goal())
+        night = self._sleeping.begin_sleep(self._waking.state(), Goal())
         for _ in night.run():
             pass
         self._count(night.statistics.steps)
         self._spent.night_seconds += time.monotonic() - began
-        morning = b'' if night.diverged else night.finish()
+        state = {} if night.diverged else night.finish()
         if night.diverged or night.verdict.rolled_back:
             night.roll_back()
             self._noted.rolled_back += 1
             self._noted.gains.append(None)
         else:
-            self._waking.load_bytes(morning)
+            self._waking.load(state)
             self._noted.gains.append(judge.gain(before, judge.errors(self._scored), place + 1))
         self._noted.sleeps.append(score | self._score('after', place))
 

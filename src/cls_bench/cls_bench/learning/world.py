@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 
 from cls_common.robot import RobotInfo
+from cls_common.transition import Transition
 from cls_learning.randomness import stream
-from cls_learning.types import Transition
 from cls_sim.robots import make as make_robot
 from cls_sim.settings import SimulatorSettings
 
@@ -65,7 +65,7 @@ class Scene:
         z, commanded, applied = walk.z.numpy(), walk.commanded.numpy(), walk.action.numpy()
         joints: NDArray[np.float64] = np.radians(walk.poses.numpy())
         for i in range(len(walk)):
-            yield Transition(
+            yield Transition.of_embeddings(
                 z=z[i], z_next=z[i + 1], action_commanded=commanded[i], action_applied=applied[i],
                 joints=joints[i], joints_next=joints[i + 1], boundary=begins and i == 0, stamp_z=i, stamp_next=i + 1,
             )  # fmt: skip

@@ -1,6 +1,6 @@
 """One client of the running graph, for every command: bounded waits, and an error that says who is missing."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 import os
@@ -169,13 +169,11 @@ class Remote(Node):
             self._clients_by_name[service.name] = qos.client(self, service)
         return self._clients_by_name[service.name]
 
-    def sleep(
-        self, sws_steps: int = 0, rem_steps: int = 0, tether_steps: int = 0,
-        on_feedback: Callable[[Any], None] = lambda _: None,
-    ) -> 'SleepGoal':  # fmt: skip
-        """Sends a Sleep goal; 0 steps: as configured, -1: skip the phase.
+    def sleep(self, steps: Mapping[str, int] = {}, on_feedback: Callable[[Any], None] = lambda _: None) -> 'SleepGoal':
+        """Sends a Sleep goal.
 
         Args:
+            steps: by phase; 0 or missing: as configured, -1: skip the phase.
             on_feedback: called with each Sleep feedback, from another thread.
 
         Raises:
@@ -184,7 +182,7 @@ class Remote(Node):
         client = ActionClient(self, Sleep, comms.SLEEP.name)
         if not _comes_true(client.server_is_ready, _DISCOVERY):
             raise missing(comms.SLEEP)
-        goal = Sleep.Goal(sws_steps=sws_steps, rem_steps=rem_steps, tether_steps=tether_steps)
+        goal = Sleep.Goal(phases=list(steps), steps=list(steps.values()))
         sent = client.send_goal_async(goal, feedback_callback=lambda message: on_feedback(message.feedback))
         if not _finished(sent, _STOP_TIMEOUT):
             raise UserError('the sleep goal was not answered', do='See the log of slow_learner.')

@@ -6,7 +6,7 @@ from cls_interfaces.msg import LearnerStatus, PlayerStatus
 
 from ..snapshot import Replayed, Snapshot
 
-_CONVERTED = ('joints', 'metrics', 'alarms')
+_CONVERTED = ('joints', 'metrics', 'headlines', 'alarms')
 _PLAYER_STATES = {
     PlayerStatus.WAITING: 'waiting', PlayerStatus.PLAYING: 'playing', PlayerStatus.PAUSED: 'paused',
     PlayerStatus.FINISHED: 'finished',
@@ -19,7 +19,8 @@ def to_snapshot(message: LearnerStatus) -> Snapshot:
     return Snapshot(
         joints=tuple(message.joints),
         alarms=tuple(message.alarms),
-        metrics=dict(zip(message.metric_names, message.metric_values)),
+        metrics={metric.name: metric.value for metric in message.metrics},
+        headlines={metric.name: metric.higher_is_better for metric in message.metrics if metric.headline},
         **{name: getattr(message, name) for name in _SAME},
     )
 

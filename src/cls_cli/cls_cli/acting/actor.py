@@ -7,10 +7,10 @@ import time
 import numpy as np
 
 from cls_common.robot import RobotInfo
-from cls_learning.agent.wake_state import Applied, Seen, WakeState
+from cls_common.step_builder import Applied, StepBuilder
+from cls_common.transition import Doubles, EMBEDDING, Floats, Reading, Transition
 from cls_learning.policies.contract import EndOfActionsError, Policy
 from cls_learning.randomness import stream
-from cls_learning.types import Doubles, Floats, Transition
 
 from .statistics import Statistics
 
@@ -68,7 +68,7 @@ class Actor:
     def __post_init__(self) -> None:
         self.statistics = Statistics(self.robot.channels)
         self._first_sequence = self._sequence
-        self._wake = WakeState(settle_time=self.robot.settle_time)
+        self._wake = StepBuilder(settle_time=self.robot.settle_time)
 
     @property
     def is_busy(self) -> bool:
@@ -84,7 +84,7 @@ class Actor:
 
     def restart(self) -> None:
         """The robot began anew: what was seen before says nothing any more."""
-        self._wake.restart()
+        self._wake.reset()
         self._wake.joints = np.zeros(0)
 
     def feel(self, joints: Doubles) -> None:
@@ -94,7 +94,7 @@ class Actor:
 
     def see(self, stamp: int) -> None:
         """Takes the stamp, ns, of an image or observation."""
-        self._close(self._wake.see(Seen(NOTHING, stamp)))
+        self._close(self._wake.add_reading(EMBEDDING, Reading(NOTHING, stamp)))
 
     def hear(self, sequence: int, source: str, applied: Applied, trouble: str = '') -> bool:
         """Takes the robot's answer to an action, `trouble` saying why it was refused; returns whether it was ours."""
@@ -109,7 +109,7 @@ class Actor:
             self.statistics.done(applied.commanded, applied.reward, applied.terminal or applied.truncated)
         if is_new or not is_ours:
             self._answered = self.clock()
-            self._close(self._wake.hear(key, applied, self.clock()))
+            self._close(self._wake.add_applied_action(key, applied, self.clock()))
         return is_ours
 
     def _close(self, transition: Transition | None) -> None:

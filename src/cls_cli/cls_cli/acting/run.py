@@ -17,10 +17,10 @@ from cls_bringup.interrupts import Interrupts
 from cls_bringup.report import CLEAN, write_report
 from cls_common.errors import UserError
 from cls_common.robot import RobotInfo
+from cls_common.transition import Floats
 from cls_learning import policies
 from cls_learning.policies.contract import EndOfActionsError, Policy
 from cls_learning.policies.manual import ManualPolicy
-from cls_learning.types import Floats
 
 from ..terminal import is_interactive
 from .actor import Actor

@@ -19,7 +19,7 @@ def command() -> None:
 @click.option('--json', 'as_json', is_flag=True, help='One JSON object of values and origins.')
 def show(model: str, models_dir: Path, as_json: bool) -> int:
     """Show every setting of MODEL and where it came from."""
-    from cls_learning.checkpoints.listing import read_config
+    from cls_learning.model_store.listing import read_config
 
     config = read_config(options.model_folder(models_dir, model))
     if as_json:

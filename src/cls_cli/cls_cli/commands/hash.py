@@ -14,7 +14,7 @@ from .. import options
 @options.models_dir
 def command(model: str, models_dir: Path) -> int:
     """Print the SHA-256 of the weights of MODEL as last saved."""
-    from cls_learning.checkpoints.listing import weights_hash
+    from cls_learning.model_store.listing import weights_hash
 
     value = weights_hash(options.model_folder(models_dir, model))
     if not value:

@@ -17,7 +17,7 @@ _UNITS = ('B', 'kB', 'MB', 'GB')
 @options.models_dir
 def command(models_dir: Path) -> int:
     """List the saved models."""
-    from cls_learning.checkpoints.listing import list_models
+    from cls_learning.model_store.listing import list_models
 
     summaries = list_models(models_dir)
     if not summaries:

@@ -21,6 +21,7 @@ _SHOW_EVERY = 20
 
 @click.command('replay', help='Learn from recorded sessions in one process, without ROS; goes on where it was stopped.')
 @click.argument('sessions', nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option('--brain', default='', help='Brain of a new model, by name; default: cls.')
 @click.option('--model', default='default', show_default=True, help='Name of the model; created where it is missing.')
 @models_dir
 @click.option('--until-plateau', is_flag=True, help='Repeat all sessions until the loss stays.')
@@ -40,8 +41,8 @@ def command(sessions: tuple[Path, ...], settings: tuple[str, ...], **chosen: Any
     from rich.progress import Progress
 
     from cls_bringup.interrupts import Interrupts
-    from cls_training.living import Progress as Lived
     from cls_training.replaying import replay, ReplayOptions
+    from cls_training.train_loop import TrainProgress
 
     overrides = by_node(settings)
     if 'simulator' in overrides:
@@ -50,11 +51,11 @@ def command(sessions: tuple[Path, ...], settings: tuple[str, ...], **chosen: Any
     with Progress() as bar, Interrupts() as interrupts:
         task = bar.add_task('reading', total=_length(options))
 
-        def show(lived: Lived) -> None:
-            if lived.phase == 'wake' and lived.step % _SHOW_EVERY:
+        def show(progress: TrainProgress) -> None:
+            if progress.phase == 'wake' and progress.step % _SHOW_EVERY:
                 return
-            figures = ' '.join(f'{name} {value:.3f}' for name, value in lived.figures.items())
-            bar.update(task, completed=lived.step, description=f'{lived.phase:6} {figures}')
+            figures = ' '.join(f'{name} {value:.3f}' for name, value in progress.measure().items())
+            bar.update(task, completed=progress.step, description=f'{progress.phase:6} {figures}')
 
         summary = replay(options, show, lambda: interrupts.count > 0)
     _print(summary)

@@ -41,7 +41,7 @@ def command(
 
 
 def _list_models(models_dir: Path) -> int:
-    from cls_learning.checkpoints.listing import list_models
+    from cls_learning.model_store.listing import list_models
 
     names = sorted(summary.name for summary in list_models(models_dir))
     print('\n'.join(names) if names else NONE_FOUND)

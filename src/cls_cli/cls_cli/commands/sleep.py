@@ -1,4 +1,4 @@
-"""`sleep`: one night, watched."""
+"""`sleep`: one sleep, watched."""
 
 from collections.abc import Callable
 import math
@@ -17,25 +17,28 @@ _CANCEL_TIMEOUT = 30.0
 # Discovery may lose sight of a server for a moment.
 _GONE_TIMEOUT = 3.0
 F = TypeVar('F', bound=Callable[..., Any])
-_MEASURES = ('avg_l_dyn', 'avg_l_sws', 'avg_l_ms', 'avg_l_rem', 'avg_tether_loss')
 
 
-def _steps(name: str, meaning: str) -> Callable[[F], F]:
-    text = f'Steps of {meaning}; 0: as configured, -1: skip.'
-    return click.option(f'--{name}', default=0, type=click.IntRange(-1), metavar='N', help=text)
+def _old_phase(name: str) -> Callable[[F], F]:
+    return click.option(f'--{name}', default=None, type=click.IntRange(-1), hidden=True)
 
 
 @click.command('sleep')
-@_steps('sws', 'slow-wave sleep')
-@_steps('rem', 'REM')
-@_steps('tether', 'tethering Fast to Slow')
+@click.option(
+    '--phase', 'phases', multiple=True, metavar='NAME=N',
+    help='Optimiser steps of a phase of the brain; 0: as configured, -1: skip it. May be given several times.',
+)  # fmt: skip
+@_old_phase('sws')
+@_old_phase('rem')
+@_old_phase('tether')
 @options.namespace
-def command(sws: int, rem: int, tether: int, namespace: str) -> int:
+def command(phases: tuple[str, ...], namespace: str, **old: int | None) -> int:
     """Send the learner to sleep and watch. Ctrl-C wakes it and undoes what it learned meanwhile."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
     from cls_bringup.nodes.remote import connect
 
+    steps = dict(map(parse_phase, phases)) | {name: count for name, count in old.items() if count is not None}
     columns = TextColumn('{task.description:<7}'), BarColumn(), MofNCompleteColumn(), TextColumn('{task.fields[loss]}')
     with Interrupts() as interrupts, connect(namespace) as remote, Progress(*columns) as progress:
         tasks: dict[str, Any] = {}
@@ -46,9 +49,17 @@ def command(sws: int, rem: int, tether: int, namespace: str) -> int:
             task = tasks[feedback.phase]
             progress.update(task, total=feedback.steps, completed=feedback.step, loss=f'loss {feedback.loss:.4g}')
 
-        goal = remote.sleep(sws, rem, tether, on_feedback)
+        goal = remote.sleep(steps, on_feedback)
         result = _await(goal, interrupts)
     return _conclude(result)
+
+
+def parse_phase(text: str) -> tuple[str, int]:
+    """Reads NAME=N; raises UserError for another text."""
+    name, _, count = text.partition('=')
+    if not name or not count.removeprefix('-').isdecimal() or int(count) < -1:
+        raise UserError(f'phase {text!r}', expected='NAME=N, such as rem=50 or rem=-1')
+    return name, int(count)
 
 
 def _await(goal: Any, interrupts: Interrupts) -> Any | None:
@@ -58,7 +69,7 @@ def _await(goal: Any, interrupts: Interrupts) -> Any | None:
             return result
         unserved = 0.0 if goal.is_served else unserved + _TURN
         if unserved > _GONE_TIMEOUT:
-            raise UserError('slow_learner is gone', do='The model is as before this night; `./cls up` resumes it.')
+            raise UserError('slow_learner is gone', do='The model is as before this sleep; `./cls up` resumes it.')
         if interrupts.count and not cancelled:
             print('waking up …')
             goal.cancel()
@@ -75,25 +86,13 @@ def _conclude(result: Any | None) -> int:
     print(f'{name} (error code {result.error_code}){": " + result.error_msg if result.error_msg else ""}')
     if result.status:
         print(result.status)
-    print(f'steps: sws {result.sws_steps}, rem {result.rem_steps}, tether {result.tether_steps}')
-    for measure in _MEASURES:
-        value = getattr(result, measure)
-        if math.isfinite(value):
-            print(f'{measure:<16} {value:.6g}')
-    for line in judged(result):
-        print(line)
+    if result.phases:
+        print('steps: ' + ', '.join(f'{name} {steps}' for name, steps in zip(result.phases, result.steps)))
+    for metric in result.metrics:
+        if math.isfinite(metric.value):
+            print(f'{metric.name:<16} {metric.value:.6g}')
     print(f'took {result.duration:.1f} s')
     return 0 if result.error_code == 0 else 1
-
-
-def judged(result: Any) -> list[str]:
-    """Returns what the gate found, in lines; none without probes."""
-    if not result.probes:
-        return []
-    slow = f'slow {result.skill_before:.3f} -> {result.skill_after:.3f}'
-    fast = f'fast {result.fast_before:.3f} -> {result.fast_after:.3f}'
-    change = f'{result.change:+.3f} [{result.change_low:+.3f}, {result.change_high:+.3f}]'
-    return [f'skill on {result.probes} probes: {slow}, {fast}', f'change of slow {change}']
 
 
 def error_name(result: Any) -> str:

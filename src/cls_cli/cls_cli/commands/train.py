@@ -9,10 +9,14 @@ from cls_common.overrides import by_node, RECIPE
 from .. import set_options
 from ..options import accept_robot, models_dir
 
+# Steps from one look at the figures to the next: drawing takes time from learning.
+_SHOW_EVERY = 20
+
 
 @click.command(help='Learn in simulation in one process, without ROS, for STEPS more wake steps.')
 @click.option('--robot', default='sim', show_default=True, help='sim, square or gym:ID.')
 @click.option('--scene', default=-1, type=click.IntRange(-1), help='Which simulated scene.')
+@click.option('--brain', default='', help='Brain of a new model, by name; default: cls.')
 @click.option('--model', default='default', show_default=True, help='Name of the model; created where it is missing.')
 @models_dir
 @click.option('--steps', default=500, show_default=True, type=click.IntRange(1), help='Wake steps to add.')
@@ -26,7 +30,7 @@ def command(**options: Any) -> int:
     """Trains with a progress bar and prints the hash of the weights as its last line."""
     from rich.progress import Progress
 
-    from cls_training.living import Progress as TrainProgress
+    from cls_training.train_loop import TrainProgress
     from cls_training.training import train, TrainOptions
 
     settings = by_node(options.pop('settings'))
@@ -35,7 +39,9 @@ def command(**options: Any) -> int:
         task = bar.add_task('waking', total=chosen.steps)
 
         def show(progress: TrainProgress) -> None:
-            figures = ' '.join(f'{name} {value:.3f}' for name, value in progress.figures.items())
+            if progress.phase == 'wake' and progress.step % _SHOW_EVERY and progress.step < chosen.steps:
+                return
+            figures = ' '.join(f'{name} {value:.3f}' for name, value in progress.measure().items())
             bar.update(task, completed=progress.step, description=f'{progress.phase:6} {figures}')
 
         weights = train(chosen, show)

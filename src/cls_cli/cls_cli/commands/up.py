@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from cls_bringup.graph import BRAINS, GraphOptions
+from cls_bringup.graph import GraphOptions
 from cls_common.comms import MODES
 
 from .. import options, set_options
@@ -16,7 +16,7 @@ _CHOICES = ('namespace', 'log_level', 'duration', 'startup_timeout', 'report', '
 
 @click.command('up')
 @click.option('--robot', default='sim', show_default=True, metavar='ROBOT', help='sim, square, pan_tilt or gym:ID.')
-@click.option('--brain', default='cls', show_default=True, type=click.Choice(BRAINS), help='Which learners.')
+@click.option('--brain', default='', help='Brain of a new model, by name; default: cls.')
 @click.option('--model', default='default', show_default=True, help='Model folder, made where it is missing.')
 @options.models_dir
 @click.option('--mode', default='', type=click.Choice(['', *MODES]), metavar='MODE', help=' | '.join(MODES))

@@ -13,12 +13,12 @@ from rclpy.parameter import Parameter
 
 from cls_common import comms
 from cls_common.errors import UserError
+from cls_common.experience_codec import from_applied_action
 from cls_common.nodes.conversions import from_image, from_robot_info, to_array, to_floats, to_nanoseconds
 from cls_common.nodes.qos import publisher, subscription
 from cls_common.robot import RobotInfo
 from cls_interfaces.msg import AppliedAction, RecorderStatus, RobotAction, RobotState
 from cls_interfaces.msg import RobotInfo as RobotInfoMessage
-from cls_learning.agent.wake_state import Applied
 
 from ..acting.actor import Actor, Command, SOURCE
 
@@ -156,11 +156,7 @@ class Runner(Node):
     def _on_applied(self, message: AppliedAction) -> None:
         if self.actor is None:
             return
-        applied = Applied(
-            to_array(message.commanded), to_array(message.applied), to_array(message.joints_before, np.float64),
-            to_array(message.joints_after, np.float64), to_nanoseconds(message.start), to_nanoseconds(message.end),
-            message.reward, message.terminal, message.truncated,
-        )  # fmt: skip
+        applied = from_applied_action(message)
         is_refused = message.error_code != AppliedAction.NONE
         trouble = f'{message.error_msg} ({message.error_code})' if is_refused else ''
         is_ours = self.actor.hear(message.sequence, message.source, applied, trouble)

@@ -1,4 +1,4 @@
-"""Sleep: phases by name, one file each, found by `sleep.phases`; `night` runs them."""
+"""Sleep: phases by name, one file each, found by `sleep.phases`; `phases` runs them."""
 
 from pathlib import Path
 
@@ -12,5 +12,5 @@ def make(name: str) -> Phase:
     Raises:
         UserError: no such phase.
     """
-    phase: Phase = by_name.find(__name__, Path(__file__).parent, 'sleep phase', name, apart=('night', 'gate')).PHASE
+    phase: Phase = by_name.find(__name__, Path(__file__).parent, 'sleep phase', name, apart=('phases',)).PHASE
     return phase

@@ -1,14 +1,16 @@
 """What every replay memory does, and the record it keeps (rows 000-051 to 000-053)."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from ..types import Batch, Doubles, Experience, Floats, Windows
+from cls_common.transition import Doubles, Experience, Floats
+
+from ..types import Batch, Windows
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,12 @@ class Record:
         """Whether this is the very next step of the same episode."""
         return self.episode == other.episode and self.sequence == other.sequence + 1
 
+    def after(self, last: 'Record | None') -> 'Record':
+        """Returns it with the embedding that it shares with the record before, so that memory holds that once."""
+        if last is None or self.z is last.z_next or not np.array_equal(self.z, last.z_next):
+            return self
+        return replace(self, z=last.z_next)
+
 
 class ReplayMemory(ABC):
     """Keeps transitions for sleep; draws them without replacement."""
@@ -54,6 +62,11 @@ class ReplayMemory(ABC):
     @abstractmethod
     def __len__(self) -> int:
         """Transitions held."""
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes that it takes."""
+        return size_in_bytes(self.records())
 
     @abstractmethod
     def records(self) -> list[Record]:
@@ -78,6 +91,12 @@ class ReplayMemory(ABC):
     @abstractmethod
     def load(self, state: Mapping[str, Tensor]) -> None:
         """Takes everything back."""
+
+
+def size_in_bytes(records: Iterable[Record]) -> int:
+    """Returns the bytes of all arrays of records; one that records share counts once."""
+    arrays = {id(a): a.nbytes for r in records for a in (r.z, r.z_next, r.action, r.commanded, r.joints)}
+    return sum(arrays.values())
 
 
 def to_batch(records: list[Record]) -> Batch:
@@ -125,7 +144,7 @@ def unpack(state: Mapping[str, Tensor], prefix: str) -> list[Record]:
     records: list[Record] = []
     firsts = iter(first_z)
     for i, start in enumerate(starts):
-        z = next(firsts) if start else z_next[i - 1]
+        z = next(firsts) if start else records[-1].z_next
         time, episode, sequence = (int(v) for v in keys[i])
         records.append(Record(z, z_next[i], action[i], commanded[i], joints[i], time, episode, sequence))
     return records

@@ -21,7 +21,7 @@ class FifoMemory(ReplayMemory):
     def add(self, record: Record) -> None:
         follows = bool(self._records) and record.follows(self._records[-1])
         self._runs.append(self._runs[-1] + 1 if follows else 1)
-        self._records.append(record)
+        self._records.append(record.after(self._records[-1] if self._records else None))
 
     def __len__(self) -> int:
         return len(self._records)

@@ -28,6 +28,7 @@ class PieceMemory(ReplayMemory):
 
     def add(self, record: Record) -> None:
         last = self._pieces[-1] if self._pieces else None
+        record = record.after(last[-1] if last else None)
         if last is not None and len(last) < self._piece_length and record.follows(last[-1]):
             last.append(record)
         else:

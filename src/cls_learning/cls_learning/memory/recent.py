@@ -8,7 +8,7 @@ from torch import Tensor
 
 from ..randomness import stream
 from ..types import Batch
-from .contract import pack, Record, to_batch, unpack
+from .contract import pack, Record, size_in_bytes, to_batch, unpack
 
 
 class RecentMemory:
@@ -25,9 +25,14 @@ class RecentMemory:
     def __len__(self) -> int:
         return len(self._recent) + len(self._older)
 
+    @property
+    def nbytes(self) -> int:
+        """Bytes that it takes."""
+        return size_in_bytes(self.records())
+
     def add(self, record: Record) -> None:
         """Takes one transition."""
-        self._recent.append(record)
+        self._recent.append(record.after(self._recent[-1] if self._recent else None))
         if len(self._recent) > self._ring_size:
             self._leave(self._recent.pop(0))
 

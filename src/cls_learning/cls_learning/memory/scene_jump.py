@@ -11,7 +11,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ..types import Doubles
+from cls_common.transition import Doubles
+
 from .contract import Record
 
 # Steps from one look to the next, views in each stretch, and steps that lie between a view and those it is compared

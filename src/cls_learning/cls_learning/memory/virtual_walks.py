@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 import torch
 
 from cls_common.robot import Kind, RobotInfo
+from cls_common.transition import Doubles, Floats
 
-from ..types import Doubles, Floats, Windows
+from ..types import Windows
 from .contract import Record
 from .stillness import Motion, Stillness
 

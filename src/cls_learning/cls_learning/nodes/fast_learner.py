@@ -1,4 +1,4 @@
-"""The node of the waking half: acts, closes wake steps, learns from each, pauses while slow_learner sleeps."""
+"""The node of the online learner: acts, closes wake steps, learns from each, pauses while slow_learner sleeps."""
 
 from collections.abc import Sequence
 import sys
@@ -11,26 +11,27 @@ import torch
 
 from cls_common import comms
 from cls_common.errors import UserError
+from cls_common.experience_codec import from_applied_action
 from cls_common.nodes import qos
-from cls_common.nodes.conversions import from_robot_info, to_array, to_floats, to_nanoseconds
+from cls_common.nodes.conversions import from_robot_info, to_array, to_floats
+from cls_common.nodes.experience_messages import to_experience_message
 from cls_common.nodes.parameters import declare
 from cls_common.nodes.runner import run
 from cls_common.robot import check_action, RobotInfo
-from cls_interfaces.msg import AppliedAction, Embedding, RobotAction
+from cls_common.step_builder import StepBuilder
+from cls_common.transition import Experience, Floats, Reading, Transition
+from cls_interfaces.msg import AppliedAction, RobotAction
 from cls_interfaces.srv import SetMode
 
-from ..agent import wake_step
-from ..agent.backlog import Backlog
-from ..agent.late_images import LateImages
-from ..agent.wake_state import Applied, Seen, WakeState
-from ..agent.waking import WakingHalf
-from ..checkpoints.config_file import ModelConfig
+from ..brain import OnlineLearner
+from ..model_store.config_file import ModelConfig
 from ..node_settings import FastNodeSettings
-from ..types import Experience, Floats, Transition
+from ..runtime.backlog import Backlog
+from ..runtime.online_step import ACTING_MODES, online_step, until_the_last_action
 from .fast_services import FastServices
 from .fast_status import FastStatus
-from .messages import to_experience_message
 from .retransmit_buffer import RetransmitBuffer
+from .senses import Senses
 from .sleep_client import SleepClient
 
 TICK = 0.01
@@ -41,12 +42,13 @@ UNTIL_THE_END = 3600.0
 
 
 class FastLearnerNode(Node):
-    """Fast, the curiosity policy and the recent ring.
+    """The online learner of any brain.
 
-    Parameters: `cls_learning.node_settings.FastNodeSettings`. The recipe comes with the weights, by `load_state`.
+    Parameters: `cls_learning.node_settings.FastNodeSettings`. The brain comes with its state, by `load_state`.
 
-    Publishers: robot/action, experience, fast_learner/status.
-    Subscribers: embedding, robot/applied_action, robot/info, joint_states, manual_action, slow_learner/status.
+    Publishers: robot/action, experience, fast_learner/status, fast_learner/metrics/<name>.
+    Subscribers: embedding, and images and vectors where the brain perceives them; robot/applied_action, robot/info,
+        joint_states, manual_action, slow_learner/status.
     Services: set_mode, fast_learner/{begin_sleep, end_sleep, get_state, load_state, get_experiences}.
     Action clients: sleep, after the last wake step of a cycle.
     Timers (steady): 10 ms for pace, timeouts and the lease; 0.5 s for the status.
@@ -58,11 +60,11 @@ class FastLearnerNode(Node):
         torch.set_num_threads(self._settings.threads)
         self.mode = self._settings.mode
         self.robot: RobotInfo | None = None
-        self.waking: WakingHalf | None = None
+        self.learner: OnlineLearner | None = None
         self.config: ModelConfig | None = None
         self.run_id = ''
         self.model = ''
-        self.wake = WakeState(max_still=self._settings.max_still)
+        self.steps = StepBuilder(max_still=self._settings.max_still)
         self.backlog = Backlog(self._settings.max_behind)
         self.exit_status = 0
         # Sequences go on rising over a restart of this node, so that no driver takes a new action for an old one.
@@ -71,11 +73,10 @@ class FastLearnerNode(Node):
         self.config_sha256 = ''
         self._last_action = RobotAction()
         self._due: list[Floats] = []
-        self._late: LateImages | None = None
         self._action_out = qos.publisher(self, comms.ROBOT_ACTION)
         self._experience_out = qos.publisher(self, comms.EXPERIENCE)
         self._status = FastStatus(self)
-        qos.subscription(self, comms.EMBEDDING, self._on_embedding)
+        self._senses = Senses(self, self._on_reading, self.report_fault)
         qos.subscription(self, comms.APPLIED_ACTION, self._on_applied)
         qos.subscription(self, comms.ROBOT_INFO, self._on_robot_info)
         qos.subscription(self, comms.JOINT_STATES, self._on_joints)
@@ -91,7 +92,7 @@ class FastLearnerNode(Node):
     @property
     def phase(self) -> str:
         """What the status says."""
-        if self.waking is None:
+        if self.learner is None:
             return 'waiting'
         if self.retransmit.is_held:
             return 'ending'
@@ -109,10 +110,10 @@ class FastLearnerNode(Node):
         is_first = self.robot is None
         self.robot = from_robot_info(message)
         if not is_first:
-            self.wake.restart()
-            self.wake.joints = np.zeros(0)
-        self.wake.settle_time = self.robot.settle_time
-        self.wake.lock_step = self.robot.lock_step
+            self.steps.reset()
+            self.steps.joints = np.zeros(0)
+        self.steps.settle_time = self.robot.settle_time
+        self.steps.lock_step = self.robot.lock_step
         self._number_actions()
         if self.config is not None:
             self._check_robot(self.config, self.robot)
@@ -122,74 +123,53 @@ class FastLearnerNode(Node):
         try:
             config.check_robot(robot)
         except UserError as error:
-            self.waking = None
+            self.learner = None
             self.report_fault(str(error))
 
     def _on_joints(self, message: Any) -> None:
         joints = to_array(message.position, np.float64)
         if np.isfinite(joints).all():
-            self.wake.feel(joints)
+            self.steps.set_joints(joints)
 
-    def _on_embedding(self, message: Embedding) -> None:
-        z = np.array(message.data, np.float32)
-        self._status.frame_rate.tick(time.monotonic())
-        if self.config is not None:
-            problem = self._embedding_problem(message, z)
-            if problem:
-                self.report_fault(problem)
-                return
-        seen = Seen(z, to_nanoseconds(message.header.stamp), message.encoder_id, message.version)
-        self._close(self.wake.see(seen))
-
-    def _embedding_problem(self, message: Embedding, z: Floats) -> str:
-        assert self.config is not None
-        if message.encoder_id != self.config.encoder['id']:
-            return f'embedding: expected encoder {self.config.encoder["id"]}, found {message.encoder_id}'
-        if z.shape != (self.config.z_size,) or not np.isfinite(z).all():
-            return f'embedding: expected {self.config.z_size} finite numbers'
-        return ''
+    def _on_reading(self, sense: str, reading: Reading) -> None:
+        if sense == self.steps.senses[0]:
+            self._status.frame_rate.tick(time.monotonic())
+        self._close(self.steps.add_reading(sense, reading))
 
     def _on_applied(self, message: AppliedAction) -> None:
         if message.error_code != AppliedAction.NONE:
             self.report_fault(f'action refused ({message.error_code}): {message.error_msg}')
-            self.wake.break_chain()
+            self.steps.break_chain()
             # Not at once again: a robot that refuses would be asked a thousand times a second.
             self._last_sent = time.monotonic() + 0.5
             return
-        applied = Applied(
-            to_array(message.commanded), to_array(message.applied), to_array(message.joints_before, np.float64),
-            to_array(message.joints_after, np.float64), to_nanoseconds(message.start), to_nanoseconds(message.end),
-            message.reward, message.terminal, message.truncated,
-        )  # fmt: skip
         key = (message.source, message.sequence)
-        if self.retransmit.is_held and not self.wake.awaits(key):
-            self.wake.break_chain()  # slow_learner would not hear of it
+        if self.retransmit.is_held and not self.steps.awaits(key):
+            self.steps.break_chain()  # slow_learner would not receive it
             return
-        self._close(self.wake.hear(key, applied, time.monotonic()))
+        self._close(self.steps.add_applied_action(key, from_applied_action(message), time.monotonic()))
 
     def _close(self, transition: Transition | None) -> None:
-        if transition is None or self.waking is None or self.services_of_sleep.lease.id:
+        learner = self.learner
+        if transition is None or learner is None or self.services_of_sleep.lease.id:
             return
-        assert self.config is not None and self._late is not None
-        transition = self._late.pair(transition, self.waking.image_delay, is_new=self.waking.has_new_image_delay)
-        ends_cycle = wake_step.ends_cycle(self.waking)
+        assert self.config is not None
+        transition = learner.prepare(transition)
+        ends_cycle = learner.ends_cycle
         last = self._status.steps + 1 == self._settings.max_steps
         goes_on = not (ends_cycle or last or self.services_of_sleep.is_wanted) and self._settings.action_rate == 0
         # In lock-step nothing waits for us, and a step that is known before the next begins is never repeated.
         # An action that has to wait is chosen now all the same: later the policy would choose another one.
         held: list[Floats] = []
-        waits = self.wake.lock_step or self._is_held_back
+        waits = self.steps.lock_step or self._is_held_back
         send = held.append if waits else self._send
         try:
-            experience = wake_step.close(self.waking, transition, self.mode, goes_on, send)
+            experience = online_step(learner, transition, self.mode, goes_on, send)
         except UserError as error:
             self.report_fault(str(error))
             return
-        assert self.wake.newest is not None
-        seen = self.wake.newest
-        message = to_experience_message(experience, self.run_id, seen.encoder_id, seen.encoder_version)
+        message = to_experience_message(experience, self.run_id, self.config.brain_name, ends_cycle=ends_cycle)
         message.header.stamp = self.get_clock().now().to_msg()
-        message.ends_cycle = ends_cycle
         self.retransmit.add(message)
         self.backlog.send(message.sequence)
         self._experience_out.publish(message)
@@ -203,34 +183,35 @@ class FastLearnerNode(Node):
             self.sleep_client.begin()
 
     def loaded(self, config: ModelConfig, last: Experience | None) -> None:
-        """Goes on with weights that came: with the chain of the last step, and with the sleep that was due."""
-        assert self.waking is not None
+        """Continues with a state that came: with the chain of the last step, and with the sleep that was due."""
+        assert self.learner is not None
         self.config_sha256 = config.sha256
-        self._late = LateImages(config.robot)
-        self.backlog.reset(self.waking.total_steps)
+        self._senses.open(config)
+        self.steps.set_senses(tuple(config.shapes))
+        self.backlog.reset(self.learner.total_steps)
         self.retransmit.clear()
         self.sleep_client.end()
-        self.wake.break_chain()
+        self.steps.break_chain()
         self._due = []
         if last is not None:
-            self._live_last(self.waking, last)
+            self._repeat_last(self.learner, last)
         self._number_actions()
-        if self.waking.should_sleep:
+        if self.learner.wants_sleep:
             self.sleep_client.begin()
 
-    def _live_last(self, waking: WakingHalf, last: Experience) -> None:
-        """Learns the last step again where the weights are those of before it: its action may be under way."""
+    def _repeat_last(self, learner: OnlineLearner, last: Experience) -> None:
+        """Learns the last step again where the state is that of before it: its action may be under way."""
         t = last.transition
-        if waking.total_steps < last.sequence:
-            waking.episode = last.episode - t.boundary
-            wake_step.close(waking, t, self.mode, not wake_step.ends_cycle(waking), self._due.append)
+        if learner.total_steps < last.sequence:
+            learner.episode = last.episode - t.boundary
+            online_step(learner, t, self.mode, not learner.ends_cycle, self._due.append)
         if not (t.terminal or t.truncated):
-            self.wake.go_on(Seen(t.z_next, t.stamp_next), t.joints_next)
+            self.steps.resume(t.after, t.joints_next)
 
     def _number_actions(self) -> None:
         """In lock-step an action is numbered by its step, so that one asked again after a restart is done once."""
-        if self.waking is not None and self.robot is not None and self.robot.lock_step:
-            self._sequence = self.waking.total_steps
+        if self.learner is not None and self.robot is not None and self.robot.lock_step:
+            self._sequence = self.learner.total_steps
 
     def _on_tick(self) -> None:
         now = time.monotonic()
@@ -238,29 +219,31 @@ class FastLearnerNode(Node):
         self.sleep_client.tick(now)
         self.retransmit.tick(now)
         self._ask_again(now)
-        if self.wake.expire(now, self._settings.step_timeout):
-            self.report_fault(f'no answer to an action within {self._settings.step_timeout:g} s')
-        if self.phase == 'wake' and self.mode in wake_step.ACTING_MODES and self._may_act(now):
-            assert self.waking is not None
-            seen, is_new = self.wake.start()
+        missing = self.steps.missing()
+        if self.steps.expire(now, self._settings.step_timeout):
+            what = f'{" and ".join(missing)} after an action' if missing else 'answer to an action'
+            self.report_fault(f'no {what} within {self._settings.step_timeout:g} s')
+        if self.phase == 'wake' and self.mode in ACTING_MODES and self._may_act(now):
+            assert self.learner is not None
+            observation, is_new = self.steps.start()
             due, self._due = self._due, []
             if due and not is_new:
                 self._send(due[0])
                 return
-            with wake_step.until_the_last_action(self):
-                self._send(self.waking.act(seen.z, self.wake.joints, self.mode, self.waking.total_steps))
+            with until_the_last_action(self):
+                self._send(self.learner.act(observation, self.steps.joints, self.mode, self.learner.total_steps))
 
     def _ask_again(self, now: float) -> None:
         """Sends an unanswered action once more: a driver answers a sequence twice but acts on it once."""
-        if self.wake.is_unanswered and now - self._last_asked > ASK_AGAIN and self._last_action.source:
+        if self.steps.is_unanswered and now - self._last_asked > ASK_AGAIN and self._last_action.source:
             self._last_asked = now
             self._action_out.publish(self._last_action)
 
     def _may_act(self, now: float) -> bool:
         rate = self._settings.action_rate
         rested = now - self._last_sent >= (1.0 / rate if rate > 0 else 0.0)
-        knows_joints = self.robot is not None and len(self.wake.joints) == len(self.robot.joint_names)
-        return self.wake.can_start and rested and knows_joints and not self._is_held_back
+        knows_joints = self.robot is not None and len(self.steps.joints) == len(self.robot.joint_names)
+        return self.steps.can_start and rested and knows_joints and not self._is_held_back
 
     @property
     def _is_held_back(self) -> bool:
@@ -269,7 +252,7 @@ class FastLearnerNode(Node):
     def _send(self, values: Floats) -> None:
         self._sequence += 1
         self._last_sent = time.monotonic()
-        self.wake.open((self.get_name(), self._sequence), self._last_sent)
+        self.steps.open((self.get_name(), self._sequence), self._last_sent)
         message = RobotAction(source=self.get_name(), sequence=self._sequence, values=to_floats(values))
         message.header.stamp = self.get_clock().now().to_msg()
         self._last_action, self._last_asked = message, self._last_sent
@@ -278,7 +261,7 @@ class FastLearnerNode(Node):
     def _on_manual(self, message: RobotAction) -> None:
         if self.mode != 'manual' or self.phase != 'wake' or self.robot is None:
             self.report_fault(f'manual action refused: mode is {self.mode}, phase is {self.phase}')
-        elif self.wake.can_start:
+        elif self.steps.can_start:
             try:
                 self._send(check_action(self.robot, to_array(message.values)))
             except UserError as error:
@@ -312,7 +295,7 @@ class FastLearnerNode(Node):
         return True
 
     def woke_up(self) -> None:
-        """Begins a new day: rates are counted anew, the next step decides whether the chain holds."""
+        """Begins a new cycle: the rate is measured again, the next step decides whether the chain holds."""
         self._status.woke_up()
         self.publish_status()
 

@@ -14,7 +14,7 @@ from cls_common.nodes import qos
 from cls_common.nodes.conversions import to_bytes
 from cls_interfaces.srv import BeginSleep, EndSleep, GetEncoder, GetExperiences, GetState, LoadState
 
-from ..checkpoints import blob
+from .. import state_bytes
 
 R = TypeVar('R')
 # A request to a server that has just died is never answered, even after it is back: so each try is short.
@@ -87,7 +87,7 @@ class FastLink:
         """Wakes Fast with a new state, or with its old one where `state` is None."""
         request = EndSleep.Request(id=sleep_id, keep_old=state is None)
         if state is not None:
-            request.state, request.sha256 = to_bytes(state), blob.sha256(state)
+            request.state, request.sha256 = to_bytes(state), state_bytes.sha256(state)
         answer: EndSleep.Response = self.call(comms.END_SLEEP, request, patience, while_ending=state is None)
         return answer
 
@@ -117,12 +117,12 @@ class FastLink:
         """Returns what the encoder is, with its weights on request."""
         request = GetEncoder.Request(with_weights=with_weights)
         answer: GetEncoder.Response = self.call(comms.GET_ENCODER, request, patience)
-        if with_weights and blob.sha256(bytes(answer.weights)) != answer.sha256:
+        if with_weights and state_bytes.sha256(bytes(answer.weights)) != answer.sha256:
             raise UserError('weights of the encoder', expected=f'sha256 {answer.sha256}', found='other bytes')
         return answer
 
 
 def _check(answer: Any) -> None:
-    found = blob.sha256(bytes(answer.state))
+    found = state_bytes.sha256(bytes(answer.state))
     if found != answer.sha256:
         raise UserError('state of fast_learner', expected=f'sha256 {answer.sha256}', found=found)

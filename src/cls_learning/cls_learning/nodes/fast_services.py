@@ -5,15 +5,15 @@ from typing import Any, TYPE_CHECKING
 
 from cls_common import comms
 from cls_common.errors import UserError
+from cls_common.experience_codec import from_message
 from cls_common.nodes.conversions import to_bytes
 from cls_interfaces.srv import BeginSleep, EndSleep, GetState, LoadState
 
-from ..agent.cortex import make_waking_half
-from ..agent.lease import Lease
-from ..agent.waking import WakingHalf
-from ..checkpoints import blob
-from ..checkpoints.config_file import ModelConfig
-from .messages import from_experience_message
+from .. import state_bytes
+from ..brain import OnlineLearner
+from ..model_store.config_file import ModelConfig
+from ..runtime.learner_session import make_online_learner
+from ..runtime.lease import Lease
 
 if TYPE_CHECKING:
     from .fast_learner import FastLearnerNode
@@ -26,7 +26,7 @@ class FastServices:
     """Serves begin_sleep, end_sleep, get_state and load_state for the node.
 
     Attributes:
-        lease: who sleeps for whom.
+        lease: of the sleep under way.
     """
 
     def __init__(self, node: 'FastLearnerNode') -> None:
@@ -59,13 +59,13 @@ class FastServices:
             if not self.lease.renew(request.id, now, request.lease):
                 response.error_code, response.error_msg = BeginSleep.Request.LEASE_LOST, 'this sleep has ended'
                 return response
-        elif node.waking is None:
+        elif node.learner is None:
             response.error_code, response.error_msg = BeginSleep.Request.NOT_LOADED, 'no weights yet'
             return response
         elif self.lease.id:
             response.error_code, response.error_msg = BeginSleep.Request.OTHER_SLEEP, f'asleep for {self.lease.id}'
             return response
-        elif node.wake.is_open:
+        elif node.steps.is_open:
             self._wanted_until = now + WANTED_PATIENCE
             response.error_code, response.error_msg = BeginSleep.Request.STEP_UNDER_WAY, 'a step is still open'
             return response
@@ -78,12 +78,12 @@ class FastServices:
         return response
 
     def _fill(self, response: Any) -> None:
-        assert self._node.waking is not None
-        state = self._node.waking.to_bytes()
+        assert self._node.learner is not None
+        state = self._node.learner.to_bytes()
         response.run_id = self._node.run_id
-        response.sequence = self._node.waking.total_steps
+        response.sequence = self._node.learner.total_steps
         response.state = to_bytes(state)
-        response.sha256 = blob.sha256(state)
+        response.sha256 = state_bytes.sha256(state)
 
     def _end_sleep(self, request: EndSleep.Request, response: EndSleep.Response) -> EndSleep.Response:
         node = self._node
@@ -93,26 +93,20 @@ class FastServices:
             response.error_code, response.error_msg = EndSleep.Request.LEASE_LOST, 'already awake with the old weights'
             return response
         if not request.keep_old:
-            assert node.config is not None
+            assert node.learner is not None
+            before = node.learner.to_bytes()
             try:
-                node.waking = self._read(node.config, bytes(request.state), request.sha256)
+                _load(node.learner, bytes(request.state), request.sha256)
             except UserError as error:
+                node.learner.load_bytes(before)
                 response.error_code, response.error_msg = EndSleep.Request.BAD_STATE, str(error)
         self.lease.end()
         node.sleep_client.end()
         node.woke_up()
         return response
 
-    @staticmethod
-    def _read(config: ModelConfig, state: bytes, sha256: str) -> WakingHalf:
-        if blob.sha256(state) != sha256:
-            raise UserError('waking half', expected=f'sha256 {sha256}', found=blob.sha256(state))
-        waking = make_waking_half(config)
-        waking.load_bytes(state)
-        return waking
-
     def _get_state(self, _request: GetState.Request, response: GetState.Response) -> GetState.Response:
-        response.loaded = self._node.waking is not None
+        response.loaded = self._node.learner is not None
         if response.loaded:
             response.model = self._node.model
             self._fill(response)
@@ -121,20 +115,27 @@ class FastServices:
     def _load_state(self, request: LoadState.Request, response: LoadState.Response) -> LoadState.Response:
         node = self._node
         if node.run_id == request.run_id and self._loaded == request.sha256:
-            # Asked again: loading once more would throw away what was lived since.
+            # Asked again: loading once more would discard every step since.
             response.success, response.message = True, 'loaded before'
             return response
         try:
             config = ModelConfig.from_json(request.config, 'config of load_state')
             if node.robot is not None:
                 config.check_robot(node.robot)
-            node.waking = self._read(config, bytes(request.state), request.sha256)
+            learner = make_online_learner(config)
+            _load(learner, bytes(request.state), request.sha256)
         except UserError as error:
             response.message = str(error)
             return response
-        node.config, node.model, node.run_id = config, request.model, request.run_id
+        node.learner, node.config, node.model, node.run_id = learner, config, request.model, request.run_id
         self._loaded = request.sha256
-        node.loaded(config, from_experience_message(request.last[0]) if request.last else None)
-        response.success, response.message = True, f'loaded at step {node.waking.total_steps}'
+        node.loaded(config, from_message(request.last[0]) if request.last else None)
+        response.success, response.message = True, f'loaded at step {node.learner.total_steps}'
         node.publish_status()
         return response
+
+
+def _load(learner: OnlineLearner, state: bytes, sha256: str) -> None:
+    if state_bytes.sha256(state) != sha256:
+        raise UserError('state of the online learner', expected=f'sha256 {sha256}', found=state_bytes.sha256(state))
+    learner.load_bytes(state)

@@ -13,9 +13,9 @@ from cls_common import comms
 from cls_common.images import Image
 from cls_common.nodes import qos
 from cls_common.nodes.conversions import from_image, to_nanoseconds
+from cls_common.transition import Experience
 
-from ..checkpoints.frames import FrameStore
-from ..types import Experience
+from ..model_store.frames import FrameStore
 
 # Images waiting for their experience: at 30 Hz and 2 actions a second 15 come for each step.
 WAITING = 90

@@ -1,4 +1,4 @@
-"""What slow_learner's callbacks ask of its worker."""
+"""Jobs that slow_learner's callbacks give to its worker."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -6,8 +6,7 @@ import threading
 
 from cls_interfaces.action import Sleep
 
-from ..consolidation.gate import Verdict
-from ..consolidation.night import Goal, Progress, Statistics
+from ..brain import Goal, Progress, SleepStatistics, Verdict
 
 
 @dataclass
@@ -20,7 +19,7 @@ class SleepJob:
     done: threading.Event = field(default_factory=threading.Event)
     code: int = Sleep.Result.UNKNOWN
     message: str = ''
-    statistics: Statistics = field(default_factory=Statistics)
+    statistics: SleepStatistics = field(default_factory=SleepStatistics)
     verdict: Verdict = field(default_factory=Verdict)
     duration: float = 0.0
 
@@ -28,14 +27,7 @@ class SleepJob:
         """Returns in one sentence how it ended, for people."""
         if self.code != Sleep.Result.NONE:
             return f'no sleep after {self.duration:.0f} s: {self.message}'
-        verdict = self.verdict
-        if not verdict.probes:
-            return f'slept {self.duration:.0f} s, kept (no held-out transitions yet to judge it by)'
-        skills = (
-            f'slow {verdict.skill_before:.2f} -> {verdict.skill_after:.2f}, '
-            f'fast {verdict.fast_before:.2f} -> {verdict.fast_after:.2f}'
-        )
-        return f'slept {self.duration:.0f} s, kept: {skills} on {verdict.probes} held-out transitions'
+        return f'slept {self.duration:.0f} s, kept: {self.verdict.summary or self.verdict.text}'
 
 
 @dataclass

@@ -36,7 +36,7 @@ class RetransmitBuffer:
     @property
     def is_settled(self) -> bool:
         """Whether no further experience will come while acting is held."""
-        return self.is_held and not self._node.wake.is_open
+        return self.is_held and not self._node.steps.is_open
 
     def hold(self, seconds: float) -> None:
         """Lets no action out for so long from now."""
@@ -47,8 +47,8 @@ class RetransmitBuffer:
 
     def tick(self, now: float) -> None:
         """Gives up a step that did not close in time while acting is held; steady time in s."""
-        if self.is_held and self._node.wake.is_open and now - self._held_since > _CLOSING:
-            self._node.wake.break_chain()
+        if self.is_held and self._node.steps.is_open and now - self._held_since > _CLOSING:
+            self._node.steps.break_chain()
 
     def add(self, experience: Experience) -> None:
         """Keeps one."""

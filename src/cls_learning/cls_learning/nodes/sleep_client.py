@@ -44,8 +44,8 @@ class SleepClient:
     def lost(self) -> None:
         """Asks again for a sleep that was due and whose lease ran out, a few times."""
         self._lost += 1
-        waking = self._node.waking
-        if waking is not None and waking.should_sleep and self._lost < _ATTEMPTS:
+        learner = self._node.learner
+        if learner is not None and learner.wants_sleep and self._lost < _ATTEMPTS:
             self._until = time.monotonic() + PATIENCE
             self._asked = time.monotonic()
 

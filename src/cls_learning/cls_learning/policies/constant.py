@@ -4,10 +4,10 @@ import numpy as np
 
 from cls_common.errors import UserError
 from cls_common.robot import RobotInfo
+from cls_common.transition import Doubles, Floats
 
 from ..config import LearningSettings
 from ..learners.fast import FastLearner
-from ..types import Doubles, Floats
 from .contract import Selector
 from .typed import parse_action
 

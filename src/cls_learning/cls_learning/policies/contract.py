@@ -6,9 +6,10 @@ from collections.abc import Mapping
 import numpy as np
 from torch import Tensor
 
+from cls_common.transition import Doubles, Floats, Transition
+
 from ..memory.recent import RecentMemory
 from ..space_change import SpaceChange
-from ..types import Doubles, Floats, Transition
 
 
 class EndOfActionsError(Exception):

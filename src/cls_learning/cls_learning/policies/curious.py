@@ -6,6 +6,7 @@ import numpy as np
 from torch import Tensor
 
 from cls_common.robot import RobotInfo
+from cls_common.transition import Doubles, Floats, Transition
 
 from .. import rewards
 from ..config import LearningSettings, PolicySettings
@@ -14,7 +15,6 @@ from ..memory.recent import RecentMemory
 from ..rewards.contract import Reward
 from ..rewards.imagined import Imagined
 from ..space_change import SpaceChange
-from ..types import Doubles, Floats, Transition
 from .contract import Policy
 
 

@@ -11,6 +11,7 @@ import torch
 from torch import nn, Tensor
 
 from cls_common.robot import RobotInfo
+from cls_common.transition import Doubles, Floats, Transition
 
 from ..config import LearningSettings
 from ..learners.fast import FastLearner, learner_of
@@ -26,7 +27,6 @@ from ..learners.optimisation import (
 from ..memory.recent import RecentMemory
 from ..randomness import derive
 from ..space_change import fold_input, SpaceChange
-from ..types import Doubles, Floats, Transition
 from ..world_models.mlp import initialise
 from .contract import Policy, uniform
 

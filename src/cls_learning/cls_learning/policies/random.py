@@ -3,10 +3,10 @@
 import numpy as np
 
 from cls_common.robot import RobotInfo
+from cls_common.transition import Doubles, Floats
 
 from ..config import LearningSettings
 from ..learners.fast import FastLearner
-from ..types import Doubles, Floats
 from .contract import Selector, uniform
 
 

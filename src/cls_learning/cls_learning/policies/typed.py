@@ -6,8 +6,7 @@ import numpy as np
 
 from cls_common.errors import UserError
 from cls_common.robot import Channel, check_action, Kind, RobotInfo
-
-from ..types import Floats
+from cls_common.transition import Floats
 
 _NUMBER = re.compile(r'[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,3})?')
 # Rows 001-066 to 001-070: of robots whose one channel says move (1) or stay (0).

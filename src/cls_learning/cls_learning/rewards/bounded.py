@@ -6,7 +6,7 @@ import math
 import torch
 from torch import Tensor
 
-from ..types import Doubles
+from cls_common.transition import Doubles
 
 
 class Bounded:

@@ -8,12 +8,12 @@ from numpy.typing import NDArray
 import torch
 
 from cls_common.robot import Kind, RobotInfo
+from cls_common.transition import Doubles, Floats, Transition
 
 from ..config import LearningSettings
 from ..learners.fast import FastLearner, learner_of
 from ..randomness import derive
 from ..space_change import SpaceChange
-from ..types import Doubles, Floats, Transition
 from .imagined import Imagined
 
 # A body that ends this share of a cell short of where it was sent was stopped; servos round, and lag a little.

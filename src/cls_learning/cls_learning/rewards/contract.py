@@ -6,8 +6,10 @@ from collections.abc import Mapping
 import numpy as np
 from torch import Tensor
 
+from cls_common.transition import Doubles, Transition
+
 from ..space_change import SpaceChange
-from ..types import Batch, Doubles, Transition
+from ..types import Batch
 from .imagined import Imagined
 
 

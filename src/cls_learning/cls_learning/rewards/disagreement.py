@@ -9,11 +9,12 @@ import torch
 from torch import Tensor
 
 from cls_common.robot import RobotInfo
+from cls_common.transition import Doubles, Transition
 
 from ..config import LearningSettings
 from ..learners.fast import FastLearner, learner_of
 from ..space_change import SpaceChange
-from ..types import Batch, Doubles, Transition
+from ..types import Batch
 from .bounded import to_doubles
 from .headed import HeadedReward
 from .heads import VIEW

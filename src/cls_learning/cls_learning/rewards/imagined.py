@@ -5,8 +5,9 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
+from cls_common.transition import Doubles, Floats
+
 from ..learners.fast import FastLearner
-from ..types import Doubles, Floats
 
 
 class Imagined:

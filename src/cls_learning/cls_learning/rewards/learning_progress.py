@@ -13,11 +13,11 @@ import torch
 from torch import Tensor
 
 from cls_common.robot import RobotInfo
+from cls_common.transition import Doubles, Transition
 
 from ..config import LearningSettings
 from ..learners.fast import FastLearner, learner_of
 from ..space_change import SpaceChange
-from ..types import Doubles, Transition
 from .cells import Cells, make_cells
 from .contract import Counting
 from .imagined import Imagined

@@ -10,11 +10,12 @@ import torch
 from torch import nn, Tensor
 
 from cls_common.robot import RobotInfo
+from cls_common.transition import Doubles, Transition
 
 from ..config import LearningSettings
 from ..learners.fast import FastLearner, learner_of
 from ..learners.learner import squared_error
-from ..types import Batch, Doubles, Transition
+from ..types import Batch
 from .bounded import to_doubles
 from .headed import HeadedReward
 from .imagined import Imagined

@@ -6,8 +6,10 @@ import math
 import numpy as np
 from torch import Tensor
 
+from cls_common.transition import Doubles, Transition
+
 from ..space_change import SpaceChange
-from ..types import Batch, Doubles, Transition
+from ..types import Batch
 from .contract import Reward
 from .imagined import Imagined
 

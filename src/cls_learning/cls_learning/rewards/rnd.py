@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from cls_common.robot import RobotInfo
+from cls_common.transition import Doubles, Transition
 
 from ..config import LearningSettings
 from ..learners.fast import FastLearner, learner_of
@@ -20,7 +21,7 @@ from ..learners.learner import squared_error
 from ..learners.optimisation import load_module, module_state
 from ..randomness import derive
 from ..space_change import SpaceChange
-from ..types import Batch, Doubles, Transition
+from ..types import Batch
 from .bounded import to_doubles
 from .headed import HeadedReward
 from .heads import Heads, VIEW

@@ -7,8 +7,9 @@ from numpy.typing import NDArray
 import torch
 from torch import Tensor
 
+from cls_common.transition import Doubles, Transition
+
 from ..space_change import SpaceChange
-from ..types import Doubles, Transition
 from .cells import Cells
 from .imagined import Imagined
 

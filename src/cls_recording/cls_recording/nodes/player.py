@@ -12,6 +12,7 @@ from std_srvs.srv import SetBool
 
 from cls_common import comms
 from cls_common.errors import UserError
+from cls_common.experience_codec import from_message
 from cls_common.nodes import qos
 from cls_common.nodes.asking import Asking
 from cls_common.nodes.conversions import to_nanoseconds, to_robot_info, to_time
@@ -103,7 +104,8 @@ class Player(Node):
         self._learner = Asking(qos.client(self, comms.GET_EXPERIENCES), again=1.0)
 
     def _on_experience(self, message: Any) -> None:
-        self._replay.on_experience(message.sequence, to_nanoseconds(message.stamp_next), ends_cycle=message.ends_cycle)
+        stamp = from_message(message).transition.stamp_next
+        self._replay.on_experience(message.sequence, stamp, ends_cycle=message.ends_cycle)
         self._publish_due()
 
     def _on_status(self, message: Any) -> None:

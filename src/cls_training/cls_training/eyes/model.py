@@ -2,17 +2,15 @@
 
 from collections.abc import Iterator
 import contextlib
-from datetime import datetime
 from pathlib import Path
 import secrets
 
 from cls_common.errors import UserError
 from cls_common.resources import config_dir
 from cls_common.robot import RobotInfo
-from cls_learning.agent.cortex import make_waking_half
-from cls_learning.agent.recipe import resolve
-from cls_learning.checkpoints.config_file import ModelConfig
-from cls_learning.checkpoints.folder import ModelFolder
+from cls_learning.model_store.folder import ModelFolder
+from cls_learning.runtime.config_resolution import resolve
+from cls_learning.runtime.model_creation import create_model, new_config
 from cls_perception.encoder import Encoder
 
 
@@ -40,7 +38,4 @@ def create(folder: ModelFolder, robot: RobotInfo, encoder: Encoder, preset: str,
     """
     settings, origins, _ = resolve(config_dir() / 'presets', preset, {})
     seed = seed if seed >= 0 else secrets.randbelow(2**31)
-    stored = {**encoder.config(), 'id': encoder.id, 'size': encoder.size, 'version': encoder.version}
-    config = ModelConfig(robot, stored, seed, settings, origins, datetime.now().isoformat(timespec='seconds'))
-    make_waking_half(config)  # refuses a policy that can't act on this robot, before it is frozen
-    folder.create(config, encoder.weights())
+    create_model(folder, new_config(robot, encoder, seed, settings, origins, 'cls', {}), encoder)

@@ -10,15 +10,14 @@ import torch
 
 from cls_common import comms
 from cls_common.errors import UserError
-from cls_common.images import from_jpeg, Image, to_rgb
+from cls_common.experience_codec import nanoseconds
 from cls_common.robot import RobotInfo
-from cls_learning.agent.wake_state import Seen
-from cls_learning.types import Transition
+from cls_common.transition import EMBEDDING, Reading, Transition
 from cls_perception.objective import ImagePairs
 from cls_perception.small_images import shrink
 from cls_recording.reader import Event, SessionReader
 
-from ..recorded import check_robot, from_senses, missing, nanoseconds
+from ..transition_reader import check_robot, from_senses, missing, Readings, to_image
 
 _APPLIED = comms.APPLIED_ACTION.name
 # A step may refer to an image from so many images before the last one that was used.
@@ -51,8 +50,8 @@ def read_views(
     for path in paths:
         with SessionReader(path) as reader:
             check_robot(reader, robot)
-            lived = from_senses(reader, _image_topic(reader), shots.see, robot)
-            for step in islice(lived, limit - len(steps)):
+            seen = from_senses(reader, [_image_topic(reader)], (EMBEDDING,), shots.see, robot)
+            for step in islice(seen, limit - len(steps)):
                 steps.append(shots.use(step))
                 actions.append(in_unit(robot, step.action_applied))
                 report(len(steps))
@@ -78,18 +77,14 @@ class _Shots:
         self._used: set[int] = set()
         self._oldest = 0
 
-    def see(self, event: Event) -> Seen:
+    def see(self, event: Event) -> Readings:
         """Keeps a recorded image; its number stands in the place of its embedding."""
-        message = event.message
-        if event.topic == comms.IMAGE.name:
-            m = message
-            image: Image = to_rgb(m.data.tobytes(), m.height, m.width, m.encoding, m.step)
-        else:
-            image = from_jpeg(message.data.tobytes())
+        image = to_image(event)
         number = self._count
         self._count += 1
         self._small[number] = shrink(torch.from_numpy(image.copy())[None])[0]
-        return Seen(np.array([number], np.float32), nanoseconds(message.header.stamp))
+        stamp = nanoseconds(event.message.header.stamp)
+        return {EMBEDDING: Reading(np.array([number], np.float32), stamp)}
 
     def use(self, step: Transition) -> tuple[int, int]:
         """Returns the numbers of the images before and after a step."""

@@ -7,8 +7,8 @@ from typing import Any, ClassVar, Final
 
 from cls_common.errors import UserError
 from cls_common.resources import config_dir
-from cls_learning.agent.recipe import resolve
 from cls_learning.config import LearningSettings
+from cls_learning.runtime.config_resolution import resolve
 
 from ..judge import Figures
 from ..plan import Plan, SMALLEST
@@ -36,8 +36,9 @@ class ProductRow(Row):
     sleeps: bool = True
     scored: str = 'slow'
     sources: ClassVar[tuple[str, ...]] = (
-        'cls_learning.agent.waking', 'cls_learning.agent.sleeping', 'cls_learning.agent.camera_watch',
-        'cls_learning.agent.image_delay', 'cls_learning.agent.late_images',
+        'cls_learning.brains.cls.online_learner', 'cls_learning.brains.cls.consolidator',
+        'cls_learning.brains.cls.sleep_run', 'cls_learning.brains.cls.camera_watch',
+        'cls_learning.brains.cls.image_delay', 'cls_learning.brains.cls.late_images',
         'cls_learning.learners', 'cls_learning.memory', 'cls_learning.consolidation', 'cls_learning.world_models',
         'cls_learning.randomness', 'cls_learning.space_change',
     )  # fmt: skip

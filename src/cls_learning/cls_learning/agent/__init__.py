@@ -1,1 +1,0 @@
-"""The learner's two pure halves, and the loop that runs them in one process."""

@@ -1,0 +1,1 @@
+"""Brains, one folder each, found by name; see `cls_learning.brain`."""

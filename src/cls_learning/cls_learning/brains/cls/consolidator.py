@@ -1,0 +1,204 @@
+"""The consolidator of the brain `cls`: Slow, replay memory and held-out transitions."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import torch
+
+from cls_common.errors import UserError
+from cls_common.robot import RobotInfo
+from cls_common.transition import Experience
+
+from ... import memory
+from ...brain import Consolidator, Goal, OnlineLearner, SleepRun, State
+from ...config import LearningSettings
+from ...evaluation.history import EvaluationHistory
+from ...evaluation.holdout import affordable, Holdout
+from ...evaluation.prediction_skill import PredictionSkill
+from ...learners.learner import squared_error
+from ...learners.normalizer import Normalizer
+from ...learners.optimisation import load_optimizer, make_adam, optimizer_state
+from ...learners.slow import SlowLearner
+from ...memory.contract import Record
+from ...memory.stillness import Stillness
+from ...space_change import SpaceChange
+from . import log_rows
+from .online_learner import ClsOnlineLearner
+from .watch import Watch
+
+# Names of its files in a generation.
+CONSOLIDATOR, MEMORY = 'consolidator', 'memory'
+
+
+class ClsConsolidator(Consolidator):
+    """Learns a little from every experience awake, and most of it asleep, by distillation and replay.
+
+    Attributes:
+        watch: what a person should look at.
+        holdout: transitions kept apart from memory, by which sleeps are judged. history: scores on them.
+        stillness: which episodes' scenes stood still when they were last looked at.
+        skill: of Slow's averaged weights, scored before learning.
+    """
+
+    def __init__(
+        self, settings: LearningSettings, robot: RobotInfo, z_size: int, seed: int, device: str = 'cpu'
+    ) -> None:
+        super().__init__()
+        self.settings = settings
+        self.robot = robot
+        self.z_size = z_size
+        self.seed = seed
+        self.save_interval = settings.save_interval
+        self.max_duration = settings.sleep.max_duration
+        # Follows the online learner's normaliser step by step; every sleep hands over the original.
+        self.normalizer = Normalizer(settings.normalizer, z_size, device)
+        self.slow = SlowLearner(settings, robot, z_size, self.normalizer, seed)
+        self.normalizer.can_fold = self.slow.raw.can_fold
+        self.holdout = Holdout(affordable(settings.sleep.probes, settings.memory.capacity), seed)
+        capacity = settings.memory.capacity - self.holdout.room
+        # A segment shorter than a dream would hold none.
+        length = max(settings.memory.piece_length, settings.sleep.rem_k)
+        self.memory = memory.make(replace(settings.memory, capacity=capacity, piece_length=length), seed)
+        self.history = EvaluationHistory()
+        self.stillness = Stillness()
+        self.watch = Watch()
+        self.skill = PredictionSkill()
+        # Tether optimises a local copy of the fast model; its weights are overwritten at the start of each sleep.
+        self.online_copy = ClsOnlineLearner(settings, robot, z_size, seed, device)
+        self.tether = make_adam(self.online_copy.fast.raw, settings.sleep.tether_learning_rate)
+
+    @property
+    def memory_size(self) -> int:
+        """Transitions held."""
+        return len(self.memory) + len(self.holdout)
+
+    @property
+    def memory_bytes(self) -> int:
+        """Bytes that they take."""
+        return self.memory.nbytes + self.holdout.nbytes
+
+    @property
+    def alarms(self) -> list[str]:
+        """What a person should look at, in words."""
+        return self.watch.alarms(self.history, self.stillness)
+
+    @property
+    def sleeps_rolled_back(self) -> int:
+        """Sleeps that the gate rolled back."""
+        return self.history.rolled_back
+
+    def check(self, experience: Experience) -> None:
+        """See Consolidator."""
+        extras = experience.extras
+        shape = extras['prediction_after'].shape if 'prediction_after' in extras else None
+        if shape != (self.z_size,) or 'normalizer_version' not in extras or 'copy_error' not in experience.metrics:
+            raise UserError(
+                'experience', expected=f'prediction_after {(self.z_size,)}, normalizer_version and copy_error',
+                found=f'prediction_after {shape}',
+            )  # fmt: skip
+
+    def learn(self, experience: Experience) -> dict[str, float]:
+        """Takes one experience into memory and, where due, one wake step of Slow.
+
+        Returns:
+            slow_error (before learning, raw units), image_delay (steps), slow_distill and slow_raw.
+        """
+        self.count(experience)
+        t = experience.transition
+        z, action, z_next, prediction = (
+            torch.from_numpy(part)[None].to(self.normalizer.device)
+            for part in (t.z, t.action_applied, t.z_next, experience.extras['prediction_after'])
+        )
+        metrics = {'slow_error': float(squared_error(self.slow.predict(z, action), z_next))}
+        self.skill.add(metrics['slow_error'], experience.metrics['copy_error'])
+        self._follow_normalizer(experience)
+        metrics |= self.watch.see(experience)
+        record = Record.of(experience)
+        if not self.holdout.take(record):
+            self.memory.add(record)
+        if experience.sequence % self.settings.slow.wake_interval == 0:
+            metrics |= self.slow.update_awake(z, action, z_next, prediction)
+        return metrics
+
+    def step_errors(self, experience: Experience, metrics: Mapping[str, float]) -> tuple[float, float]:
+        """See Consolidator: Slow's error, and that of copying z."""
+        return metrics['slow_error'], experience.metrics['copy_error']
+
+    def _follow_normalizer(self, experience: Experience) -> None:
+        if experience.transition.boundary:
+            self.normalizer.observe(torch.from_numpy(experience.transition.z))
+        self.normalizer.observe(torch.from_numpy(experience.transition.z_next))
+        version = int(experience.extras['normalizer_version'][0])
+        if version > self.normalizer.version:
+            self._fold(self.normalizer.apply())
+            self.normalizer.version = version
+
+    def adopt(self, online: OnlineLearner) -> None:
+        """See Consolidator: the normaliser is taken over too."""
+        assert isinstance(online, ClsOnlineLearner)
+        super().adopt(online)
+        self.take_normalizer(online)
+
+    def take_normalizer(self, online: ClsOnlineLearner) -> None:
+        """Takes the original from the online learner; what Slow knows stays."""
+        self._fold(self.normalizer.adopt(online.normalizer.state()))
+
+    def _fold(self, change: SpaceChange | None) -> None:
+        if change is not None:
+            self.slow.fold(change)
+            self.online_copy.fast.fold_optimizer(self.tether, change)
+
+    def metrics(self) -> dict[str, float]:
+        """Returns skills, what is known by held-out transitions, sizes and ages."""
+        fast, slow = self.online_copy.fast.parameter_count(), self.slow.parameter_count()
+        return {
+            'skill': self.skill.value(), 'held_out_skill': self.history.skill, 'forgetting': self.history.forgetting,
+            'action_use': self.history.action_use, 'fast_held_out_skill': self.history.fast_skill,
+            'fast_action_use': self.history.fast_action_use, 'fast_learner_params': fast,
+            'slow_learner_params': slow, 'param_ratio': slow / fast,
+        }  # fmt: skip
+
+    def begin_sleep(self, online: State, goal: Goal) -> SleepRun:
+        """See Consolidator."""
+        from .sleep_run import ClsSleepRun
+
+        return ClsSleepRun(self, online, goal)
+
+    def wake_row(self, experience: Experience, metrics: Mapping[str, float]) -> dict[str, float | int | str]:
+        """See Consolidator."""
+        return log_rows.wake(self, experience, metrics)
+
+    def sleep_row(self, run: SleepRun) -> dict[str, float | int | str]:
+        """See Consolidator."""
+        return log_rows.sleep(self, run)
+
+    def save_row(self) -> dict[str, float | int | str]:
+        """See Consolidator."""
+        return {'replay_size': len(self.memory)}
+
+    def state(self) -> dict[str, State]:
+        """Returns learner and memory, by part."""
+        memory = self.memory.state() | self.holdout.state() | self.history.state() | self.stillness.state()
+        return {CONSOLIDATOR: self.learner_state(), MEMORY: memory}
+
+    def learner_state(self) -> State:
+        """Returns everything but the memory, by name."""
+        tether = optimizer_state('tether.optimizer', self.tether)
+        return self.counters() | self.watch.state() | self.normalizer.state() | self.slow.state() | tether
+
+    def load(self, parts: dict[str, State]) -> None:
+        """See Consolidator."""
+        self.load_learner(parts[CONSOLIDATOR])
+        state = parts[MEMORY]
+        self.memory.load(state)
+        self.holdout.load(state)
+        self.history = EvaluationHistory.load(state)
+        self.stillness = Stillness.load(state)
+
+    def load_learner(self, state: State) -> None:
+        """Takes everything but the memory back."""
+        self.load_counters(state)
+        self.watch.load(state)
+        self.normalizer.load(state)
+        self.slow.load(state)
+        load_optimizer('tether.optimizer', self.tether, state)

@@ -1,0 +1,90 @@
+"""One sleep of the brain `cls`: its phases over what both halves remember, judged by held-out transitions."""
+
+from collections.abc import Iterator
+import math
+
+from ...brain import Goal, Progress, SleepRun, State, Verdict
+from ...consolidation.contract import Sleeper
+from ...consolidation.phases import run, STATISTICS
+from ...evaluation import gate
+from ...evaluation.history import actions_vary
+from ...evaluation.holdout import SMALLEST
+from ...memory.virtual_walks import VirtualWalks
+from ...randomness import stream
+from .consolidator import ClsConsolidator
+
+
+class ClsSleepRun(SleepRun):
+    """Trains Slow, and the copy of Fast that Fast wakes up with; nothing has changed before `run`."""
+
+    def __init__(self, consolidator: ClsConsolidator, online: State, goal: Goal) -> None:
+        super().__init__()
+        self._consolidator = consolidator
+        self._goal = goal
+        self._before = consolidator.learner_state()
+        self._history, self._stillness = consolidator.history, consolidator.stillness
+        self.statistics.means = dict.fromkeys(STATISTICS, math.nan)
+        wanted = consolidator.holdout.count
+        self._judgement = gate.Judgement(wanted=wanted)
+        self.verdict = Verdict(text=self._judgement.text())
+        # The place holder becomes the copy of Fast that this sleep may train.
+        self._online = consolidator.online_copy
+        self._online.load(online)
+        consolidator.take_normalizer(self._online)
+        self._cycle = self._online.cycles
+        self._scores_before = self._score()
+
+    def run(self) -> Iterator[Progress]:
+        """See SleepRun."""
+        c = self._consolidator
+        sleeper = Sleeper(self._online.fast, c.slow, c.memory, self._virtual_walks(), c.tether, c.settings.sleep)
+        yield from run(sleeper, self._goal, c.seed, self._cycle, self.statistics)
+
+    def _virtual_walks(self) -> VirtualWalks:
+        """Walks over all that both halves remember, but for held-out transitions; keeps what they show of scenes."""
+        c = self._consolidator
+        if not c.settings.sleep.virtual_share:
+            return VirtualWalks([], c.robot, c.z_size)
+        apart = c.holdout.sequences()
+        records = {r.sequence: r for r in (*c.memory.records(), *self._online.memory.records())}
+        walks = VirtualWalks(
+            [r for sequence, r in sorted(records.items()) if sequence not in apart], c.robot, c.z_size, c.stillness
+        )
+        c.stillness = walks.stillness
+        return walks
+
+    def roll_back(self) -> None:
+        """Restores weights, averages, optimisers, normaliser and counters; counts what the gate refused."""
+        c = self._consolidator
+        c.load_learner(self._before)
+        c.history, c.stillness = self._history, self._stillness
+        if self.verdict.rolled_back and self._scores_before is not None:
+            c.history = c.history.after_harm(*self._scores_before, c.sequence)
+
+    def finish(self) -> State:
+        """Begins the new cycle, then judges with its snapshot of the normaliser: that is how the learners will act."""
+        self._online.begin_cycle()
+        self._consolidator.take_normalizer(self._online)
+        self._judge()
+        return self._online.state()
+
+    def _judge(self) -> None:
+        c, before, after = self._consolidator, self._scores_before, self._score()
+        if before is None or after is None:
+            return
+        self._judgement = gate.judge(
+            (before[0], after[0]), (before[1], after[1]), self._judgement.wanted, not c.settings.sleep.gate,
+            stream(c.seed, 'gate', self._cycle),
+        )  # fmt: skip
+        self.verdict = self._judgement.verdict()
+        varies = actions_vary(c.holdout.batch(), c.robot.low, c.robot.high)
+        c.history = c.history.after_sleep(
+            *after, c.holdout.names(), varies, len(c.holdout) >= SMALLEST, stream(c.seed, 'gate.actions', self._cycle)
+        )
+
+    def _score(self) -> tuple[gate.Scores, gate.Scores] | None:
+        """Returns Slow's and Fast's scores as they act now, None without held-out transitions."""
+        if not len(self._consolidator.holdout):
+            return None
+        batch = self._consolidator.holdout.batch()
+        return gate.score(self._consolidator.slow, batch), gate.score(self._online.fast, batch)

@@ -1,0 +1,70 @@
+"""What a person should look at, found by watching experiences: the camera, late images, another scene, no learning."""
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+from cls_common.transition import Experience
+
+from ...evaluation.history import EvaluationHistory
+from ...memory.stillness import Stillness
+from .camera_watch import CameraWatch
+from .image_delay import ImageDelay
+
+# Steps for which it is shown that another scene was seen.
+_SHOWN_FOR = 500
+
+
+class Watch:
+    """Feed it every experience in order.
+
+    Attributes:
+        scene_changes: episodes that began because another scene was seen; the last at the step `scene_changed_at`.
+    """
+
+    def __init__(self) -> None:
+        self._camera, self._delay = CameraWatch(), ImageDelay()
+        self._step = self._episode = 0
+        self.scene_changes, self.scene_changed_at = 0, -1
+
+    def see(self, experience: Experience) -> dict[str, float]:
+        """Takes one experience; returns image_delay, in steps, with those that are taken into account."""
+        transition = experience.transition
+        if experience.episode > self._episode > 0 and not transition.boundary:
+            self.scene_changes, self.scene_changed_at = self.scene_changes + 1, experience.sequence
+        self._step, self._episode = experience.sequence, experience.episode
+        self._camera.see(transition.z_next, transition.joints_next)
+        self._delay.see(transition)
+        return {'image_delay': float(self._delay.steps)}
+
+    def alarms(self, mornings: EvaluationHistory, stillness: Stillness) -> list[str]:
+        """Returns what holds now, in words."""
+        late, changed_at = self._delay.steps, self.scene_changed_at
+        what = (
+            'taken into account' if late == self._delay.taken else 'they show an earlier action; raise the settle time'
+        )
+        found = {
+            f'images are {late} {"step" if late == 1 else "steps"} late: {what}': late > 0,
+            'nothing is learned: do views change with actions, and do images and joints belong together?': (
+                mornings.learns_nothing
+            ),
+            'the model ignores actions': mornings.ignores_actions,
+            'the camera changed': self._camera.is_other,
+            f'another scene: a new episode began at step {changed_at}': (
+                self.scene_changes > 0 and self._step - changed_at < _SHOWN_FOR
+            ),
+            'the scene moves: sleep replays real steps alone': stillness.moves(self._episode),
+        }
+        return [text for text, holds in found.items() if holds]
+
+    def state(self) -> dict[str, Tensor]:
+        """Returns what is known of scenes; camera and delay are found again within some hundred steps."""
+        return {
+            'watch.scenes': torch.tensor([self._step, self._episode, self.scene_changes, self.scene_changed_at])
+        }  # fmt: skip
+
+    def load(self, state: Mapping[str, Tensor]) -> None:
+        """Takes it back; nothing known where an older version wrote it."""
+        known = state.get('watch.scenes', torch.tensor([0, 0, 0, -1]))
+        self._step, self._episode, self.scene_changes, self.scene_changed_at = known.tolist()

@@ -1,0 +1,1 @@
+"""How well a learner predicts: held-out transitions, the gate on sleep, forgetting."""

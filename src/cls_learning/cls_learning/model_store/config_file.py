@@ -1,0 +1,159 @@
+"""config.json: what a model is, frozen when it is created."""
+
+from dataclasses import asdict, dataclass, field, replace
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+from cls_common.errors import UserError
+from cls_common.robot import Channel, difference, Kind, RobotInfo
+
+from ..brain import Brain, find, Input
+from .files import write_whole
+
+SCHEMA = 1
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """Everything that decides a model's shape and recipe.
+
+    Attributes:
+        robot: as it was when the model was created.
+        encoder: its config, with `id` and `size`; a model only ever runs with this encoder. Empty where the brain
+            perceives no embedding.
+        seed: of networks and exploration.
+        settings: the recipe, of the class that the brain declares. origins: where each value came from, by dotted name.
+        created_at: ISO 8601.
+        accepted_robots: names of others with which it may go on, by a person's word.
+        brain_name: of its brain.
+        vectors: length of each vector that the brain perceives, by modality.
+    """
+
+    robot: RobotInfo
+    encoder: dict[str, Any]
+    seed: int
+    settings: Any
+    origins: dict[str, str]
+    created_at: str
+    accepted_robots: tuple[str, ...] = ()
+    brain_name: str = 'cls'
+    vectors: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def brain(self) -> Brain:
+        """Its brain; raises UserError where it is not installed."""
+        return find(self.brain_name)
+
+    @property
+    def inputs(self) -> tuple[Input, ...]:
+        """What the brain perceives of the robot."""
+        return self.brain.inputs(self.settings, self.robot)
+
+    @property
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """Shape of each reading, by the name of its input: (D,) or (H, W, 3)."""
+        return {each.name: self._shape(each) for each in self.inputs}
+
+    def _shape(self, each: Input) -> tuple[int, ...]:
+        if each.kind == 'embedding':
+            return (self.z_size,)
+        return (*each.size, 3) if each.kind == 'image' else (self.vectors[each.name],)
+
+    @property
+    def z_size(self) -> int:
+        """Length of an embedding; 0 where the brain perceives none."""
+        return int(self.encoder.get('size', 0))
+
+    @property
+    def sha256(self) -> str:
+        """Hash of all but the date, 64 hex digits: equal ones learn the same from the same steps."""
+        recipe = replace(self, created_at='', accepted_robots=())
+        return hashlib.sha256(recipe.to_json().encode()).hexdigest()
+
+    def to_json(self) -> str:
+        """Returns the file's contents."""
+        robot = asdict(self.robot)
+        robot.pop('low'), robot.pop('high')
+        for channel in robot['channels']:
+            channel['kind'] = Kind(channel['kind']).name
+        content = {
+            'schema': SCHEMA, 'created_at': self.created_at, 'seed': self.seed, 'robot': robot,
+            'encoder': self.encoder, 'values': self.settings.to_flat(), 'origins': self.origins,
+        }  # fmt: skip
+        # Absent where they would say what they said before there were several brains: the hash stays.
+        if self.brain_name != 'cls':
+            content['brain'] = self.brain_name
+        if self.vectors:
+            content['vectors'] = self.vectors
+        if self.accepted_robots:
+            content['accepted_robots'] = list(self.accepted_robots)
+        return json.dumps(content, indent=2)
+
+    @classmethod
+    def from_json(cls, text: str, where: str) -> 'ModelConfig':
+        """Reads it back; `where` names the file in an error."""
+        try:
+            content = json.loads(text)
+            if content['schema'] > SCHEMA:
+                raise UserError(
+                    where, expected=f'schema {SCHEMA} or older', found=f'schema {content["schema"]}',
+                    do='This model was made by a newer version: update this software.',
+                )  # fmt: skip
+            robot = content['robot']
+            channels = tuple(Channel(**{**c, 'kind': Kind[c['kind']]}) for c in robot.pop('channels'))
+            lists: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in robot.items()}
+            encoder = content['encoder'] and {**content['encoder'], 'id': str(content['encoder']['id'])}
+            if encoder:
+                encoder['size'] = int(encoder['size'])
+            brain = str(content.get('brain', 'cls'))
+            return cls(
+                RobotInfo(channels=channels, **lists), encoder, int(content['seed']),
+                find(brain).settings.from_flat(content['values']), content['origins'], content['created_at'],
+                tuple(map(str, content.get('accepted_robots', ()))), brain,
+                {str(name): int(size) for name, size in content.get('vectors', {}).items()},
+            )  # fmt: skip
+        except UserError:
+            raise
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise UserError(where, expected='a whole config.json', found=repr(error)) from error
+
+    def check_robot(self, robot: RobotInfo, *, any_name: bool = False) -> None:
+        """Refuses another robot than the model's own, unless it was accepted and its actions and joints are the same.
+
+        Its senses may change: the encoder needs only its own.
+
+        Args:
+            any_name: it is about to be accepted.
+        """
+        other = difference(self.robot, robot, ('actions', 'joints'))
+        if other is not None:
+            raise UserError(
+                f'robot {robot.name!r}', expected=f'{other.aspect} of {self.robot.name!r}: {other.expected}',
+                found=other.found, do='Choose another model name for another robot.',
+            )  # fmt: skip
+        if not any_name:
+            self.check_robot_name(robot.name)
+
+    def check_robot_name(self, name: str) -> None:
+        """Refuses a robot that is neither the model's own nor accepted, by its name."""
+        if name not in (self.robot.name, *self.accepted_robots):
+            raise UserError(
+                'robot of the model', found=repr(name),
+                expected=' or '.join(map(repr, (self.robot.name, *self.accepted_robots))),
+                do='Choose another model name, or let the model go on with this robot too: --accept-robot.',
+            )  # fmt: skip
+
+    def check_encoder(self, encoder_id: str) -> None:
+        """Refuses embeddings of another encoder than the model's own."""
+        if self.encoder and encoder_id != self.encoder['id']:
+            raise UserError(
+                'encoder', expected=f'{self.encoder["id"]}, with which this model was made', found=encoder_id,
+                do='Start the encoder with the model name, or choose another model name.',
+            )  # fmt: skip
+
+
+def write(path: Path, config: ModelConfig) -> None:
+    """Writes it whole."""
+    write_whole(path, config.to_json().encode())

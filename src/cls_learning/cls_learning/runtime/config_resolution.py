@@ -1,0 +1,45 @@
+"""Which recipe a model gets, and where each of its numbers came from."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from cls_common.errors import UserError
+from cls_common.settings import Settings
+
+from ..brain import Brain, find
+from ..presets import read_preset
+
+
+def resolve(
+    presets_dir: Path, preset: str, overrides: Mapping[str, Any], brain: Brain | None = None
+) -> tuple[Any, dict[str, str], dict[str, Any]]:
+    """Puts a recipe together: the code's defaults, then the preset, then what was asked for by name.
+
+    Args:
+        brain: whose recipe; None: of the brain `cls`.
+
+    Returns:
+        the settings, the origin of each value by dotted name, and the values that were asked for.
+    """
+    brain = brain or find('cls')
+    chosen = read_preset(presets_dir, preset)
+    origins = {name: 'default' for name, _ in brain.settings.leaves()}
+    origins |= dict.fromkeys(chosen, f'preset {preset}')
+    origins |= dict.fromkeys(overrides, 'parameter')
+    asked = {**chosen, **overrides}
+    settings = brain.settings.from_flat(asked)
+    brain.check(settings)
+    return settings, origins, asked
+
+
+def check_against(settings: Settings, asked: Mapping[str, Any], model: str) -> None:
+    """Refuses values asked for by name that differ from an existing model's frozen recipe."""
+    frozen = settings.to_flat()
+    for name, value in asked.items():
+        if frozen[name] != value:
+            raise UserError(
+                f'parameter {name!r} for the existing model {model!r}',
+                expected=f'{frozen[name]!r}, as in its config.json',
+                found=repr(value), do='Leave it out, or choose another model name.',
+            )  # fmt: skip

@@ -1,0 +1,283 @@
+"""Reads transitions out of recorded sessions, by the rule of the live graph: the same every time."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+import hashlib
+from pathlib import Path
+from typing import Any
+
+from cls_common import comms
+from cls_common.errors import UserError
+from cls_common.experience_codec import (
+    from_applied_action,
+    from_embedding,
+    from_message,
+    from_observation,
+    nanoseconds,
+)  # fmt: skip
+from cls_common.images import from_jpeg, Image, resize, to_rgb
+from cls_common.robot import difference, RobotInfo
+from cls_common.step_builder import StepBuilder
+from cls_common.transition import check, EMBEDDING, Reading, Transition
+from cls_learning.brain import Input
+from cls_perception.encoder import Encoder
+from cls_recording.filters import ActionFilter
+from cls_recording.reader import Event, SessionReader
+
+_EXPERIENCE, _EMBEDDING, _APPLIED = comms.EXPERIENCE.name, comms.EMBEDDING.name, comms.APPLIED_ACTION.name
+_ROBOT_INFO, _IMAGE, _COMPRESSED = comms.ROBOT_INFO.name, comms.IMAGE.name, comms.COMPRESSED.name
+# Readings of one recorded message, by the name of the sense.
+Readings = Mapping[str, Reading]
+
+
+class TransitionReader:
+    """Sessions of one robot as one stream with gaps.
+
+    Args:
+        paths: sessions in order.
+        robot: whose model learns; a session of another one is refused.
+        inputs: what the brain perceives, and shapes of each by name.
+        encoder: its embeddings are reused where they were recorded, else computed from images or observations; None
+            where the brain perceives none.
+        action_filter: only steps whose commanded action matches; None: all.
+
+    Attributes:
+        reused, computed: transitions read so far whose observations were recorded as such, or computed.
+        refused: steps with numbers that are not finite or of another size; never learned from.
+        broken: images and observations that can't be read, each of which costs the steps that need it.
+        problem: of the first of them.
+        prepare: applied to each step as it is read, in order; see `OnlineLearner.prepare`.
+    """
+
+    def __init__(
+        self, paths: Sequence[Path], robot: RobotInfo, inputs: Sequence[Input],
+        shapes: Mapping[str, tuple[int, ...]], encoder: Encoder | None, action_filter: ActionFilter | None = None,
+    ) -> None:  # fmt: skip
+        self._paths = paths
+        self._robot = robot
+        self._inputs = inputs
+        self._shapes = shapes
+        self._encoder = encoder
+        self._filter = action_filter
+        self.reused = self.computed = self.refused = self.broken = 0
+        self.problem = ''
+        self.prepare: Callable[[Transition], Transition] = lambda step: step
+        if action_filter is not None:
+            action_filter.check(robot)
+
+    @property
+    def key(self) -> str:
+        """Tells the same sessions under the same filter from others."""
+        names = [f'{path.resolve()} {_size(path)}' for path in self._paths]
+        return hashlib.sha256(repr((names, self._filter)).encode()).hexdigest()
+
+    def transitions(self) -> Iterator[Transition]:
+        """Yields every step; `boundary` wherever what came before it is missing.
+
+        Raises:
+            UserError: a session of another robot, without what is needed, or damaged.
+        """
+        for path in self._paths:
+            with SessionReader(path) as reader:
+                check_robot(reader, self._robot)
+                yield from self._chained(map(self.prepare, self._steps(reader)))
+
+    def _chained(self, steps: Iterator[Transition]) -> Iterator[Transition]:
+        """Leaves out what is not wanted; what follows it begins a new chain, as does a session."""
+        is_broken = True
+        for step in steps:
+            if not self._is_wanted(step):
+                is_broken = True
+                continue
+            yield step if not is_broken or step.boundary else replace(step, boundary=True)
+            is_broken = False
+
+    def _is_wanted(self, step: Transition) -> bool:
+        if self._filter is not None and not self._filter.matches(self._robot, step.action_commanded):
+            return False
+        try:
+            check(step, self._robot, self._shapes)
+        except UserError:
+            self.refused += 1
+            return False
+        return True
+
+    def _steps(self, reader: SessionReader) -> Iterator[Transition]:
+        if self._has_our_experiences(reader):
+            for step in from_experiences(reader.events([_EXPERIENCE])):
+                self.reused += 1
+                yield step
+            return
+        has_embeddings = self._has_our_embeddings(reader)
+        topics = [self._topic(reader, each, has_embeddings) for each in self._inputs]
+        if _APPLIED not in reader.topics:
+            raise missing(reader, [_APPLIED])
+        robot = reader.info.robot
+        assert robot is not None
+        steps = from_senses(
+            reader, list(dict.fromkeys(topics)), tuple(self._shapes), self._read, robot, self._leave_out
+        )
+        for step in steps:
+            if has_embeddings or self._encoder is None:
+                self.reused += 1
+            else:
+                self.computed += 1
+            yield step
+
+    def _leave_out(self, problem: str) -> None:
+        self.broken += 1
+        self.problem = self.problem or problem
+
+    def _has_our_experiences(self, reader: SessionReader) -> bool:
+        """Whether the recorded experiences have what the brain perceives, in its shapes and by its encoder."""
+        first = next(reader.events([_EXPERIENCE]), None)
+        if first is None:
+            return False
+        readings = from_message(first.message).transition.after.readings
+        return all(
+            name in readings
+            and readings[name].data.shape == shape
+            and (name != EMBEDDING or self._is_ours(readings[name]))
+            for name, shape in self._shapes.items()
+        )
+
+    def _has_our_embeddings(self, reader: SessionReader) -> bool:
+        first = next(reader.events([_EMBEDDING]), None)
+        return first is not None and self._is_ours(from_embedding(first.message))
+
+    def _is_ours(self, reading: Reading) -> bool:
+        encoder = self._encoder
+        return encoder is not None and (reading.encoder_id, reading.encoder_version) == (encoder.id, encoder.version)
+
+    def _topic(self, reader: SessionReader, each: Input, has_embeddings: bool) -> str:
+        """Returns the topic from which an input comes."""
+        if each.kind == 'embedding':
+            assert self._encoder is not None
+            return _EMBEDDING if has_embeddings else _sense(reader, self._encoder.modality)
+        return _sense(reader, each.name)
+
+    def _read(self, event: Event) -> Readings:
+        message, encoder = event.message, self._encoder
+        if event.topic == _EMBEDDING:
+            assert encoder is not None
+            is_ours = message.encoder_id == encoder.id and message.modality == encoder.modality
+            return {EMBEDDING: from_embedding(message)} if is_ours else {}
+        if event.topic in (_IMAGE, _COMPRESSED):
+            return self._read_image(to_image(event), nanoseconds(message.header.stamp))
+        reading = from_observation(message)
+        modality = event.topic.removeprefix(comms.OBSERVATION_PREFIX)
+        readings = {modality: reading} if modality in self._shapes else {}
+        if encoder is not None and encoder.modality == modality:
+            readings[EMBEDDING] = self._encode(reading.data, reading.stamp)
+        return readings
+
+    def _read_image(self, image: Image, stamp: int) -> Readings:
+        readings = {
+            each.name: Reading(resize(image, (each.size[0], each.size[1])), stamp)
+            for each in self._inputs if each.kind == 'image'
+        }  # fmt: skip
+        if self._encoder is not None and self._encoder.modality == 'camera':
+            readings[EMBEDDING] = self._encode(image, stamp)
+        return readings
+
+    def _encode(self, x: Any, stamp: int) -> Reading:
+        assert self._encoder is not None
+        return Reading(self._encoder.encode(x[None])[0], stamp, self._encoder.id, self._encoder.version)
+
+
+def to_image(event: Event) -> Image:
+    """Reads a recorded image, plain or compressed, to uint8 (H, W, 3) RGB; raises UserError where it is broken."""
+    m = event.message
+    if event.topic == _IMAGE:
+        return to_rgb(m.data.tobytes(), m.height, m.width, m.encoding, m.step)
+    return from_jpeg(m.data.tobytes())
+
+
+def from_experiences(events: Iterator[Event]) -> Iterator[Transition]:
+    """Yields the transitions of `experience` messages; a hole in their sequence begins a new chain."""
+    last = None
+    for event in events:
+        experience = from_message(event.message)
+        follows = last is not None and experience.sequence == last + 1
+        last = experience.sequence
+        step = experience.transition
+        yield replace(step, boundary=step.boundary or not follows)
+
+
+def from_senses(
+    reader: SessionReader, topics: Sequence[str], senses: tuple[str, ...], read: Callable[[Event], Readings],
+    robot: RobotInfo, leave_out: Callable[[str], None] = lambda _: None,
+) -> Iterator[Transition]:  # fmt: skip
+    """Pairs what was sensed with what was done, as fast_learner does when it follows.
+
+    Args:
+        topics: that are read. senses: that make an observation.
+        read: reads a message of `topics`; nothing: it is not ours; UserError: it is broken. Then all before it is
+            cleared, so that no step is closed by another image than its own.
+        leave_out: called with the problem of each broken message.
+    """
+    builder = StepBuilder(senses, settle_time=robot.settle_time, lock_step=robot.lock_step)
+    was_described = False
+    for raw in reader.raw([*topics, _APPLIED, _ROBOT_INFO]):
+        step = None
+        if raw.topic in topics:
+            try:
+                readings = read(reader.decode(raw))
+            except UserError as error:
+                leave_out(str(error))
+                builder.reset()
+                continue
+            for sense, reading in readings.items():
+                step = builder.add_reading(sense, reading) or step
+        else:
+            event = reader.decode(raw)
+            if event.topic == _ROBOT_INFO:
+                # Published again, the robot was restarted.
+                if was_described:
+                    builder.reset()
+                was_described = True
+            elif event.message.error_code:
+                builder.break_chain()
+            else:
+                m = event.message
+                step = builder.add_applied_action((m.source, m.sequence), from_applied_action(m), now=0.0)
+        if step is not None:
+            yield step
+
+
+def check_robot(reader: SessionReader, robot: RobotInfo) -> None:
+    """Refuses a session of a robot whose actions or joints mean something else, or of one that nobody knows."""
+    if reader.info.robot is None:
+        raise missing(reader, [_ROBOT_INFO])
+    other = difference(robot, reader.info.robot, ('actions', 'joints'))
+    if other is not None:
+        raise UserError(
+            f'session {reader.path}', expected=f'robot {robot.name!r} with {other.aspect} {other.expected}',
+            found=f'robot {reader.info.robot.name!r} with {other.found}',
+            do='Choose another model name, or sessions of this robot.',
+        )  # fmt: skip
+
+
+def missing(reader: SessionReader, topics: Sequence[str]) -> UserError:
+    """Returns the error of a session that lacks what is needed."""
+    left_out = ''.join(f'; left out {name}: {reason}' for name, reason in reader.left_out.items())
+    return UserError(
+        f'session {reader.path}', expected=f'topic {" and ".join(topics)}',
+        found=(', '.join(reader.topics) or 'none') + left_out,
+    )  # fmt: skip
+
+
+def _size(path: Path) -> int:
+    return sum(
+        file.stat().st_size
+        for file in path.iterdir()
+        if file.is_file() and file.name.endswith(('.mcap', '.db3', '.zstd'))
+    )
+
+
+def _sense(reader: SessionReader, modality: str) -> str:
+    wanted = [_IMAGE, _COMPRESSED] if modality == 'camera' else [comms.OBSERVATION_PREFIX + modality]
+    for topic in wanted:
+        if topic in reader.topics:
+            return topic
+    raise missing(reader, [' or '.join([*wanted, 'embedding of this encoder'])])
