@@ -11,6 +11,7 @@ from cls_common import comms
 from cls_common.errors import UserError
 from cls_common.images import from_jpeg, to_rgb
 from cls_common.robot import difference, RobotInfo
+from cls_common.stamps import to_nanoseconds
 from cls_learning.agent.wake_state import Applied, Seen, WakeState
 from cls_learning.agent.waking import check
 from cls_learning.types import Floats, Transition
@@ -121,7 +122,7 @@ class Recording:
 
     def _see(self, event: Event) -> Seen | None:
         message = event.message
-        stamp = nanoseconds(message.header.stamp)
+        stamp = to_nanoseconds(message.header.stamp)
         if event.topic == _EMBEDDING:
             is_ours = message.encoder_id == self._encoder.id and message.modality == self._encoder.modality
             return Seen(floats(message.data), stamp, message.encoder_id) if is_ours else None
@@ -146,7 +147,7 @@ def from_experiences(events: Iterator[Event]) -> Iterator[Transition]:
             z=floats(m.z), z_next=floats(m.z_next), action_commanded=floats(m.action_commanded),
             action_applied=floats(m.action_applied), joints=np.array(m.joints, np.float64),
             joints_next=np.array(m.joints_next, np.float64), boundary=bool(m.boundary) or not follows,
-            stamp_z=nanoseconds(m.stamp_z), stamp_next=nanoseconds(m.stamp_next), reward=float(m.reward),
+            stamp_z=to_nanoseconds(m.stamp_z), stamp_next=to_nanoseconds(m.stamp_next), reward=float(m.reward),
             terminal=bool(m.terminal), truncated=bool(m.truncated), image_delay=int(getattr(m, 'image_delay', 0)),
         )  # fmt: skip
 
@@ -196,7 +197,7 @@ def to_applied(message: Any) -> Applied:
     m = message
     return Applied(
         floats(m.commanded), floats(m.applied), np.array(m.joints_before, np.float64),
-        np.array(m.joints_after, np.float64), nanoseconds(m.start), nanoseconds(m.end), float(m.reward),
+        np.array(m.joints_after, np.float64), to_nanoseconds(m.start), to_nanoseconds(m.end), float(m.reward),
         bool(m.terminal), bool(m.truncated),
     )  # fmt: skip
 
@@ -221,11 +222,6 @@ def missing(reader: SessionReader, topics: Sequence[str]) -> UserError:
         f'session {reader.path}', expected=f'topic {" and ".join(topics)}',
         found=(', '.join(reader.topics) or 'none') + left_out,
     )  # fmt: skip
-
-
-def nanoseconds(stamp: Any) -> int:
-    """Returns a recorded builtin_interfaces/Time in ns."""
-    return int(stamp.sec) * 1_000_000_000 + int(stamp.nanosec)
 
 
 def floats(values: Any) -> Floats:

@@ -14,6 +14,8 @@ from cls_interfaces.msg import RobotInfo as RobotInfoMessage
 from .. import images
 from ..errors import UserError
 from ..robot import Channel, Kind, RobotInfo
+from ..stamps import split
+from ..stamps import to_nanoseconds as to_nanoseconds  # nodes find both ways in one place
 
 
 def _cv_bridge() -> Any:
@@ -37,12 +39,8 @@ BRIDGE = _cv_bridge()
 
 def to_time(nanoseconds: int) -> Time:
     """Returns a stamp from ns since the epoch of its clock."""
-    return Time(sec=nanoseconds // 1_000_000_000, nanosec=nanoseconds % 1_000_000_000)
-
-
-def to_nanoseconds(stamp: Time) -> int:
-    """Returns ns since the epoch of the stamp's clock."""
-    return int(stamp.sec) * 1_000_000_000 + int(stamp.nanosec)
+    seconds, rest = split(nanoseconds)
+    return Time(sec=seconds, nanosec=rest)
 
 
 def to_floats(values: ArrayLike, kind: str = 'f') -> 'array.array[float]':

@@ -12,13 +12,14 @@ from cls_common import comms
 from cls_common.errors import UserError
 from cls_common.images import from_jpeg, Image, to_rgb
 from cls_common.robot import RobotInfo
+from cls_common.stamps import to_nanoseconds
 from cls_learning.agent.wake_state import Seen
 from cls_learning.types import Transition
 from cls_perception.objective import ImagePairs
 from cls_perception.small_images import shrink
 from cls_recording.reader import Event, SessionReader
 
-from ..recorded import check_robot, from_senses, missing, nanoseconds
+from ..recorded import check_robot, from_senses, missing
 
 _APPLIED = comms.APPLIED_ACTION.name
 # A step may refer to an image from so many images before the last one that was used.
@@ -89,7 +90,7 @@ class _Shots:
         number = self._count
         self._count += 1
         self._small[number] = shrink(torch.from_numpy(image.copy())[None])[0]
-        return Seen(np.array([number], np.float32), nanoseconds(message.header.stamp))
+        return Seen(np.array([number], np.float32), to_nanoseconds(message.header.stamp))
 
     def use(self, step: Transition) -> tuple[int, int]:
         """Returns the numbers of the images before and after a step."""
