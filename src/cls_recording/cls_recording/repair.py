@@ -26,7 +26,7 @@ from .stored_file import StoredFile
 from .writer import RESERVE
 
 # Files that a killed recorder leaves beside its messages.
-_RESTS = (bag.LOCK, RESERVE, f'{bag.METADATA}.new')
+_RESTS = (bag.LOCK, RESERVE, *bag.METADATA_RESTS)
 
 
 @dataclass(frozen=True)
