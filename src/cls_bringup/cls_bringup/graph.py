@@ -45,32 +45,9 @@ class Process:
 
 @dataclass(frozen=True, kw_only=True)
 class GraphOptions:
-    """What a user may choose, in the words of the launch arguments.
+    """The options of a graph: launch arguments and options of `./cls up` and `./cls play`.
 
-    What the user leaves at its default here is left to the parameter files.
-
-    Attributes:
-        robot: 'sim', 'square', 'pan_tilt' or 'gym:ID'.
-        brain: of a new model, by name; empty: cls. An existing model has its own.
-        model: name of the model folder; created where it is missing.
-        mode: manual, random, curiosity or follow; empty: manual on hardware, curiosity in simulation.
-        encoder: by name; empty: the model's own, or the robot's default for a new one.
-        preset: name of a file in config/presets/, for a new model.
-        port, camera: of the hardware; camera is an index, path, video file or folder of images.
-        scene: which simulated scene; -1: as the parameter file says.
-        lock_step: simulator gives one image for each action.
-        seed: of simulation, networks and exploration; -1: drawn. Implies one thread.
-        steps: wake steps of this run after which fast_learner stops; 0: no end.
-        save_frames: keep a JPEG before and after each action.
-        record: a recorder starts with the graph.
-        sessions_dir: folder of recorded sessions, one folder a robot below it.
-        session: of robot 'replay': folders of sessions, with commas between; a robot's folder stands for all in it.
-        rate: of a replay, times real time; 0: as fast as the learner takes it.
-        loop: a replay begins anew at its end. paused: it begins paused.
-        filter_action: of a replay: 'KEY=VALUE', only actions of this value; empty: all.
-        params_file: path of a parameter file that wins over ours.
-        settings: NAME=VALUE each, which win over every file: a learning parameter of a new model, or sim.NAME.
-        accept_robot: an existing model goes on though it was made with a robot of another name.
+    `arguments.ARGUMENTS` describes each. Options at their default here are left to the parameter files.
     """
 
     robot: str = 'sim'
@@ -215,74 +192,6 @@ def _replay(options: GraphOptions) -> dict[str, Any]:
     if options.filter_action:
         chosen['filter_action'] = options.filter_action
     return chosen
-
-
-# What a user may choose, as launch argument and as option of `./cls up`: name -> (default, meaning).
-ARGUMENTS: dict[str, tuple[str, str]] = {
-    'brain': ('', 'Brain of a new model, by name; empty: cls. An existing model has its own.'),
-    'model': ('default', 'Name of the model folder; created where it is missing, gone on with where it exists.'),
-    'models_dir': ('models', 'Folder that holds the models.'),
-    'mode': ('', 'manual, random, curiosity or follow; empty: manual on hardware, curiosity in simulation.'),
-    'encoder': ('', "By name; empty: the model's own, or the robot's default for a new one."),
-    'preset': ('', 'Recipe in config/presets/ for a new model.'),
-    'port': ('', 'Serial port of the servo board; empty: the only one there is.'),
-    'camera': ('', 'Index, path, video file or folder of images; empty: as the parameter file says.'),
-    'scene': ('-1', 'Which simulated scene; -1: as the parameter file says.'),
-    'lock_step': ('false', 'The simulator gives one image for each action, as fast as possible.'),
-    'seed': ('-1', 'Of simulation, networks and exploration; -1: drawn. Implies one thread.'),
-    'steps': ('0', 'Wake steps after which acting ends; 0: never.'),
-    'save_frames': ('false', 'Keep a picture before and after each action.'),
-    'record': ('false', 'Record the run as a session: a standard rosbag2 folder.'),
-    'sessions_dir': ('sessions', 'Folder of recorded sessions.'),
-    'params_file': ('', 'Parameter file that wins over ours.'),
-    'settings': ('', 'NAME=VALUE, semicolons between: learning parameters of a new model, sim.NAME of the simulation.'),
-    'accept_robot': ('false', 'An existing model goes on though it was made with a robot of another name.'),
-}
-
-# What a user may choose of a replay, as launch argument of replay.launch.py and as option of `./cls play`.
-REPLAY_ARGUMENTS: dict[str, tuple[str, str]] = {
-    'session': ('', 'Folders of sessions, with commas between; the folder of a robot stands for all its sessions.'),
-    'rate': ('1.0', 'Times real time, 0.1 to 100; 0: as fast as the learner takes it.'),
-    'loop': ('false', 'Begin anew at the end.'),
-    'paused': ('false', 'Begin paused.'),
-    'filter_action': ('', 'KEY=VALUE: replay only actions of this value, such as pan=5.'),
-}
-
-
-def parse_flag(name: str, text: str) -> bool:
-    """Returns the boolean that a text means, in the words that launch's own conditions take.
-
-    Raises:
-        UserError: another text.
-    """
-    flags = {'true': True, '1': True, 'false': False, '0': False}
-    if text.lower() not in flags:
-        raise UserError(f'argument {name}', expected='true or false', found=repr(text))
-    return flags[text.lower()]
-
-
-def parse_options(robot: str, arguments: dict[str, str]) -> GraphOptions:
-    """Returns the options from texts by the names of ARGUMENTS and REPLAY_ARGUMENTS.
-
-    Raises:
-        UserError: a text that is not of its kind, or a choice that there is not.
-    """
-    values: dict[str, Any] = {}
-    for name, text in arguments.items():
-        kind = type(getattr(GraphOptions(), name))
-        if kind is tuple:
-            values[name] = tuple(part.strip() for part in text.split(';') if part.strip())
-        elif kind is bool:
-            values[name] = parse_flag(name, text)
-        elif kind in (int, float):
-            try:
-                values[name] = kind(text)
-            except ValueError as error:
-                expected = 'a whole number' if kind is int else 'a number'
-                raise UserError(f'argument {name}', expected=expected, found=repr(text)) from error
-        else:
-            values[name] = text
-    return GraphOptions(robot=robot, **values)
 
 
 def _with_settings(options: GraphOptions, processes: Sequence[Process]) -> list[Process]:

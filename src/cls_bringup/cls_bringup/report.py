@@ -1,10 +1,10 @@
 """What is left of a run: one JSON object."""
 
 from collections.abc import Mapping
-import json
 from pathlib import Path
 from typing import Any
 
+from cls_common import atomic_file
 from cls_common.errors import UserError
 
 from .snapshot import measures, Pair
@@ -44,6 +44,4 @@ def read_weights_hash(folder: Path) -> str | None:
 
 def write_report(path: Path, report: Mapping[str, Any]) -> None:
     """Writes it as JSON, whole or not at all."""
-    temporary = path.with_name(f'{path.name}.new')
-    temporary.write_text(json.dumps(report, indent=2, allow_nan=False) + '\n')
-    temporary.replace(path)
+    atomic_file.write_json(path, report)

@@ -11,6 +11,7 @@ import tempfile
 import time
 from typing import Any, IO
 
+from cls_common import atomic_file
 from cls_common.errors import UserError
 from cls_common.file_lock import try_lock
 from cls_common.runtime_folder import runtime_folder
@@ -46,9 +47,8 @@ class RunDirectory:
 
     def write_status(self, status: dict[str, Any]) -> None:
         """Replaces the status file at once; adds the graph it belongs to and the time."""
-        temporary = self.path / f'{_STATUS}.new'
-        temporary.write_text(json.dumps({**status, 'pid': os.getpid(), 'domain': domain(), 'written': time.time()}))
-        temporary.replace(self.path / _STATUS)
+        content = {**status, 'pid': os.getpid(), 'domain': domain(), 'written': time.time()}
+        atomic_file.write_text(self.path / _STATUS, json.dumps(content), durable=False)
 
     def close(self, keep: bool) -> None:
         """Gives the lock back; removes the folder unless its logs are wanted."""

@@ -7,17 +7,8 @@ from typing import Any
 
 import pytest
 
-from cls_bringup.graph import (
-    ARGUMENTS,
-    describe,
-    describe_body,
-    describe_brain,
-    GraphOptions,
-    parse_flag,
-    parse_options,
-    Process,
-    REPLAY_ARGUMENTS,
-)  # fmt: skip
+from cls_bringup.arguments import ARGUMENTS, default_text, description, parse_flag, parse_options, REPLAY_ONLY
+from cls_bringup.graph import describe, describe_body, describe_brain, GraphOptions, Process
 from cls_common.comms import MODES
 from cls_common.errors import UserError
 from cls_common.resources import config_dir
@@ -112,19 +103,28 @@ def test_unknown_choices_are_refused_with_the_known_ones(options: dict[str, Any]
         GraphOptions(**options)
 
 
-def test_every_option_is_an_argument_with_the_same_default() -> None:
-    arguments = {**ARGUMENTS, **REPLAY_ARGUMENTS}
-    assert {'robot', *arguments} == {field.name for field in dataclasses.fields(GraphOptions)}
-    defaults = {name: default for name, (default, _) in arguments.items()}
-    assert parse_options('sim', defaults) == GraphOptions()
-    assert all(meaning.endswith('.') for _, meaning in arguments.values())
+def test_every_option_is_described_and_its_default_is_read_from_text() -> None:
+    assert list(ARGUMENTS) == [field.name for field in dataclasses.fields(GraphOptions)]
+    assert set(REPLAY_ONLY) < set(ARGUMENTS)
+    assert parse_options({name: default_text(name) for name in ARGUMENTS}) == GraphOptions()
+
+
+@pytest.mark.parametrize('name', ARGUMENTS)
+def test_a_description_is_sentences_and_says_what_an_empty_default_means(name: str) -> None:
+    assert description(name)[0].isupper() and description(name).endswith('.')
+    if default_text(name) in ('', '-1') and name != 'session':
+        assert f'Default: {ARGUMENTS[name].unset}.' in description(name)
 
 
 def test_arguments_are_read_as_their_kind() -> None:
-    options = parse_options(
-        'square', {'lock_step': 'True', 'seed': '7', 'model': '12', 'mode': 'random', 'camera': '0'}
-    )
-    assert options == GraphOptions(robot='square', lock_step=True, seed=7, model='12', mode='random', camera='0')
+    texts = {
+        'robot': 'square', 'lock_step': 'True', 'seed': '7', 'model': '12', 'mode': 'random', 'camera': '0',
+        'settings': 'fast.ring=7; sim.noise_sigma=3;',
+    }  # fmt: skip
+    assert parse_options(texts) == GraphOptions(
+        robot='square', lock_step=True, seed=7, model='12', mode='random', camera='0',
+        settings=('fast.ring=7', 'sim.noise_sigma=3'),
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -132,7 +132,7 @@ def test_arguments_are_read_as_their_kind() -> None:
 )
 def test_flags_are_read_in_the_words_of_launch(text: str, flag: bool) -> None:
     assert parse_flag('record', text) is flag
-    assert parse_options('sim', {'lock_step': text}).lock_step is flag
+    assert parse_options({'lock_step': text}).lock_step is flag
 
 
 @pytest.mark.parametrize(
@@ -142,7 +142,7 @@ def test_flags_are_read_in_the_words_of_launch(text: str, flag: bool) -> None:
 def test_arguments_of_another_kind_are_refused_by_name(arguments: dict[str, str]) -> None:
     (name,) = arguments
     with pytest.raises(UserError, match=name):
-        parse_options('sim', arguments)
+        parse_options(arguments)
 
 
 def test_lock_step_takes_its_time_from_the_simulator() -> None:

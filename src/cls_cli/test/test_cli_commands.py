@@ -10,10 +10,9 @@ import time
 import pytest
 from watching import wait_until
 
-from cls_cli import entry, ports
+from cls_cli import entry
 from cls_cli.commands.models import size
 from cls_cli.commands.status import as_text
-from cls_common.errors import UserError
 from conftest import FAKE_ENVIRONMENT
 
 
@@ -156,17 +155,6 @@ def test_ctrl_c_wakes_the_learner(graph):
 def _status():
     command = [sys.executable, '-m', 'cls_cli', 'status', '--json', '--namespace', 'cli']
     return json.loads(subprocess.run(command, capture_output=True, text=True).stdout)
-
-
-def test_a_port_is_chosen_by_number_or_path():
-    found = [ports.Port('/dev/ttyACM0', 'board'), ports.Port('/dev/ttyUSB0', 'other')]
-    assert ports.choose(' 2 ', found) == '/dev/ttyUSB0'
-    assert ports.choose('/dev/pts/3', found) == '/dev/pts/3'
-    # Never run as code (H13).
-    assert ports.choose('__import__("os").getpid()', found) == '__import__("os").getpid()'
-    for answer in ('0', '3', ''):
-        with pytest.raises(UserError):
-            ports.choose(answer, found)
 
 
 @pytest.mark.parametrize('count, text', [(0, '0 B'), (999, '999 B'), (1500, '1.5 kB'), (2**40, '1099.5 GB')])

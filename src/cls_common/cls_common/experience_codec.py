@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .stamps import to_nanoseconds
 from .step_builder import Applied
 from .transition import Experience, Observation, Reading, Transition
 
@@ -110,8 +111,8 @@ def from_message(message: Any) -> Experience:
 def _from_message_1(m: Any, shared: Mapping[str, Any]) -> Experience:
     about = (str(m.encoder_id), int(m.encoder_version))
     transition = Transition(
-        before=Observation.of_embedding(np.array(m.z, np.float32), nanoseconds(m.stamp_z), *about),
-        after=Observation.of_embedding(np.array(m.z_next, np.float32), nanoseconds(m.stamp_next), *about), **shared,
+        before=Observation.of_embedding(np.array(m.z, np.float32), to_nanoseconds(m.stamp_z), *about),
+        after=Observation.of_embedding(np.array(m.z_next, np.float32), to_nanoseconds(m.stamp_next), *about), **shared,
     )  # fmt: skip
     metrics = {name: float(getattr(m, name)) for name in _METRICS_1}
     return Experience(
@@ -125,7 +126,7 @@ def _from_readings(readings: Any) -> Observation:
     return Observation(
         {
             str(r.array.name): Reading(
-                to_ndarray(r.array), nanoseconds(r.stamp), str(r.encoder_id), int(r.encoder_version)
+                to_ndarray(r.array), to_nanoseconds(r.stamp), str(r.encoder_id), int(r.encoder_version)
             )
             for r in readings
         }
@@ -144,12 +145,12 @@ def to_ndarray(message: Any) -> NDArray[Any]:
 def from_embedding(message: Any) -> Reading:
     """Reads a cls_interfaces/Embedding, received or recorded: float32 (D,)."""
     m = message
-    return Reading(np.array(m.data, np.float32), nanoseconds(m.header.stamp), str(m.encoder_id), int(m.version))
+    return Reading(np.array(m.data, np.float32), to_nanoseconds(m.header.stamp), str(m.encoder_id), int(m.version))
 
 
 def from_observation(message: Any) -> Reading:
     """Reads a cls_interfaces/Observation, received or recorded: float32 (D,)."""
-    return Reading(np.array(message.data, np.float32), nanoseconds(message.header.stamp))
+    return Reading(np.array(message.data, np.float32), to_nanoseconds(message.header.stamp))
 
 
 def from_applied_action(message: Any) -> Applied:
@@ -157,11 +158,6 @@ def from_applied_action(message: Any) -> Applied:
     m = message
     return Applied(
         np.array(m.commanded, np.float32), np.array(m.applied, np.float32), np.array(m.joints_before, np.float64),
-        np.array(m.joints_after, np.float64), nanoseconds(m.start), nanoseconds(m.end), float(m.reward),
+        np.array(m.joints_after, np.float64), to_nanoseconds(m.start), to_nanoseconds(m.end), float(m.reward),
         bool(m.terminal), bool(m.truncated),
     )  # fmt: skip
-
-
-def nanoseconds(stamp: Any) -> int:
-    """Returns a builtin_interfaces/Time, received or recorded, in ns."""
-    return int(stamp.sec) * 1_000_000_000 + int(stamp.nanosec)

@@ -1,9 +1,10 @@
 """What a robot is to everybody else: its action channels, joints and senses. No ROS here."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
 from enum import IntEnum
 import math
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -49,6 +50,9 @@ class Channel:
                 expected='whole limits',
                 found=f'{self.low}, {self.high}',
             )
+
+
+_CHANNEL_FIELDS = tuple(each.name for each in fields(Channel))
 
 
 @dataclass(frozen=True)
@@ -119,6 +123,50 @@ class RobotInfo:
 
     def _discrete(self) -> NDArray[np.bool_]:
         return np.array([c.kind == Kind.DISCRETE for c in self.channels], bool)
+
+
+def to_plain(robot: RobotInfo) -> dict[str, Any]:
+    """Returns a robot as plain data for JSON: fields by name, the kind of a channel by its name in `Kind`."""
+    plain = {field.name: getattr(robot, field.name) for field in fields(robot) if field.init}
+    return plain | {'channels': [{**vars(c), 'kind': c.kind.name} for c in robot.channels]}
+
+
+def from_plain(content: Mapping[str, Any]) -> RobotInfo:
+    """Returns the robot that `to_plain` described.
+
+    A kind may be its number too, and a channel the list of its values in order: so wrote sessions of format 1.
+
+    Raises:
+        UserError: unknown kind, or the description contradicts itself.
+        KeyError, TypeError: fields are missing or unknown.
+    """
+    values: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value for name, value in dict(content).items()
+    }
+    values['channels'] = tuple(_channel(channel, values['name']) for channel in values['channels'])
+    return RobotInfo(**values)
+
+
+def from_message(message: Any) -> RobotInfo:
+    """Reads a cls_interfaces/RobotInfo, of rclpy or from a bag; raises UserError where it contradicts itself."""
+    return from_plain({
+        'name': message.name, 'modalities': list(message.modalities),
+        'channels': [[c.name, c.kind, c.unit, float(c.low), float(c.high)] for c in message.channels],
+        'joint_names': list(message.joint_names), 'joint_low': list(map(float, message.joint_low)),
+        'joint_high': list(map(float, message.joint_high)), 'settle_time': float(message.settle_time),
+        'lock_step': bool(message.lock_step),
+    })  # fmt: skip
+
+
+def _channel(values: Mapping[str, Any] | Sequence[Any], robot: str) -> Channel:
+    named = dict(values if isinstance(values, Mapping) else zip(_CHANNEL_FIELDS, values, strict=True))
+    kinds = {kind.name: kind for kind in Kind} | {int(kind): kind for kind in Kind}
+    if named['kind'] not in kinds:
+        raise UserError(
+            f'action channel {named["name"]!r} of {robot!r}', expected=f'a kind of {sorted(map(int, Kind))}',
+            found=str(named['kind']),
+        )  # fmt: skip
+    return Channel(**named | {'kind': kinds[named['kind']]})
 
 
 @dataclass(frozen=True)

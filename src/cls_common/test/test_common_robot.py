@@ -1,6 +1,8 @@
 """Actions scale between [-1, 1] and a robot's units, and no bad number or length gets through."""
 
+import json
 import math
+from types import SimpleNamespace
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -8,7 +10,7 @@ import numpy as np
 import pytest
 
 from cls_common.errors import UserError
-from cls_common.robot import Channel, check_action, Kind, RobotInfo
+from cls_common.robot import Channel, check_action, from_message, from_plain, Kind, RobotInfo, to_plain
 
 
 def robot(*limits: tuple[float, float], kind: Kind = Kind.RELATIVE) -> RobotInfo:
@@ -141,3 +143,47 @@ def test_good_actions_pass_unchanged(values: list[float]) -> None:
     action = check_action(robot((-10, 10), (-10, 10)), values)
     assert action.dtype == np.float32
     np.testing.assert_array_equal(action, np.float32(values))
+
+
+PAN, GRIP = Channel('pan', Kind.RELATIVE, 'deg', -10, 10.5), Channel('grip', Kind.DISCRETE, '', 0, 1)
+ARM = RobotInfo('arm', ('camera', 'force'), (PAN, GRIP), ('pan',), (-1.5,), (1.25,), settle_time=0.1, lock_step=True)
+# As config.json of a model has it; its hash is the model's.
+ARM_JSON = (
+    '{"name": "arm", "modalities": ["camera", "force"], "channels": ['
+    '{"name": "pan", "kind": "RELATIVE", "unit": "deg", "low": -10, "high": 10.5}, '
+    '{"name": "grip", "kind": "DISCRETE", "unit": "", "low": 0, "high": 1}], '
+    '"joint_names": ["pan"], "joint_low": [-1.5], "joint_high": [1.25], "settle_time": 0.1, "lock_step": true}'
+)
+
+
+def test_plain_data_is_what_models_have_stored_and_reads_back() -> None:
+    assert json.dumps(to_plain(ARM)) == ARM_JSON
+    assert from_plain(json.loads(ARM_JSON)) == ARM
+    assert json.dumps(to_plain(from_plain(json.loads(ARM_JSON)))) == ARM_JSON
+
+
+def test_channels_without_field_names_are_read() -> None:
+    channels = [['pan', 0, 'deg', -10, 10.5], ['grip', 3, '', 0, 1]]
+    assert from_plain({**json.loads(ARM_JSON), 'channels': channels}) == ARM
+
+
+def test_a_message_is_read_by_its_fields() -> None:
+    channels = [SimpleNamespace(name='pan', kind=0, unit='deg', low=np.float32(-10), high=np.float32(10.5))]
+    message = SimpleNamespace(
+        name='arm', modalities=['camera'], channels=channels, joint_names=['pan'], joint_low=np.array([-1.5]),
+        joint_high=np.array([1.25]), settle_time=0.1, lock_step=False,
+    )  # fmt: skip
+    assert from_message(message) == RobotInfo('arm', ('camera',), (PAN,), ('pan',), (-1.5,), (1.25,), settle_time=0.1)
+
+
+@pytest.mark.parametrize('kind', ['SIDEWAYS', 7, None])
+def test_an_unknown_kind_of_channel_is_refused_by_name(kind: object) -> None:
+    content = {'name': 'arm', 'modalities': [], 'channels': [{'name': 'pan', 'kind': kind}]}
+    with pytest.raises(UserError, match=r"channel 'pan' of 'arm'; expected a kind of \[0, 1, 2, 3\]; found"):
+        from_plain(content)
+
+
+@pytest.mark.parametrize('content', [[], 'arm', {'name': 'arm'}, {**json.loads(ARM_JSON), 'weight': 3}])
+def test_another_thing_than_a_robot_is_a_type_or_key_error(content: object) -> None:
+    with pytest.raises((TypeError, KeyError, ValueError)):
+        from_plain(content)  # type: ignore[arg-type]

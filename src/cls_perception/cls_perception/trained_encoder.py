@@ -11,6 +11,7 @@ import safetensors.numpy
 import torch
 from torch import nn
 
+from cls_common import atomic_file
 from cls_common.errors import UserError
 
 from . import weights as weight_files
@@ -70,10 +71,8 @@ class TrainedEncoder(SmallImageEncoder):
 def write_encoder_file(encoder: TrainedEncoder, path: Path) -> None:
     """Writes an encoder atomically as one safetensors file with its config in the metadata."""
     arrays = safetensors.numpy.load(encoder.weights())
-    temporary = path.with_name(f'{path.name}.tmp')
     try:
-        temporary.write_bytes(safetensors.numpy.save(arrays, {_CONFIG: json.dumps(encoder.config())}))
-        temporary.replace(path)
+        atomic_file.write_bytes(path, safetensors.numpy.save(arrays, {_CONFIG: json.dumps(encoder.config())}))
     except OSError as error:
         raise UserError(f'encoder file {path}', expected='a file to write', found=str(error)) from error
 

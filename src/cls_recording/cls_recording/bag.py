@@ -9,12 +9,15 @@ from typing import Any
 
 import yaml
 
+from cls_common.atomic_file import temporary_of
 from cls_common.errors import UserError
 
 from . import mcap_summary
 from .session import SessionInfo
 
 METADATA = 'metadata.yaml'
+# What a recorder that was killed while it renewed the metadata leaves: this version, and earlier ones.
+METADATA_RESTS = (temporary_of(Path(METADATA)).name, f'{METADATA}.new')
 # Its only top-level key.
 TOP = 'rosbag2_bagfile_information'
 LOCK = 'lock'

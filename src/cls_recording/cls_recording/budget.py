@@ -16,7 +16,7 @@ from .writer import RESERVE
 # A session that alone uses more than this share is split into a new one, so that its older part can be removed once
 # the new one has grown as large: at least this share is kept.
 ROTATE_SHARE = 0.5
-_OURS = (bag.METADATA, f'{bag.METADATA}.new', bag.LOCK, RESERVE)
+_OURS = (bag.METADATA, *bag.METADATA_RESTS, bag.LOCK, RESERVE)
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 import struct
 
+from cls_common.stamps import join
+
 _SIZES = {'b': 1, 'B': 1, 'H': 2, 'h': 2, 'I': 4, 'i': 4, 'f': 4, 'Q': 8, 'q': 8, 'd': 8}
 _ENCAPSULATION = 4
 
@@ -55,8 +57,7 @@ class CdrReader:
 
     def time(self) -> int:
         """Returns the next stamp, ns."""
-        seconds = self.whole('i')
-        return seconds * 1_000_000_000 + self.whole('I')
+        return join(self.whole('i'), self.whole('I'))
 
     def _align(self, size: int) -> None:
         self._at += -(self._at - _ENCAPSULATION) % size

@@ -8,6 +8,8 @@ from typing import Any
 
 import yaml
 
+from cls_common import atomic_file
+
 from . import bag
 from .schemas import Schema
 
@@ -97,19 +99,4 @@ def dump(content: Any) -> str:
 
 def write(folder: Path, content: Mapping[str, Any]) -> None:
     """Replaces `metadata.yaml` atomically: a loss of power leaves the old or the new one."""
-    temporary = folder / f'{bag.METADATA}.new'
-    with temporary.open('w', encoding='utf-8') as stream:
-        stream.write(dump(content))
-        stream.flush()
-        os.fsync(stream.fileno())
-    temporary.replace(folder / bag.METADATA)
-    sync_folder(folder)
-
-
-def sync_folder(folder: Path) -> None:
-    """Syncs the entries of a folder to disk."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    atomic_file.write_text(folder / bag.METADATA, dump(content))

@@ -11,7 +11,7 @@ from typing import Any
 
 from cls_common import comms
 from cls_common.errors import UserError
-from cls_common.robot import Channel, Kind, RobotInfo
+from cls_common.robot import from_message
 
 from . import bag, bag_check
 from .bag_check import CheckedBag, converting_errors
@@ -138,7 +138,7 @@ class SessionReader:
         if info.robot is None:
             for event in self.events([comms.ROBOT_INFO.name]):
                 with _unreadable(self.path, event):
-                    return info.with_changes(robot=robot_of(event.message))
+                    return info.with_changes(robot=from_message(event.message))
         return info
 
     def raw(
@@ -218,17 +218,6 @@ class SessionReader:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
-
-
-def robot_of(message: Any) -> RobotInfo:
-    """Converts a recorded `cls_interfaces/RobotInfo`; raises UserError if it is invalid."""
-    return RobotInfo(
-        name=message.name, modalities=tuple(message.modalities),
-        channels=tuple(Channel(c.name, Kind(c.kind), c.unit, float(c.low), float(c.high)) for c in message.channels),
-        joint_names=tuple(message.joint_names), joint_low=tuple(map(float, message.joint_low)),
-        joint_high=tuple(map(float, message.joint_high)), settle_time=float(message.settle_time),
-        lock_step=bool(message.lock_step),
-    )  # fmt: skip
 
 
 @contextlib.contextmanager

@@ -12,13 +12,13 @@ from rosbags.rosbag2.metadata import dump_qos_v9, parse_qos
 from cls_common import comms
 from cls_common.errors import UserError
 from cls_common.file_lock import try_lock
+from cls_common.robot import from_message
 
 from . import bag, bag_check, metadata
 from .bag_check import CheckedBag, converting_errors, counts_of
 from .definitions import Definitions
 from .mcap_file import McapFile
 from .metadata import FileCount, TopicEntry
-from .reader import robot_of
 from .rewriting import keep, rewrite
 from .schemas import Schema
 from .session import SessionInfo
@@ -26,7 +26,7 @@ from .stored_file import StoredFile
 from .writer import RESERVE
 
 # Files that a killed recorder leaves beside its messages.
-_RESTS = (bag.LOCK, RESERVE, f'{bag.METADATA}.new')
+_RESTS = (bag.LOCK, RESERVE, *bag.METADATA_RESTS)
 
 
 @dataclass(frozen=True)
@@ -143,7 +143,7 @@ def _complete(checked: CheckedBag, info: SessionInfo) -> SessionInfo:
                     if known[message.channel] == comms.APPLIED_ACTION.type:
                         steps += content.error_code == 0
                     else:
-                        robot = robot or robot_of(content)
+                        robot = robot or from_message(content)
     except UserError:
         return info  # unreadable messages are ignored
     return info.with_changes(robot=robot, total_steps=steps)

@@ -10,13 +10,13 @@ from mcap.opcode import Opcode
 from mcap.records import Attachment, Metadata
 from mcap.writer import CompressionType, Writer
 
+from cls_common import atomic_file
 from cls_common.errors import UserError
 
 from . import bag, mcap_scan
 from .bag_check import counts_of, unknown_compression
 from .mcap_file import McapFile, REPAIR_RECORD
 from .mcap_walk import BrokenRecordError, parse, parse_message
-from .metadata import sync_folder
 
 _COMPRESSIONS = {'': CompressionType.NONE, 'lz4': CompressionType.LZ4, 'zstd': CompressionType.ZSTD}
 
@@ -36,21 +36,19 @@ def rewrite(found: McapFile, original: Path) -> McapFile:
     if found.unknown_compressions:
         raise unknown_compression(original.parent, sorted(found.unknown_compressions))
     target = original.with_name(found.path.name)
-    beside = target.with_name(f'.{target.name}.new')
+    beside = atomic_file.temporary_of(target)
     try:
         with beside.open('wb') as stream:
             shutil.copymode(original, beside)
             _copy(found, stream)
-            stream.flush()
-            os.fsync(stream.fileno())
+        atomic_file.sync(beside)
         new = mcap_scan.scan(beside, thorough=True)
         if new.damages or counts_of(new) != counts_of(found):
             raise UserError(f'file {beside}', expected='its messages', found='something else', do='Check the disk.')
         keep(original)
-        beside.replace(target)
+        atomic_file.publish(beside, target)
         if target != original:
             original.unlink()
-        sync_folder(target.parent)
     except OSError as error:
         raise UserError(f'repair of {original}', expected='room beside it', found=str(error)) from error
     finally:
@@ -73,10 +71,10 @@ def keep(original: Path) -> None:
         os.link(original, kept)
     except OSError:
         # No hard links on this file system: a copy, renamed when complete.
-        partial = kept.with_name(f'.{kept.name}.new')
+        partial = atomic_file.temporary_of(kept)
         try:
             shutil.copy2(original, partial)
-            partial.replace(kept)
+            atomic_file.publish(partial, kept)
         finally:
             partial.unlink(missing_ok=True)
 

@@ -13,10 +13,10 @@ import re
 from typing import Any
 
 from cls_common.errors import UserError
-from cls_common.robot import Channel, Kind, RobotInfo
+from cls_common.robot import from_plain, RobotInfo, to_plain
 
-# Rises when custom data change in a way that older readers would misunderstand.
-FORMAT = 1
+# Rises when custom data change in a way that older readers would misunderstand; in 1, channels have no field names.
+FORMAT = 2
 _PREFIX = 'cls.'
 _NAME = re.compile(r'[A-Za-z0-9][A-Za-z0-9_.-]*')
 
@@ -56,7 +56,7 @@ class SessionInfo:
         """Returns it as the custom data of `metadata.yaml`: texts by name."""
         values = {
             'format': str(FORMAT), 'name': self.name, 'robot_type': self.robot.name if self.robot else '',
-            'robot_info': json.dumps(robot_to_json(self.robot)) if self.robot else '',
+            'robot_info': json.dumps(to_plain(self.robot)) if self.robot else '',
             'action_space': json.dumps([c.name for c in self.robot.channels]) if self.robot else '',
             'start_time': self.start_time, 'end_time': self.end_time, 'total_steps': str(self.total_steps),
             'encoder': json.dumps(self.encoder) if self.encoder else '', 'model': self.model,
@@ -82,7 +82,7 @@ class SessionInfo:
                     do='It was recorded by a newer version: update this software.',
                 )  # fmt: skip
             return cls(
-                name=name, robot=robot_from_json(json.loads(own['robot_info'])) if own.get('robot_info') else None,
+                name=name, robot=from_plain(json.loads(own['robot_info'])) if own.get('robot_info') else None,
                 start_time=own['start_time'], end_time=own['end_time'], total_steps=int(own['total_steps']),
                 encoder=json.loads(own['encoder']) if own.get('encoder') else None, model=own.get('model', ''),
                 config_sha256=own.get('config_sha256', ''), run_id=own.get('run_id', ''),
@@ -107,24 +107,3 @@ def check_name(name: str) -> str:
 def robot_folder(sessions_dir: Path, robot: str) -> Path:
     """Returns the folder of a robot's sessions: 'gym:CartPole-v1' has `gym_CartPole-v1`."""
     return sessions_dir / (re.sub(r'[^A-Za-z0-9_.-]', '_', robot) or 'unknown')
-
-
-def robot_to_json(robot: RobotInfo) -> dict[str, Any]:
-    """Returns it as plain data for JSON."""
-    return {
-        'name': robot.name, 'modalities': list(robot.modalities),
-        'channels': [[c.name, int(c.kind), c.unit, c.low, c.high] for c in robot.channels],
-        'joint_names': list(robot.joint_names), 'joint_low': list(robot.joint_low),
-        'joint_high': list(robot.joint_high), 'settle_time': robot.settle_time,
-        'lock_step': robot.lock_step,
-    }  # fmt: skip
-
-
-def robot_from_json(content: Mapping[str, Any]) -> RobotInfo:
-    """Returns the robot that `robot_to_json` wrote."""
-    channels = tuple(Channel(name, Kind(kind), unit, low, high) for name, kind, unit, low, high in content['channels'])
-    return RobotInfo(
-        name=content['name'], modalities=tuple(content['modalities']), channels=channels,
-        joint_names=tuple(content['joint_names']), joint_low=tuple(content['joint_low']),
-        joint_high=tuple(content['joint_high']), settle_time=content['settle_time'], lock_step=content['lock_step'],
-    )  # fmt: skip

@@ -10,6 +10,8 @@ import os
 from pathlib import Path
 from typing import IO
 
+from cls_common import atomic_file
+
 from . import bag, metadata
 from .metadata import FileCount, TopicEntry
 from .session import SessionInfo
@@ -63,7 +65,7 @@ class BagWriter:
         self._open_file(now)
         self.write_metadata()
         for folder in (self.folder.parent, self.folder.parent.parent):
-            metadata.sync_folder(folder)
+            atomic_file.sync(folder)
 
     def _take_lock(self) -> IO[bytes]:
         lock = open(self.folder / bag.LOCK, 'wb')  # noqa: SIM115 - held until the session or its process ends

@@ -5,9 +5,11 @@ from collections import deque
 import numpy as np
 
 from cls_common import comms
-from cls_common.step_builder import Applied, Seen, StepBuilder
+from cls_common.stamps import to_nanoseconds
+from cls_common.step_builder import StepBuilder
+from cls_recording import cdr_fields
 from cls_recording.definitions import installed
-from cls_recording.playback.items import Boundary, header_stamp
+from cls_recording.playback.items import Boundary
 from cls_recording.playback.replay import PlaybackState, Replay
 from cls_recording.playback.session_stream import EncoderAnswer
 from cls_recording.playback.settings import PlayerSettings
@@ -18,10 +20,6 @@ ENCODER = EncoderAnswer('recorded', 'camera')
 
 def read(item):
     return installed().deserialize_cdr(item.data, item.type)
-
-
-def nanoseconds(stamp):
-    return stamp.sec * 10**9 + stamp.nanosec
 
 
 def to_info(robot):
@@ -121,7 +119,7 @@ class SimulatedLearner:
         elif out.action is not None:
             self._acted.append(out)
         elif out.topic == selection.sense and not self.is_blind:
-            (self._seen if selection.reuses else self._to_embed).append(header_stamp(out.data))
+            (self._seen if selection.reuses else self._to_embed).append(cdr_fields.stamp(out.data))
 
     def _restart(self, robot):
         self.wake.restart()
@@ -136,8 +134,8 @@ class SimulatedLearner:
             self.wake.break_chain()
             return
         applied = Applied(
-            m.commanded, m.applied, m.joints_before, m.joints_after, nanoseconds(m.start), nanoseconds(m.end), m.reward,
-            m.terminal, m.truncated,
+            m.commanded, m.applied, m.joints_before, m.joints_after, to_nanoseconds(m.start), to_nanoseconds(m.end),
+            m.reward, m.terminal, m.truncated,
         )  # fmt: skip
         self._on_transition(self.wake.hear((m.source, m.sequence), applied, self.now))
 

@@ -7,9 +7,10 @@ from hypothesis import strategies as st
 import pytest
 
 from cls_common.errors import UserError
+from cls_recording import cdr_fields
 from cls_recording.definitions import installed
 from cls_recording.playback.barrier import Barrier
-from cls_recording.playback.items import Boundary, header_stamp, Item, RecordedAction, to_item
+from cls_recording.playback.items import Boundary, Item, RecordedAction, to_item
 from cls_recording.playback.learner_monitor import LearnerMonitor
 from cls_recording.playback.playback_clock import PlaybackClock
 from cls_recording.playback.settings import PlayerSettings
@@ -38,7 +39,7 @@ def ordered(*items):
 def test_stamps_are_read_in_both_byte_orders():
     little = b'\x00\x01\x00\x00' + struct.pack('<iI', 17, 5)
     big = b'\x00\x00\x00\x00' + struct.pack('>iI', 17, 5)
-    assert header_stamp(little) == header_stamp(big) == 17 * SECOND + 5
+    assert cdr_fields.stamp(little) == cdr_fields.stamp(big) == 17 * SECOND + 5
 
 
 def test_an_action_is_read_with_its_times_and_values(bags):

@@ -131,7 +131,7 @@ def test_an_empty_bag_is_refused(bags, tmp_path, storage):
 
 def test_bags_of_newer_versions_are_refused(bags, tmp_path, storage):
     path = bags.write(tmp_path / 'one', bags.session_messages(1), storage, {'cls.format': '99'})
-    assert 'expected format 1 or older; found format 99. It was recorded by a newer version' in refusal(path)
+    assert 'expected format 2 or older; found format 99. It was recorded by a newer version' in refusal(path)
     bags.edit_metadata(path, version=99)
     assert 'version 9 or older; found version 99. It was recorded by a newer version' in refusal(path)
 

@@ -4,6 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 import pytest
 
+from cls_recording import bag
 from cls_recording.budget import Budget, size_of
 from cls_recording.metadata import TopicEntry
 from cls_recording.schemas import Schema
@@ -54,8 +55,10 @@ def test_other_folders_and_running_recordings_are_never_removed(bags, tmp_path):
     other.close()
 
 
-def test_an_interrupted_session_can_be_removed(tmp_path):
+@pytest.mark.parametrize('rest', bag.METADATA_RESTS)
+def test_an_interrupted_session_can_be_removed_with_what_it_left(tmp_path, rest):
     writer = begin(tmp_path, 'cut', 1, 300_000)
+    (writer.folder / rest).write_text('half of the metada')
     writer._lock.close()  # as the end of its process does
     assert [session.path.name for session in Budget(tmp_path, 1).make_room(None)] == ['cut']
 

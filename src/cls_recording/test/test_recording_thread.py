@@ -7,11 +7,12 @@ import time
 import pytest
 
 from cls_common.errors import UserError
+from cls_common.robot import from_message
 from cls_recording.bag import read_metadata
 from cls_recording.definitions import installed
 from cls_recording.message_queue import MessageQueue, ReceivedMessage
 from cls_recording.metadata import TopicEntry
-from cls_recording.reader import robot_of, SessionReader
+from cls_recording.reader import SessionReader
 from cls_recording.recording import Recording
 from cls_recording.schemas import find_schema
 from cls_recording.settings import RecorderSettings
@@ -63,7 +64,7 @@ def put_messages(recording, bags, steps=20):
 
 
 def test_a_recording_has_metadata_and_progress(bags, begin, tmp_path):
-    recording = begin('mine', robot_of(bags.robot('gym:Twin-v0')))
+    recording = begin('mine', from_message(bags.robot('gym:Twin-v0')))
     recording.describe(encoder={'id': 'e'}, model='m', run_id='r', config_sha256='c')
     count = put_messages(recording, bags)
     until(lambda: recording.progress.synced == count, 'a sync')
@@ -83,7 +84,7 @@ def test_nothing_is_lost_before_the_robot_is_known(bags, begin, tmp_path):
     recording = begin(robot_timeout=600.0)
     count = put_messages(recording, bags)
     assert not (tmp_path / 's').exists() and recording.progress.waiting == count
-    recording.identify(robot_of(bags.robot()))
+    recording.identify(from_message(bags.robot()))
     until(lambda: recording.progress.synced == count, 'a sync')
     assert Path(recording.stop().session).parent.name == 'twin'
 
@@ -106,7 +107,7 @@ def test_messages_before_the_robot_is_known_are_kept_and_an_empty_recording_writ
 
 
 def test_successive_sessions_have_different_names(bags, begin):
-    robot = robot_of(bags.robot())
+    robot = from_message(bags.robot())
     folders = []
     for _ in range(3):
         recording = begin(robot=robot)
@@ -119,9 +120,9 @@ def test_successive_sessions_have_different_names(bags, begin):
 
 
 def test_another_robot_gets_a_session_of_its_own(bags, begin, tmp_path):
-    recording = begin('day', robot_of(bags.robot('first')))
+    recording = begin('day', from_message(bags.robot('first')))
     until(lambda: put_messages(recording, bags, 3) and recording.progress.synced, 'a sync')
-    recording.identify(robot_of(bags.robot('second')))
+    recording.identify(from_message(bags.robot('second')))
     until(lambda: put_messages(recording, bags, 3) and 'second' in recording.progress.session, 'a second session')
     recording.stop()
     for robot, name in (('first', 'day'), ('second', 'day_002')):
@@ -130,7 +131,7 @@ def test_another_robot_gets_a_session_of_its_own(bags, begin, tmp_path):
 
 def test_the_budget_holds_during_a_recording_and_removals_are_logged(bags, begin, tmp_path):
     budget = 3 * MB
-    recording = begin('long', robot_of(bags.robot()), budget_bytes=budget)
+    recording = begin('long', from_message(bags.robot()), budget_bytes=budget)
     recording.put(received('/robot/info', bags.robot(), 1))
     frame = received('/camera/image_raw/compressed', bags.image(5, 100_000), 5)
     used = []
@@ -155,9 +156,9 @@ def test_the_budget_holds_during_a_recording_and_removals_are_logged(bags, begin
 @pytest.mark.parametrize('where', ['/proc/none', '/dev/null/sessions'])
 def test_an_unwritable_folder_is_one_clear_line(bags, begin, where):
     with pytest.raises(UserError, match=r'session /.* can not be written; found'):
-        begin(robot=robot_of(bags.robot()), sessions_dir=where)
+        begin(robot=from_message(bags.robot()), sessions_dir=where)
     recording = begin(sessions_dir=where)
-    recording.identify(robot_of(bags.robot()))
+    recording.identify(from_message(bags.robot()))
     until(lambda: not recording.progress.recording and recording.progress.fault, 'the fault')
     assert recording.progress.fault.count('\n') == 0 and 'can not be written' in recording.progress.fault
     put_messages(recording, bags)
@@ -182,7 +183,7 @@ def test_dropped_and_lost_messages_are_counted_in_the_metadata(bags, begin):
     recording = begin(robot_timeout=600.0, queue_messages=100)
     put_messages(recording, bags, 50)  # 202 messages
     recording.report_lost('/embedding', 3)
-    recording.identify(robot_of(bags.robot()))
+    recording.identify(from_message(bags.robot()))
     until(lambda: recording.progress.synced == 100, 'a sync')
     progress = recording.stop()
     assert (progress.dropped, progress.lost, progress.messages) == (102, 3, 100)

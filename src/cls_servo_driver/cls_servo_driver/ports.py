@@ -33,11 +33,28 @@ class SerialPort:
 
 
 def find_ports() -> list[SerialPort]:
-    """Returns every serial port, by path."""
+    """Returns the serial ports of this machine that have a device behind them, by path."""
+    found = [info for info in list_ports.comports() if info.hwid != 'n/a']
     return [
         SerialPort(info.device, info.description or '', info.serial_number or '', info.vid == _VENDOR_RP2040)
-        for info in sorted(list_ports.comports(), key=lambda info: str(info.device))
+        for info in sorted(found, key=lambda info: str(info.device))
     ]
+
+
+def read_answer(answer: str, ports: Sequence[SerialPort]) -> str:
+    """Returns the path for an answer: a number from 1 in the list, or a path. The text is never evaluated as code.
+
+    Raises:
+        UserError: there is no such number, or the answer is empty.
+    """
+    text = answer.strip()
+    if text.isdecimal():
+        if not 1 <= int(text) <= len(ports):
+            raise UserError(f'no port number {text}', expected=f'1 to {len(ports)}, or a path')
+        return ports[int(text) - 1].device
+    if not text:
+        raise UserError('no port was chosen', expected='a number or a path', do='Or give --port.')
+    return text
 
 
 def choose_port(wanted: str, ports: Sequence[SerialPort], known: SerialPort | None = None) -> SerialPort:

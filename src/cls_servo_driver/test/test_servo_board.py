@@ -6,12 +6,13 @@ import time
 
 import pytest
 import serial
+from serial.tools import list_ports, list_ports_common
 
 from cls_common.errors import UserError
 from cls_servo_driver.board import Board, PositionError
 from cls_servo_driver.fake_servo_board import FakeServoBoard
 from cls_servo_driver.line_reader import SerialLine
-from cls_servo_driver.ports import choose_port, SerialPort
+from cls_servo_driver.ports import choose_port, find_ports, read_answer, SerialPort
 from cls_servo_driver.safety import StopLatch, StoppedError
 from cls_servo_driver.transport import LinkError, SerialTransport
 
@@ -248,3 +249,23 @@ def test_no_port_is_guessed(ports, listed):
     with pytest.raises(UserError) as error:
         choose_port('', ports)
     assert listed in str(error.value)
+
+
+def test_a_port_is_chosen_by_number_or_path_and_the_answer_is_never_evaluated():
+    found = [SerialPort('/dev/ttyACM0', 'board'), SerialPort('/dev/ttyUSB0', 'other')]
+    assert read_answer(' 2 ', found) == '/dev/ttyUSB0'
+    assert read_answer('/dev/pts/3', found) == '/dev/pts/3'
+    assert read_answer('__import__("os").getpid()', found) == '__import__("os").getpid()'
+    for answer in ('0', '3', ''):
+        with pytest.raises(UserError):
+            read_answer(answer, found)
+
+
+def test_only_ports_with_a_device_behind_them_are_listed(monkeypatch):
+    def comports():
+        board = list_ports_common.ListPortInfo('/dev/ttyACM0')
+        board.hwid, board.vid, board.description, board.serial_number = 'USB VID:PID=2E8A:0005', 0x2E8A, 'Board', 'e6'
+        return [board, list_ports_common.ListPortInfo('/dev/ttyS0')]
+
+    monkeypatch.setattr(list_ports, 'comports', comports)
+    assert find_ports() == [SerialPort('/dev/ttyACM0', 'Board', 'e6', is_likely=True)]

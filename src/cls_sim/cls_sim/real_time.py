@@ -6,8 +6,10 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from cls_common.stamps import NS
+
 from .pace import ActionCommand, CommandResult, Output, Pace, RefusalCode, Status
-from .robot import ActionExecution, NS, SensorFrame, SimulatedRobot
+from .robot import ActionExecution, SensorFrame, SimulatedRobot
 
 
 class RealTime(Pace):

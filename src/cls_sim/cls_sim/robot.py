@@ -8,13 +8,13 @@ from numpy.typing import ArrayLike, NDArray
 
 from cls_common.errors import UserError
 from cls_common.robot import check_action, RobotInfo
+from cls_common.stamps import NS
 
 from .bodies.body import AT_REST, Body
 from .faults import Faults
 from .noise import Image
 from .settings import SimulatorSettings
 
-NS = 1_000_000_000
 # Simulated time begins here instead of 0, which means "no time yet" in ROS.
 START_NS = NS
 # An action begins this long after the image before it, so that their stamps differ.

@@ -5,8 +5,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from cls_common import atomic_file
 from cls_common.errors import UserError
-from cls_learning.model_store.files import write_whole
 from cls_learning.runtime.learner_session import LearnerSession
 
 _FILE = 'replay.json'
@@ -107,7 +107,7 @@ class ReplayProgress:
 
     def _write(self, finished: bool) -> None:
         content = {'key': self.key, 'finished': finished, 'cuts': self.cuts}
-        write_whole(self.path, json.dumps(content, indent=2).encode())
+        atomic_file.write_json(self.path, content, allow_nan=True)
 
 
 def _read(path: Path) -> dict[str, Any] | None:

@@ -13,10 +13,10 @@ from cls_common.experience_codec import (
     from_embedding,
     from_message,
     from_observation,
-    nanoseconds,
 )  # fmt: skip
 from cls_common.images import from_jpeg, Image, resize, to_rgb
 from cls_common.robot import difference, RobotInfo
+from cls_common.stamps import to_nanoseconds
 from cls_common.step_builder import StepBuilder
 from cls_common.transition import check, EMBEDDING, Reading, Transition
 from cls_learning.brain import Input
@@ -163,7 +163,7 @@ class TransitionReader:
             is_ours = message.encoder_id == encoder.id and message.modality == encoder.modality
             return {EMBEDDING: from_embedding(message)} if is_ours else {}
         if event.topic in (_IMAGE, _COMPRESSED):
-            return self._read_image(to_image(event), nanoseconds(message.header.stamp))
+            return self._read_image(to_image(event), to_nanoseconds(message.header.stamp))
         reading = from_observation(message)
         modality = event.topic.removeprefix(comms.OBSERVATION_PREFIX)
         readings = {modality: reading} if modality in self._shapes else {}

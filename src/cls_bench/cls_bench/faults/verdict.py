@@ -2,10 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
-import json
 import math
 from pathlib import Path
 from typing import Any
+
+from cls_common import atomic_file
 
 # A resume may be this much short, s of steps at the rate of before.
 ALLOWED_SECONDS = 1.0
@@ -81,6 +82,4 @@ def _count(outcomes: Sequence[Outcome], name: str) -> dict[str, dict[str, int]]:
 def write_json(path: Path, outcomes: Sequence[Outcome], **about: Any) -> None:
     """Writes everything, whole or not at all; called after each trial, so that a run that is ended leaves its part."""
     content = {**about, 'summary': summary(outcomes), 'outcomes': [asdict(o) for o in outcomes]}
-    temporary = path.with_name(f'{path.name}.new')
-    temporary.write_text(json.dumps(content, indent=2) + '\n')
-    temporary.replace(path)
+    atomic_file.write_json(path, content, allow_nan=True)

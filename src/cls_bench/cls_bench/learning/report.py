@@ -1,9 +1,10 @@
 """From figures by seed to the JSON report: means, intervals, and comparisons of rows that are paired by seed."""
 
 from collections.abc import Callable, Sequence
-import json
 from pathlib import Path
 from typing import Any
+
+from cls_common import atomic_file
 
 from .judge import Figures
 from .runner import Line, Results
@@ -42,9 +43,7 @@ def document(results: Results) -> dict[str, Any]:
 def write(path: Path, report: dict[str, Any]) -> None:
     """Writes it, whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f'{path.name}.new')
-    temporary.write_text(json.dumps(report, indent=2, allow_nan=False) + '\n', encoding='utf-8')
-    temporary.replace(path)
+    atomic_file.write_json(path, report)
 
 
 def _row(line: Line, others: Sequence[Line], results: Results) -> dict[str, Any]:

@@ -14,10 +14,11 @@ from numpy.typing import NDArray
 import torch
 from torch import Tensor
 
+from cls_common.stamps import NS
 from cls_learning.randomness import stream
 from cls_perception.encoder import Encoder
 from cls_sim.bodies.pan_tilt_body import PanTiltBody, room_env
-from cls_sim.robot import NS, SimulatedRobot, START_NS
+from cls_sim.robot import SimulatedRobot, START_NS
 from cls_sim.worlds.pan_tilt import LIMITS_DEG, STEP_LIMIT_DEG
 
 from .plan import Plan

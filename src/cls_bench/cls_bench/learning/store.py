@@ -15,6 +15,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 import torch
 
+from cls_common import atomic_file
 from cls_common.errors import UserError
 from cls_common.file_lock import lock_error
 from cls_perception import encoders
@@ -165,7 +166,7 @@ class Store:
         tensors, digest = encode(plan, seed, scene, made, report)
         temporary = file.with_name(f'{file.name}.{os.getpid()}')
         save_file(tensors, temporary, {'digest': digest, 'encoder_id': made.id})
-        temporary.replace(file)
+        atomic_file.publish(temporary, file)
 
     def world(self, plan: Plan, seed: int, encoder: str) -> World:
         """Loads an encoded world."""
@@ -199,7 +200,7 @@ class Store:
         file = self.folder / 'rows' / f'{key}.json'
         temporary = file.with_name(f'{file.name}.{os.getpid()}')
         temporary.write_text(json.dumps(figures, allow_nan=False), encoding='utf-8')
-        temporary.replace(file)
+        atomic_file.publish(temporary, file)
 
 
 @contextmanager

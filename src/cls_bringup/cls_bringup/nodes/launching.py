@@ -16,18 +16,8 @@ from cls_common.errors import UserError
 from cls_common.resources import config_dir
 
 from .. import discovery
-from ..graph import (
-    ARGUMENTS,
-    describe,
-    describe_brain,
-    describe_recorder,
-    parse_flag,
-    parse_options,
-    Process,
-    REPLAY,
-    REPLAY_ARGUMENTS,
-    STOP_WAIT,
-)  # fmt: skip
+from ..arguments import ARGUMENTS, default_text, description, parse_flag, parse_options, REPLAY_ONLY
+from ..graph import describe, describe_brain, describe_recorder, Process, REPLAY, STOP_WAIT
 from ..supervision.restarts import RestartPolicy, USER_ERROR
 
 # Nav2's words, and `network`: they are about how processes run and not about the robot.
@@ -46,8 +36,9 @@ def launch_graph(robot: str, *, brain_only: bool = False) -> LaunchDescription:
         robot: default of the argument `robot`; see `cls_bringup.graph.GraphOptions`. 'replay' has arguments of its own.
         brain_only: the robot runs elsewhere.
     """
-    about_robot = REPLAY_ARGUMENTS if robot == REPLAY else {'robot': (robot, 'sim, square, pan_tilt or gym:ID.')}
-    arguments = {**about_robot, **ARGUMENTS, **RUN_ARGUMENTS}
+    arguments = {name: (default_text(name), description(name)) for name in _names(robot)} | RUN_ARGUMENTS
+    if robot != REPLAY:
+        arguments['robot'] = robot, description('robot')
     declared = [
         DeclareLaunchArgument(name, default_value=default, description=text)
         for name, (default, text) in arguments.items()
@@ -55,12 +46,16 @@ def launch_graph(robot: str, *, brain_only: bool = False) -> LaunchDescription:
     return LaunchDescription([*declared, OpaqueFunction(function=_start, args=[robot, brain_only])])
 
 
+def _names(robot: str) -> list[str]:
+    """Returns the names of the arguments that a launch file of this robot has."""
+    return [name for name in ARGUMENTS if (name != 'robot' if robot == REPLAY else name not in REPLAY_ONLY)]
+
+
 def _start(context: LaunchContext, robot: str, brain_only: bool) -> list[Action]:
     def chosen(name: str) -> str:
         return LaunchConfiguration(name).perform(context)
 
-    names = {**ARGUMENTS, **REPLAY_ARGUMENTS} if robot == REPLAY else ARGUMENTS
-    options = parse_options(robot if robot == REPLAY else chosen('robot'), {name: chosen(name) for name in names})
+    options = parse_options({'robot': robot} | {name: chosen(name) for name in _names(robot)})
     processes = describe_brain(options) + describe_recorder(options) if brain_only else describe(options)
     graph = _Graph(context, chosen)
     exports = ' '.join(discovery.exports({**context.environment, **graph.environment}))

@@ -7,7 +7,7 @@ import click
 from cls_bringup.graph import GraphOptions
 from cls_common.errors import UserError
 
-from .. import options, ports
+from .. import options
 from ..terminal import is_interactive
 from .models import NONE_FOUND
 
@@ -49,14 +49,16 @@ def _list_models(models_dir: Path) -> int:
 
 
 def _ask_port() -> str:
-    found = ports.list_ports()
+    from cls_servo_driver.ports import find_ports, read_answer
+
+    found = find_ports()
     if not is_interactive():
         raise UserError(
-            'no serial port was given', found=', '.join(port.path for port in found) or 'no ports',
+            'no serial port was given', found=', '.join(port.device for port in found) or 'no ports',
             do='Give --port, or --robot sim to try it without a robot.',
         )  # fmt: skip
     if not found:
         print('No serial ports found. Is the board plugged in?')
     for number, port in enumerate(found, 1):
-        print(f'{number}  {port.path}  {port.description}')
-    return ports.choose(str(click.prompt('Port (number or path)')), found)
+        print(f'{number}  {port.device}  {port.description}')
+    return read_answer(str(click.prompt('Port (number or path)')), found)

@@ -8,15 +8,15 @@ from .findings import Finding, Level
 
 def serial_ports() -> list[Finding]:
     """Serial ports, and whether we may open them."""
-    from ..ports import list_ports
+    from cls_servo_driver.ports import find_ports
 
-    found = list_ports()
+    found = find_ports()
     if not found:
         return [Finding('serial ports', Level.NOTE, 'none', 'Plug the servo board in; simulation needs none.')]
     return [
-        Finding('serial port', Level.OK, f'{port.path}  {port.description}')
-        if os.access(port.path, os.R_OK | os.W_OK)
-        else Finding('serial port', Level.WRONG, f'{port.path} may not be opened', _join_group('dialout'))
+        Finding('serial port', Level.OK, f'{port.device}  {port.description}')
+        if os.access(port.device, os.R_OK | os.W_OK)
+        else Finding('serial port', Level.WRONG, f'{port.device} may not be opened', _join_group('dialout'))
         for port in found
     ]
 

@@ -12,8 +12,9 @@ from cls_interfaces.msg import ActionChannel
 from cls_interfaces.msg import RobotInfo as RobotInfoMessage
 
 from .. import images
-from ..errors import UserError
-from ..robot import Channel, Kind, RobotInfo
+from ..robot import from_message, RobotInfo
+from ..stamps import split
+from ..stamps import to_nanoseconds as to_nanoseconds  # nodes find both ways in one place
 
 
 def _cv_bridge() -> Any:
@@ -37,12 +38,8 @@ BRIDGE = _cv_bridge()
 
 def to_time(nanoseconds: int) -> Time:
     """Returns a stamp from ns since the epoch of its clock."""
-    return Time(sec=nanoseconds // 1_000_000_000, nanosec=nanoseconds % 1_000_000_000)
-
-
-def to_nanoseconds(stamp: Time) -> int:
-    """Returns ns since the epoch of the stamp's clock."""
-    return int(stamp.sec) * 1_000_000_000 + int(stamp.nanosec)
+    seconds, rest = split(nanoseconds)
+    return Time(sec=seconds, nanosec=rest)
 
 
 def to_floats(values: ArrayLike, kind: str = 'f') -> 'array.array[float]':
@@ -106,20 +103,4 @@ def to_robot_info(info: RobotInfo, stamp: Time) -> RobotInfoMessage:
 
 def from_robot_info(message: RobotInfoMessage) -> RobotInfo:
     """Reads a robot's description; raises UserError where it contradicts itself."""
-    kinds = {int(kind): kind for kind in Kind}
-    unknown = [c for c in message.channels if c.kind not in kinds]
-    if unknown:
-        raise UserError(
-            f'action channel {unknown[0].name!r} of {message.name!r}', expected=f'a kind of {sorted(kinds)}',
-            found=str(unknown[0].kind),
-        )  # fmt: skip
-    return RobotInfo(
-        name=message.name,
-        modalities=tuple(message.modalities),
-        channels=tuple(Channel(c.name, kinds[c.kind], c.unit, c.low, c.high) for c in message.channels),
-        joint_names=tuple(message.joint_names),
-        joint_low=tuple(message.joint_low),
-        joint_high=tuple(message.joint_high),
-        settle_time=message.settle_time,
-        lock_step=message.lock_step,
-    )
+    return from_message(message)

@@ -1,13 +1,13 @@
 """config.json: what a model is, frozen when it is created."""
 
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 import hashlib
 import json
 from pathlib import Path
 from typing import Any
 
 from cls_common.errors import UserError
-from cls_common.robot import Channel, difference, Kind, RobotInfo
+from cls_common.robot import difference, from_plain, RobotInfo, to_plain
 
 from ..brain import Brain, find, Input
 from .files import write_whole
@@ -74,12 +74,8 @@ class ModelConfig:
 
     def to_json(self) -> str:
         """Returns the file's contents."""
-        robot = asdict(self.robot)
-        robot.pop('low'), robot.pop('high')
-        for channel in robot['channels']:
-            channel['kind'] = Kind(channel['kind']).name
         content = {
-            'schema': SCHEMA, 'created_at': self.created_at, 'seed': self.seed, 'robot': robot,
+            'schema': SCHEMA, 'created_at': self.created_at, 'seed': self.seed, 'robot': to_plain(self.robot),
             'encoder': self.encoder, 'values': self.settings.to_flat(), 'origins': self.origins,
         }  # fmt: skip
         # Absent where they would say what they said before there were several brains: the hash stays.
@@ -101,15 +97,12 @@ class ModelConfig:
                     where, expected=f'schema {SCHEMA} or older', found=f'schema {content["schema"]}',
                     do='This model was made by a newer version: update this software.',
                 )  # fmt: skip
-            robot = content['robot']
-            channels = tuple(Channel(**{**c, 'kind': Kind[c['kind']]}) for c in robot.pop('channels'))
-            lists: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in robot.items()}
             encoder = content['encoder'] and {**content['encoder'], 'id': str(content['encoder']['id'])}
             if encoder:
                 encoder['size'] = int(encoder['size'])
             brain = str(content.get('brain', 'cls'))
             return cls(
-                RobotInfo(channels=channels, **lists), encoder, int(content['seed']),
+                from_plain(content['robot']), encoder, int(content['seed']),
                 find(brain).settings.from_flat(content['values']), content['origins'], content['created_at'],
                 tuple(map(str, content.get('accepted_robots', ()))), brain,
                 {str(name): int(size) for name, size in content.get('vectors', {}).items()},

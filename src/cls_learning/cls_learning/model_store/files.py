@@ -1,28 +1,12 @@
-"""Files that are there whole or not at all: temporary name, flush to disk, rename."""
+"""Files of a model folder: written whole or not at all, and their hashes."""
 
 import hashlib
-import os
 from pathlib import Path
 
+from cls_common.atomic_file import sync as sync_folder
+from cls_common.atomic_file import write_bytes as write_whole
 
-def write_whole(path: Path, data: bytes) -> None:
-    """Replaces a file in one step; after this returns it survives a loss of power."""
-    temporary = path.with_name(f'.{path.name}.new')
-    with open(temporary, 'wb') as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(temporary, path)
-    sync_folder(path.parent)
-
-
-def sync_folder(folder: Path) -> None:
-    """Makes renames and new names in a folder durable."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+__all__ = ['sha256_file', 'sync_folder', 'write_whole']
 
 
 def sha256_file(path: Path) -> str:

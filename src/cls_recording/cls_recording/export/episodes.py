@@ -8,8 +8,9 @@ import math
 import numpy as np
 
 from cls_common.robot import RobotInfo
+from cls_common.stamps import NS
 
-from .timeline import median_period, NS, RecordedStep, Shot, Timeline
+from .timeline import median_period, RecordedStep, Shot, Timeline
 
 # A pause of this many median periods, at least one second, is a gap: less is scheduling jitter.
 _GAP_PERIODS = 5

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 import shutil
 
+from cls_common import atomic_file
 from cls_common.errors import UserError
 
 # Called with the number done and the total.
@@ -35,9 +36,9 @@ def partial(output: Path) -> Iterator[Path]:
     try:
         output.parent.mkdir(parents=True, exist_ok=True)
         yield path
-        _sync(path)
+        atomic_file.sync_tree(path)  # may take long: only then is the name looked at again
         check_absent(output)
-        path.rename(output)
+        atomic_file.publish(path, output)
     except OSError as error:
         raise UserError(f'{output} could not be written', found=error.strerror or str(error)) from error
     finally:
@@ -45,10 +46,3 @@ def partial(output: Path) -> Iterator[Path]:
             shutil.rmtree(path, ignore_errors=True)
         else:
             path.unlink(missing_ok=True)
-
-
-def _sync(path: Path) -> None:
-    for each in [path, *path.rglob('*')]:
-        if each.is_file():
-            with open(each, 'rb') as handle:
-                os.fsync(handle.fileno())

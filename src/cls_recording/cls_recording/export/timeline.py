@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from cls_common import comms
 from cls_common.errors import UserError
 from cls_common.robot import difference, RobotInfo
+from cls_common.stamps import NS, to_nanoseconds
 
 from .. import cdr_fields
 from ..quality.image_check import image_problem, UNREADABLE
@@ -21,7 +22,6 @@ from ..reader import RawEvent, SessionReader
 
 T = TypeVar('T')
 
-NS = 1_000_000_000
 # Messages of one clock arrive slightly out of order; a stamp further back than this, ns, means that the clock was set.
 _BACKWARD = NS
 
@@ -151,9 +151,9 @@ def read_timeline(reader: SessionReader) -> Timeline:
         event = reader.decode(raw)
         message = event.message
         if event.topic == comms.APPLIED_ACTION.name:
-            answers.append((clock.add(to_ns(message.end)), message))
+            answers.append((clock.add(to_nanoseconds(message.end)), message))
             continue
-        stamp = to_ns(message.header.stamp)
+        stamp = to_nanoseconds(message.header.stamp)
         epoch = clock.add(stamp)
         if event.topic == image_topic:
             shots.add(epoch, stamp, Shot(place, epoch, stamp))
@@ -170,11 +170,6 @@ def _stamp(event: RawEvent) -> int | None:
         return cdr_fields.stamp(event.data)
     except UNREADABLE:
         return None
-
-
-def to_ns(stamp: Any) -> int:
-    """Returns a builtin_interfaces/Time in ns."""
-    return int(stamp.sec) * NS + int(stamp.nanosec)
 
 
 def median_period(stamps: Sequence[tuple[int, int]]) -> float:
@@ -237,10 +232,10 @@ def _steps(
         if message.error_code:
             refused = True
             continue
-        start = to_ns(message.start)
+        start = to_nanoseconds(message.start)
         found = {name: values.at(epoch, start) for name, values in vectors.items()}
         steps.append(RecordedStep(
-            epoch=epoch, start=start, end=to_ns(message.end), follows=not (lost or refused),
+            epoch=epoch, start=start, end=to_nanoseconds(message.end), follows=not (lost or refused),
             action=np.asarray(message.applied, np.float32), joints=np.asarray(message.joints_before, np.float64),
             reward=float(message.reward), terminal=bool(message.terminal), truncated=bool(message.truncated),
             shot=shots.at(epoch, start), senses={name: value for name, value in found.items() if value is not None},

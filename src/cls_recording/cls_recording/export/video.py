@@ -15,11 +15,12 @@ from av.video.stream import VideoStream
 
 from cls_common.errors import UserError
 from cls_common.images import Image
+from cls_common.stamps import NS
 
 from ..reader import SessionReader
 from .frames import frames
 from .output import check_absent, no_progress, partial, ProgressCallback
-from .timeline import median_period, no_images, NS, one_robot, read_timelines, Shot
+from .timeline import median_period, no_images, one_robot, read_timelines, Shot
 
 # Clock rate of MPEG systems, ticks a second: a multiple of all usual frame rates.
 _TICKS = 90_000

@@ -13,6 +13,7 @@ from rclpy.topic_endpoint_info import TopicEndpointInfo
 
 from cls_common import comms
 from cls_common.nodes import qos
+from cls_common.stamps import split
 
 from ..message_queue import ReceivedMessage
 from ..metadata import TopicEntry
@@ -156,4 +157,5 @@ def _describe(profile: QoSProfile) -> dict[str, Any]:
 
 
 def _to_dict(duration: Any) -> dict[str, int]:
-    return {'sec': duration.nanoseconds // 1_000_000_000, 'nsec': duration.nanoseconds % 1_000_000_000}
+    seconds, rest = split(duration.nanoseconds)
+    return {'sec': seconds, 'nsec': rest}

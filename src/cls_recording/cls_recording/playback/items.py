@@ -8,7 +8,9 @@ from rosbags.serde import SerdeError
 
 from cls_common import comms
 from cls_common.errors import UserError
+from cls_common.stamps import to_nanoseconds
 
+from .. import cdr_fields
 from ..definitions import installed
 from ..reader import RawEvent
 
@@ -67,7 +69,7 @@ def to_item(event: RawEvent) -> Item:
             action = _recorded_action(installed().deserialize_cdr(event.data, event.type))
             stamp = None if action.is_refused else action.end_ns
         elif event.topic not in _UNSTAMPED:
-            stamp = header_stamp(event.data)
+            stamp = cdr_fields.stamp(event.data)
     except (SerdeError, struct.error, KeyError, ValueError, AssertionError, IndexError) as error:
         raise UserError(
             f'recorded {event.topic} at log time {event.time_ns} ns',
@@ -77,22 +79,9 @@ def to_item(event: RawEvent) -> Item:
     return Item(event.topic, event.type, event.time_ns, stamp, event.data, action)
 
 
-def header_stamp(data: bytes) -> int:
-    """Returns the stamp, ns, of a CDR message whose first field is a std_msgs/Header.
-
-    Four bytes are the encoding (bit 0 of the second: little-endian), then follow seconds and nanoseconds.
-    """
-    seconds, nanoseconds = struct.unpack_from('<iI' if data[1] & 1 else '>iI', data, 4)
-    return int(seconds) * 1_000_000_000 + int(nanoseconds)
-
-
 def _recorded_action(message: Any) -> RecordedAction:
     return RecordedAction(
         key=(str(message.source), int(message.sequence)), commanded=tuple(map(float, message.commanded)),
-        start_ns=_ns(message.start), end_ns=_ns(message.end), is_refused=message.error_code != 0,
+        start_ns=to_nanoseconds(message.start), end_ns=to_nanoseconds(message.end), is_refused=message.error_code != 0,
         ends_episode=bool(message.terminal or message.truncated),
     )  # fmt: skip
-
-
-def _ns(stamp: Any) -> int:
-    return int(stamp.sec) * 1_000_000_000 + int(stamp.nanosec)

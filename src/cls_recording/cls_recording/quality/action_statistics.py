@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from cls_common.robot import Channel, Kind, RobotInfo
+from cls_common.stamps import to_nanoseconds
 
 # A channel with at most this many different values (keys, sequences) is counted by value; others by histogram bins.
 _MAX_DISTINCT = 12
@@ -77,7 +78,7 @@ class ActionCounter:
             self._refused[message.error_msg or f'error {message.error_code}'] += 1
             return
         self._actions.append(tuple(map(float, message.commanded)))
-        self._times.append((to_ns(message.start), to_ns(message.end)))
+        self._times.append((to_nanoseconds(message.start), to_nanoseconds(message.end)))
         self._sources[message.source] += 1
         self._rewarded += not np.isnan(message.reward)
         self._episodes += bool(message.terminal or message.truncated)
@@ -117,8 +118,3 @@ def _distribution(channel: Channel, values: Any) -> ChannelActions:
         name=channel.name, unit=channel.unit, edges=tuple(map(float, edges)), values=tuple(map(float, different)),
         counts=tuple(map(int, counts)), mean=float(values.mean()), std=float(values.std()),
     )  # fmt: skip
-
-
-def to_ns(stamp: Any) -> int:
-    """Returns a recorded builtin_interfaces/Time in ns."""
-    return int(stamp.sec) * 1_000_000_000 + int(stamp.nanosec)

@@ -6,7 +6,8 @@ from datetime import datetime, UTC
 
 import numpy as np
 
-NS = 1_000_000_000
+from cls_common.stamps import NS
+
 # Stamps before the year 2000 are of a clock that was never set.
 _SET_CLOCK = 946_684_800 * NS
 # The first and the last action of a recording may have no image before or after them.

@@ -7,11 +7,12 @@ from typing import Any
 
 from cls_common import comms
 from cls_common.errors import UserError
+from cls_common.stamps import to_nanoseconds
 
 from .. import bag, cdr_fields
 from ..reader import RawEvent, SessionReader
 from ..session import SessionInfo
-from .action_statistics import ActionCounter, Actions, to_ns
+from .action_statistics import ActionCounter, Actions
 from .image_check import CAMERAS, image_problem, UNREADABLE
 from .sequence_gaps import GapCounter, Gaps
 from .stamp_pairing import Pairing
@@ -125,7 +126,7 @@ class _SessionScan:
     def _add_action(self, message: Any) -> None:
         self.counter.add(message)
         if not message.error_code:
-            self.pairing.actions.append((to_ns(message.start), to_ns(message.end)))
+            self.pairing.actions.append((to_nanoseconds(message.start), to_nanoseconds(message.end)))
 
     @property
     def broken(self) -> list[str]:

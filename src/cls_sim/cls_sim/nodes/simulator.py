@@ -16,12 +16,13 @@ from cls_common.nodes.conversions import to_array, to_image, to_robot_info, to_t
 from cls_common.nodes.diagnostics import to_diagnostics
 from cls_common.nodes.parameters import declare
 from cls_common.nodes.runner import run
+from cls_common.stamps import NS
 from cls_interfaces.msg import RobotAction
 
 from ..lock_step import LockStep
 from ..pace import ActionCommand, CommandResult, Output, Pace, Status
 from ..real_time import RealTime
-from ..robot import NS, SensorFrame
+from ..robot import SensorFrame
 from ..robots import make
 from ..settings import SimulatorSettings
 from . import messages

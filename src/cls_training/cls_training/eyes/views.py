@@ -10,8 +10,8 @@ import torch
 
 from cls_common import comms
 from cls_common.errors import UserError
-from cls_common.experience_codec import nanoseconds
 from cls_common.robot import RobotInfo
+from cls_common.stamps import to_nanoseconds
 from cls_common.transition import EMBEDDING, Reading, Transition
 from cls_perception.objective import ImagePairs
 from cls_perception.small_images import shrink
@@ -83,7 +83,7 @@ class _Shots:
         number = self._count
         self._count += 1
         self._small[number] = shrink(torch.from_numpy(image.copy())[None])[0]
-        stamp = nanoseconds(event.message.header.stamp)
+        stamp = to_nanoseconds(event.message.header.stamp)
         return {EMBEDDING: Reading(np.array([number], np.float32), stamp)}
 
     def use(self, step: Transition) -> tuple[int, int]:
