@@ -121,11 +121,11 @@ def watch_until(supervisor, condition, what):
     def turn():
         return supervisor.watch(time.monotonic()) or condition()
 
-    return wait_until(turn, 15.0, what)
+    return wait_until(turn, 40.0, what)
 
 
 def wait_for_log(supervisor, name, text):
-    wait_until(lambda: supervisor.log(name).exists() and text in supervisor.log(name).read_text(), 10.0, text)
+    wait_until(lambda: supervisor.log(name).exists() and text in supervisor.log(name).read_text(), 40.0, text)
 
 
 def test_all_are_asked_to_end_by_sigint_and_their_statuses_seen(supervise):

@@ -78,7 +78,7 @@ class _TimerEvent(ctypes.Structure):
 def ends_within(seconds: int, status: int) -> Iterator[None]:
     """Ends the process with `status` if the block takes longer, even while C code holds the interpreter's lock.
 
-    FastDDS 2.14 destroys a participant under a lock that a discovery callback may wait for: of nodes that end at the
+    Fast DDS 2.14 destroys a participant under a lock that a discovery callback may wait for: of nodes that end at the
     same time some never ended. rclpy holds the interpreter's lock meanwhile, so that no thread of Python can help.
     """
     _flush()

@@ -96,15 +96,15 @@ def test_a_reader_that_is_gone_does_not_change_the_status(tmp_path: Path) -> Non
 
 @pytest.mark.parametrize('status', [0, 2])
 def test_code_that_holds_the_interpreters_lock_does_not_keep_a_process_from_ending(start: Start, status: int) -> None:
-    block = f'from cls_common.node_process import ends_within\n    with ends_within(1, {status}): ctypes.PyDLL(None).pause()'
-    process = start(ENDING.format(f'import ctypes\n    {block}'))
+    block = f'with node_process.ends_within(1, {status}): ctypes.PyDLL(None).pause()'
+    process = start(ENDING.format(f'import ctypes\n    from cls_common import node_process\n    {block}'))
     assert process.communicate(timeout=TIMEOUT) == ('not flushed', '--some argument')
     assert process.returncode == status
 
 
 def test_a_block_that_ends_in_time_leaves_the_process_alone(start: Start) -> None:
-    block = 'from cls_common.node_process import ends_within\n    with ends_within(1, 2): pass'
-    process = start(ENDING.format(f'import time\n    {block}\n    time.sleep(1.5)\n    return 0'))
+    block = 'with node_process.ends_within(1, 2): pass\n    time.sleep(1.5)'
+    process = start(ENDING.format(f'import time\n    from cls_common import node_process\n    {block}\n    return 0'))
     process.communicate(timeout=TIMEOUT)
     assert process.returncode == 0
 

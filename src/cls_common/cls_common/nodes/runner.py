@@ -19,7 +19,7 @@ from ..runtime_folder import provide_log_folder
 
 # A terminal or systemd signals the whole group and launch each of its processes: that is one request to end.
 _SAME_SIGNAL = 1.0
-# s for the last messages to reach their readers: FastDDS sends a lost one again after 3 s at the latest.
+# s for the last messages to reach their readers: Fast DDS sends a lost one again after 3 s at the latest.
 _DELIVERY = 4.0
 # s to leave the graph, which takes some hundredths of a second.
 _TEARDOWN = 5

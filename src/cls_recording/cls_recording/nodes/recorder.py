@@ -89,7 +89,7 @@ class Recorder(Node):
         return self._recording.progress if self._recording is not None else self._last
 
     def wind_down(self) -> bool:
-        """Goes on recording while the publishers of its topics end too, as after a Ctrl-C that reaches all processes."""
+        """Goes on recording while publishers of its topics end too, as after a Ctrl-C that reaches all processes."""
         if self._recording is None or self._raw_subscriptions is None:
             return True
         now, publishers = time.monotonic(), self._raw_subscriptions.count_publishers()
