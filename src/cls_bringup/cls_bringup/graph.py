@@ -19,6 +19,8 @@ REPLAY = 'replay'  # a recorded session in the place of a robot
 # A node may still be writing its model when it is asked to end, at low priority on a busy machine; after so many
 # seconds it hangs and is killed.
 STOP_WAIT = 45.0
+# Asked to end when all others have: a recorder takes their last messages.
+ENDS_LAST = ('recorder',)
 
 
 @dataclass(frozen=True)

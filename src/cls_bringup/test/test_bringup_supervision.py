@@ -87,7 +87,7 @@ def test_an_orderly_end_ends_everything(status, is_mistake):
 
 # Ends with 0 on SIGINT and says so.
 PATIENT = """
-import signal, sys
+import os, signal, sys, time
 signal.signal(signal.SIGINT, lambda *_: sys.exit(print('bye') or 0))
 print('up', flush=True)
 while True: signal.pause()
@@ -121,11 +121,11 @@ def watch_until(supervisor, condition, what):
     def turn():
         return supervisor.watch(time.monotonic()) or condition()
 
-    return wait_until(turn, 15.0, what)
+    return wait_until(turn, 40.0, what)
 
 
 def wait_for_log(supervisor, name, text):
-    wait_until(lambda: supervisor.log(name).exists() and text in supervisor.log(name).read_text(), 10.0, text)
+    wait_until(lambda: supervisor.log(name).exists() and text in supervisor.log(name).read_text(), 40.0, text)
 
 
 def test_all_are_asked_to_end_by_sigint_and_their_statuses_seen(supervise):
@@ -135,6 +135,18 @@ def test_all_are_asked_to_end_by_sigint_and_their_statuses_seen(supervise):
     supervisor.ask_to_end()
     assert {state.name: state.status for state in supervisor.await_end()} == {'polite': 0, 'rude': 3}
     assert 'bye' in supervisor.log('polite').read_text()
+
+
+def test_a_recorder_ends_when_all_others_have(supervise, tmp_path):
+    last = str(tmp_path / 'last')
+    late = PATIENT.replace("print('bye') or 0", f'time.sleep(0.5) or open({last!r}, "w").close()')
+    recorder = PATIENT.replace("'bye'", f'os.path.exists({last!r})')
+    supervisor = supervise(recorder=recorder, simulator=late)
+    for name in ('recorder', 'simulator'):
+        wait_for_log(supervisor, name, 'up')
+    supervisor.ask_to_end()
+    assert {state.name: state.status for state in supervisor.await_end()} == {'recorder': 0, 'simulator': 0}
+    assert supervisor.log('recorder').read_text() == 'up\nTrue\n'
 
 
 def test_a_long_temporary_folder_is_no_obstacle(supervise, tmp_path, monkeypatch):

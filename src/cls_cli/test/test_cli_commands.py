@@ -34,7 +34,7 @@ def graph(runtime, tmp_path_factory):
         yield nodes
         for node in nodes:
             node.send_signal(signal.SIGINT)
-        assert [node.wait(20) for node in nodes] == [0, 0, 0], log.read_text()
+        assert [node.wait(40) for node in nodes] == [0, 0, 0], log.read_text()
     finally:
         for node in nodes:
             node.kill()

@@ -54,10 +54,10 @@ def act(runtime, tmp_path, capsys):
 
 
 def answers(session):
-    """Returns what the robot was asked and where its joints came to, one by one."""
+    """Returns what the robot was asked and where its joints came to, one by one; on a busy machine it answers twice."""
     with SessionReader(Path(session)) as reader:
-        messages = [event.message for event in reader.events(['robot/applied_action'])]
-    return [(message.commanded.tolist(), message.joints_after.tolist()) for message in messages]
+        messages = {event.message.sequence: event.message for event in reader.events(['robot/applied_action'])}
+    return [(message.commanded.tolist(), message.joints_after.tolist()) for message in messages.values()]
 
 
 def test_what_was_recorded_can_be_done_again(act, tmp_path):
@@ -97,8 +97,8 @@ def test_real_time_survives_a_crash_refuses_others_and_ends_on_ctrl_c(act, runti
         wait_until(lambda: status()['steps'] > steps + 60, 40.0, 'acting again')
         pids = descendants(process.pid)
         process.send_signal(signal.SIGINT)
-        assert process.wait(30) == 0, output.read_text()
-        wait_until(lambda: not any(map(is_running, pids)), 10.0, 'every process gone')
+        assert process.wait(40) == 0, output.read_text()
+        wait_until(lambda: not any(map(is_running, pids)), 40.0, 'every process gone')
         told = json.loads(report.read_text())
     assert (told['ended'], told['exit'], told['restarts']) == ('interrupted', 'clean', {'simulator': 1})
     assert told['robot'] == 'gym:CartPole-v1' and told['episodes'] > 0 and told['reward'] > 60

@@ -23,7 +23,7 @@ def node(name, log, *parameters):
     try:
         yield process
         process.send_signal(signal.SIGINT)
-        assert process.wait(20) == 0
+        assert process.wait(40) == 0
     finally:
         process.kill()
 
@@ -37,7 +37,7 @@ def teleop(*options):
     try:
         yield Screen(master), lambda key: os.write(master, key)
         os.write(master, b'q')
-        assert process.wait(20) == 0
+        assert process.wait(40) == 0
     finally:
         process.kill()
 

@@ -2,7 +2,7 @@
 
 COUNT nodes run at once, each a process of its own, forked before ROS starts so that loading rclpy is paid once.
 A node says `ready PID` when it spins and `closed PID CONTEXT_OK` at its end; the parent says for each
-`ended PID STATUS MONOTONIC_SECONDS`.
+`ended PID STATUS MONOTONIC_SECONDS`. `telling` says `heard PID` when a subscriber is there.
 """
 
 import os
@@ -58,7 +58,7 @@ class Ending(Node):
     def __init__(self, kind: str) -> None:
         super().__init__('ending')
         self.kind = kind
-        self.finished = False
+        self.finished = self.is_heard = False
         self.state = qos.publisher(self, ROBOT_STATE)
         if kind == 'refusing':
             raise UserError('camera 7', expected='a camera', found='nothing', do='Plug it in.')
@@ -75,6 +75,9 @@ class Ending(Node):
         say('ready', os.getpid())
 
     def tick(self) -> None:
+        if self.kind == 'telling' and self.state.get_subscription_count() and not self.is_heard:
+            self.is_heard = True
+            say('heard', os.getpid())
         if self.kind == 'failing':
             raise UserError('board', expected='an answer', found='silence\nfor a second')
         if self.kind == 'crashing':
@@ -86,13 +89,22 @@ class Ending(Node):
         say('closed', os.getpid(), rclpy.ok())
 
 
+class Listening(Node):
+    """Says each state of the robot that it receives."""
+
+    def __init__(self) -> None:
+        super().__init__('listening')
+        qos.subscription(self, ROBOT_STATE, lambda message: say('state', message.state))
+
+
 def main() -> int:
     kind, count, arguments = sys.argv[1], int(sys.argv[2]), [sys.argv[0], *sys.argv[3:]]
     executor = MultiThreadedExecutor if kind == 'threads' else SingleThreadedExecutor
     make = Winding if kind in ('winding', 'losing', 'stubborn') else Ending
     for _ in range(count):
         if os.fork() == 0:
-            node_process.end(runner.run(lambda: make(kind), arguments, executor))
+            node = Listening if kind == 'listening' else lambda: make(kind)
+            node_process.end(runner.run(node, arguments, executor))
     for _ in range(count):
         pid, status = os.wait()
         say('ended', pid, os.waitstatus_to_exitcode(status), time.monotonic())

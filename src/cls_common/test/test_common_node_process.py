@@ -94,6 +94,21 @@ def test_a_reader_that_is_gone_does_not_change_the_status(tmp_path: Path) -> Non
         assert process.wait(TIMEOUT) == 0
 
 
+@pytest.mark.parametrize('status', [0, 2])
+def test_code_that_holds_the_interpreters_lock_does_not_keep_a_process_from_ending(start: Start, status: int) -> None:
+    block = f'with node_process.ends_within(1, {status}): ctypes.PyDLL(None).pause()'
+    process = start(ENDING.format(f'import ctypes\n    from cls_common import node_process\n    {block}'))
+    assert process.communicate(timeout=TIMEOUT) == ('not flushed', '--some argument')
+    assert process.returncode == status
+
+
+def test_a_block_that_ends_in_time_leaves_the_process_alone(start: Start) -> None:
+    block = 'with node_process.ends_within(1, 2): pass\n    time.sleep(1.5)'
+    process = start(ENDING.format(f'import time\n    from cls_common import node_process\n    {block}\n    return 0'))
+    process.communicate(timeout=TIMEOUT)
+    assert process.returncode == 0
+
+
 def test_a_console_script_runs_the_node_that_its_path_names(tmp_path: Path) -> None:
     write_toy(tmp_path, ENDING.format('return 0'))
     script = tmp_path / 'lib' / 'toys' / 'toy'

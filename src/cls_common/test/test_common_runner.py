@@ -13,6 +13,8 @@ import time
 
 import pytest
 
+from cls_interfaces.msg import RobotState
+
 SCRIPT = Path(__file__).with_name('ending_nodes.py')
 LIMIT = 2.0  # s from the signal to the end, as a rule
 HANGING = 10.0  # s after which no busy machine excuses it: a supervisor would kill, without torque-off
@@ -189,3 +191,25 @@ def test_a_later_signal_ends_a_node_that_winds_down_for_ever() -> None:
         ((_, status, _),) = nodes.wait('ended', 1)
         assert int(status) == 0
         assert [line[0] for line in nodes.said].count('closed') == 1
+
+
+def test_the_last_message_reaches_a_reader_that_is_late() -> None:
+    with running('listening') as listener, running('telling') as node:
+        ((pid,),) = node.wait('heard', 1)
+        os.killpg(listener.process.pid, signal.SIGSTOP)
+        os.kill(int(pid), signal.SIGINT)
+        node.wait('closed', 1)
+        assert not node.has_said('ended', within=0.5)
+        os.killpg(listener.process.pid, signal.SIGCONT)
+        ((_, status, _),) = node.wait('ended', 1)
+        assert int(status) == 0
+        assert listener.wait('state', 1) == [[str(RobotState.STOPPED)]]
+
+
+def test_a_reader_that_hangs_does_not_keep_a_node_from_ending() -> None:
+    with running('listening') as listener, running('telling') as node:
+        ((pid,),) = node.wait('heard', 1)
+        os.killpg(listener.process.pid, signal.SIGSTOP)
+        os.kill(int(pid), signal.SIGINT)
+        ((_, status, _),) = node.wait('ended', 1)
+        assert int(status) == 0

@@ -75,7 +75,7 @@ class NodeProcesses:
         if process.poll() is None:
             process.send_signal(signal.SIGINT)
         try:
-            return process.wait(15.0)
+            return process.wait(LONG)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()

@@ -72,7 +72,7 @@ def test_a_folder_becomes_camera_topics(graph, folder):
     away.rename(folder)
     graph.until(lambda: watch.level() == DiagnosticStatus.OK and watch.images)
     process.send_signal(signal.SIGTERM)
-    assert process.wait(10.0) == 0
+    assert process.wait(40.0) == 0
 
 
 def test_a_missing_camera_fails_the_start_with_one_clear_line(graph):

@@ -121,7 +121,7 @@ class LearnerAndEncoder:
         if self._process is not None:
             self._process.send_signal(signal.SIGINT)
             try:
-                assert self._process.wait(10) == 0
+                assert self._process.wait(DEADLINE) == 0
             finally:
                 self._process.kill()
                 self._process.stderr.close()

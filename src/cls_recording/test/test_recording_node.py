@@ -13,6 +13,7 @@ from mcap.records import Channel, Message
 from mcap.stream_reader import StreamReader
 import pytest
 import rclpy
+from rclpy.duration import Duration
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rosbags.highlevel import AnyReader
 from std_msgs.msg import UInt64
@@ -202,6 +203,43 @@ def test_started_stopped_and_started_again_by_service(graph, record):
         assert not answer.success and reason in answer.message and '\n' not in answer.message
     end(process)
     assert len(set(folders)) == 2
+
+
+def test_a_stop_by_service_keeps_what_had_arrived(graph, record):
+    process = record()
+    graph.publish_robot_info()
+    graph.await_subscriptions('robot/applied_action')
+    client = qos.client(graph.node, comms.STOP_RECORDING)
+    graph.until(client.service_is_ready, 'the service')
+    graph.publish_actions()
+    graph.await_synced()
+    process.send_signal(signal.SIGSTOP)  # a busy machine: messages and request wait together
+    graph.publish_actions(500)
+    answer = client.call_async(Trigger.Request())
+    process.send_signal(signal.SIGCONT)
+    graph.until(answer.done, 'an answer')
+    assert answer.result().success
+    assert sequences(Path(answer.result().message)) == list(range(1, 502))
+    end(process)
+
+
+def test_a_recorder_that_ends_with_its_graph_records_what_others_publish_last(graph, record):
+    process = record()
+    graph.publish_robot_info()
+    graph.await_subscriptions('robot/applied_action')
+    graph.publish_actions()
+    session = Path(graph.await_synced().session)
+    process.send_signal(signal.SIGSTOP)
+    process.send_signal(signal.SIGINT)
+    graph.publish_actions(500)
+    process.send_signal(signal.SIGCONT)
+    # The recorder has seen its signal when it takes messages again.
+    graph.until(lambda: graph.status.messages > 200, 'recording after the signal')
+    graph.publish_actions(500)
+    graph.publishers['robot/applied_action'].wait_for_all_acked(Duration(seconds=DEADLINE))
+    graph.close()
+    assert process.wait(DEADLINE) == 0
+    assert sequences(session) == list(range(1, 1002))
 
 
 def test_acknowledged_messages_survive_sigkill(graph, record):

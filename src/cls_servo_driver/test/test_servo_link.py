@@ -51,7 +51,7 @@ class Host:
         with self.changed:
             self.changed.notify_all()
 
-    def wait_for(self, predicate, timeout=10.0):
+    def wait_for(self, predicate, timeout=40.0):
         with self.changed:
             assert self.changed.wait_for(predicate, timeout), 'not in time'
 
@@ -73,7 +73,7 @@ class Host:
         self.wait_for(have)
         return self.results.pop(0)
 
-    def wait_for_state(self, state, timeout=10.0):
+    def wait_for_state(self, state, timeout=40.0):
         self.wait_for(lambda: self.link.status().state is state, timeout)
 
 

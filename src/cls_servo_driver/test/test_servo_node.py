@@ -22,7 +22,7 @@ from cls_common.nodes.conversions import from_robot_info, to_time
 from cls_interfaces.msg import AppliedAction, RobotAction, RobotState
 from cls_servo_driver.fake_servo_board import FakeServoBoard
 
-DEADLINE = 20.0
+DEADLINE = 40.0
 FAST = {
     'open_wait': 0.05, 'reply_timeout': 0.3, 'firmware_timeout': 0.6, 'keepalive': 0.1, 'reconnect.first': 0.1,
     'reconnect.longest': 0.2,
@@ -256,7 +256,7 @@ def test_torque_is_off_after_an_orderly_end(board, observer, run_driver, number)
     process = run_driver(board.port, firmware_timeout=60.0)
     observer.ask([5.0, 5.0])
     process.send_signal(number)
-    board.wait_for_outputs(None, None, timeout=5.0)
+    board.wait_for_outputs(None, None, timeout=DEADLINE)
     output, _ = process.communicate(timeout=DEADLINE)
     assert process.returncode == 0, output
     assert observer.wait_for_state(RobotState.FAULT).error_msg
@@ -268,7 +268,7 @@ def test_the_board_switches_off_when_the_driver_dies_or_hangs(board, observer, r
     observer.ask([5.0, 5.0])
     ended = time.monotonic()
     os.kill(process.pid, number)
-    off = board.wait_for_outputs(None, None, timeout=5.0)
+    off = board.wait_for_outputs(None, None, timeout=DEADLINE)
     assert off.time - ended < FAST['firmware_timeout'] + 0.3
     assert not any(line.startswith('stop') for line in board.received)
 

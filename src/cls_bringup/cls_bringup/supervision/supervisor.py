@@ -1,6 +1,6 @@
 """Starts, watches and ends the processes of the graph where `ros2 launch` is absent. No ROS here."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 import os
 from pathlib import Path
@@ -13,7 +13,7 @@ import time
 
 from cls_common.errors import UserError
 
-from ..graph import STOP_WAIT
+from ..graph import ENDS_LAST, STOP_WAIT
 from .restarts import Ended, RestartPolicy
 
 _POLL = 0.05
@@ -100,23 +100,28 @@ class Supervisor:
             os.truncate(log, 0)
 
     def ask_to_end(self) -> None:
-        """Sends every process SIGINT."""
-        self._signal(signal.SIGINT)
+        """Sends SIGINT to every process but those of ENDS_LAST."""
+        self._signal(signal.SIGINT, self._processes.keys() - set(ENDS_LAST))
 
     def await_end(self) -> list[ProcessState]:
-        """Waits until every process has ended, kills what hangs, and returns how they ended."""
-        deadline = time.monotonic() + STOP_WAIT
-        pause = threading.Event()
-        while any(state.is_up for state in self.states()) and time.monotonic() < deadline:
-            pause.wait(_POLL)
-        self._signal(signal.SIGKILL)
-        for process in self._processes.values():
-            process.wait()
+        """Waits until every process has ended, those of ENDS_LAST last; kills what hangs; returns how they ended."""
+        self._await_end(self._processes.keys() - set(ENDS_LAST))
+        self._signal(signal.SIGINT, self._processes.keys() & set(ENDS_LAST))
+        self._await_end(self._processes.keys())
         return self.states()
 
-    def _signal(self, number: signal.Signals) -> None:
-        for process in self._processes.values():
-            process.send_signal(number)  # does nothing where it has ended
+    def _await_end(self, names: Set[str]) -> None:
+        deadline = time.monotonic() + STOP_WAIT
+        pause = threading.Event()
+        while any(self._processes[name].poll() is None for name in names) and time.monotonic() < deadline:
+            pause.wait(_POLL)
+        self._signal(signal.SIGKILL, names)
+        for name in names:
+            self._processes[name].wait()
+
+    def _signal(self, number: signal.Signals, names: Set[str]) -> None:
+        for name in names:
+            self._processes[name].send_signal(number)  # does nothing where it has ended
 
     def close(self) -> None:
         """Ends all that is left."""

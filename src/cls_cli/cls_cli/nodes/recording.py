@@ -38,6 +38,10 @@ class ShownRecorder(Recorder):
         """Whether the recording ended by itself."""
         return not self.progress.recording
 
+    def wind_down(self) -> bool:
+        """Ends at once: the recorder was started by hand, and the graph goes on without it."""
+        return True
+
     def _on_status(self, message: RecorderStatus) -> None:
         # Our own is heard too; of two recorders the one that was here first goes on.
         if message.recording and message.duration > self.progress.duration + _LINE_PERIOD:

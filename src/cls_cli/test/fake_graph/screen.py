@@ -25,7 +25,7 @@ class Screen:
         for presses in range(1, 10):
             os.write(self._descriptor, key)
             try:
-                wait_until(lambda: text in self.text, 5.0, f'{text!r} on the screen')
+                wait_until(lambda: text in self.text, 40.0, f'{text!r} on the screen')
             except AssertionError:
                 continue
             return presses

@@ -8,15 +8,21 @@ import time
 from typing import Protocol
 
 import rclpy
+from rclpy.duration import Duration
 from rclpy.executors import Executor, SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 
 from ..errors import UserError
+from ..node_process import ends_within
 from ..runtime_folder import provide_log_folder
 
 # A terminal or systemd signals the whole group and launch each of its processes: that is one request to end.
 _SAME_SIGNAL = 1.0
+# s for the last messages to reach their readers: Fast DDS sends a lost one again after 3 s at the latest.
+_DELIVERY = 4.0
+# s to leave the graph, which takes some hundredths of a second.
+_TEARDOWN = 5
 
 
 class Closable(Protocol):
@@ -36,7 +42,7 @@ def run(
     `wind_down()`, by which it goes on after the first signal: the node is spun until it returns true, so that it
     can still hear and answer other nodes; a signal a second later ends it at once. Signals only set a flag: rclpy's own
     handlers would end the context before `close()` could use it, and a node that spins without bound was seen to
-    hang after SIGTERM.
+    hang after SIGTERM. What a node published last reaches its readers before the node is gone.
 
     Returns:
         exit status: 0 ended in order, 1 ended with a loss that the node reports by `exit_status`, 2 a UserError
@@ -48,6 +54,7 @@ def run(
         signal.signal(number, lambda _number, _frame: stopping.append(time.monotonic()))
     node: Node | None = None
     executor: Executor | None = None
+    status = 1
     try:
         _initialise(args)
         executor = make_executor()
@@ -55,15 +62,23 @@ def run(
         executor.add_node(node)
         while rclpy.ok() and not getattr(node, 'finished', False) and not _may_end(node, stopping):
             executor.spin_once(timeout_sec=0.2)
-        return int(getattr(node, 'exit_status', 0))
+        status = int(getattr(node, 'exit_status', 0))
     except UserError as error:
         _report(error, node)
-        return 2
+        status = 2
     finally:
-        try:
-            if node is not None and hasattr(node, 'close'):
-                node.close()
-        finally:
+        _end(node, executor, status)
+    return status
+
+
+def _end(node: Node | None, executor: Executor | None, status: int) -> None:
+    try:
+        if node is not None and hasattr(node, 'close'):
+            node.close()
+    finally:
+        if node is not None:
+            _deliver(node)
+        with ends_within(_TEARDOWN, status):
             if executor is not None:
                 executor.shutdown(timeout_sec=1.0)
             if node is not None:
@@ -76,6 +91,16 @@ def _may_end(node: Node, signals: Sequence[float]) -> bool:
         return False
     is_repeated = signals[-1] - signals[0] > _SAME_SIGNAL
     return is_repeated or not hasattr(node, 'wind_down') or bool(node.wind_down())
+
+
+def _deliver(node: Node) -> None:
+    """Waits until each reader has acknowledged what a reliable publisher sent: what is left is lost with the node.
+
+    Returns after `_DELIVERY` s at the latest: a reader that was killed or stopped never acknowledges.
+    """
+    deadline = time.monotonic() + _DELIVERY
+    for publisher in node.publishers:
+        publisher.wait_for_all_acked(Duration(seconds=max(deadline - time.monotonic(), 0.0)))
 
 
 def _report(error: UserError, node: Node | None) -> None:

@@ -113,13 +113,31 @@ class RawSubscriptions:
     def _on_message_lost(self, full: str, event: Any) -> None:
         self._on_lost(full, event.total_count_change)
 
+    def count_publishers(self) -> int:
+        """Returns the number of publishers of its topics, without those of commands: a terminal may outlive a graph."""
+        return sum(
+            self._node.count_publishers(full)
+            for full, relative in self._names.items()
+            if _profile(relative) is not comms.COMMAND
+        )
+
     def _close(self, full: str) -> None:
-        raw = self._subscriptions.pop(full, None)
-        if raw is not None:
-            self._node.destroy_subscription(raw.subscription)
+        if full in self._subscriptions:
+            self._take_arrived(full)
+            self._node.destroy_subscription(self._subscriptions.pop(full).subscription)
+
+    def _take_arrived(self, full: str) -> None:
+        """Takes the messages that have arrived and that the executor has not taken yet."""
+        subscription = self._subscriptions[full].subscription
+        with subscription.handle:
+            for _ in range(_DEPTH):
+                taken = subscription.handle.take_message(subscription.msg_type, True)
+                if taken is None:
+                    return
+                self._on_raw(full, *taken)
 
     def close(self) -> None:
-        """Destroys all subscriptions."""
+        """Takes what has arrived, and destroys all subscriptions."""
         for full in list(self._subscriptions):
             self._close(full)
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 import json
 import sys
+import time
 from typing import Any
 
 from rclpy.node import Node
@@ -35,6 +36,8 @@ _STATUS_PERIOD = 0.5
 # Status periods between two looks for new publishers.
 _REFRESH_EVERY = 2
 _RETRY_PERIOD = 3.0
+# s without the end of another publisher after which a recorder that was asked to end takes itself for the only one.
+_END_WAIT = 3.0
 
 
 class Recorder(Node):
@@ -67,6 +70,8 @@ class Recorder(Node):
         self._raw_subscriptions: RawSubscriptions | None = None
         self._last = RecordingProgress(budget_bytes=self._settings.budget_bytes)
         self._ticks = 0
+        # Fewest publishers since the request to end, and since when, s.
+        self._ending: tuple[int, float] | None = None
         self._status = qos.publisher(self, comms.RECORDER_STATUS)
         qos.subscription(self, comms.ROBOT_INFO, self._on_robot_info)
         qos.subscription(self, comms.FAST_STATUS, self._on_learner)
@@ -82,6 +87,15 @@ class Recorder(Node):
     def progress(self) -> RecordingProgress:
         """Progress of the current recording, or of the last one."""
         return self._recording.progress if self._recording is not None else self._last
+
+    def wind_down(self) -> bool:
+        """Goes on recording while publishers of its topics end too, as after a Ctrl-C that reaches all processes."""
+        if self._recording is None or self._raw_subscriptions is None:
+            return True
+        now, publishers = time.monotonic(), self._raw_subscriptions.count_publishers()
+        if self._ending is None or publishers < self._ending[0]:
+            self._ending = publishers, now
+        return publishers == 0 or now - self._ending[1] > _END_WAIT
 
     def close(self) -> None:
         """Closes the session."""
@@ -103,10 +117,10 @@ class Recorder(Node):
         self._ticks = 0
 
     def _stop(self) -> None:
-        recording, self._recording = self._recording, None
         if self._raw_subscriptions is not None:
             self._raw_subscriptions.close()
             self._raw_subscriptions = None
+        recording, self._recording = self._recording, None
         if recording is not None:
             self._last = recording.stop()
 
