@@ -1,4 +1,4 @@
-"""Scores a model in one world: the same frames, components and readout for every row."""
+"""Scores models in one environment: the same frames, components and pose readout for every baseline."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -7,6 +7,7 @@ import torch
 
 from cls_learning.randomness import derive
 
+from .environment import Environment
 from .metrics import matrix as stages
 from .metrics.pose import gain, overlap, pose_errors, POSE_HORIZONS, PoseErrors
 from .metrics.skill import (
@@ -23,18 +24,17 @@ from .metrics.skill import (
 )
 from .metrics.spectrum import spectrum
 from .predictor import predict, Predictor
-from .world import World
 
-Figures = dict[str, Any]
+Metrics = dict[str, Any]
 
 
-class Judge:
-    """Knows what all rows are scored on."""
+class Evaluator:
+    """Holds the test data of one environment and scores predictors on it."""
 
-    def __init__(self, world: World) -> None:
-        self.world = world
-        self.spectrum = spectrum(world.scenes)
-        self._tests = [scene.test() for scene in world.scenes]
+    def __init__(self, environment: Environment) -> None:
+        self.environment = environment
+        self.spectrum = spectrum(environment.scenes)
+        self._tests = [scene.test() for scene in environment.scenes]
         self._copied = [errors(t.z, t.z_next) for t in self._tests]
 
     def skills(self, model: Predictor) -> list[float]:
@@ -43,27 +43,27 @@ class Judge:
         return [skill(float(errors_.mean()), c) for errors_, c in zip(self.errors(model), copied)]
 
     def errors(self, model: Predictor) -> list[torch.Tensor]:
-        """Returns the error of each test step, by scene."""
+        """Returns the error of each test step, a float64 tensor (test steps,) for each scene."""
         return [errors(predict(model, t.z, t.action), t.z_next) for t in self._tests]
 
     def skill_in(self, model: Predictor, scene: int) -> float:
-        """Returns the skill on the test walks of one scene, by its place in life."""
+        """Returns the skill on the test walks of one scene, by its position in the stream."""
         return skill_of(model, self._tests[scene])
 
     def skill_until(self, found: Sequence[torch.Tensor], scenes: int) -> float:
-        """Returns the mean skill on the scenes learned in so far from errors of each test step, by scene."""
+        """Returns the mean skill on the first `scenes` scenes, from errors as `errors` gives them."""
         pairs = list(zip(found, self._copied))[:scenes]
         return sum(skill(float(e.mean()), float(c.mean())) for e, c in pairs) / len(pairs)
 
     def gain(self, before: Sequence[torch.Tensor], after: Sequence[torch.Tensor], scenes: int) -> float:
-        """Returns the mean gain of skill on the scenes lived in so far, on the same test steps before and after."""
+        """Returns the mean gain of skill on the first `scenes` scenes, paired by test step before and after."""
         pairs = list(zip(before, after, self._copied))[:scenes]
         return sum(float(((b - a).mean()) / c.mean()) for b, a, c in pairs) / len(pairs)
 
-    def final(self, model: Predictor) -> Figures:
-        """Returns every figure of a model as it is at the end of its life."""
-        scenes = self.world.scenes
-        draws = torch.Generator().manual_seed(derive(self.world.seed, 'bench.judge'))
+    def final_metrics(self, model: Predictor) -> Metrics:
+        """Returns all metrics of a model at the end of its stream, by name."""
+        scenes = self.environment.scenes
+        draws = torch.Generator().manual_seed(derive(self.environment.seed, 'bench.judge'))
         plain = [skill_of(model, test) for test in self._tests]
         shuffled = [shuffled_skill(model, test, draws) for test in self._tests]
         return {
@@ -80,34 +80,40 @@ class Judge:
             **self._pose(model),
         }
 
-    def _pose(self, model: Predictor) -> Figures:
-        figures: Figures = {}
+    def _pose(self, model: Predictor) -> Metrics:
+        metrics: Metrics = {}
         names = ('true', 'predicted', 'copied')
         for k in POSE_HORIZONS:
-            errors = (pose_errors(model, scene, k) for scene in self.world.scenes)
-            # Scenes whose poses can't be read even from true embeddings say nothing: they are counted and left out.
+            errors = (pose_errors(model, scene, k) for scene in self.environment.scenes)
+            # Scenes whose poses can't be read even from true embeddings are left out; `pose_scenes` counts the rest.
             found = [e for e in errors if e is not None and gain(e) is not None]
             mean = PoseErrors(*(_mean([getattr(e, n) for e in found]) for n in names)) if found else None
-            figures |= {f'pose_{name}_{k}': getattr(mean, name, None) for name in names}
-            figures |= {f'pose_gain_{k}': gain(mean) if mean else None, f'pose_scenes_{k}': len(found)}
-        return figures
+            metrics |= {f'pose_{name}_{k}': getattr(mean, name, None) for name in names}
+            metrics |= {f'pose_gain_{k}': gain(mean) if mean else None, f'pose_scenes_{k}': len(found)}
+        return metrics
 
-    def of_world(self) -> Figures:
-        """Returns what can be said of world and encoder without any model."""
-        overlaps = [overlap(scene) for scene in self.world.scenes]
+    def environment_metrics(self) -> Metrics:
+        """Returns metrics of environment and encoder that need no model."""
+        overlaps = [overlap(scene) for scene in self.environment.scenes]
         return {
-            'first_component': self.spectrum.first_share, 'participation_ratio': self.spectrum.participation,
-            'step_share': self.spectrum.step_share, 'overlap': _mean(overlaps), 'overlap_worst': min(overlaps),
-        }  # fmt: skip
+            'first_component': self.spectrum.first_share,
+            'participation_ratio': self.spectrum.participation,
+            'step_share': self.spectrum.step_share,
+            'overlap': _mean(overlaps),
+            'overlap_worst': min(overlaps),
+        }
 
 
-def of_matrix(matrix: stages.Matrix) -> Figures:
-    """Returns what the accuracy matrix says, and the matrix."""
+def matrix_metrics(matrix: stages.Matrix) -> Metrics:
+    """Returns the accuracy matrix and the metrics derived from it."""
     return {
-        'matrix': [list(row) for row in matrix], 'average': stages.average(matrix), 'own_scene': stages.own(matrix),
-        'forgetting': stages.forgetting(matrix), 'bwt': stages.backward_transfer(matrix),
+        'matrix': [list(row) for row in matrix],
+        'average': stages.average(matrix),
+        'own_scene': stages.own(matrix),
+        'forgetting': stages.forgetting(matrix),
+        'bwt': stages.backward_transfer(matrix),
         'fwt': stages.forward_transfer(matrix),
-    }  # fmt: skip
+    }
 
 
 def _mean(values: Sequence[float]) -> float:

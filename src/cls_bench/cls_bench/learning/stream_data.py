@@ -1,4 +1,4 @@
-"""A life as rows beside the product live it: step after step, with a capped memory of what came before."""
+"""A stream as arrays, and the capped memory of the baselines."""
 
 from dataclasses import dataclass
 
@@ -10,18 +10,19 @@ from torch import Tensor
 from cls_learning.randomness import stream
 from cls_sim.worlds.pan_tilt import STEP_LIMIT_DEG
 
-from .world import World
+from .environment import Environment
 
 Indices = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
-class Steps:
-    """All steps of a life in order: z, z_next (N, D) raw, action (N, 2) deg, poses before and after (N, 2, 2) deg.
+class StreamSteps:
+    """All steps of a stream in order: z, z_next float32 (N, D) raw, action float32 (N, 2) deg.
 
     Attributes:
-        scene: place in life of the scene of each step, int64 (N,): what is scored together.
-        episode: of each step, int64 (N,): what a learner may know.
+        poses: before and after each step, float64 (N, 2, 2) deg.
+        scene: position in the stream of the scene of each step, int64 (N,), by which metrics are grouped.
+        episode: of each step, int64 (N,), known to learners.
     """
 
     z: Tensor
@@ -35,12 +36,15 @@ class Steps:
         return len(self.action)
 
     def pair(self, start: Indices, end: Indices) -> tuple[Tensor, Tensor, Tensor]:
-        """Returns z, action and z_next of steps from frame to frame; frame 2 i is before step i, 2 i + 1 after it."""
+        """Returns z (B, D), action (B, 2) and z_next (B, D) of moves between frames, int64 (B,).
+
+        Frame 2 i is before step i, 2 i + 1 after it.
+        """
         moves = self.frame_poses()[end] - self.frame_poses()[start]
         return self._frames(start), torch.from_numpy(moves.astype(np.float32)), self._frames(end)
 
     def frame_poses(self) -> NDArray[np.float64]:
-        """Returns the poses of all frames, (2 N, 2) deg."""
+        """Returns the poses of all frames, float64 (2 N, 2) deg."""
         return self.poses.reshape(-1, 2)
 
     def _frames(self, frames: Indices) -> Tensor:
@@ -48,23 +52,26 @@ class Steps:
         return torch.where(after[:, None], self.z_next[step], self.z[step])
 
 
-def steps_of_life(world: World) -> Steps:
-    """Puts the learning walks of all scenes behind one another."""
-    walks = [scene.learning for scene in world.scenes]
+def stream_steps(environment: Environment) -> StreamSteps:
+    """Concatenates the learning walks of all scenes."""
+    walks = [scene.learning for scene in environment.scenes]
     poses = [np.stack([walk.poses.numpy()[:-1], walk.poses.numpy()[1:]], axis=1) for walk in walks]
     scene = np.repeat(np.arange(len(walks)), [len(walk) for walk in walks])
-    return Steps(
-        z=torch.cat([walk.z[:-1] for walk in walks]), action=torch.cat([walk.action for walk in walks]),
-        z_next=torch.cat([walk.z[1:] for walk in walks]), poses=np.concatenate(poses),
-        scene=scene, episode=np.zeros_like(scene) if world.is_one_episode else scene,
-    )  # fmt: skip
+    return StreamSteps(
+        z=torch.cat([walk.z[:-1] for walk in walks]),
+        action=torch.cat([walk.action for walk in walks]),
+        z_next=torch.cat([walk.z[1:] for walk in walks]),
+        poses=np.concatenate(poses),
+        scene=scene,
+        episode=np.zeros_like(scene) if environment.is_one_episode else scene,
+    )
 
 
-class Kept:
-    """The last steps, and from those before them as many of each episode as the capacity allows.
+class CappedMemory:
+    """Window of the newest steps and a memory of older ones, balanced by episode.
 
-    A step enters the memory when it leaves the window, so none is kept twice. When the memory is full, the episode with
-    the most steps loses a random one, as the product's pieces do.
+    A step enters the memory when it leaves the window, so none is kept twice. When the memory is full, a random step of
+    the largest episode is dropped, as in the learners' own segment buffer.
     """
 
     def __init__(self, window: int, capacity: int, seed: int) -> None:
@@ -73,8 +80,8 @@ class Kept:
         self._older: dict[int, list[int]] = {}
         self._arrays: tuple[Indices, Indices] | None = None
 
-    def add(self, index: int, steps: Steps) -> int | None:
-        """Takes a step of life; returns the one that left the window for the memory, if any."""
+    def add(self, index: int, steps: StreamSteps) -> int | None:
+        """Adds a step; returns the index of the step that moved from the window to the memory, if any."""
         self._arrays = None
         self._recent.append(index)
         if len(self._recent) <= self._window:
@@ -90,16 +97,16 @@ class Kept:
 
     @property
     def recent(self) -> Indices:
-        """Steps in the window, oldest first."""
+        """Indices of the steps in the window, int64 (n,), oldest first."""
         return self._both()[0]
 
     @property
     def older(self) -> Indices:
-        """Steps in the memory."""
+        """Indices of the steps in the memory, int64 (n,)."""
         return self._both()[1]
 
     def everything(self) -> Indices:
-        """Returns all steps kept."""
+        """Returns the indices of all steps kept, int64 (n,)."""
         return np.concatenate(self._both())
 
     def _both(self) -> tuple[Indices, Indices]:
@@ -109,13 +116,13 @@ class Kept:
         return self._arrays
 
 
-def virtual_pairs(steps: Steps, kept: Indices, count: int, draws: np.random.Generator) -> tuple[Indices, Indices]:
-    """Draws pairs of kept frames of one episode that one action could lead from and to.
+def virtual_pairs(steps: StreamSteps, kept: Indices, count: int, draws: np.random.Generator) -> tuple[Indices, Indices]:
+    """Draws pairs of kept frames of one episode that are one action apart.
 
-    True only while the scene stands still. Frames that nothing is near to are left out, so there may be fewer.
+    Valid only in a static scene. Frames without a near neighbour are left out, so there may be fewer than `count`.
 
     Returns:
-        frames before and after, as `Steps.pair` takes them.
+        frames before and after, int64 (n,), as `StreamSteps.pair` takes them.
     """
     frames = np.concatenate([2 * kept, 2 * kept + 1])
     poses, episodes = steps.frame_poses()[frames], steps.episode[frames // 2]

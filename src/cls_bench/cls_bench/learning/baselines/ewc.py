@@ -1,7 +1,7 @@
-"""Elastic weight consolidation (Kirkpatrick et al. 2017): no replay; what mattered for a scene becomes stiff.
+"""Elastic weight consolidation (Kirkpatrick et al. 2017): a penalty on changes of important weights, no replay.
 
 Penalty without the factor 1/2: weight x sum over scenes and weights of F (theta - theta*)^2, where F is the mean over
-samples of squared gradients of the log-likelihood -1/2 squared error (reference, 3.4).
+samples of squared gradients of the log-likelihood -1/2 squared error.
 """
 
 from dataclasses import dataclass
@@ -10,10 +10,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..continual import ContinualBaseline, ContinualRun, recent, steps_at
 from ..network import Network
-from ..plan import Plan
-from ..sequential import Living, real, recent, SequentialRow
-from .contract import Row, Values
+from ..protocol import StreamProtocol
+from .contract import Baseline, Values
 
 
 class _Anchors:
@@ -25,43 +25,46 @@ class _Anchors:
         self.pull = [torch.zeros_like(w) for w in self.weights]
 
     def add(self, fisher: list[Tensor]) -> None:
-        """Anchors the present weights."""
+        """Anchors the current weights."""
         for stiffness, pull, weight, found in zip(self.stiffness, self.pull, self.weights, fisher):
             stiffness += found
             pull += found * weight.detach()
 
     def penalty(self) -> Tensor:
-        """Returns the penalty up to a constant: its gradient is what counts."""
+        """Returns the penalty (0-d) up to a constant, which has no gradient."""
         parts = zip(self.stiffness, self.pull, self.weights)
         return torch.stack([(s * w.square() - 2.0 * p * w).sum() for s, p, w in parts]).sum()
 
 
 @dataclass(frozen=True)
-class EwcRow(SequentialRow):
-    """Learns from the window alone."""
+class EwcBaseline(ContinualBaseline):
+    """Learns from the window only."""
 
     @property
     def grid(self) -> tuple[Values, ...]:
         return tuple({'rate': 3e-4, 'weight': weight} for weight in (0.01, 1.0, 100.0))
 
     def begin(self, network: Network) -> _Anchors:
-        # Anchors are weights of before: they would not mean the same where a snapshot is folded into the network.
+        # Folding new normaliser statistics into the weights would invalidate the anchors.
         network.normalizer.can_fold = False
         return _Anchors(network)
 
-    def learn(self, living: Living, batch: int, values: Values, draws: np.random.Generator) -> tuple[Tensor, int]:
-        loss = living.network.loss(*real(living.steps, recent(living, batch, draws))).mean()
-        return loss + values['weight'] * living.own.penalty(), batch
+    def learn(self, state: ContinualRun, batch: int, values: Values, draws: np.random.Generator) -> tuple[Tensor, int]:
+        loss = state.network.loss(*steps_at(state.steps, recent(state, batch, draws))).mean()
+        return loss + values['weight'] * state.extra.penalty(), batch
 
-    def end_scene(self, living: Living) -> None:
-        living.own.add(fisher(living.network, *real(living.steps, living.kept.recent)))
+    def end_scene(self, state: ContinualRun) -> None:
+        state.extra.add(fisher(state.network, *steps_at(state.steps, state.memory.recent)))
 
-    def stored(self, plan: Plan, share: float) -> int:
-        return plan.window
+    def stored(self, protocol: StreamProtocol, share: float) -> int:
+        return protocol.window
 
 
 def fisher(network: Network, z: Tensor, action: Tensor, z_next: Tensor) -> list[Tensor]:
-    """Returns, for each weight, the mean over samples of the squared gradient of -1/2 squared error."""
+    """Returns, for each weight, the mean over samples of the squared gradient of -1/2 squared error.
+
+    z, z_next (B, D) raw, action (B, 2) degrees.
+    """
     weights = list(network.learner.raw.parameters())
     sums = [torch.zeros_like(w) for w in weights]
     for i in range(len(z)):
@@ -72,6 +75,6 @@ def fisher(network: Network, z: Tensor, action: Tensor, z_next: Tensor) -> list[
     return [total / len(z) for total in sums]
 
 
-def rows() -> list[Row]:
-    """Returns the row."""
-    return [EwcRow('ewc')]
+def baselines() -> list[Baseline]:
+    """Returns the baseline."""
+    return [EwcBaseline('ewc')]

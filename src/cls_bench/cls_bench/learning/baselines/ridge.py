@@ -1,24 +1,25 @@
-"""A line: what ridge regression from embedding and action to the change can say."""
+"""Ridge regression from embedding and action to the change of the embedding."""
 
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from ..judge import Figures
+from ..evaluator import Metrics
 from ..metrics.skill import errors
-from ..predictor import OneStep
-from ..stream import steps_of_life
-from .contract import budget, Row, Task, Values
+from ..predictor import OneStepPredictor
+from ..stream_data import stream_steps
+from .contract import Baseline, budget, Task, Values
 
 _STEP_DEG = 10.0
 
 
-class Line(OneStep):
-    """z + W [z - mean, action / 10, 1], fitted on all steps of a life.
+class RidgeRegression(OneStepPredictor):
+    """Predicts z + W [z - mean, action / 10, 1], fitted on all steps of a stream.
 
     Args:
-        weight: of the squared size of W, in units of the variance of a step, for each sample.
+        z, action, z_next: (N, D) raw, (N, 2) degrees, (N, D) raw.
+        weight: penalty of the squared size of W, for each sample, in units of the variance of a step.
     """
 
     def __init__(self, z: Tensor, action: Tensor, z_next: Tensor, weight: float) -> None:
@@ -38,8 +39,8 @@ class Line(OneStep):
 
 
 @dataclass(frozen=True)
-class RidgeRow(Row):
-    """The line, over the whole life."""
+class RidgeBaseline(Baseline):
+    """Ridge regression over the whole stream."""
 
     name: str = 'ridge'
     uses_memory: bool = False
@@ -48,12 +49,12 @@ class RidgeRow(Row):
     def grid(self) -> tuple[Values, ...]:
         return tuple({'weight': weight} for weight in (1e-3, 1e-2, 1e-1, 1.0, 10.0))
 
-    def run(self, task: Task) -> Figures:
-        steps = steps_of_life(task.world)
-        model = Line(steps.z, steps.action, steps.z_next, task.values['weight'])
-        return {**task.judge.final(model), **budget(steps=0, samples=0, stored=len(steps))}
+    def run(self, task: Task) -> Metrics:
+        steps = stream_steps(task.environment)
+        model = RidgeRegression(steps.z, steps.action, steps.z_next, task.values['weight'])
+        return {**task.evaluator.final_metrics(model), **budget(steps=0, samples=0, stored=len(steps))}
 
 
-def rows() -> list[Row]:
-    """Returns the row."""
-    return [RidgeRow()]
+def baselines() -> list[Baseline]:
+    """Returns the baseline."""
+    return [RidgeBaseline()]

@@ -1,4 +1,4 @@
-"""Rows of the table, one family a file: each file's `rows()` returns its rows; adding one is adding a file."""
+"""Baselines by name, one family a file: each module has a function `baselines()`; to add a family, add a file."""
 
 import importlib
 import pkgutil
@@ -6,9 +6,9 @@ import pkgutil
 from cls_common.errors import UserError
 from cls_common.resources import config_dir
 
-from .contract import Row
+from .contract import Baseline
 
-# The order of the table; rows of other names follow.
+# The order of the table; other names follow.
 _FIRST = (
     'default', 'reference', 'fast_only', 'no_sleep', 'distill_only', 'real_only', 'no_virtual_pairs', 'er_slow',
     'er_slow_samples', 'er_slow_waking', 'er_slow_pairs', 'er_slow_samples_pairs', 'er_slow_waking_pairs', 'er_fast',
@@ -18,31 +18,33 @@ _FIRST = (
 )  # fmt: skip
 
 
-def all_rows() -> dict[str, Row]:
-    """Returns every row by name, in the order of the table."""
-    found: dict[str, Row] = {}
+def all_baselines() -> dict[str, Baseline]:
+    """Returns every baseline by name, in the order of the table."""
+    found: dict[str, Baseline] = {}
     for module in pkgutil.iter_modules(__path__):
         if module.name != 'contract':
-            found |= {row.name: row for row in importlib.import_module(f'{__name__}.{module.name}').rows()}
+            found |= {
+                baseline.name: baseline for baseline in importlib.import_module(f'{__name__}.{module.name}').baselines()
+            }
     return dict(sorted(found.items(), key=lambda item: _FIRST.index(item[0]) if item[0] in _FIRST else len(_FIRST)))
 
 
-def find(name: str) -> Row:
-    """Returns a row by name, a preset of config/presets, or either changed: `NAME,SETTING=VALUE,...`.
+def find(name: str) -> Baseline:
+    """Returns a baseline by name, a preset of config/presets, or either changed: `NAME,SETTING=VALUE,...`.
 
     Raises:
-        UserError: neither a row nor a preset, or a changed row that is not made of the product's own halves.
+        UserError: unknown name, or settings changed in a baseline that is no recipe of the learners.
     """
-    from .product import ProductRow
+    from .recipe import RecipeBaseline
 
     base, *changes = name.split(',')
-    known = all_rows()
+    known = all_baselines()
     presets = sorted(p.name.removesuffix('.param.yaml') for p in (config_dir() / 'presets').glob('*.param.yaml'))
     if base not in known and base not in presets:
         raise UserError(f'unknown recipe {base!r}', expected='one of ' + ', '.join([*known, *presets]))
-    row = known.get(base) or ProductRow(name=base, preset=base)
+    baseline = known.get(base) or RecipeBaseline(name=base, preset=base)
     if not changes:
-        return row
-    if not isinstance(row, ProductRow):
+        return baseline
+    if not isinstance(baseline, RecipeBaseline):
         raise UserError(f'recipe {name!r}', expected='settings changed in a recipe of the learners', found=base)
-    return row.changed(name, changes)
+    return baseline.changed(name, changes)

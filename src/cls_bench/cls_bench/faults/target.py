@@ -1,4 +1,4 @@
-"""The graph that is killed: the real processes of `./cls up`, in lock-step, kept up as `./cls up` keeps them."""
+"""The graph under test: the processes of `./cls up` in lock-step, restarted as `./cls up` does."""
 
 from collections.abc import Iterable
 import os
@@ -22,11 +22,11 @@ from .reference import ENCODER, RECIPE
 _POLL = 0.02
 
 
-class Subject:
-    """One graph with a model of its own.
+class TargetGraph:
+    """One graph with its own model.
 
     Attributes:
-        namespace: of its own: a graph that was killed is remembered by the network for 20 s.
+        namespace: differs between graphs, since discovery remembers a killed graph for 20 s.
         model: name of its folder in `models_dir`.
     """
 
@@ -37,9 +37,14 @@ class Subject:
         recipe = models_dir / 'recipe.param.yaml'
         recipe.write_text(yaml.safe_dump({'/**/slow_learner': {'ros__parameters': RECIPE}}))
         options = GraphOptions(
-            robot='sim', model=self.model, models_dir=str(models_dir), lock_step=lock_step, seed=seed, encoder=ENCODER,
+            robot='sim',
+            model=self.model,
+            models_dir=str(models_dir),
+            lock_step=lock_step,
+            seed=seed,
+            encoder=ENCODER,
             params_file=str(recipe),
-        )  # fmt: skip
+        )
         processes = describe(options)
         self.directory = RunDirectory.create()
         commands = {p.name: node_command(p, self.namespace) for p in processes}
@@ -50,23 +55,23 @@ class Subject:
             raise
 
     def watch(self) -> None:
-        """Starts again what has died, as `./cls up` does; raises UserError where a process gave up."""
+        """Restarts processes that ended, as `./cls up` does; raises UserError where the restart policy gives up."""
         ended = self.supervisor.watch(time.monotonic())
         if ended is not None:
-            said = self.supervisor.last_error(ended.name)
-            raise UserError(str(ended), found=said or f'see {self.supervisor.log(ended.name)}')
+            reason = self.supervisor.last_error(ended.name)
+            raise UserError(str(ended), found=reason or f'see {self.supervisor.log(ended.name)}')
 
-    def settle(self) -> None:
-        """Forgets crashes of before: many in a row would mean to give up."""
+    def forget_crashes(self) -> None:
+        """Clears the restart policy, which gives up after several crashes in a row."""
         self.supervisor.policy.records.clear()
 
     def pids(self) -> dict[str, int]:
-        """Returns the process of each node that runs."""
+        """Returns the process id of each running node."""
         return {state.name: state.pid for state in self.supervisor.states() if state.is_up}
 
     @staticmethod
     def kill(pids: Iterable[int]) -> None:
-        """Ends processes as a loss of power does: without a word."""
+        """Kills processes with SIGKILL."""
         for pid in pids:
             try:
                 os.kill(pid, signal.SIGKILL)
@@ -74,12 +79,12 @@ class Subject:
                 continue
 
     def await_end(self, pids: Iterable[int], timeout: float) -> bool:
-        """Returns whether all have gone within `timeout` s: one that dies while it syncs a file holds its lock on."""
+        """Returns whether all ended within `timeout` s: a process that syncs a file keeps its lock until it ends."""
         deadline, pause = time.monotonic() + timeout, threading.Event()
         left = list(pids)
         while left and time.monotonic() < deadline:
             pause.wait(_POLL)
-            self.supervisor.states()  # its children stay as zombies until they are asked for
+            self.supervisor.states()  # reaps the children, which are zombies until then
             left = [pid for pid in left if Path(f'/proc/{pid}').exists()]
         return not left
 
@@ -97,16 +102,16 @@ class Subject:
         return (generations.numbers(self._generations) or [0])[-1]
 
     def saved(self, number: int) -> generations.Manifest:
-        """Returns what a generation says of itself."""
+        """Returns the manifest of a generation."""
         return generations.read_manifest(self._generations, number)
 
     def gaps(self, number: int) -> int:
-        """Returns how many steps of its life a generation never heard of."""
+        """Returns how many experiences a generation has missed."""
         _, parts = generations.read(self._generations, number)
         return int(unpack(parts['sleeping.safetensors'], 'sleeping half')['counters.gaps'])
 
     def close(self, keep_logs: bool) -> None:
-        """Ends every process; nothing is asked to save."""
+        """Kills every process without a save."""
         self.kill(self.pids().values())
         self.supervisor.close()
         self.directory.close(keep=keep_logs)

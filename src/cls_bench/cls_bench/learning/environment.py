@@ -1,4 +1,4 @@
-"""The encoded world of one seed, in the order in which it is lived."""
+"""Encoded data of one seed: scenes in the order of the stream."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,12 +17,12 @@ from cls_learning.types import Transition
 from cls_sim.robots import make as make_robot
 from cls_sim.settings import SimulatorSettings
 
-from .plan import Plan
+from .protocol import StreamProtocol
 
 
 @dataclass(frozen=True)
 class Walk:
-    """z float32 (N + 1, D) raw, poses float64 (N + 1, 2) deg, commanded and action float32 (N, 2) deg."""
+    """One walk: z float32 (N + 1, D) raw, poses float64 (N + 1, 2) deg, commanded and action float32 (N, 2) deg."""
 
     z: Tensor
     poses: Tensor
@@ -43,8 +43,8 @@ class Pairs:
 
 
 @dataclass(frozen=True)
-class Scene:
-    """One scene: the walk to learn from, walks and pairs to test on, a test walk under other noise and light."""
+class SceneData:
+    """One scene: the walk to learn from, walks and pairs to test on, and a test walk under other noise and light."""
 
     learning: Walk
     tests: tuple[Walk, ...]
@@ -52,7 +52,7 @@ class Scene:
     shifted: dict[str, Walk]
 
     def test(self) -> Pairs:
-        """Returns the steps of all test walks."""
+        """Returns the steps of all test walks, concatenated."""
         return Pairs(
             torch.cat([w.z[:-1] for w in self.tests]),
             torch.cat([w.action for w in self.tests]),
@@ -66,27 +66,34 @@ class Scene:
         joints: NDArray[np.float64] = np.radians(walk.poses.numpy())
         for i in range(len(walk)):
             yield Transition(
-                z=z[i], z_next=z[i + 1], action_commanded=commanded[i], action_applied=applied[i],
-                joints=joints[i], joints_next=joints[i + 1], boundary=begins and i == 0, stamp_z=i, stamp_next=i + 1,
-            )  # fmt: skip
+                z=z[i],
+                z_next=z[i + 1],
+                action_commanded=commanded[i],
+                action_applied=applied[i],
+                joints=joints[i],
+                joints_next=joints[i + 1],
+                boundary=begins and i == 0,
+                stamp_z=i,
+                stamp_next=i + 1,
+            )
 
 
 @dataclass(frozen=True)
-class World:
-    """All scenes of a seed in the order of life.
+class Environment:
+    """All scenes of a seed in the order of the stream.
 
     Attributes:
-        digest: of every pixel, pose and action, in that order.
-        is_one_episode: whether the scenes are stretches of one walk, and learners don't know where one ends.
+        digest: hash of every pixel, pose and action, in that order.
+        is_one_episode: whether the scenes are stretches of one walk, without boundaries for the learners.
     """
 
     seed: int
-    scenes: tuple[Scene, ...]
+    scenes: tuple[SceneData, ...]
     digest: str
     is_one_episode: bool = False
 
     def transitions(self, place: int) -> Iterator[Transition]:
-        """Yields the learning walk of the scene at a place in this order."""
+        """Yields the learning walk of the scene at a position of the stream."""
         return self.scenes[place].transitions(begins=place == 0 or not self.is_one_episode)
 
     @property
@@ -95,15 +102,15 @@ class World:
         return self.scenes[0].learning.z.shape[1]
 
 
-def order(plan: Plan, seed: int) -> list[int]:
-    """Returns the scenes in the order in which a seed learns in them."""
-    if plan.world:
-        return [*range(plan.scenes)]
-    return [int(i) for i in stream(seed, 'bench.order', 0).permutation(plan.scenes)]
+def order(protocol: StreamProtocol, seed: int) -> list[int]:
+    """Returns the numbers of the scenes in the order of a seed's stream."""
+    if protocol.environment:
+        return [*range(protocol.scenes)]
+    return [int(i) for i in stream(seed, 'bench.order', 0).permutation(protocol.scenes)]
 
 
-def scene_of(tensors: dict[str, Tensor]) -> Scene:
-    """Builds a scene from what `scenes.encode` made."""
+def scene_of(tensors: dict[str, Tensor]) -> SceneData:
+    """Builds a scene from the tensors of `scene_data.encode`."""
 
     def walk(path: str, seen: str = '') -> Walk:
         return Walk(tensors[f'z.{seen or path}'], *(tensors[f'{p}.{path}'] for p in ('poses', 'commanded', 'applied')))
@@ -111,7 +118,7 @@ def scene_of(tensors: dict[str, Tensor]) -> Scene:
     names = [name.removeprefix('z.') for name in tensors if name.startswith('z.')]
     shifted = sorted(n for n in names if n.startswith('noise_')) + ['exposure']
     z = tensors['z.pairs'].reshape(-1, 2, tensors['z.pairs'].shape[1])  # (N, before and after, D)
-    return Scene(
+    return SceneData(
         learning=walk('learning'),
         tests=tuple(walk(name) for name in sorted(n for n in names if n.startswith('test_'))),
         pairs=Pairs(z[:, 0], tensors['applied.pairs'], z[:, 1]),
@@ -119,20 +126,20 @@ def scene_of(tensors: dict[str, Tensor]) -> Scene:
     )
 
 
-def world_of(seed: int, scenes: list[tuple[Scene, str]], is_one_episode: bool = False) -> World:
-    """Puts scenes, with their hashes, together in the order given."""
+def environment_of(seed: int, scenes: list[tuple[SceneData, str]], is_one_episode: bool = False) -> Environment:
+    """Builds an environment of scenes, each with its hash, in the order given."""
     digest = hashlib.sha256(''.join(text for _, text in scenes).encode()).hexdigest()
     found = [scene for scene, _ in scenes]
     if is_one_episode:
-        # One image stands at the end of a stretch and at the beginning of the next.
+        # The last image of a stretch is the first of the next.
         for before, after in itertools.pairwise(found):
             after.learning.z[0] = before.learning.z[-1]
-    return World(seed, tuple(found), digest, is_one_episode)
+    return Environment(seed, tuple(found), digest, is_one_episode)
 
 
 @cache
 def robot() -> RobotInfo:
-    """Returns the robot that lives here: the default pan-tilt."""
+    """Returns the robot of the benchmark: the default pan-tilt."""
     body = make_robot('sim', SimulatorSettings(lock_step=True))
     try:
         return body.info

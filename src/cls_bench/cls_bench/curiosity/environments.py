@@ -1,7 +1,7 @@
-"""Worlds to explore: what a pan-tilt camera can reach, where it starts, and what stands in its way.
+"""Environments to explore: limits of a pan-tilt camera, its start, a noisy screen and a wall.
 
-Poses lie on a grid of 2.5 degrees, as with a servo of that resolution, so that every view can be encoded once and none
-is interpolated. They keep half a step from the edges of the 10-degree cells in which coverage is counted.
+Poses lie on a grid of 2.5 degrees, so that every view can be encoded once. They keep half a step from the edges of the
+10-degree cells in which coverage is counted.
 """
 
 from collections.abc import Mapping
@@ -17,12 +17,12 @@ from cls_learning.randomness import stream
 from cls_sim.worlds.pan_tilt import LIMITS_DEG, STEP_LIMIT_DEG
 from cls_sim.worlds.room import VIEW_DEG
 
-from ..learning.world import robot
+from ..learning.environment import robot
 
 RESOLUTION_DEG: Final = 2.5
 CELL_DEG: Final = 10.0
 PER_CELL: Final = round(CELL_DEG / RESOLUTION_DEG)
-# Left the corner: away from both limits (learning probe, section 6).
+# The corner is left where pan and tilt are this far from their limits, of 90 and 40 degrees.
 AWAY_DEG: Final = (70.0, 25.0)
 # A noisy screen of this size fills at least half of the view from 6 % of the poses.
 SCREEN_DEG: Final = (50.0, 40.0)
@@ -31,15 +31,15 @@ Index = NDArray[np.int64]  # (..., 2): place of a pose on the grid
 
 
 @dataclass(frozen=True, kw_only=True)
-class World:
-    """One world; scenes differ in texture, and in where the screen hangs.
+class GridEnvironment:
+    """One environment; its scenes differ in texture and position of the screen.
 
     Attributes:
         limits_deg: of pan and tilt, either way; whole cells.
         steps: of a walk.
-        start: 'middle', 'corner', 'left' (of the wall), 'screen' (in front of it) or 'anywhere' but there.
+        start: 'middle', 'corner', 'left' of the wall, 'screen': in front of it, or 'anywhere' else.
         has_screen: whether a screen shows noise, new in each frame.
-        has_wall: whether a wall of two cells' width divides it but for a gap of one cell.
+        has_wall: whether a wall two cells wide divides it, with a gap of one cell.
     """
 
     name: str
@@ -51,7 +51,7 @@ class World:
 
     @property
     def shape(self) -> tuple[int, int]:
-        """Poses of pan and of tilt."""
+        """Number of poses of pan and of tilt."""
         return (round(2 * self.limits_deg[0] / RESOLUTION_DEG), round(2 * self.limits_deg[1] / RESOLUTION_DEG))
 
     @cached_property
@@ -65,16 +65,16 @@ class World:
         return free
 
     def degrees(self, index: Index) -> NDArray[np.float64]:
-        """Returns pan and tilt, degrees (..., 2)."""
+        """Returns pan and tilt, float64 degrees (..., 2), from grid indices (..., 2)."""
         return np.asarray((index + 0.5) * RESOLUTION_DEG - np.array(self.limits_deg))
 
     def robot(self) -> RobotInfo:
-        """Returns the default robot with this world's limits."""
+        """Returns the default robot with this environment's limits."""
         limits = tuple(float(np.radians(limit)) for limit in self.limits_deg)
         return replace(robot(), joint_low=tuple(-limit for limit in limits), joint_high=limits)
 
     def move(self, index: Index, action: NDArray[np.float32]) -> Index:
-        """Returns where an action, float32 (2,) degrees, leads from a pose (2,): along a line, up to any wall."""
+        """Returns the pose (2,) after an action, float32 (2,) deg, from pose `index` (2,): straight up to a wall."""
         wanted = np.clip(action.astype(np.float64), -STEP_LIMIT_DEG, STEP_LIMIT_DEG) / RESOLUTION_DEG
         end = np.clip(np.rint(index + wanted), 0, np.array(self.shape) - 1).astype(np.int64)
         if not self.has_wall:
@@ -89,7 +89,7 @@ class World:
         return reached
 
     def starts_at(self, number: int, seed: int) -> Index:
-        """Returns the pose (2,) that walk `number` in the scene of a seed starts at."""
+        """Returns the first pose (2,) of walk `number` in the scene of a seed."""
         last = np.array(self.shape) - 1
         if self.start == 'middle':
             return (last + 1) // 2
@@ -103,7 +103,7 @@ class World:
                 return np.asarray(index)
 
     def screen_deg(self, seed: int) -> NDArray[np.float64]:
-        """Returns the middle of the screen of a scene, degrees (2,): where the poses before it all exist."""
+        """Returns the middle of the screen of a scene, degrees (2,), such that all poses in front of it exist."""
         side, up = stream(seed, 'bench.curiosity.screen', 0).uniform(-1.0, 1.0, 2)
         return np.array([np.copysign(30.0 + 30.0 * abs(side), side), 20.0 * up])
 
@@ -112,7 +112,7 @@ class World:
         return np.asarray(self._overlap(index, seed) >= VIEW_DEG[0] * VIEW_DEG[1] / 2)
 
     def sees_screen(self, index: Index, seed: int) -> NDArray[np.bool_]:
-        """Whether any of it is in view from poses (..., 2), (...)."""
+        """Whether any of the screen is in view from poses (..., 2), (...)."""
         return np.asarray(self._overlap(index, seed) > 0)
 
     def _overlap(self, index: Index, seed: int) -> NDArray[np.float64]:
@@ -129,14 +129,14 @@ class World:
 
 
 _ROOM: Final = (float(LIMITS_DEG[0]), float(LIMITS_DEG[1]))
-WORLDS: Final[Mapping[str, World]] = {
-    world.name: world
-    for world in (
-        World(name='room', limits_deg=_ROOM, steps=500, start='middle'),
-        World(name='noise', limits_deg=_ROOM, steps=2000, start='anywhere', has_screen=True),
-        World(name='screen', limits_deg=_ROOM, steps=500, start='screen', has_screen=True),
-        World(name='corner', limits_deg=_ROOM, steps=300, start='corner'),
-        World(name='passage', limits_deg=_ROOM, steps=1000, start='left', has_wall=True),
-        World(name='large', limits_deg=(270.0, 100.0), steps=1000, start='anywhere'),
+ENVIRONMENTS: Final[Mapping[str, GridEnvironment]] = {
+    environment.name: environment
+    for environment in (
+        GridEnvironment(name='room', limits_deg=_ROOM, steps=500, start='middle'),
+        GridEnvironment(name='noise', limits_deg=_ROOM, steps=2000, start='anywhere', has_screen=True),
+        GridEnvironment(name='screen', limits_deg=_ROOM, steps=500, start='screen', has_screen=True),
+        GridEnvironment(name='corner', limits_deg=_ROOM, steps=300, start='corner'),
+        GridEnvironment(name='passage', limits_deg=_ROOM, steps=1000, start='left', has_wall=True),
+        GridEnvironment(name='large', limits_deg=(270.0, 100.0), steps=1000, start='anywhere'),
     )
 }

@@ -1,6 +1,6 @@
-"""The data of one scene: walks through it, what the camera sees on them, and what an encoder makes of that.
+"""Makes the data of one scene: walks, camera images and embeddings.
 
-A named world is one scene, or two where it changes: the stretches of one walk, each seen in its own time.
+A named environment is one scene, or two where it changes: stretches of one walk.
 """
 
 from collections.abc import Callable, Iterator
@@ -20,10 +20,10 @@ from cls_sim.bodies.pan_tilt_body import PanTiltBody, room_env
 from cls_sim.robot import NS, SimulatedRobot, START_NS
 from cls_sim.worlds.pan_tilt import LIMITS_DEG, STEP_LIMIT_DEG
 
-from .plan import Plan
-from .worlds import PERIOD, simulation
+from .named_environments import PERIOD, simulation
+from .protocol import StreamProtocol
 
-NOISE: Final = 2.0  # grey levels, in which everything is learned
+NOISE: Final = 2.0  # grey levels, while learning
 SHIFTED_NOISE: Final = (4.0, 8.0)  # only tested
 EXPOSURE: Final = 0.8  # of the light, only tested
 _BATCH: Final = 16
@@ -34,11 +34,11 @@ Image = NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class Path:
-    """Where the servos turn: W walks of N actions in all, one after another, all in degrees.
+    """Poses and actions of W walks with N actions in total, one after another, in degrees.
 
     Attributes:
-        poses: float64 (N + W, 2), those of the servos.
-        commanded, applied: float32 (N, 2), actions as asked for and as done.
+        poses: float64 (N + W, 2).
+        commanded, applied: float32 (N, 2).
     """
 
     poses: Poses
@@ -46,14 +46,14 @@ class Path:
     applied: NDArray[np.float32]
 
     def walks(self) -> Iterator[tuple[Poses, NDArray[np.float32]]]:
-        """Yields the first pose (2,) and the actions as asked for (n, 2) of each walk."""
+        """Yields the first pose, float64 (2,), and the commanded actions, float32 (n, 2), of each walk."""
         count = len(self.poses) - len(self.commanded)
         for poses, commanded in zip(np.split(self.poses, count), np.split(self.commanded, count)):
             yield poses[0], commanded
 
 
 def walk(start: Poses, steps: int, generator: np.random.Generator) -> Path:
-    """Walks at random: each action uniform in +-10 degrees, clipped by the joints' limits."""
+    """Makes a random walk from pose `start` (2,) deg: actions uniform in +-10 degrees, clipped by the joint limits."""
     commanded = generator.uniform(-STEP_LIMIT_DEG, STEP_LIMIT_DEG, (steps, 2)).astype(np.float32)
     poses = [start]
     for action in commanded.astype(np.float64):
@@ -62,24 +62,24 @@ def walk(start: Poses, steps: int, generator: np.random.Generator) -> Path:
     return Path(track, commanded, np.diff(track, axis=0).astype(np.float32))
 
 
-def paths(plan: Plan, seed: int, scene: int) -> dict[str, Path]:
+def paths(protocol: StreamProtocol, seed: int, scene: int) -> dict[str, Path]:
     """Returns the walks of a scene: `learning`, `test_0` and on, and `pairs`, single steps from uniform poses.
 
-    The learning walk starts where the robot wakes, in the middle, or goes on where the last stretch of a named world
-    ended; the others start at uniform poses.
+    The learning walk starts in the middle, or where the last stretch of a named environment ended; the others start at
+    uniform poses.
     """
 
     def draws(purpose: str) -> np.random.Generator:
         return stream(seed, f'bench.{purpose}', scene)
 
-    goes_on = bool(plan.world) and scene > 0
-    start = paths(plan, seed, scene - 1)['learning'].poses[-1] if goes_on else np.zeros(2)
-    found = {'learning': walk(start, plan.steps, draws('learning'))}
-    for number in range(plan.test_walks):
+    goes_on = bool(protocol.environment) and scene > 0
+    start = paths(protocol, seed, scene - 1)['learning'].poses[-1] if goes_on else np.zeros(2)
+    found = {'learning': walk(start, protocol.steps, draws('learning'))}
+    for number in range(protocol.test_walks):
         generator = draws(f'test.{number}')
-        found[f'test_{number}'] = walk(generator.uniform(-LIMITS_DEG, LIMITS_DEG), plan.test_steps, generator)
+        found[f'test_{number}'] = walk(generator.uniform(-LIMITS_DEG, LIMITS_DEG), protocol.test_steps, generator)
     generator = draws('pairs')
-    starts = generator.uniform(-LIMITS_DEG, LIMITS_DEG, (plan.pairs, 2))
+    starts = generator.uniform(-LIMITS_DEG, LIMITS_DEG, (protocol.pairs, 2))
     steps = [walk(start, 1, generator) for start in starts]
     found['pairs'] = Path(
         np.concatenate([step.poses for step in steps]),
@@ -89,24 +89,24 @@ def paths(plan: Plan, seed: int, scene: int) -> dict[str, Path]:
     return found
 
 
-def shots(plan: Plan, found: dict[str, Path], seed: int, scene: int) -> Iterator[tuple[str, Image]]:
-    """Renders every path, and the first test walk again under noise and light that nobody learned from.
+def shots(protocol: StreamProtocol, found: dict[str, Path], seed: int, scene: int) -> Iterator[tuple[str, Image]]:
+    """Renders every path, and the first test walk again under noise and light that are only tested.
 
-    Tests are spread over the time of the learning walk, for worlds that change with time. They show what an action
-    leads to, also where the camera lags: only the learning walk is seen late.
+    Tests are spread over the time of the learning walk, for environments that change with time. Where the camera lags,
+    only the images of the learning walk are late.
 
     Yields:
-        name of the path, image; no two images of a scene share their noise.
+        name of the path, image uint8 (H, W, 3); no two images of a scene share their noise.
     """
-    settings = simulation(plan, seed, scene, NOISE)
+    settings = simulation(protocol, seed, scene, NOISE)
     env = room_env(settings)
     robot = SimulatedRobot(PanTiltBody('sim', env, settings), settings)
-    begin = START_NS + round(scene * plan.steps * PERIOD * NS if plan.world else 0)
+    begin = START_NS + round(scene * protocol.steps * PERIOD * NS if protocol.environment else 0)
     lag = settings.faults.image_lag
 
     def look(path: Path, share: float = 0.0, skipped: int = 0) -> Iterator[Image]:
-        # So that a test ends before the learning walk does.
-        free = max(plan.steps - len(path.poses) - skipped, 0)
+        # A test has to end before the learning walk does.
+        free = max(protocol.steps - len(path.poses) - skipped, 0)
         robot.now_ns = begin + round(share * free * PERIOD * NS)
         for start, actions in path.walks():
             env.start_pose_deg = start
@@ -129,7 +129,7 @@ def shots(plan: Plan, found: dict[str, Path], seed: int, scene: int) -> Iterator
 
 
 def encode(
-    plan: Plan, seed: int, scene: int, encoder: Encoder, report: Callable[[float], None]
+    protocol: StreamProtocol, seed: int, scene: int, encoder: Encoder, report: Callable[[float], None]
 ) -> tuple[dict[str, Tensor], str]:
     """Renders and encodes one scene.
 
@@ -137,7 +137,7 @@ def encode(
         tensors by name: `z.<path>` float32 (N + 1, D), `poses.<path>` float64 degrees, `commanded.<path>` and
         `applied.<path>` float32 degrees; and the hash of all its pixels, poses and actions.
     """
-    found = paths(plan, seed, scene)
+    found = paths(protocol, seed, scene)
     digest = hashlib.sha256()
     tensors: dict[str, Tensor] = {}
     for name, path in found.items():
@@ -147,7 +147,7 @@ def encode(
             tensors[f'{part}.{name}'] = torch.from_numpy(array)
     embeddings: dict[str, list[NDArray[np.float32]]] = {}
     total = sum(len(p.poses) for p in found.values()) + (len(SHIFTED_NOISE) + 1) * len(found['test_0'].poses)
-    views, done = shots(plan, found, seed, scene), 0
+    views, done = shots(protocol, found, seed, scene), 0
     while batch := list(islice(views, _BATCH)):
         images = np.stack([image for _, image in batch])
         digest.update(images.tobytes())
