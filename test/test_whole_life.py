@@ -22,7 +22,7 @@ import yaml
 from cls_bringup.graph import describe, GraphOptions, Process
 from cls_common import comms
 from cls_common.nodes import qos
-from cls_common.nodes.asking import Asking
+from cls_common.nodes.retrying_client import RetryingClient
 from cls_interfaces.action import Sleep
 from cls_interfaces.msg import Experience, LearnerStatus
 from cls_interfaces.srv import SetMode
@@ -110,8 +110,8 @@ class Graph:
 
     def call(self, service: comms.Service, request: Any) -> Any:
         client = qos.client(self.node, service)
-        asking, answers = Asking(client, again=5.0), []
-        self.wait(f'an answer of {service.name}', lambda: answers or asking.ask(request, answers.append))
+        requests, answers = RetryingClient(client, retry_after=5.0), []
+        self.wait(f'an answer of {service.name}', lambda: answers or requests.request(request, answers.append))
         self.node.destroy_client(client)
         return answers[0]
 

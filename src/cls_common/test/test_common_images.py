@@ -1,4 +1,4 @@
-"""One contract for every way from an image message to RGB: ours, the nodes', and cv_bridge where it works."""
+"""Contract of every conversion from an image message to RGB: plain Python, nodes, and cv_bridge where it works."""
 
 import array
 from collections.abc import Callable
@@ -30,7 +30,7 @@ def by_cv_bridge(message: ImageMessage) -> Pixels:
     return conversions.BRIDGE.imgmsg_to_cv2(message, 'rgb8')
 
 
-# What each reader is asked for: cv_bridge only plain images, everything else stays with our own conversion.
+# Images that each reader converts: cv_bridge only those without padding.
 READERS: list[tuple[Reader, tuple[str, ...]]] = [
     (ours, ALL),
     (conversions.from_image, ALL),

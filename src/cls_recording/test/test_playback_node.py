@@ -13,8 +13,8 @@ from std_srvs.srv import SetBool
 
 from cls_common import comms, images
 from cls_common.nodes import qos
-from cls_common.nodes.asking import Asking
 from cls_common.nodes.conversions import from_image, from_robot_info, to_nanoseconds, to_time
+from cls_common.nodes.retrying_client import RetryingClient
 from cls_interfaces.msg import Embedding, Experience, LearnerStatus, PlayerStatus
 from cls_interfaces.srv import GetEncoder, GetExperiences, Seek, SetRate
 from cls_learning.agent.wake_state import Applied, Seen, WakeState
@@ -113,8 +113,8 @@ class LearnerAndEncoder:
         self.until(lambda: self.status.state == PlayerStatus.FINISHED, 'the end')
 
     def call(self, service: comms.Service, request):
-        asking, tracker = Asking(qos.client(self.learner, service), again=5.0), []
-        self.until(lambda: tracker or asking.ask(request, tracker.append), f'an answer of {service.name}')
+        requests, tracker = RetryingClient(qos.client(self.learner, service), retry_after=5.0), []
+        self.until(lambda: tracker or requests.request(request, tracker.append), f'an answer of {service.name}')
         return tracker[0]
 
     def close(self) -> None:

@@ -17,8 +17,8 @@ from std_srvs.srv import Trigger
 
 from cls_common import comms
 from cls_common.nodes import qos
-from cls_common.nodes.asking import Asking
 from cls_common.nodes.conversions import from_robot_info, to_time
+from cls_common.nodes.retrying_client import RetryingClient
 from cls_interfaces.msg import AppliedAction, RobotAction, RobotState
 from cls_servo_driver.fake_servo_board import FakeServoBoard
 
@@ -87,8 +87,8 @@ class GraphObserver:
         return self.wait_for(answered, 'the answer')[0]
 
     def call(self, client, request):
-        asking, results = Asking(client, again=5.0), []
-        return self.wait_for(lambda: results or asking.ask(request, results.append), client.srv_name)[0]
+        requests, results = RetryingClient(client, retry_after=5.0), []
+        return self.wait_for(lambda: results or requests.request(request, results.append), client.srv_name)[0]
 
     def change_state(self, transition):
         """Requests a transition after the driver is connected: the request can't be repeated."""

@@ -12,7 +12,7 @@ from cls_common import comms, diagnostics, images
 from cls_common.errors import UserError
 from cls_common.nodes import conversions, parameters, qos
 from cls_common.nodes.diagnostics import to_diagnostics
-from cls_common.nodes.lifecycle import SelfStartingNode
+from cls_common.nodes.lifecycle import AutostartLifecycleNode
 from cls_common.nodes.runner import run
 from cls_perception import cameras
 from cls_perception.camera import Camera
@@ -23,7 +23,7 @@ FRAME_ID = 'camera_link_optical'
 _DIAGNOSTICS_PERIOD = 1.0  # s
 
 
-class CameraNode(SelfStartingNode):
+class CameraNode(AutostartLifecycleNode):
     """Publishes each new frame at once. A missing camera fails the start, a camera lost later does not.
 
     Parameters:

@@ -13,9 +13,9 @@ from std_srvs.srv import SetBool
 from cls_common import comms
 from cls_common.errors import UserError
 from cls_common.nodes import qos
-from cls_common.nodes.asking import Asking
 from cls_common.nodes.conversions import to_nanoseconds, to_robot_info, to_time
 from cls_common.nodes.parameters import declare
+from cls_common.nodes.retrying_client import RetryingClient
 from cls_common.nodes.runner import run
 from cls_common.robot import RobotInfo
 from cls_interfaces.msg import PlayerStatus
@@ -99,8 +99,8 @@ class Player(Node):
         self.create_service(SetBool, comms.PAUSE_PLAYER.name, self._on_set_paused)
         self.create_service(SetRate, comms.SET_PLAYER_RATE.name, self._on_set_rate)
         self.create_service(Seek, comms.SEEK_PLAYER.name, self._on_seek)
-        self._encoder = Asking(qos.client(self, comms.GET_ENCODER), again=2.0)
-        self._learner = Asking(qos.client(self, comms.GET_EXPERIENCES), again=1.0)
+        self._encoder = RetryingClient(qos.client(self, comms.GET_ENCODER), retry_after=2.0)
+        self._learner = RetryingClient(qos.client(self, comms.GET_EXPERIENCES), retry_after=1.0)
 
     def _on_experience(self, message: Any) -> None:
         self._replay.on_experience(message.sequence, to_nanoseconds(message.stamp_next), ends_cycle=message.ends_cycle)
@@ -158,7 +158,7 @@ class Player(Node):
     def _check(self) -> None:
         """Asks the encoder where needed, and checks for subscribers."""
         if self._replay.playlist.selection is None:
-            self._encoder.ask(GetEncoder.Request(with_weights=False), self._on_encoder)
+            self._encoder.request(GetEncoder.Request(with_weights=False), self._on_encoder)
         self._publish_due()
         if self._replay.state is PlaybackState.WAITING and self._replay.playlist.selection is not None:
             self._replay.is_connected = self._session_publishers.have_subscribers
@@ -188,7 +188,7 @@ class Player(Node):
         # A sequence number beyond all experiences: the answer is empty.
         number = self._replay.barrier.wanted
         request = GetExperiences.Request(after=_BEYOND_ALL)
-        self._learner.ask(request, lambda _: self._on_learner(number), number)
+        self._learner.request(request, lambda _: self._on_learner(number), number)
 
     def _schedule(self, seconds: float) -> None:
         """Sets the timer to the next message; for 0 s a callback of an answer continues."""

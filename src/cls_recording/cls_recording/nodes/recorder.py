@@ -11,9 +11,9 @@ from std_srvs.srv import Trigger
 from cls_common import comms
 from cls_common.errors import UserError
 from cls_common.nodes import qos
-from cls_common.nodes.asking import Asking
 from cls_common.nodes.conversions import from_robot_info
 from cls_common.nodes.parameters import declare
+from cls_common.nodes.retrying_client import RetryingClient
 from cls_common.nodes.runner import run
 from cls_common.robot import RobotInfo
 from cls_interfaces.msg import LearnerStatus, RecorderStatus
@@ -71,7 +71,7 @@ class Recorder(Node):
         qos.subscription(self, comms.ROBOT_INFO, self._on_robot_info)
         qos.subscription(self, comms.FAST_STATUS, self._on_learner)
         qos.subscription(self, comms.SLOW_STATUS, self._on_learner)
-        self._encoder = Asking(qos.client(self, comms.GET_ENCODER), again=_RETRY_PERIOD)
+        self._encoder = RetryingClient(qos.client(self, comms.GET_ENCODER), retry_after=_RETRY_PERIOD)
         self.create_service(StartRecording, comms.START_RECORDING.name, self._on_start)
         self.create_service(Trigger, comms.STOP_RECORDING.name, self._on_stop)
         if self._settings.autostart:
@@ -169,7 +169,7 @@ class Recorder(Node):
             if self._raw_subscriptions is not None and self._ticks % _REFRESH_EVERY == 1:
                 self._raw_subscriptions.refresh()
             if 'encoder' not in self._metadata:
-                self._encoder.ask(GetEncoder.Request(with_weights=False), self._on_encoder)
+                self._encoder.request(GetEncoder.Request(with_weights=False), self._on_encoder)
         elif self._raw_subscriptions is not None:
             # The disk failed: without subscriptions, images are no longer compressed for the recorder.
             self._stop()

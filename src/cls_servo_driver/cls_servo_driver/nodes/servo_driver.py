@@ -11,7 +11,7 @@ from cls_common import comms
 from cls_common.nodes import qos
 from cls_common.nodes.conversions import to_robot_info
 from cls_common.nodes.diagnostics import to_diagnostics
-from cls_common.nodes.lifecycle import SelfStartingNode
+from cls_common.nodes.lifecycle import AutostartLifecycleNode
 from cls_common.nodes.parameters import declare
 from cls_common.nodes.runner import run
 from cls_interfaces.msg import RobotAction
@@ -31,7 +31,7 @@ _DIAGNOSTICS_PERIOD = 1.0
 _STOP_WAIT = 0.06
 
 
-class ServoDriver(SelfStartingNode):
+class ServoDriver(AutostartLifecycleNode):
     """Drives a pan-tilt robot: two servos on a serial board.
 
     | Parameters | fields of `ServoDriverSettings`: port, limits, timeouts, torque policies |
