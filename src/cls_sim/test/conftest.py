@@ -32,9 +32,15 @@ class SimulatorClient:
         self.executor.add_node(self.node)
         self.order: list[tuple[str, object]] = []
         topics = [
-            comms.CAMERA_INFO, comms.JOINT_STATES, comms.ROBOT_INFO, comms.ROBOT_STATE, comms.APPLIED_ACTION,
-            comms.DIAGNOSTICS, comms.CLOCK, observation_topic('state'),
-        ]  # fmt: skip
+            comms.CAMERA_INFO,
+            comms.JOINT_STATES,
+            comms.ROBOT_INFO,
+            comms.ROBOT_STATE,
+            comms.APPLIED_ACTION,
+            comms.DIAGNOSTICS,
+            comms.CLOCK,
+            observation_topic('state'),
+        ]
         for topic in topics:
             self._subscribe(topic)
         self._subscribe(comms.IMAGE, comms.SENSOR_RELIABLE if lock_step else comms.SENSOR)

@@ -34,9 +34,8 @@ class PanTiltEnv(gymnasium.Env[Image, NDArray[np.float32]]):
     view_deg: tuple[float, float] | None = None
 
     def __init__(
-        self, start_pose_deg: tuple[float, float] = (0.0, 0.0), frame_rate: float = 30.0,
-        render_mode: str | None = None,
-    ) -> None:  # fmt: skip
+        self, start_pose_deg: tuple[float, float] = (0.0, 0.0), frame_rate: float = 30.0, render_mode: str | None = None
+    ) -> None:
         self.render_mode = render_mode
         self.action_space = gymnasium.spaces.Box(-STEP_LIMIT_DEG, STEP_LIMIT_DEG, (2,), np.float32)
         self.observation_space = gymnasium.spaces.Box(0, 255, (SIDE, SIDE, 3), np.uint8)
