@@ -320,8 +320,13 @@ def test_one_changed_pixel_makes_a_different_frame():
     first, second = picture(1), picture(1)
     second[3, 4, 2] += 1
     assert [repeats.add(image) for image in (first, first.copy(), first, first, second, first)] == [
-        False, False, True, True, False, False,
-    ]  # fmt: skip
+        False,
+        False,
+        True,
+        True,
+        False,
+        False,
+    ]
 
 
 def test_a_device_with_a_new_path_is_found_by_its_stable_name(tmp_path):
@@ -360,8 +365,10 @@ def test_settings_that_a_driver_refuses_are_noted():
     camera = device(driver, width=640)
     camera.lock()
     assert camera.notes == [
-        'width 640 requested, -1 set', 'the driver can not fix gain', 'the driver can not fix white balance',
-    ]  # fmt: skip
+        'width 640 requested, -1 set',
+        'the driver can not fix gain',
+        'the driver can not fix white balance',
+    ]
 
 
 def test_exposure_is_restored_after_the_device_was_lost():
@@ -502,5 +509,6 @@ def test_a_missing_frame_is_a_fault_after_the_timeout():
     assert stream.health(101.9) == (0, '30.0 frames a second.')
     assert stream.health(102.5)[0] == 2
     assert StreamStatus(since=100.0, timeout=2.0, notes=('the driver can not fix gain',)).health(101.0) == (
-        1, 'the driver can not fix gain.',
-    )  # fmt: skip
+        1,
+        'the driver can not fix gain.',
+    )

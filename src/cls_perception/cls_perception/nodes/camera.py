@@ -105,14 +105,16 @@ class CameraNode(AutostartLifecycleNode):
         stream = self._reader.stream
         level, text = stream.health(time.monotonic())
         values = {
-            'frames': stream.frames, 'rate [Hz]': round(stream.rate, 2), 'lost': stream.lost,
-            'damaged': stream.damaged, 'repeated': stream.withheld, 'overwritten': stream.overwritten,
+            'frames': stream.frames,
+            'rate [Hz]': round(stream.rate, 2),
+            'lost': stream.lost,
+            'damaged': stream.damaged,
+            'repeated': stream.withheld,
+            'overwritten': stream.overwritten,
             'exposure locked': stream.is_locked,
-        }  # fmt: skip
+        }
         health = diagnostics.Health(diagnostics.CAMERA, diagnostics.Level(level), text, values)
-        message = to_diagnostics(
-            self.get_namespace(), self._camera.label, [health], self.get_clock().now().to_msg()
-        )  # fmt: skip
+        message = to_diagnostics(self.get_namespace(), self._camera.label, [health], self.get_clock().now().to_msg())
         self._diagnostics.publish(message)
         self._log_change(level, stream.problem or ('' if level == 0 else text))
 
