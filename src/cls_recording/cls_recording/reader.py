@@ -223,12 +223,15 @@ class SessionReader:
 def robot_of(message: Any) -> RobotInfo:
     """Converts a recorded `cls_interfaces/RobotInfo`; raises UserError if it is invalid."""
     return RobotInfo(
-        name=message.name, modalities=tuple(message.modalities),
+        name=message.name,
+        modalities=tuple(message.modalities),
         channels=tuple(Channel(c.name, Kind(c.kind), c.unit, float(c.low), float(c.high)) for c in message.channels),
-        joint_names=tuple(message.joint_names), joint_low=tuple(map(float, message.joint_low)),
-        joint_high=tuple(map(float, message.joint_high)), settle_time=float(message.settle_time),
+        joint_names=tuple(message.joint_names),
+        joint_low=tuple(map(float, message.joint_low)),
+        joint_high=tuple(map(float, message.joint_high)),
+        settle_time=float(message.settle_time),
         lock_step=bool(message.lock_step),
-    )  # fmt: skip
+    )
 
 
 @contextlib.contextmanager

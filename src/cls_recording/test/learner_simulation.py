@@ -136,9 +136,16 @@ class SimulatedLearner:
             self.wake.break_chain()
             return
         applied = Applied(
-            m.commanded, m.applied, m.joints_before, m.joints_after, nanoseconds(m.start), nanoseconds(m.end), m.reward,
-            m.terminal, m.truncated,
-        )  # fmt: skip
+            m.commanded,
+            m.applied,
+            m.joints_before,
+            m.joints_after,
+            nanoseconds(m.start),
+            nanoseconds(m.end),
+            m.reward,
+            m.terminal,
+            m.truncated,
+        )
         self._on_transition(self.wake.hear((m.source, m.sequence), applied, self.now))
 
     def _on_transition(self, transition):

@@ -22,9 +22,14 @@ from cls_learning.agent.wake_state import Applied, Seen, WakeState
 DEADLINE = 40.0
 COUNT = 8
 RECEIVED = (
-    comms.ROBOT_INFO, comms.ROBOT_STATE, comms.COMPRESSED, comms.APPLIED_ACTION, comms.EMBEDDING, comms.CLOCK,
+    comms.ROBOT_INFO,
+    comms.ROBOT_STATE,
+    comms.COMPRESSED,
+    comms.APPLIED_ACTION,
+    comms.EMBEDDING,
+    comms.CLOCK,
     comms.PLAYER_STATUS,
-)  # fmt: skip
+)
 
 
 class LearnerAndEncoder:
@@ -74,10 +79,16 @@ class LearnerAndEncoder:
             self._on_transition(self.wake.see(Seen(np.zeros(1, np.float32), to_nanoseconds(message.header.stamp))))
         elif name == comms.APPLIED_ACTION.name:
             applied = Applied(
-                message.commanded, message.applied, message.joints_before, message.joints_after,
-                to_nanoseconds(message.start), to_nanoseconds(message.end), message.reward, message.terminal,
+                message.commanded,
+                message.applied,
+                message.joints_before,
+                message.joints_after,
+                to_nanoseconds(message.start),
+                to_nanoseconds(message.end),
+                message.reward,
+                message.terminal,
                 message.truncated,
-            )  # fmt: skip
+            )
             self._on_transition(self.wake.hear((message.source, message.sequence), applied, time.monotonic()))
 
     def _on_transition(self, transition) -> None:

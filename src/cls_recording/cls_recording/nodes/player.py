@@ -108,9 +108,13 @@ class Player(Node):
 
     def _on_status(self, message: Any) -> None:
         self._replay.learner.on_status(
-            phase=message.phase, mode=message.mode, loaded=message.loaded, total_steps=message.total_steps,
-            fault=message.fault, now=time.monotonic(),
-        )  # fmt: skip
+            phase=message.phase,
+            mode=message.mode,
+            loaded=message.loaded,
+            total_steps=message.total_steps,
+            fault=message.fault,
+            now=time.monotonic(),
+        )
         self._publish_due()
 
     def _on_embedding(self, message: Any) -> None:
@@ -220,12 +224,21 @@ class Player(Node):
         self._published_state = replay.state
         self.finished = self._settings.exit_at_end and replay.state is PlaybackState.FINISHED
         status = PlayerStatus(
-            state=int(replay.state), session=str(playlist.source.path), session_index=playlist.index,
-            sessions=len(playlist.sources), position=playlist.position, duration=playlist.source.duration,
-            progress=replay.progress, rate=playlist.clock.rate, steps=replay.steps, filtered=replay.filtered,
-            unanswered=replay.tracker.unanswered, missing=playlist.source.missing, fault=replay.fault,
+            state=int(replay.state),
+            session=str(playlist.source.path),
+            session_index=playlist.index,
+            sessions=len(playlist.sources),
+            position=playlist.position,
+            duration=playlist.source.duration,
+            progress=replay.progress,
+            rate=playlist.clock.rate,
+            steps=replay.steps,
+            filtered=replay.filtered,
+            unanswered=replay.tracker.unanswered,
+            missing=playlist.source.missing,
+            fault=replay.fault,
             reuses_embeddings=playlist.selection is not None and playlist.selection.reuses,
-        )  # fmt: skip
+        )
         status.header.stamp = self.get_clock().now().to_msg()
         self._status_out.publish(status)
         broken, problem = playlist.broken

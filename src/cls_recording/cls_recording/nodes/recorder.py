@@ -27,10 +27,20 @@ from ..settings import RecorderSettings
 from .raw_subscriptions import RawSubscriptions
 
 USUAL = (
-    comms.COMPRESSED, comms.CAMERA_INFO, comms.JOINT_STATES, comms.ROBOT_INFO, comms.ROBOT_STATE, comms.ROBOT_ACTION,
-    comms.APPLIED_ACTION, comms.MANUAL_ACTION, comms.EMBEDDING, comms.EXPERIENCE, comms.FAST_STATUS,
-    comms.SLOW_STATUS, comms.DIAGNOSTICS,
-)  # fmt: skip
+    comms.COMPRESSED,
+    comms.CAMERA_INFO,
+    comms.JOINT_STATES,
+    comms.ROBOT_INFO,
+    comms.ROBOT_STATE,
+    comms.ROBOT_ACTION,
+    comms.APPLIED_ACTION,
+    comms.MANUAL_ACTION,
+    comms.EMBEDDING,
+    comms.EXPERIENCE,
+    comms.FAST_STATUS,
+    comms.SLOW_STATUS,
+    comms.DIAGNOSTICS,
+)
 _STATUS_PERIOD = 0.5
 # Status periods between two looks for new publishers.
 _REFRESH_EVERY = 2

@@ -88,10 +88,13 @@ def header_stamp(data: bytes) -> int:
 
 def _recorded_action(message: Any) -> RecordedAction:
     return RecordedAction(
-        key=(str(message.source), int(message.sequence)), commanded=tuple(map(float, message.commanded)),
-        start_ns=_ns(message.start), end_ns=_ns(message.end), is_refused=message.error_code != 0,
+        key=(str(message.source), int(message.sequence)),
+        commanded=tuple(map(float, message.commanded)),
+        start_ns=_ns(message.start),
+        end_ns=_ns(message.end),
+        is_refused=message.error_code != 0,
         ends_episode=bool(message.terminal or message.truncated),
-    )  # fmt: skip
+    )
 
 
 def _ns(stamp: Any) -> int:
