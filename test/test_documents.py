@@ -13,10 +13,13 @@ FILES = [
     ROOT / name
     for name in subprocess.run(
         ['git', '-C', str(ROOT), 'ls-files', '--cached', '--others', '--exclude-standard', '-z'],
-        capture_output=True, text=True, check=True, timeout=60,
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
     ).stdout.split('\0')
     if name and (ROOT / name).is_file()
-]  # fmt: skip
+]
 DOCUMENTS = [path for path in FILES if path.suffix == '.md']
 PACKAGES = sorted(path.parent for path in ROOT.glob('src/*/package.xml'))
 

@@ -51,11 +51,13 @@ def test_profiles() -> None:
     assert documented == {
         name: (
             'reliable' if profile.reliable else 'best effort',
-            'transient local' if profile.latched else 'volatile', profile.depth, profile.lifespan,
+            'transient local' if profile.latched else 'volatile',
+            profile.depth,
+            profile.lifespan,
         )
         for name, profile in vars(comms).items()
         if isinstance(profile, comms.Profile)
-    }  # fmt: skip
+    }
 
 
 def test_every_row_says_what_it_means() -> None:

@@ -15,10 +15,26 @@ WITHOUT_TORCH = {'cls_common', 'cls_servo_driver', 'cls_sim', 'cls_recording'} &
 
 # Everything that comes with ROS, by top-level name.
 ROS_NAMES = (
-    'ament_index_python', 'builtin_interfaces', 'cls_interfaces', 'cv_bridge', 'launch', 'launch_pytest', 'launch_ros',
-    'launch_testing', 'message_filters', 'osrf_pycommon', 'rcl_interfaces', 'rclpy', 'ros2cli', 'rosbag2_py',
-    'rosidl_runtime_py', 'rpyutils', 'std_srvs', 'tf2_ros', 'unique_identifier_msgs',
-)  # fmt: skip
+    'ament_index_python',
+    'builtin_interfaces',
+    'cls_interfaces',
+    'cv_bridge',
+    'launch',
+    'launch_pytest',
+    'launch_ros',
+    'launch_testing',
+    'message_filters',
+    'osrf_pycommon',
+    'rcl_interfaces',
+    'rclpy',
+    'ros2cli',
+    'rosbag2_py',
+    'rosidl_runtime_py',
+    'rpyutils',
+    'std_srvs',
+    'tf2_ros',
+    'unique_identifier_msgs',
+)
 ROS_ENDINGS = ('_msgs', '_interfaces', '_srvs')
 TORCH_NAMES = ('torch', 'torchvision')
 
@@ -57,9 +73,12 @@ def module_name(path: Path, package: str) -> str:
 def failures(modules: list[str], names: tuple[str, ...], endings: tuple[str, ...] = ()) -> dict[str, str]:
     """Imports modules in a process where some names are poisoned; returns what failed, with tracebacks."""
     result = subprocess.run(
-        [sys.executable, '-c', PROBE], input=json.dumps([names, endings, modules]),
-        capture_output=True, text=True, timeout=100,
-    )  # fmt: skip
+        [sys.executable, '-c', PROBE],
+        input=json.dumps([names, endings, modules]),
+        capture_output=True,
+        text=True,
+        timeout=100,
+    )
     assert result.returncode == 0, result.stderr
     failed: dict[str, str] = json.loads(result.stdout.splitlines()[-1])
     return failed

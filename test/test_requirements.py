@@ -59,9 +59,13 @@ def test_setuptools_can_build_with_links(lock: str) -> None:
 def test_the_lock_without_cuda_lacks_torch_and_what_its_cuda_build_alone_needs() -> None:
     command = 'source setup/install.sh; without_cuda requirements/wheels.txt'
     text = subprocess.run(
-        ['bash', '-c', command], cwd=ROOT, env={'root': str(ROOT), 'HOME': '/', 'PATH': '/usr/bin:/bin'},
-        capture_output=True, text=True, check=True,
-    ).stdout  # fmt: skip
+        ['bash', '-c', command],
+        cwd=ROOT,
+        env={'root': str(ROOT), 'HOME': '/', 'PATH': '/usr/bin:/bin'},
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
     left = set(re.findall(r'^([a-z0-9-]+)==', text, re.MULTILINE))
     gone = set(pins('wheels')) - left
     assert {'torch', 'torchvision', 'nvidia-cudnn-cu13', 'cuda-toolkit', 'cuda-bindings'} <= gone

@@ -30,9 +30,13 @@ from cls_interfaces.srv import SetMode
 ROOT = Path(__file__).resolve().parents[1]
 SEED, STEPS, CYCLE = 3, 70, 40
 RECIPE = {
-    'sleep.wake_steps_per_cycle': CYCLE, 'sleep.sws_steps': 12, 'sleep.rem_steps': 8, 'sleep.tether_steps': 3,
-    'network.slow_hidden': 64, 'memory.piece_length': 10,
-}  # fmt: skip
+    'sleep.wake_steps_per_cycle': CYCLE,
+    'sleep.sws_steps': 12,
+    'sleep.rem_steps': 8,
+    'sleep.tether_steps': 3,
+    'network.slow_hidden': 64,
+    'memory.piece_length': 10,
+}
 # Starting PyTorch takes its time where everything else does too.
 PATIENCE = 120.0
 
@@ -56,9 +60,14 @@ class Graph:
         settings = {'slow_learner': RECIPE, 'simulator': {'faults.image_lag': image_lag}}
         parameters.write_text(yaml.safe_dump({f'/**/{n}': {'ros__parameters': p} for n, p in settings.items()}))
         options = GraphOptions(
-            robot='square', model='life', models_dir=str(folder), lock_step=True, seed=SEED, steps=steps,
+            robot='square',
+            model='life',
+            models_dir=str(folder),
+            lock_step=True,
+            seed=SEED,
+            steps=steps,
             params_file=str(parameters),
-        )  # fmt: skip
+        )
         self._described = {process.name: process for process in describe(options)}
         self.running: dict[str, subprocess.Popen[bytes]] = {}
 
@@ -168,10 +177,27 @@ def trained(folder: Path, steps: int, settings: Mapping[str, Any]) -> str:
     """Returns the hash with which one process ends."""
     overrides = [text for name, value in settings.items() for text in ('--set', f'{name}={value}')]
     train = subprocess.run(
-        [sys.executable, '-m', 'cls_cli', 'train', '--robot', 'square', '--model', 'life',
-         '--models-dir', str(folder), '--steps', str(steps), '--seed', str(SEED), *overrides],
-        capture_output=True, text=True, check=True,
-    )  # fmt: skip
+        [
+            sys.executable,
+            '-m',
+            'cls_cli',
+            'train',
+            '--robot',
+            'square',
+            '--model',
+            'life',
+            '--models-dir',
+            str(folder),
+            '--steps',
+            str(steps),
+            '--seed',
+            str(SEED),
+            *overrides,
+        ],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     return train.stdout.splitlines()[-1].removeprefix('weights sha256 ')
 
 
