@@ -1,6 +1,6 @@
-"""The one description of the node graph: which processes, with which parameters. No ROS here.
+"""Description of the node graph: its processes and their parameters, without ROS imports.
 
-`launch/*.launch.py` and `./cls up` both start what `describe` returns, so the two can't drift.
+`launch/*.launch.py` and `./cls up` both start the processes that `describe` returns.
 """
 
 from collections.abc import Sequence
@@ -14,9 +14,8 @@ from cls_common.robot import GYM
 
 BRAINS = ('cls',)
 ROBOTS = ('sim', 'square', 'pan_tilt', 'replay')
-REPLAY = 'replay'  # a recorded session in the place of a robot
-# A node may still be writing its model when it is asked to end, at low priority on a busy machine; after so many
-# seconds it hangs and is killed.
+REPLAY = 'replay'  # a recorded session instead of a robot
+# s from SIGINT until a node is killed; saving a model at low priority on a busy machine takes long.
 STOP_WAIT = 45.0
 
 
@@ -26,9 +25,9 @@ class Process:
 
     Attributes:
         name: node name, equal to the executable's.
-        package: ROS package that holds it.
-        parameters: by dotted name; what stands in `parameter_files` loses against these.
-        parameter_files: names in `config/`, or paths; later ones win.
+        package: its ROS package.
+        parameters: by dotted name; they override `parameter_files`.
+        parameter_files: names in `config/`, or paths; later ones override earlier ones.
     """
 
     name: str
@@ -44,19 +43,19 @@ class Process:
 
 @dataclass(frozen=True, kw_only=True)
 class GraphOptions:
-    """What a user may choose, in the words of the launch arguments.
+    """Options of a graph, with the names of the launch arguments.
 
-    What the user leaves at its default here is left to the parameter files.
+    Options at their default here are left to the parameter files.
 
     Attributes:
         robot: 'sim', 'square', 'pan_tilt' or 'gym:ID'.
-        brain: which composition of learner nodes.
-        model: name of the model folder; created where it is missing.
+        brain: composition of learner nodes.
+        model: name of the model folder; created if missing.
         mode: manual, random, curiosity or follow; empty: manual on hardware, curiosity in simulation.
         encoder: by name; empty: the model's own, or the robot's default for a new one.
         preset: name of a file in config/presets/, for a new model.
         port, camera: of the hardware; camera is an index, path, video file or folder of images.
-        scene: which simulated scene; -1: as the parameter file says.
+        scene: number of the simulated scene; -1: as in the parameter file.
         lock_step: simulator gives one image for each action.
         seed: of simulation, networks and exploration; -1: drawn. Implies one thread.
         steps: wake steps of this run after which fast_learner stops; 0: no end.
@@ -64,12 +63,12 @@ class GraphOptions:
         record: a recorder starts with the graph.
         sessions_dir: folder of recorded sessions, one folder a robot below it.
         session: of robot 'replay': folders of sessions, with commas between; a robot's folder stands for all in it.
-        rate: of a replay, times real time; 0: as fast as the learner takes it.
-        loop: a replay begins anew at its end. paused: it begins paused.
+        rate: of a replay, times real time; 0: as fast as the learner can process it.
+        loop: a replay restarts at its end. paused: it starts paused.
         filter_action: of a replay: 'KEY=VALUE', only actions of this value; empty: all.
-        params_file: path of a parameter file that wins over ours.
-        settings: NAME=VALUE each, which win over every file: a learning parameter of a new model, or sim.NAME.
-        accept_robot: an existing model goes on though it was made with a robot of another name.
+        params_file: path of a parameter file that overrides the defaults.
+        settings: NAME=VALUE each, which override every file: a learning parameter of a new model, or sim.NAME.
+        accept_robot: continue an existing model that was made with a robot of another name.
     """
 
     robot: str = 'sim'
@@ -116,8 +115,9 @@ class GraphOptions:
         if (self.robot == REPLAY) != bool(self.session):
             raise UserError(
                 f'robot {self.robot!r} with session {self.session!r}',
-                expected=f'a session with robot {REPLAY}, and with no other', do='Replay with `./cls play SESSION`.',
-            )  # fmt: skip
+                expected=f'a session with robot {REPLAY}, and with no other',
+                do='Replay with `./cls play SESSION`.',
+            )
         if self.robot == REPLAY and (self.lock_step or self.mode not in ('', 'follow')):
             raise UserError('a replay', expected='mode follow, without lock-step', found=f'mode {self.mode!r}')
         if not (self.rate == 0.0 or 0.1 <= self.rate <= 100.0):
@@ -136,7 +136,7 @@ class GraphOptions:
 
 
 def describe_body(options: GraphOptions) -> list[Process]:
-    """The robot's own processes: a simulator, or camera and servo driver."""
+    """Returns the processes of the robot: a simulator, a player, or camera and servo driver."""
     files = _files(options)
     if options.simulated:
         parameters: dict[str, Any] = {'robot': options.robot}
@@ -158,12 +158,12 @@ def describe_body(options: GraphOptions) -> list[Process]:
 
 
 def describe_brain(options: GraphOptions) -> list[Process]:
-    """The processes of the brain, the same for every robot."""
+    """Returns the processes of the brain, the same for every robot."""
     files = _files(options)
     threads = {'threads': 1} if options.seed >= 0 else {}
     seed = {'seed': options.seed} if options.seed >= 0 else {}
     model = {'model': options.model, 'models_dir': options.models_dir}
-    # In lock-step the simulator owns /clock, in a replay the player.
+    # In lock-step the simulator publishes /clock, in a replay the player.
     clock = {'use_sim_time': True} if options.lock_step or options.robot == REPLAY else {}
     encoder: dict[str, Any] = {**model, **threads, **seed, **clock}
     if options.lock_step:
@@ -191,14 +191,14 @@ def describe_brain(options: GraphOptions) -> list[Process]:
 
 
 def describe_recorder(options: GraphOptions) -> list[Process]:
-    """The recorder where it is wanted: it stamps with the machine's clock, also in lock-step."""
+    """Returns the recorder if requested, which uses the machine's clock, also in lock-step."""
     if not options.record:
         return []
     return [Process('recorder', 'cls_recording', {'sessions_dir': options.sessions_dir}, _files(options))]
 
 
 def describe(options: GraphOptions) -> list[Process]:
-    """Everything: body, brain and recorder."""
+    """Returns all processes: robot, brain and recorder."""
     return describe_body(options) + describe_brain(options) + describe_recorder(options)
 
 
@@ -213,43 +213,43 @@ def _replay(options: GraphOptions) -> dict[str, Any]:
     return chosen
 
 
-# What a user may choose, as launch argument and as option of `./cls up`: name -> (default, meaning).
+# Launch arguments and options of `./cls up`: name -> (default, description).
 ARGUMENTS: dict[str, tuple[str, str]] = {
-    'brain': ('cls', 'Which composition of learner nodes.'),
-    'model': ('default', 'Name of the model folder; created where it is missing, gone on with where it exists.'),
+    'brain': ('cls', 'Composition of learner nodes.'),
+    'model': ('default', 'Name of the model folder; created if missing, continued if it exists.'),
     'models_dir': ('models', 'Folder that holds the models.'),
     'mode': ('', 'manual, random, curiosity or follow; empty: manual on hardware, curiosity in simulation.'),
     'encoder': ('', "By name; empty: the model's own, or the robot's default for a new one."),
     'preset': ('', 'Recipe in config/presets/ for a new model.'),
     'port': ('', 'Serial port of the servo board; empty: the only one there is.'),
-    'camera': ('', 'Index, path, video file or folder of images; empty: as the parameter file says.'),
-    'scene': ('-1', 'Which simulated scene; -1: as the parameter file says.'),
+    'camera': ('', 'Index, path, video file or folder of images; empty: as in the parameter file.'),
+    'scene': ('-1', 'Number of the simulated scene; -1: as in the parameter file.'),
     'lock_step': ('false', 'The simulator gives one image for each action, as fast as possible.'),
     'seed': ('-1', 'Of simulation, networks and exploration; -1: drawn. Implies one thread.'),
     'steps': ('0', 'Wake steps after which acting ends; 0: never.'),
     'save_frames': ('false', 'Keep a picture before and after each action.'),
     'record': ('false', 'Record the run as a session: a standard rosbag2 folder.'),
     'sessions_dir': ('sessions', 'Folder of recorded sessions.'),
-    'params_file': ('', 'Parameter file that wins over ours.'),
+    'params_file': ('', 'Parameter file that overrides the defaults.'),
     'settings': ('', 'NAME=VALUE, semicolons between: learning parameters of a new model, sim.NAME of the simulation.'),
-    'accept_robot': ('false', 'An existing model goes on though it was made with a robot of another name.'),
+    'accept_robot': ('false', 'Continue an existing model that was made with a robot of another name.'),
 }
 
-# What a user may choose of a replay, as launch argument of replay.launch.py and as option of `./cls play`.
+# Launch arguments of replay.launch.py and options of `./cls play`.
 REPLAY_ARGUMENTS: dict[str, tuple[str, str]] = {
     'session': ('', 'Folders of sessions, with commas between; the folder of a robot stands for all its sessions.'),
-    'rate': ('1.0', 'Times real time, 0.1 to 100; 0: as fast as the learner takes it.'),
-    'loop': ('false', 'Begin anew at the end.'),
-    'paused': ('false', 'Begin paused.'),
+    'rate': ('1.0', 'Times real time, 0.1 to 100; 0: as fast as the learner can process it.'),
+    'loop': ('false', 'Restart at the end.'),
+    'paused': ('false', 'Start paused.'),
     'filter_action': ('', 'KEY=VALUE: replay only actions of this value, such as pan=5.'),
 }
 
 
 def parse_flag(name: str, text: str) -> bool:
-    """Returns the boolean that a text means, in the words that launch's own conditions take.
+    """Returns the boolean of a text, with the values that launch's own conditions accept.
 
     Raises:
-        UserError: another text.
+        UserError: any other text.
     """
     flags = {'true': True, '1': True, 'false': False, '0': False}
     if text.lower() not in flags:
@@ -261,7 +261,7 @@ def parse_options(robot: str, arguments: dict[str, str]) -> GraphOptions:
     """Returns the options from texts by the names of ARGUMENTS and REPLAY_ARGUMENTS.
 
     Raises:
-        UserError: a text that is not of its kind, or a choice that there is not.
+        UserError: a text that is not of its type, or an unknown choice.
     """
     values: dict[str, Any] = {}
     for name, text in arguments.items():

@@ -31,7 +31,7 @@ def check(processes: Sequence[Process]) -> None:
     """Checks parameters, robot, encoder, preset, model, port and camera of the processes of a graph.
 
     Raises:
-        UserError: the first thing that is wrong, in the words in which the node would say it.
+        UserError: the first problem, with the text that the node itself would give.
     """
     for process in processes:
         settings = settings_in_force(process)
@@ -40,14 +40,14 @@ def check(processes: Sequence[Process]) -> None:
 
 
 def settings_of(node: str) -> type[Settings]:
-    """Returns the settings class of a node of ours by name."""
+    """Returns the settings class of a node by name."""
     module, _, name = SETTINGS[node].partition(':')
     settings: type[Settings] = getattr(importlib.import_module(module), name)
     return settings
 
 
 def settings_in_force(process: Process) -> Settings:
-    """Returns the settings that a process will run with: of its files, later ones winning, then by name."""
+    """Returns the settings that a process will run with: of its files in order, then of its parameters."""
     return settings_of(process.name).from_flat(_parameters(process))
 
 
@@ -80,9 +80,11 @@ def _check_camera(settings: Any) -> None:
     path = Path(f'/dev/video{settings.source}' if settings.source.isdecimal() else settings.source)
     if not path.exists():
         raise UserError(
-            f'camera {settings.source!r}', expected=f'{path} to be there', found=devices(),
+            f'camera {settings.source!r}',
+            expected=f'an existing {path}',
+            found=devices(),
             do='Plug the camera in, or name another one.',
-        )  # fmt: skip
+        )
 
 
 def _check_servo_driver(settings: Any) -> None:
@@ -92,9 +94,11 @@ def _check_servo_driver(settings: Any) -> None:
     port = choose_port(settings.port, found)
     if not Path(port.device).exists():
         raise UserError(
-            f'serial port {port.device!r}', expected='a port of this machine',
-            found=', '.join(map(str, found)) or 'no serial port at all', do='Plug the board in, or name its port.',
-        )  # fmt: skip
+            f'serial port {port.device!r}',
+            expected='a port of this machine',
+            found=', '.join(map(str, found)) or 'no serial port at all',
+            do='Plug the board in, or name its port.',
+        )
 
 
 def _check_encoder(settings: Any) -> None:

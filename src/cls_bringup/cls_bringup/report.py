@@ -1,4 +1,4 @@
-"""What is left of a run: one JSON object."""
+"""Report of a run: one JSON object."""
 
 from collections.abc import Mapping
 import json
@@ -7,20 +7,25 @@ from typing import Any
 
 from cls_common.errors import UserError
 
-from .snapshot import measures, Pair
+from .snapshot import LearnerStatuses, measures
 
 CLEAN = 'clean'
 
 
 def build_report(
-    pair: Pair, *, startup_seconds: float | None, ended: str, weights_sha256: str | None, restarts: Mapping[str, int],
-) -> dict[str, Any]:  # fmt: skip
+    pair: LearnerStatuses,
+    *,
+    startup_seconds: float | None,
+    ended: str,
+    weights_sha256: str | None,
+    restarts: Mapping[str, int],
+) -> dict[str, Any]:
     """Returns the report of a run.
 
     Args:
-        startup_seconds: from the command to the first wake step; None where it never came.
-        ended: 'clean', or why not.
-        weights_sha256: of the model as it lies on disk after the end.
+        startup_seconds: from the command to the first wake step; None without one.
+        ended: 'clean', or the problem.
+        weights_sha256: of the saved model after the end.
         restarts: of crashed nodes, by name.
     """
     return {
@@ -33,7 +38,7 @@ def build_report(
 
 
 def read_weights_hash(folder: Path) -> str | None:
-    """Returns the hash of a saved model's weights; None where there is no readable one."""
+    """Returns the hash of a saved model's weights; None without a readable model."""
     from cls_learning.checkpoints.listing import weights_hash
 
     try:

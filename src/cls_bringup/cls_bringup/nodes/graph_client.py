@@ -1,4 +1,4 @@
-"""One client of the running graph, for every command: bounded waits, and an error that says who is missing."""
+"""Client of a running graph: calls with a deadline, and errors that name the missing node."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -27,26 +27,26 @@ from cls_interfaces.msg import LearnerStatus, PlayerStatus, RobotState
 from cls_interfaces.srv import SetMode
 
 from ..run_directory import domain
-from ..snapshot import Pair, Replayed
+from ..snapshot import LearnerStatuses, Replayed
 from .manual import ManualControl
 from .snapshots import to_replayed, to_snapshot
 
-# A quarter of a second on a machine at rest; on a busy one two and more, seen.
-_DISCOVERY, _LOOK_AGAIN = 4.0, 0.02
-# A request to a server that died meanwhile is never answered, also not by its successor: ask again.
-_ASK_AGAIN = 2.0
+# s; discovery takes a quarter of a second on an idle machine, two and more on a busy one.
+_DISCOVERY, _POLL_PERIOD = 4.0, 0.02
+# s; a request to a server that ended is never answered, not even by its successor, so it is repeated.
+_RETRY_PERIOD = 2.0
 # Joining a running graph took 0.45 s (median) with our DDS profile.
 _JOIN_TIME = 1.0
 _TURN = 0.1
-# Every action server serves this hidden service.
+# Hidden service of every action server.
 CANCEL_SLEEP = comms.Service(
     f'{comms.SLEEP.name}/_action/cancel_goal', 'action_msgs/srv/CancelGoal', comms.SLEEP.servers
 )
 _SAVE_TIMEOUT, _STOP_TIMEOUT, _MODE_TIMEOUT = 120.0, 5.0, 5.0
 
 
-class Remote(Node):
-    """A client node, spun by a thread of its own (see `connect`).
+class GraphClient(Node):
+    """A client node, spun by its own thread (see `connect`).
 
     Subscribers: fast_learner/status, slow_learner/status (LearnerStatus), robot/state (RobotState), player/status
     (PlayerStatus), and those of ManualControl.
@@ -57,65 +57,72 @@ class Remote(Node):
 
     def __init__(self, context: Context, namespace: str = '') -> None:
         super().__init__(
-            f'cls_cli_{os.getpid()}', namespace=namespace, context=context, enable_rosout=False,
-            start_parameter_services=False, use_global_arguments=False,
-        )  # fmt: skip
+            f'cls_cli_{os.getpid()}',
+            namespace=namespace,
+            context=context,
+            enable_rosout=False,
+            start_parameter_services=False,
+            use_global_arguments=False,
+        )
         self.manual = ManualControl(self)
         self.robot_state: RobotState | None = None
         self.replay: Replayed | None = None
         self._image: ImageMessage | None = None
         self._statuses: dict[str, tuple[LearnerStatus, float]] = {}
-        self._heard = threading.Condition()
+        self._received = threading.Condition()
         self._clients_by_name: dict[str, Client] = {}
-        # Opened at once, so that an emergency stop needs no discovery.
+        # Created at once, so that an emergency stop does not wait for discovery.
         self._client(comms.EMERGENCY_STOP)
         qos.subscription(self, comms.FAST_STATUS, partial(self._on_status, 'fast'))
         qos.subscription(self, comms.SLOW_STATUS, partial(self._on_status, 'slow'))
         qos.subscription(self, comms.ROBOT_STATE, self._on_state)
         qos.subscription(self, comms.PLAYER_STATUS, self._on_player)
 
-    def pair(self) -> Pair:
+    def pair(self) -> LearnerStatuses:
         """Returns the newest status of both learners."""
-        with self._heard:
+        with self._received:
             messages = {name: message for name, (message, _) in self._statuses.items()}
-        return Pair(*(to_snapshot(messages[name]) if name in messages else None for name in ('fast', 'slow')))
+        return LearnerStatuses(
+            *(to_snapshot(messages[name]) if name in messages else None for name in ('fast', 'slow'))
+        )
 
-    def await_pair(self, deadline: float) -> Pair:
-        """Returns both statuses as soon as they are heard, else what was heard by `deadline` (steady clock, s)."""
-        with self._heard:
-            self._heard.wait_for(lambda: len(self._statuses) == 2, max(0.0, deadline - time.monotonic()))
+    def await_pair(self, deadline: float) -> LearnerStatuses:
+        """Returns both statuses once received, else those received by `deadline` (steady clock, s)."""
+        with self._received:
+            self._received.wait_for(lambda: len(self._statuses) == 2, max(0.0, deadline - time.monotonic()))
         return self.pair()
 
     def watch_camera(self) -> None:
-        """Hears the camera from now on, for `picture`."""
+        """Subscribes to the camera, for `picture`."""
         qos.subscription(self, comms.IMAGE, self._on_image)
 
     def picture(self) -> Image | None:
-        """Returns the newest image that `watch_camera` heard, uint8 (H, W, 3) RGB; None before the first."""
+        """Returns the newest image of the camera, uint8 (H, W, 3) RGB; None before the first."""
         message = self._image
         return None if message is None else from_image(message)
 
     def count_learners(self) -> int:
-        """Returns how many learners are there, whether or not they have been heard."""
+        """Returns the number of learners in the graph, with or without a status yet."""
         return sum(self.count_publishers(topic.name) > 0 for topic in (comms.FAST_STATUS, comms.SLOW_STATUS))
 
     def check_alone(self) -> None:
         """Raises UserError where a learner runs already, such as one that `ros2 launch` started."""
-        if _comes_true(lambda: self.count_learners() > 0, _JOIN_TIME):
+        if _wait_until(lambda: self.count_learners() > 0, _JOIN_TIME):
             raise UserError(
-                f'a learner runs already in ROS domain {domain()}', expected='no other graph in this namespace',
+                f'a learner runs already in ROS domain {domain()}',
+                expected='no other graph in this namespace',
                 do='End it, or set another ROS_DOMAIN_ID.',
-            )  # fmt: skip
+            )
 
     def set_mode(self, mode: str) -> str:
-        """Chooses who decides; returns what the learner says about it."""
+        """Sets the mode; returns the message of the learner."""
         reply = self.call(comms.SET_MODE, SetMode.Request(mode=mode), _MODE_TIMEOUT)
         if not reply.success:
             raise UserError(f'mode {mode!r} was refused', found=reply.message)
         return reply.message or f'mode {reply.mode}'
 
     def save_model(self, give_up: Callable[[], bool] = lambda: False) -> str:
-        """Writes the next generation; returns what the learner says about it. Stops waiting when `give_up()`."""
+        """Saves the next generation; returns the message of the learner. Stops waiting when `give_up()`."""
         return self._trigger(comms.SAVE_MODEL, _SAVE_TIMEOUT, again=_SAVE_TIMEOUT, give_up=give_up)
 
     def emergency_stop(self) -> str:
@@ -127,30 +134,37 @@ class Remote(Node):
         return self._trigger(comms.REARM, _STOP_TIMEOUT)
 
     def _trigger(
-        self, service: comms.Service, timeout: float, again: float = _ASK_AGAIN,
+        self,
+        service: comms.Service,
+        timeout: float,
+        again: float = _RETRY_PERIOD,
         give_up: Callable[[], bool] = lambda: False,
-    ) -> str:  # fmt: skip
+    ) -> str:
         reply = self.call(service, Trigger.Request(), timeout, again, give_up)
         if not reply.success:
             raise UserError(f'{service.name} failed', found=reply.message)
         return str(reply.message)
 
     def call(
-        self, service: comms.Service, request: Any, timeout: float, again: float = _ASK_AGAIN,
+        self,
+        service: comms.Service,
+        request: Any,
+        timeout: float,
+        again: float = _RETRY_PERIOD,
         give_up: Callable[[], bool] = lambda: False,
-    ) -> Any:  # fmt: skip
+    ) -> Any:
         """Calls a service of ours and returns the reply.
 
         Args:
             timeout: s for the answer, after the server was found.
             again: s after which an unanswered request is sent again; all our services are idempotent.
-            give_up: asked ten times a second whether to wait no longer.
+            give_up: polled ten times a second; true ends the wait.
 
         Raises:
-            UserError: nobody serves it, or no answer came in time.
+            UserError: no server, or no answer in time.
         """
         client = self._client(service)
-        if not _comes_true(client.service_is_ready, _DISCOVERY):
+        if not _wait_until(client.service_is_ready, _DISCOVERY):
             raise missing(service)
         deadline = time.monotonic() + timeout
         while time.monotonic() < deadline:
@@ -161,8 +175,10 @@ class Remote(Node):
                     return future.result()
             client.remove_pending_request(future)
             if give_up():
-                raise UserError(f'{service.name} was given up before it was answered')
-        raise UserError(f'{service.name} was not answered within {timeout:g} s', do='See the log of ' + _who(service))
+                raise UserError(f'{service.name} was cancelled before it was answered')
+        raise UserError(
+            f'{service.name} was not answered within {timeout:g} s', do='See the log of ' + _servers(service)
+        )
 
     def _client(self, service: comms.Service) -> Client:
         if service.name not in self._clients_by_name:
@@ -170,19 +186,22 @@ class Remote(Node):
         return self._clients_by_name[service.name]
 
     def sleep(
-        self, sws_steps: int = 0, rem_steps: int = 0, tether_steps: int = 0,
+        self,
+        sws_steps: int = 0,
+        rem_steps: int = 0,
+        tether_steps: int = 0,
         on_feedback: Callable[[Any], None] = lambda _: None,
-    ) -> 'SleepGoal':  # fmt: skip
+    ) -> 'SleepGoal':
         """Sends a Sleep goal; 0 steps: as configured, -1: skip the phase.
 
         Args:
             on_feedback: called with each Sleep feedback, from another thread.
 
         Raises:
-            UserError: nobody takes it, or it is rejected.
+            UserError: no server, or the goal is rejected.
         """
         client = ActionClient(self, Sleep, comms.SLEEP.name)
-        if not _comes_true(client.server_is_ready, _DISCOVERY):
+        if not _wait_until(client.server_is_ready, _DISCOVERY):
             raise missing(comms.SLEEP)
         goal = Sleep.Goal(sws_steps=sws_steps, rem_steps=rem_steps, tether_steps=tether_steps)
         sent = client.send_goal_async(goal, feedback_callback=lambda message: on_feedback(message.feedback))
@@ -193,14 +212,14 @@ class Remote(Node):
         return SleepGoal(client, sent.result())
 
     def cancel_sleep(self) -> None:
-        """Cancels every sleep under way, whoever asked for it; returns when that was heard, not when it has ended."""
+        """Cancels every running sleep; returns when the request was received, not when the sleep has ended."""
         request = CancelGoal.Request()  # an empty goal id means all goals
         self.call(CANCEL_SLEEP, request, _STOP_TIMEOUT)
 
     def _on_status(self, name: str, message: LearnerStatus) -> None:
-        with self._heard:
+        with self._received:
             self._statuses[name] = (message, time.monotonic())
-            self._heard.notify_all()
+            self._received.notify_all()
 
     def _on_image(self, message: ImageMessage) -> None:
         self._image = message
@@ -220,38 +239,39 @@ class SleepGoal:
         self._result = handle.get_result_async()
 
     def wait(self, timeout: float) -> Any | None:
-        """Returns the Sleep result, or None while there is none within `timeout` s."""
+        """Returns the Sleep result, or None if there is none within `timeout` s."""
         return self._result.result().result if _finished(self._result, timeout) else None
 
     @property
     def is_served(self) -> bool:
-        """Whether there is still somebody to answer; a server that died seems alive for 20 s."""
+        """Whether the server is present; one that was killed stays discovered for 20 s."""
         return bool(self._client.server_is_ready())
 
     def cancel(self) -> None:
-        """Asks to wake up and undo; the result still comes."""
+        """Requests cancellation; the result still follows."""
         self._handle.cancel_goal_async()
 
 
 def missing(service: comms.Service) -> UserError:
-    """Returns the error for a service that nobody serves."""
+    """Returns the error of a service without a server."""
     return UserError(
-        f'nobody answers {service.name!r} in ROS domain {domain()}', expected=_who(service) + ' to run',
+        f'no answer of {service.name!r} in ROS domain {domain()}',
+        expected=_servers(service) + ' to run',
         do='Start it with `./cls up`, or set ROS_DOMAIN_ID and --namespace to those of the graph.',
-    )  # fmt: skip
+    )
 
 
-def _who(service: comms.Service) -> str:
+def _servers(service: comms.Service) -> str:
     return ' or '.join(service.servers)
 
 
-def _comes_true(condition: Callable[[], bool], timeout: float) -> bool:
+def _wait_until(condition: Callable[[], bool], timeout: float) -> bool:
     deadline = time.monotonic() + timeout
     never = threading.Event()
     while not condition():
         if time.monotonic() > deadline:
             return False
-        never.wait(_LOOK_AGAIN)
+        never.wait(_POLL_PERIOD)
     return True
 
 
@@ -262,7 +282,7 @@ def _finished(future: Any, timeout: float) -> bool:
 
 
 @contextmanager
-def connect(namespace: str = '') -> Iterator[Remote]:
+def connect(namespace: str = '') -> Iterator[GraphClient]:
     """Joins the graph, with a thread that spins the node until the block ends."""
     context = Context()
     context.init(args=[])
@@ -277,7 +297,7 @@ def connect(namespace: str = '') -> Iterator[Remote]:
             pass
 
     try:
-        remote = Remote(context, namespace)
+        remote = GraphClient(context, namespace)
         executor.add_node(remote)
         thread = threading.Thread(target=spin, name='cls_cli', daemon=True)
         thread.start()

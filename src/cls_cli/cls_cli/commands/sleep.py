@@ -34,7 +34,7 @@ def command(sws: int, rem: int, tether: int, namespace: str) -> int:
     """Send the learner to sleep and watch. Ctrl-C wakes it and undoes what it learned meanwhile."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-    from cls_bringup.nodes.remote import connect
+    from cls_bringup.nodes.graph_client import connect
 
     columns = TextColumn('{task.description:<7}'), BarColumn(), MofNCompleteColumn(), TextColumn('{task.fields[loss]}')
     with Interrupts() as interrupts, connect(namespace) as remote, Progress(*columns) as progress:

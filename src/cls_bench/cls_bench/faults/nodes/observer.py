@@ -8,7 +8,7 @@ import statistics
 import threading
 import time
 
-from cls_bringup.nodes.remote import connect, Remote
+from cls_bringup.nodes.graph_client import connect, GraphClient
 from cls_common import comms
 from cls_common.nodes.qos import subscription
 from cls_interfaces.msg import Experience
@@ -33,7 +33,7 @@ class ExperienceObserver:
         remote: the client of the graph, for statuses and calls.
     """
 
-    def __init__(self, remote: Remote, report: Callable[[int], None]) -> None:
+    def __init__(self, remote: GraphClient, report: Callable[[int], None]) -> None:
         self.remote = remote
         self._report = report
         self._observed: list[ObservedExperience] = []
