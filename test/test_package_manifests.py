@@ -29,7 +29,7 @@ KEYS = {
     'torchvision': 'python3-torchvision',
     'yaml': 'python3-yaml',
 }
-# rosdep has no key for these: they come from requirements/, and each package.xml says so.
+# Without a rosdep key: from requirements/, noted in each package.xml.
 WITHOUT_KEY = {'av', 'backports', 'mcap', 'pyarrow', 'safetensors', 'zstandard'}
 # The options of pytest in pyproject.toml need these plug-ins.
 EVERY_TEST = {'python3-pytest', 'python3-pytest-timeout', 'python3-pytest-xdist'}

@@ -40,7 +40,7 @@ def test_every_deployment_has_its_file(robot: str) -> None:
 
 
 @pytest.mark.parametrize('robot', ['sim', 'square', 'gym:CartPole-v1', 'pan_tilt'])
-def test_what_the_launch_gives_its_nodes_is_declared_by_them(robot: str) -> None:
+def test_parameters_of_launch_are_declared_by_the_nodes(robot: str) -> None:
     everything = GraphOptions(
         robot=robot,
         model='m',
@@ -66,7 +66,7 @@ def test_what_the_launch_gives_its_nodes_is_declared_by_them(robot: str) -> None
         assert {name: taken[name] for name in ours} == ours
 
 
-def test_every_node_of_the_graph_has_its_settings_here() -> None:
+def test_every_node_of_the_graph_has_a_settings_class() -> None:
     graphs = [
         GraphOptions(robot='sim', record=True),
         GraphOptions(robot='pan_tilt'),
@@ -79,5 +79,5 @@ def test_every_node_of_the_graph_has_its_settings_here() -> None:
             assert field.metadata['description'], f'{node} {name} has no description'
 
 
-def test_every_robot_of_the_graph_is_one_that_somebody_makes() -> None:
+def test_every_robot_of_the_graph_can_be_made() -> None:
     assert set(ROBOTS) == {*SIMULATED, 'pan_tilt', REPLAY}
