@@ -31,7 +31,7 @@ def digest(arrays: Mapping[str, NDArray[Any]]) -> str:
 
 
 def to_bytes(arrays: Mapping[str, NDArray[Any]]) -> bytes:
-    """Returns safetensors."""
+    """Returns named arrays of any shape as safetensors."""
     return safetensors.numpy.save({name: np.asarray(array, order='C') for name, array in arrays.items()})
 
 

@@ -118,7 +118,7 @@ def test_reconnects_faults_learner_restarts_and_missing_numbers_are_counted(bags
     assert found(health) == {
         'reconnects': 1,
         'faults': {'the board does not answer': 1, 'stopped': 1},
-        'lives': 1,
+        'restarts': 1,
         'missing_actions': 2,
         'missing_experiences': 1,
     }

@@ -110,7 +110,7 @@ def order(protocol: StreamProtocol, seed: int) -> list[int]:
 
 
 def scene_of(tensors: dict[str, Tensor]) -> SceneData:
-    """Builds a scene from the tensors of `scene_data.encode`."""
+    """Builds a scene from the tensors of `scene_data.encode`, with their shapes."""
 
     def walk(path: str, seen: str = '') -> Walk:
         return Walk(tensors[f'z.{seen or path}'], *(tensors[f'{p}.{path}'] for p in ('poses', 'commanded', 'applied')))

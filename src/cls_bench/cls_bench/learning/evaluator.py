@@ -51,12 +51,12 @@ class Evaluator:
         return skill_of(model, self._tests[scene])
 
     def skill_until(self, found: Sequence[torch.Tensor], scenes: int) -> float:
-        """Returns the mean skill on the first `scenes` scenes, from errors as `errors` gives them."""
+        """Returns the mean skill on the first `scenes` scenes, from errors (test steps,) by scene."""
         pairs = list(zip(found, self._copied))[:scenes]
         return sum(skill(float(e.mean()), float(c.mean())) for e, c in pairs) / len(pairs)
 
     def gain(self, before: Sequence[torch.Tensor], after: Sequence[torch.Tensor], scenes: int) -> float:
-        """Returns the mean gain of skill on the first `scenes` scenes, paired by test step before and after."""
+        """Returns the mean gain of skill on the first `scenes` scenes, from errors (test steps,) by scene, paired."""
         pairs = list(zip(before, after, self._copied))[:scenes]
         return sum(float(((b - a).mean()) / c.mean()) for b, a, c in pairs) / len(pairs)
 

@@ -80,7 +80,7 @@ def _sense_name(modality: str, robot: RobotInfo) -> str:
 
 
 def index_columns(fps: int, episode: int, first: int, length: int) -> dict[str, NDArray[Any]]:
-    """Returns LeRobot's index columns: `length` rows of `episode`, the first at `first` of all."""
+    """Returns LeRobot's index columns (length,) of an episode whose first row is number `first` of all."""
     numbers = np.arange(length, dtype=np.int64)
     return {
         'timestamp': (numbers / fps).astype(np.float32),

@@ -161,7 +161,7 @@ def _defects(gaps: Gaps, info: SessionInfo) -> list[str]:
         'clock jumps': gaps.clock_jumps,
         'silences of more than 5 s': gaps.silences,
         'reconnects of the robot': gaps.reconnects,
-        'restarts of the learner': gaps.lives,
+        'restarts of the learner': gaps.restarts,
         'actions missing in their numbers': gaps.missing_actions,
         'experiences missing in their numbers': gaps.missing_experiences,
         'messages lost before the recorder': info.lost,

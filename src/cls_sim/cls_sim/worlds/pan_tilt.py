@@ -78,13 +78,13 @@ class PanTiltEnv(gymnasium.Env[Image, NDArray[np.float32]]):
         return self._image(), {'applied': np.zeros(2)}
 
     def step(self, action: NDArray[np.float32]) -> tuple[Image, float, bool, bool, dict[str, Any]]:
-        """Turns, then returns the image."""
+        """Turns by an action, then returns observation, reward 0, terminated, truncated and info, as in the class."""
         applied = self.turn(action)
         self._frame += 1
         return self._image(), 0.0, False, False, {'applied': applied}
 
     def render(self) -> Image:  # type: ignore[override]
-        """Returns the image of the last reset or step again."""
+        """Returns the image of the last reset or step, uint8 (224, 224, 3)."""
         return self._image()
 
     def _image(self) -> Image:
