@@ -157,7 +157,7 @@ def test_overrides_of_ros_itself_are_not_ours(nodes: Any) -> None:
         ('unheard_of', 1),
     ],
 )
-def test_a_running_node_refuses_and_keeps_what_it_had(nodes: Any, name: str, value: Any) -> None:
+def test_a_running_node_refuses_invalid_values_and_keeps_its_own(nodes: Any, name: str, value: Any) -> None:
     node, _ = nodes()
     before = {n: node.get_parameter(n).value for n, _ in NodeSettings.leaves()}
     try:
@@ -186,7 +186,7 @@ def test_a_running_node_refuses_and_keeps_what_it_had(nodes: Any, name: str, val
         ('window.low', 1.0),
     ],
 )
-def test_a_running_node_takes_what_is_allowed(nodes: Any, name: str, value: Any) -> None:
+def test_a_running_node_accepts_valid_values(nodes: Any, name: str, value: Any) -> None:
     node, _ = nodes()
     (result,) = node.set_parameters([Parameter(name, value=value)])
     assert result.successful, result.reason
@@ -207,7 +207,7 @@ def test_every_leaf_is_declared_and_nothing_else(nodes: Any) -> None:
     assert len(fields(NodeSettings)) == 9
 
 
-def test_values_in_force_are_shown_whatever_was_set(nodes: Any) -> None:
+def test_values_in_force_override_all_others(nodes: Any) -> None:
     node, settings = nodes('-p', 'steps:=3', '-p', 'rate:=20.0', in_force={'steps': 7, 'window.low': 0.5})
     assert (settings.steps, settings.rate, settings.window.low) == (7, 20.0, 0.5)
     assert [node.get_parameter(name).value for name in ('steps', 'rate', 'window.low')] == [7, 20.0, 0.5]

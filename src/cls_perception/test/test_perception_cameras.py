@@ -419,7 +419,7 @@ def read(request: pytest.FixtureRequest):
     return start
 
 
-def test_files_are_read_at_the_rate_asked_for(read, folder):
+def test_files_are_read_at_the_requested_rate(read, folder):
     reading = read(cameras.make(CameraSettings(source=str(folder), frame_rate=50.0)))
     reading.until(lambda: len(reading.frames) >= 26)
     numbers, stamps = zip(*reading.frames[:26])
@@ -429,7 +429,7 @@ def test_files_are_read_at_the_rate_asked_for(read, folder):
     assert reading.reader.stream.health(time.monotonic())[0] == 0
 
 
-def test_a_device_faster_than_asked_for_is_thinned(read):
+def test_frames_of_a_device_faster_than_requested_are_dropped(read):
     class Fast(FakeCapture):
         def grab(self):
             threading.Event().wait(0.002)
@@ -468,7 +468,7 @@ def test_a_lost_source_is_said_and_opened_again_when_it_is_back(read, folder):
     assert (stream.problem, stream.lost) == ('', 1)
 
 
-def test_a_device_that_dies_is_opened_anew_and_held_as_before(read):
+def test_a_lost_device_is_reopened_with_its_fixed_settings(read):
     drivers: list[FakeCapture] = []
 
     def plug(source: str) -> FakeCapture:

@@ -224,7 +224,7 @@ def test_plain_lines_bound_every_move_for_any_debug_prints(programs, start, delt
 @pytest.mark.parametrize('original', [False, True])
 @given(start=ANGLES, deltas=DELTAS)
 @settings(max_examples=50, deadline=None)
-def test_whole_lines_move_as_asked(programs, original, start, deltas):
+def test_complete_lines_move_the_servos(programs, original, start, deltas):
     simulated, outputs = run(programs, original, start, deltas, deque(), deque(), rearms=False)
     assert [result.code for result in simulated.results] == [Code.NONE] * len(deltas)
     assert outputs[-1] == pytest.approx(simulated.results[-1].after)

@@ -153,7 +153,7 @@ class GraphClient(Node):
         again: float = _RETRY_PERIOD,
         give_up: Callable[[], bool] = lambda: False,
     ) -> Any:
-        """Calls a service of ours and returns the reply.
+        """Calls a service of the table and returns the reply.
 
         Args:
             timeout: s for the answer, after the server was found.
