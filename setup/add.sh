@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # add.sh ROOT LAYER...: adds what only some commands need (requirements/LAYER.in) to .venv, or brings it up to date.
-# Repeatable: what an interrupted run left half installed is installed once more by the next one.
+# Repeatable: a half installed layer of an interrupted run is installed again.
 set -euo pipefail
 root=$1
 shift

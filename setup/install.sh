@@ -6,8 +6,8 @@ fail() { echo "setup: $*" >&2; exit 1; }
 cache=${UV_CACHE_DIR:-${XDG_CACHE_HOME:-${HOME:-/dev/null}/.cache}/uv}
 mkdir -p "$cache" 2>/dev/null && [ -w "$cache" ] || export UV_CACHE_DIR=$root/.uv-cache
 
-# install LOCK [OPTION...]: a lock names everything, dependencies too. Compiled once: else every process of a place that
-# may not write bytecode compiles PyTorch at each start, 2 s each.
+# install LOCK [OPTION...]: a lock has all dependencies. Compiled once: otherwise every process with a .venv that it
+# cannot write compiles PyTorch at each start, 2 s each.
 install() {
   local quiet=--quiet
   [ -t 2 ] && quiet=
@@ -20,8 +20,8 @@ layers_here() {
   for stamp in .venv/.layer-*; do [ ! -e "$stamp" ] || echo "${stamp##*-}"; done
 }
 
-# make_anew [OPTION]: an empty .venv of $python, and nothing built; layers that were there are noted, to be added again.
-make_anew() {
+# make_environment [OPTION]: an empty .venv of $python and no build; previous layers are noted, to be added again.
+make_environment() {
   local layer layers
   layers=$(layers_here)
   rm -rf .venv install build/*

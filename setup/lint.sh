@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Style, types and layers. Runs inside the environment: `make lint`, or `./cls exec setup/lint.sh`.
-# Every check runs, so that one reading shows all; the exit status is 1 if any of them failed.
+# All checks run; the exit status is 1 if any of them failed.
 set -uo pipefail
 cd "$(dirname "$0")/.."
 failed=0

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Makes everything that the workspace needs, each step repeatable: an interrupted run is repaired by the next one.
+# Sets up the workspace; each step is repeatable, so an interrupted run is repaired by the next one.
 #   1. what the machine must have   2. .venv from the locks   3. colcon build   4. build/environment.sh
 set -euo pipefail
 root=$1
@@ -63,12 +63,12 @@ if [ "$have" != "$want" ]; then
   [ "$free_mb" -gt "$(awk "BEGIN {print int(($disk + 0.5) * 1000)}")" ] \
     || fail "$disk GB of free disk and half a GB to work in are needed here, $((free_mb / 1024)) GB found: free some and run this again."
   # Only a whole environment of the same kind is brought up to date. An install that was killed leaves packages that
-  # look installed and lack files, and a moved folder names its old place, so anything else is made anew; what was
+  # look installed and lack files, and a moved folder has its old paths, so any other environment is made again; what was
   # downloaded is cached.
   rm -f .venv/.complete build/.ready
   case $have in
     "$kind "*) ;;
-    *) make_anew ${site:+"$site"} ;;
+    *) make_environment ${site:+"$site"} ;;
   esac
   .venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/uv.txt
   if [ "$torch" = cpu ]; then

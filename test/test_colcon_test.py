@@ -30,12 +30,29 @@ def test_colcon_runs_pytest_in_every_package() -> None:
 def test_colcon_test_runs_tests_in_a_private_domain(tmp_path: Path) -> None:
     result = subprocess.run(
         [
-            sys.executable, '-m', 'colcon', '--log-base', tmp_path / 'log', 'test', '--packages-select', 'cls_common',
-            '--test-result-base', tmp_path / 'results', '--return-code-on-test-failure',
-            '--pytest-args', '-n', '0', '-k', 'test_tests_run_in_a_private_domain',
+            sys.executable,
+            '-m',
+            'colcon',
+            '--log-base',
+            tmp_path / 'log',
+            'test',
+            '--packages-select',
+            'cls_common',
+            '--test-result-base',
+            tmp_path / 'results',
+            '--return-code-on-test-failure',
+            '--pytest-args',
+            '-n',
+            '0',
+            '-k',
+            'test_tests_run_in_a_private_domain',
         ],
-        cwd=ROOT, env={**os.environ, 'ROS_DOMAIN_ID': '7'}, capture_output=True, text=True, timeout=100,
-    )  # fmt: skip
+        cwd=ROOT,
+        env={**os.environ, 'ROS_DOMAIN_ID': '7'},
+        capture_output=True,
+        text=True,
+        timeout=100,
+    )
     assert result.returncode == 0, result.stdout + result.stderr
     (suite,) = ElementTree.parse(tmp_path / 'results' / 'cls_common' / 'pytest.xml').getroot().iter('testsuite')
     assert (suite.get('tests'), suite.get('failures')) == ('1', '0')

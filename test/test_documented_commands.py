@@ -1,4 +1,4 @@
-"""What the documents tell people to type exists: targets of make, commands and options of ./cls, launch files."""
+"""Every command in the documents exists: targets of make, commands and options of ./cls, launch files."""
 
 from pathlib import Path
 import re
@@ -22,7 +22,7 @@ def commands(path: Path) -> list[str]:
 
 
 @pytest.mark.parametrize('path', DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
-def test_everything_to_be_typed_exists(path: Path) -> None:
+def test_every_documented_command_exists(path: Path) -> None:
     targets = set(re.findall(r'^([a-z]+):', (ROOT / 'Makefile').read_text(), re.MULTILINE))
     launches = {file.name for file in ROOT.glob('launch/*.launch.py')}
     wrong = []

@@ -13,10 +13,13 @@ FILES = [
     ROOT / name
     for name in subprocess.run(
         ['git', '-C', str(ROOT), 'ls-files', '--cached', '--others', '--exclude-standard', '-z'],
-        capture_output=True, text=True, check=True, timeout=60,
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
     ).stdout.split('\0')
     if name and (ROOT / name).is_file()
-]  # fmt: skip
+]
 DOCUMENTS = [path for path in FILES if path.suffix == '.md']
 PACKAGES = sorted(path.parent for path in ROOT.glob('src/*/package.xml'))
 
@@ -40,7 +43,7 @@ def anchors(path: Path) -> set[str]:
 
 
 @pytest.mark.parametrize('path', DOCUMENTS, ids=relative)
-def test_relative_links_lead_somewhere(path: Path) -> None:
+def test_relative_links_exist(path: Path) -> None:
     text = re.sub(r'```.*?```', '', path.read_text(encoding='utf-8'), flags=re.DOTALL)
     targets = re.findall(r'\]\(([^)\s]+)[^)]*\)', text) + re.findall(r'(?:src|href|srcset)="([^"]+)"', text)
     broken = []
@@ -70,7 +73,7 @@ def test_no_file_names_one_machine_or_an_index() -> None:
 
 
 @pytest.mark.parametrize('package', PACKAGES, ids=lambda path: path.name)
-def test_every_package_is_named_licensed_and_explained(package: Path) -> None:
+def test_every_package_has_a_name_a_licence_and_a_readme(package: Path) -> None:
     manifest = ElementTree.parse(package / 'package.xml').getroot()
     assert manifest.get('format') == '3'
     assert manifest.findtext('name') == package.name
@@ -93,7 +96,7 @@ def test_one_version_and_one_description_of_every_package() -> None:
     assert len(set(versions.values())) == 1, versions
 
 
-def test_what_a_package_imports_of_ours_stands_in_its_manifest() -> None:
+def test_imported_packages_of_this_repository_are_in_the_manifest() -> None:
     missing = []
     for package in PACKAGES:
         manifest = ElementTree.parse(package / 'package.xml').getroot()
@@ -105,7 +108,7 @@ def test_what_a_package_imports_of_ours_stands_in_its_manifest() -> None:
     assert not missing
 
 
-def test_the_licence_is_there_whole() -> None:
+def test_the_licence_is_complete() -> None:
     text = (ROOT / 'LICENSE').read_text(encoding='utf-8')
     assert 'Apache License' in text
     assert 'END OF TERMS AND CONDITIONS' in text

@@ -1,4 +1,4 @@
-"""docs/graph.md says what cls_common.comms says: names, types, profiles and who offers them."""
+"""The tables in docs/graph.md equal cls_common.comms: names, types, profiles, publishers and servers."""
 
 from pathlib import Path
 import re
@@ -51,19 +51,21 @@ def test_profiles() -> None:
     assert documented == {
         name: (
             'reliable' if profile.reliable else 'best effort',
-            'transient local' if profile.latched else 'volatile', profile.depth, profile.lifespan,
+            'transient local' if profile.latched else 'volatile',
+            profile.depth,
+            profile.lifespan,
         )
         for name, profile in vars(comms).items()
         if isinstance(profile, comms.Profile)
-    }  # fmt: skip
+    }
 
 
-def test_every_row_says_what_it_means() -> None:
+def test_every_row_has_a_description() -> None:
     for rows in tables().values():
         assert all(len(row[-1]) > 8 for row in rows)
 
 
 def name_of(profile: comms.Profile) -> str:
-    # Profiles of equal figures (STATE and DEFAULT) are told apart by identity.
+    # Profiles with equal values (STATE and DEFAULT) are distinguished by identity.
     (name,) = [name for name, value in vars(comms).items() if value is profile]
     return name

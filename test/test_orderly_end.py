@@ -1,4 +1,4 @@
-"""The real learners on a simulated robot while slow_learner stands still, as on a machine with other work.
+"""The learners on a simulated robot while slow_learner is stopped, as on a busy machine.
 
 No experience is lost at an orderly end; acting waits for slow_learner; a save has one answer; a sleep keeps its lease.
 """
@@ -23,23 +23,23 @@ from cls_bringup.supervision.commands import node_command
 from cls_bringup.supervision.supervisor import Supervisor
 from cls_common.errors import UserError
 
-pytestmark = pytest.mark.timeout(300)  # four processes load PyTorch on what may be two busy cores
+pytestmark = pytest.mark.timeout(300)  # four processes load PyTorch, slow on two busy cores
 MAX_BEHIND = 40
-# Unreached in these runs, but where a test asks for a sleep.
+# Not reached in these runs; a test that needs a sleep requests it.
 CYCLE = 5000
 
 
 class Graph:
     """A running graph: its supervisor, a client of it, and its model."""
 
-    def __init__(self, supervisor: Supervisor, heard: Any, models: Path) -> None:
-        self.supervisor, self.heard, self.models = supervisor, heard, models
+    def __init__(self, supervisor: Supervisor, observer: Any, models: Path) -> None:
+        self.supervisor, self.observer, self.models = supervisor, observer, models
 
     def wait(self, condition: Callable[[], bool], what: str, timeout: float = 90.0) -> None:
-        """Waits until a condition holds, asked with each experience and at least five times a second."""
+        """Waits until a condition holds, checked at each experience and at least five times a second."""
         deadline = time.monotonic() + timeout
-        while not self.heard.wait(condition, 0.2):
-            assert time.monotonic() < deadline, f'{what}: {self.heard.remote.pair()}'
+        while not self.observer.wait(condition, 0.2):
+            assert time.monotonic() < deadline, f'{what}: {self.observer.remote.pair()}'
 
     def pid(self, name: str) -> int:
         return next(state.pid for state in self.supervisor.states() if state.name == name)
@@ -64,7 +64,7 @@ class Graph:
 
 @contextmanager
 def running(folder: Path, namespace: str) -> Iterator[Graph]:
-    from cls_bench.faults.nodes.witness import witness
+    from cls_bench.faults.nodes.observer import observe
 
     parameters = folder / 'test.param.yaml'
     learning = {**RECIPE, 'sleep.wake_steps_per_cycle': CYCLE}
@@ -76,9 +76,9 @@ def running(folder: Path, namespace: str) -> Iterator[Graph]:
     directory = RunDirectory.create()
     supervisor = Supervisor(directory.path, {p.name: node_command(p, namespace) for p in describe(options)})
     try:
-        with witness(namespace, lambda _: None) as heard:
-            made = Graph(supervisor, heard, folder)
-            made.wait(lambda: heard.count >= 10, 'ten steps', 150.0)
+        with observe(namespace, lambda _: None) as observer:
+            made = Graph(supervisor, observer, folder)
+            made.wait(lambda: observer.count >= 10, 'ten steps', 150.0)
             yield made
     finally:
         supervisor.close()
@@ -93,76 +93,76 @@ def graph(tmp_path: Path) -> Iterator[Graph]:
 
 @pytest.fixture(scope='module')
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Graph]:
-    """One graph for the tests that leave it running; it must end in order all the same."""
+    """One graph for the tests that leave it running; it has to end in order, too."""
     with running(tmp_path_factory.mktemp('shared'), 'shared') as made:
         yield made
         assert made.end() == [0] * 4, made.log('fast_learner')
 
 
-def test_what_slow_learner_has_not_heard_is_in_the_journal_after_an_end(graph: Graph) -> None:
-    heard = graph.heard
+def test_experiences_not_yet_received_are_in_the_journal_after_an_end(graph: Graph) -> None:
+    observer = graph.observer
     with graph.stopped('slow_learner'):
-        before = heard.last
-        # Acting goes on while slow_learner is not too far behind, and then waits.
-        graph.wait(lambda: heard.remote.pair().fast.slowed > 0, 'acting waits')
-        assert heard.last - before <= MAX_BEHIND + 1
-        assert any('acting waits' in alarm for alarm in heard.remote.pair().alarms)
+        before = observer.last
+        # Acting continues until slow_learner is too far behind, then waits.
+        graph.wait(lambda: observer.remote.pair().fast.slowed > 0, 'acting waits')
+        assert observer.last - before <= MAX_BEHIND + 1
+        assert any('acting waits' in alarm for alarm in observer.remote.pair().alarms)
         graph.supervisor.ask_to_end()
-        graph.wait(lambda: heard.remote.pair().fast.phase == 'ending', 'fast_learner waits for slow_learner')
+        graph.wait(lambda: observer.remote.pair().fast.phase == 'ending', 'fast_learner waits for slow_learner')
     assert [state.status for state in graph.supervisor.await_end()] == [0] * 4, graph.log('fast_learner')
     assert 'lost' not in graph.log('slow_learner') + graph.log('fast_learner')
     at, problems = inspect(graph.models, 'm')
-    assert at.steps == heard.last and at.steps > before and not problems
+    assert at.steps == observer.last and at.steps > before and not problems
 
 
-def test_acting_goes_on_when_slow_learner_has_caught_up(shared: Graph) -> None:
-    heard = shared.heard
+def test_acting_continues_when_slow_learner_has_caught_up(shared: Graph) -> None:
+    observer = shared.observer
     with shared.stopped('slow_learner'):
-        shared.wait(lambda: heard.remote.pair().fast.slowed > 0, 'acting waits')
-    behind = heard.last
-    shared.wait(lambda: heard.last > behind + MAX_BEHIND, 'acting goes on')
-    pair = heard.remote.pair()
+        shared.wait(lambda: observer.remote.pair().fast.slowed > 0, 'acting waits')
+    behind = observer.last
+    shared.wait(lambda: observer.last > behind + MAX_BEHIND, 'acting continues')
+    pair = observer.remote.pair()
     assert pair.fast.dropped == pair.slow.dropped == 0 and pair.slow.written >= behind
 
 
-def test_whoever_asks_for_a_save_gets_the_answer_of_that_save(shared: Graph) -> None:
-    remote = shared.heard.remote
+def test_concurrent_saves_get_the_answer_of_their_save(shared: Graph) -> None:
+    remote = shared.observer.remote
     pause = threading.Event()
     with ThreadPoolExecutor(2) as pool:
         with shared.stopped('slow_learner'):
             answers = [pool.submit(remote.save_model) for _ in range(2)]
-            pause.wait(1.0)  # both questions are on their way
+            pause.wait(1.0)  # both requests are sent
         texts = {answer.result(60) for answer in answers}
     generations = sorted(path.name for path in (shared.models / 'm' / 'generations').iterdir())
     assert texts == {f'generation {int(name)}' for name in generations} and len(texts) <= 2
 
 
-def test_a_sleep_is_undone_by_an_end_and_everything_saved(graph: Graph) -> None:
+def test_an_end_undoes_a_sleep_and_saves_every_step(graph: Graph) -> None:
     from cls_bringup.orderly_end import OrderlyEnd
 
-    remote = graph.heard.remote
-    graph.wait(lambda: graph.heard.last >= 100, 'enough to sleep on')
+    remote = graph.observer.remote
+    graph.wait(lambda: graph.observer.last >= 100, 'enough steps for a sleep')
     goal = remote.sleep(sws_steps=100_000)
     graph.wait(lambda: remote.pair().slow.phase_step > 0, 'asleep')
-    assert remote.pair().progress[1] == 100_000, 'the view shows how far it is'
+    assert remote.pair().progress[1] == 100_000, 'the status has the progress'
     with pytest.raises(UserError, match='rejected'):
         remote.sleep()
-    graph.wait(lambda: 'sleep goal rejected: asleep already' in graph.log('slow_learner'), 'the log says why')
+    graph.wait(lambda: 'sleep goal rejected: asleep already' in graph.log('slow_learner'), 'the reason is logged')
     end = OrderlyEnd(remote, lambda: False)
     end.run()
     assert end.problem == '' and end.saved == 'generation 1'
     assert goal.wait(30.0).error_code == 106
-    graph.wait(lambda: 'cancelled' in remote.pair().last_sleep, 'a line on what became of it')
-    assert remote.pair().fast.mode == 'manual', 'nothing is done after what was saved'
-    last = graph.heard.last
+    graph.wait(lambda: 'cancelled' in remote.pair().last_sleep, 'a sentence about the cancelled sleep')
+    assert remote.pair().fast.mode == 'manual', 'no step follows the save'
+    last = graph.observer.last
     assert graph.end() == [0] * 4
     at, _ = inspect(graph.models, 'm')
     assert (at.steps, at.cycles) == (last, 0)
 
 
-def test_a_lease_survives_a_machine_on_which_learner_and_robot_stand_still(shared: Graph) -> None:
-    remote = shared.heard.remote
-    shared.wait(lambda: shared.heard.last >= 100, 'enough to sleep on')
+def test_a_lease_survives_a_stopped_fast_learner(shared: Graph) -> None:
+    remote = shared.observer.remote
+    shared.wait(lambda: shared.observer.last >= 100, 'enough steps for a sleep')
     goal = remote.sleep(sws_steps=600, rem_steps=-1, tether_steps=-1)
     shared.wait(lambda: remote.pair().slow.phase_step > 0, 'asleep')
     pause = threading.Event()
@@ -172,5 +172,5 @@ def test_a_lease_survives_a_machine_on_which_learner_and_robot_stand_still(share
     while result is None:
         result = goal.wait(1.0)
     assert result.error_code == 0, result.error_msg
-    shared.wait(lambda: remote.pair().last_sleep.startswith('slept'), 'a line on what the sleep did')
+    shared.wait(lambda: remote.pair().last_sleep.startswith('slept'), 'a sentence about the sleep')
     assert 'silent for the whole lease' not in shared.log('fast_learner')

@@ -12,13 +12,24 @@ PACKAGES = sorted(path.parent.name for path in ROOT.glob('src/*/setup.py'))
 
 # Import -> rosdep key, where the key is not the import's own name.
 KEYS = {
-    'PIL': 'python3-pil', 'click': 'python3-click', 'cv2': 'python3-opencv', 'filelock': 'python3-filelock',
-    'gymnasium': 'python3-gymnasium-pip', 'hypothesis': 'python3-hypothesis', 'matplotlib': 'python3-matplotlib',
-    'numpy': 'python3-numpy', 'pytest': 'python3-pytest', 'rich': 'python3-rich', 'rosbags': 'python3-rosbags-pip',
-    'scipy': 'python3-scipy', 'serial': 'python3-serial', 'torch': 'python3-torch',
-    'torchvision': 'python3-torchvision', 'yaml': 'python3-yaml',
-}  # fmt: skip
-# rosdep has no key for these: they come from requirements/, and each package.xml says so.
+    'PIL': 'python3-pil',
+    'click': 'python3-click',
+    'cv2': 'python3-opencv',
+    'filelock': 'python3-filelock',
+    'gymnasium': 'python3-gymnasium-pip',
+    'hypothesis': 'python3-hypothesis',
+    'matplotlib': 'python3-matplotlib',
+    'numpy': 'python3-numpy',
+    'pytest': 'python3-pytest',
+    'rich': 'python3-rich',
+    'rosbags': 'python3-rosbags-pip',
+    'scipy': 'python3-scipy',
+    'serial': 'python3-serial',
+    'torch': 'python3-torch',
+    'torchvision': 'python3-torchvision',
+    'yaml': 'python3-yaml',
+}
+# Without a rosdep key: from requirements/, noted in each package.xml.
 WITHOUT_KEY = {'av', 'backports', 'mcap', 'pyarrow', 'safetensors', 'zstandard'}
 # The options of pytest in pyproject.toml need these plug-ins.
 EVERY_TEST = {'python3-pytest', 'python3-pytest-timeout', 'python3-pytest-xdist'}

@@ -40,11 +40,23 @@ def test_every_deployment_has_its_file(robot: str) -> None:
 
 
 @pytest.mark.parametrize('robot', ['sim', 'square', 'gym:CartPole-v1', 'pan_tilt'])
-def test_what_the_launch_gives_its_nodes_is_declared_by_them(robot: str) -> None:
+def test_parameters_of_launch_are_declared_by_the_nodes(robot: str) -> None:
     everything = GraphOptions(
-        robot=robot, model='m', mode='random', encoder='early_resnet18', preset='reference', port='/dev/null',
-        camera='0', scene=1, lock_step=True, seed=1, steps=5, save_frames=True, record=True, sessions_dir='s',
-    )  # fmt: skip
+        robot=robot,
+        model='m',
+        mode='random',
+        encoder='early_resnet18',
+        preset='reference',
+        port='/dev/null',
+        camera='0',
+        scene=1,
+        lock_step=True,
+        seed=1,
+        steps=5,
+        save_frames=True,
+        record=True,
+        sessions_dir='s',
+    )
     replay = GraphOptions(
         robot=REPLAY, session='a,b', rate=0.0, loop=True, paused=True, filter_action='pan=5', model='m', seed=1
     )
@@ -54,10 +66,12 @@ def test_what_the_launch_gives_its_nodes_is_declared_by_them(robot: str) -> None
         assert {name: taken[name] for name in ours} == ours
 
 
-def test_every_node_of_the_graph_has_its_settings_here() -> None:
+def test_every_node_of_the_graph_has_a_settings_class() -> None:
     graphs = [
-        GraphOptions(robot='sim', record=True), GraphOptions(robot='pan_tilt'), GraphOptions(robot=REPLAY, session='a')
-    ]  # fmt: skip
+        GraphOptions(robot='sim', record=True),
+        GraphOptions(robot='pan_tilt'),
+        GraphOptions(robot=REPLAY, session='a'),
+    ]
     nodes = {p.name for graph in graphs for p in describe(graph)}
     assert set(SETTINGS) == nodes
     for node in nodes:
@@ -65,5 +79,5 @@ def test_every_node_of_the_graph_has_its_settings_here() -> None:
             assert field.metadata['description'], f'{node} {name} has no description'
 
 
-def test_every_robot_of_the_graph_is_one_that_somebody_makes() -> None:
+def test_every_robot_of_the_graph_can_be_made() -> None:
     assert set(ROBOTS) == {*SIMULATED, 'pan_tilt', REPLAY}

@@ -1,4 +1,4 @@
-"""Only folders named nodes/ know ROS: everything else imports, in a process of its own, where ROS can't be had."""
+"""Only folders named nodes/ import ROS: all other modules import in a process where ROS is blocked."""
 
 import ast
 import json
@@ -15,14 +15,30 @@ WITHOUT_TORCH = {'cls_common', 'cls_servo_driver', 'cls_sim', 'cls_recording'} &
 
 # Everything that comes with ROS, by top-level name.
 ROS_NAMES = (
-    'ament_index_python', 'builtin_interfaces', 'cls_interfaces', 'cv_bridge', 'launch', 'launch_pytest', 'launch_ros',
-    'launch_testing', 'message_filters', 'osrf_pycommon', 'rcl_interfaces', 'rclpy', 'ros2cli', 'rosbag2_py',
-    'rosidl_runtime_py', 'rpyutils', 'std_srvs', 'tf2_ros', 'unique_identifier_msgs',
-)  # fmt: skip
+    'ament_index_python',
+    'builtin_interfaces',
+    'cls_interfaces',
+    'cv_bridge',
+    'launch',
+    'launch_pytest',
+    'launch_ros',
+    'launch_testing',
+    'message_filters',
+    'osrf_pycommon',
+    'rcl_interfaces',
+    'rclpy',
+    'ros2cli',
+    'rosbag2_py',
+    'rosidl_runtime_py',
+    'rpyutils',
+    'std_srvs',
+    'tf2_ros',
+    'unique_identifier_msgs',
+)
 ROS_ENDINGS = ('_msgs', '_interfaces', '_srvs')
 TORCH_NAMES = ('torch', 'torchvision')
 
-# Runs in the other process: refuses the poisoned names, imports every module, tells what failed.
+# Runs in the other process: blocks names, imports every module, prints failures.
 PROBE = """
 import importlib, json, sys, traceback
 
@@ -57,9 +73,12 @@ def module_name(path: Path, package: str) -> str:
 def failures(modules: list[str], names: tuple[str, ...], endings: tuple[str, ...] = ()) -> dict[str, str]:
     """Imports modules in a process where some names are poisoned; returns what failed, with tracebacks."""
     result = subprocess.run(
-        [sys.executable, '-c', PROBE], input=json.dumps([names, endings, modules]),
-        capture_output=True, text=True, timeout=100,
-    )  # fmt: skip
+        [sys.executable, '-c', PROBE],
+        input=json.dumps([names, endings, modules]),
+        capture_output=True,
+        text=True,
+        timeout=100,
+    )
     assert result.returncode == 0, result.stderr
     failed: dict[str, str] = json.loads(result.stdout.splitlines()[-1])
     return failed
@@ -81,7 +100,7 @@ def test_every_pure_module_imports_without_ros() -> None:
 def test_packages_of_a_small_robot_import_without_torch(package: str) -> None:
     files = sorted((ROOT / 'src' / package / package).rglob('*.py'))
     failed = failures([module_name(path, package) for path in files], TORCH_NAMES)
-    # Where ROS comes from wheels there is no `launch`: what fails for want of it says nothing of torch.
+    # Without `launch`, which the ROS wheels lack, a failed import is not caused by torch.
     guilty = {module: text for module, text in failed.items() if 'poisoned for this test' in text}
     assert not guilty, report(guilty)
 
@@ -92,7 +111,7 @@ def test_the_command_line_starts_without_torch_or_ros() -> None:
     assert not failed, report(failed)
 
 
-def test_the_poison_works() -> None:
+def test_blocked_names_cannot_be_imported() -> None:
     # Otherwise everything above would pass on a machine where it tests nothing.
     failed = failures(['rclpy', 'sensor_msgs.msg', 'cls_common.nodes.runner', 'json'], ROS_NAMES, ROS_ENDINGS)
     assert set(failed) == {'rclpy', 'sensor_msgs.msg', 'cls_common.nodes.runner'}

@@ -39,7 +39,7 @@ def test_all_locks_agree(lock: str) -> None:
     assert {name: versions for name, versions in pins(lock).items() if versions != base.get(name, versions)} == {}
 
 
-def test_the_base_holds_nothing_that_one_command_alone_needs() -> None:
+def test_the_base_has_no_requirement_of_a_single_command() -> None:
     for road in ('wheels', 'jazzy'):
         assert not {'av', 'pyarrow', 'scipy', 'matplotlib', 'mypy', 'ruff', 'hypothesis'} & set(pins(road))
     assert set(pins('export')) | set(pins('bench')) <= set(pins('dev'))
@@ -56,12 +56,16 @@ def test_setuptools_can_build_with_links(lock: str) -> None:
     assert int(version.partition('.')[0]) < 80
 
 
-def test_the_lock_without_cuda_lacks_torch_and_what_its_cuda_build_alone_needs() -> None:
+def test_the_lock_without_cuda_lacks_torch_and_its_cuda_requirements() -> None:
     command = 'source setup/install.sh; without_cuda requirements/wheels.txt'
     text = subprocess.run(
-        ['bash', '-c', command], cwd=ROOT, env={'root': str(ROOT), 'HOME': '/', 'PATH': '/usr/bin:/bin'},
-        capture_output=True, text=True, check=True,
-    ).stdout  # fmt: skip
+        ['bash', '-c', command],
+        cwd=ROOT,
+        env={'root': str(ROOT), 'HOME': '/', 'PATH': '/usr/bin:/bin'},
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
     left = set(re.findall(r'^([a-z0-9-]+)==', text, re.MULTILINE))
     gone = set(pins('wheels')) - left
     assert {'torch', 'torchvision', 'nvidia-cudnn-cu13', 'cuda-toolkit', 'cuda-bindings'} <= gone

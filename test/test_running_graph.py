@@ -97,7 +97,7 @@ def watcher(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watcher]:
     rclpy.init(context=context)
     watching = Watcher(context)
     try:
-        # Waits for the whole graph, or what is there by then: the tests say what is missing.
+        # Waits for the whole graph, or a deadline: the tests report missing parts.
         watching.wait(lambda: expected_publishers() == watching.publishers() or has_ended(), 120)
         assert not has_ended(), logs()
         yield watching
@@ -119,7 +119,7 @@ def expected_publishers() -> dict[str, set[str]]:
     return {name: nodes for name, nodes in wanted.items() if nodes}
 
 
-def test_every_topic_has_the_publishers_of_the_table_and_there_is_no_other(watcher: Watcher) -> None:
+def test_topics_and_publishers_equal_the_table(watcher: Watcher) -> None:
     assert watcher.publishers() == expected_publishers()
 
 
@@ -137,10 +137,10 @@ def test_types_and_profiles_are_those_of_the_table(watcher: Watcher, topic: comm
         assert listener.topic_type == topic.type
         for info in offered:
             result, reason = qos_check_compatible(info.qos_profile, listener.qos_profile)
-            assert result != QoSCompatibility.ERROR, f'{listener.node_name} never hears {topic.name}: {reason}'
+            assert result != QoSCompatibility.ERROR, f'{listener.node_name} never receives {topic.name}: {reason}'
 
 
-def test_every_service_is_served_by_whom_the_table_says_and_there_is_no_other(watcher: Watcher) -> None:
+def test_services_and_servers_equal_the_table(watcher: Watcher) -> None:
     expected = {
         full(service.name): {(node, service.type) for node in NODES & set(service.servers)}
         for service in comms.SERVICES

@@ -16,7 +16,7 @@ PYTHON = Path('lib', f'python{sys.version_info[0]}.{sys.version_info[1]}', 'site
 
 
 def make_wheel(folder: Path, name: str, version: str) -> str:
-    """Writes a wheel with one module of this name, and returns the line by which a lock asks for it."""
+    """Writes a wheel with one module of this name, and returns its line in a lock."""
     path, info = folder / f'{name}-{version}-py3-none-any.whl', f'{name}-{version}.dist-info'
     files = {
         f'{name}.py': f'VERSION = {version!r}\n',
@@ -85,7 +85,7 @@ def test_a_layer_is_added_with_one_line_and_once(checkout: Checkout) -> None:
     assert (again.returncode, again.stdout, again.stderr) == (0, '', '')
 
 
-def test_a_layer_follows_its_lock_and_leaves_the_others(checkout: Checkout) -> None:
+def test_a_layer_is_updated_with_its_lock_only(checkout: Checkout) -> None:
     assert checkout.add('export', 'bench').returncode == 0
     checkout.lock('export', clstestone='2.0', clstesttwo='1.0')
     done = checkout.run('add.sh', 'bench', 'export')
@@ -93,7 +93,7 @@ def test_a_layer_follows_its_lock_and_leaves_the_others(checkout: Checkout) -> N
     assert [checkout.version(name) for name in ('clstestone', 'clstesttwo', 'clstestthree')] == ['2.0', '1.0', '1.0']
 
 
-def test_what_a_killed_install_left_is_made_whole(checkout: Checkout) -> None:
+def test_a_killed_install_is_completed(checkout: Checkout) -> None:
     assert checkout.add('export').returncode == 0
     # So it looks after a kill: the package is listed, files are missing, the layer is not noted as done.
     (checkout.modules / 'clstestone.py').unlink()
@@ -102,7 +102,7 @@ def test_what_a_killed_install_left_is_made_whole(checkout: Checkout) -> None:
     assert checkout.version('clstestone') == '1.0'
 
 
-def test_a_failed_layer_says_so_and_is_tried_again(checkout: Checkout) -> None:
+def test_a_failed_layer_is_reported_and_retried(checkout: Checkout) -> None:
     wheel = checkout.wheels / 'clstestone-1.0-py3-none-any.whl'
     kept = wheel.read_bytes()
     wheel.write_bytes(kept + b'tampered')
@@ -113,9 +113,9 @@ def test_a_failed_layer_says_so_and_is_tried_again(checkout: Checkout) -> None:
     assert checkout.version('clstestone') == '1.0'
 
 
-def test_layers_outlive_an_environment_that_is_made_anew(checkout: Checkout) -> None:
+def test_layers_are_installed_again_in_a_new_environment(checkout: Checkout) -> None:
     assert checkout.add('export').returncode == 0
-    script = 'source setup/install.sh; make_anew --without-pip && layers_here'
+    script = 'source setup/install.sh; make_environment --without-pip && layers_here'
     environment = {**os.environ, 'root': str(checkout.root), 'python': sys.executable}
     done = subprocess.run(['bash', '-c', script], cwd=checkout.root, env=environment, capture_output=True, text=True)
     assert (done.returncode, done.stdout) == (0, 'export\n') and checkout.version('clstestone') == ''
@@ -130,7 +130,7 @@ def test_an_unknown_layer_is_refused(checkout: Checkout) -> None:
     assert refused.stderr == "setup: there is no layer 'wheels': export, bench and dev are there.\n"
 
 
-def test_layers_are_installed_where_no_home_can_be_written(checkout: Checkout) -> None:
+def test_layers_are_installed_without_a_writable_home(checkout: Checkout) -> None:
     environment = {**os.environ, 'HOME': '/dev/null', 'XDG_CACHE_HOME': ''}
     environment.pop('UV_CACHE_DIR', None)
     environment.pop('XDG_CACHE_HOME')
@@ -140,7 +140,7 @@ def test_layers_are_installed_where_no_home_can_be_written(checkout: Checkout) -
     assert checkout.version('clstestone') == '1.0' and (checkout.root / '.uv-cache').is_dir()
 
 
-def test_a_machine_without_wheels_is_refused_before_anything_is_made(checkout: Checkout, tmp_path: Path) -> None:
+def test_a_machine_without_wheels_is_refused_before_any_change(checkout: Checkout, tmp_path: Path) -> None:
     (tmp_path / 'bin').mkdir()
     uname = tmp_path / 'bin' / 'uname'
     uname.write_text('#!/bin/sh\n[ "$1" = -m ] && echo aarch64 || echo Linux\n')
@@ -160,7 +160,7 @@ def test_an_unknown_pytorch_is_refused(checkout: Checkout) -> None:
     assert refused.stderr == "setup: CLS_TORCH is 'tpu', expected cpu or cuda.\n"
 
 
-def test_an_environment_with_another_pytorch_than_asked_for_is_not_ready(checkout: Checkout) -> None:
+def test_an_environment_with_another_pytorch_than_requested_is_not_ready(checkout: Checkout) -> None:
     (checkout.root / 'build').mkdir()
     for folder in ('src', 'launch', 'config'):
         (checkout.root / folder).mkdir()

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from cls_cli.entry import main
-from cls_learning.checkpoints import journal
+from cls_learning.model_store import journal
 from cls_recording.reader import SessionReader
 
 FIXTURES = Path(__file__).parent / 'fixtures' / 'version_1'

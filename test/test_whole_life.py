@@ -1,4 +1,4 @@
-"""One life of the whole graph as processes: wake, sleep, orders, deaths, and the same weights as in one process."""
+"""The whole graph as processes: wake, sleep, goals, kills, and the same weights as in one process."""
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -22,7 +22,7 @@ import yaml
 from cls_bringup.graph import describe, GraphOptions, Process
 from cls_common import comms
 from cls_common.nodes import qos
-from cls_common.nodes.asking import Asking
+from cls_common.nodes.retrying_client import RetryingClient
 from cls_interfaces.action import Sleep
 from cls_interfaces.msg import Experience, LearnerStatus
 from cls_interfaces.srv import SetMode
@@ -30,17 +30,21 @@ from cls_interfaces.srv import SetMode
 ROOT = Path(__file__).resolve().parents[1]
 SEED, STEPS, CYCLE = 3, 70, 40
 RECIPE = {
-    'sleep.wake_steps_per_cycle': CYCLE, 'sleep.sws_steps': 12, 'sleep.rem_steps': 8, 'sleep.tether_steps': 3,
-    'network.slow_hidden': 64, 'memory.piece_length': 10,
-}  # fmt: skip
-# Starting PyTorch takes its time where everything else does too.
+    'sleep.wake_steps_per_cycle': CYCLE,
+    'sleep.sws_steps': 12,
+    'sleep.rem_steps': 8,
+    'sleep.tether_steps': 3,
+    'network.slow_hidden': 64,
+    'memory.piece_length': 10,
+}
+# Importing PyTorch is slow on a busy machine.
 PATIENCE = 120.0
 
 pytestmark = pytest.mark.timeout(400)
 
 
 class Graph:
-    """The processes of one robot in lock-step, and a node that listens to them."""
+    """The processes of one robot in lock-step, and a node that subscribes to them."""
 
     def __init__(self, folder: Path, context: Context, steps: int = STEPS, image_lag: int = 0) -> None:
         self.folder = folder
@@ -56,9 +60,14 @@ class Graph:
         settings = {'slow_learner': RECIPE, 'simulator': {'faults.image_lag': image_lag}}
         parameters.write_text(yaml.safe_dump({f'/**/{n}': {'ros__parameters': p} for n, p in settings.items()}))
         options = GraphOptions(
-            robot='square', model='life', models_dir=str(folder), lock_step=True, seed=SEED, steps=steps,
+            robot='square',
+            model='life',
+            models_dir=str(folder),
+            lock_step=True,
+            seed=SEED,
+            steps=steps,
             params_file=str(parameters),
-        )  # fmt: skip
+        )
         self._described = {process.name: process for process in describe(options)}
         self.running: dict[str, subprocess.Popen[bytes]] = {}
 
@@ -85,13 +94,13 @@ class Graph:
             self.status.pop(name, None)
 
     def wait(self, what: str, condition: Callable[[], Any], patience: float = PATIENCE) -> Any:
-        """Spins until the condition holds and returns it; fails with what every process last said."""
+        """Spins until the condition holds and returns it; fails with the last output of every process."""
         deadline = time.monotonic() + patience
         while not (value := condition()):
-            dead = [name for name, process in self.running.items() if process.poll() is not None]
-            if dead or time.monotonic() > deadline:
+            ended = [name for name, process in self.running.items() if process.poll() is not None]
+            if ended or time.monotonic() > deadline:
                 logs = '\n'.join(f'{p.name}: {p.read_text()[-600:]}' for p in self.folder.glob('*.log'))
-                pytest.fail(f'waited for: {what}; ended: {dead}; status: {self.status}\n{logs}')
+                pytest.fail(f'waited for: {what}; ended: {ended}; status: {self.status}\n{logs}')
             self._executor.spin_once(timeout_sec=0.1)
         return value
 
@@ -110,8 +119,8 @@ class Graph:
 
     def call(self, service: comms.Service, request: Any) -> Any:
         client = qos.client(self.node, service)
-        asking, answers = Asking(client, again=5.0), []
-        self.wait(f'an answer of {service.name}', lambda: answers or asking.ask(request, answers.append))
+        requests, answers = RetryingClient(client, retry_after=5.0), []
+        self.wait(f'an answer of {service.name}', lambda: answers or requests.request(request, answers.append))
         self.node.destroy_client(client)
         return answers[0]
 
@@ -145,21 +154,21 @@ class Graph:
 
 @pytest.fixture(scope='module')
 def graph(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Graph]:
-    with alive(tmp_path_factory.mktemp('life')) as life:
-        yield life
+    with running(tmp_path_factory.mktemp('life')) as made:
+        yield made
 
 
 @contextmanager
-def alive(folder: Path, **options: int) -> Iterator[Graph]:
+def running(folder: Path, **options: int) -> Iterator[Graph]:
     context = Context()
     rclpy.init(context=context)
-    life = Graph(folder, context, **options)
+    made = Graph(folder, context, **options)
     try:
-        life.start()
-        yield life
-        life.close()
+        made.start()
+        yield made
+        made.close()
     finally:
-        for process in life.running.values():
+        for process in made.running.values():
             process.kill()
         rclpy.try_shutdown(context=context)
 
@@ -168,19 +177,36 @@ def trained(folder: Path, steps: int, settings: Mapping[str, Any]) -> str:
     """Returns the hash with which one process ends."""
     overrides = [text for name, value in settings.items() for text in ('--set', f'{name}={value}')]
     train = subprocess.run(
-        [sys.executable, '-m', 'cls_cli', 'train', '--robot', 'square', '--model', 'life',
-         '--models-dir', str(folder), '--steps', str(steps), '--seed', str(SEED), *overrides],
-        capture_output=True, text=True, check=True,
-    )  # fmt: skip
+        [
+            sys.executable,
+            '-m',
+            'cls_cli',
+            'train',
+            '--robot',
+            'square',
+            '--model',
+            'life',
+            '--models-dir',
+            str(folder),
+            '--steps',
+            str(steps),
+            '--seed',
+            str(SEED),
+            *overrides,
+        ],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     return train.stdout.splitlines()[-1].removeprefix('weights sha256 ')
 
 
-def test_late_images_are_taken_into_account_as_in_one_process(tmp_path: Path) -> None:
-    """Comes first: two graphs must not live at once."""
+def test_late_images_are_compensated_as_in_one_process(tmp_path: Path) -> None:
+    """Runs first: two graphs must not run at once."""
     steps = 150
-    with alive(tmp_path, steps=steps, image_lag=1) as graph:
+    with running(tmp_path, steps=steps, image_lag=1) as graph:
         graph.wait('the end of its steps', graph.fast(phase='done', total_steps=steps))
-        graph.wait('slow_learner to hear all of it', graph.slow(total_steps=steps))
+        graph.wait('slow_learner to receive every step', graph.slow(total_steps=steps))
         found = [e.image_delay for e in graph.experiences]
         assert set(found) == {0, 1} and found == sorted(found)
         assert [e.boundary for e in graph.experiences].count(True) == 2, 'at the first, and where the delay changes'
@@ -189,33 +215,33 @@ def test_late_images_are_taken_into_account_as_in_one_process(tmp_path: Path) ->
     assert trained(tmp_path / 'one', steps, {**RECIPE, 'sim.faults.image_lag': 1}) == weights
 
 
-def test_lives_and_sleeps_by_itself_and_ends_where_one_process_ends(graph: Graph, tmp_path: Path) -> None:
+def test_the_graph_learns_and_sleeps_to_the_weights_of_one_process(graph: Graph, tmp_path: Path) -> None:
     graph.wait('the end of its steps', graph.fast(phase='done', total_steps=STEPS, cycles=STEPS // CYCLE))
-    graph.wait('slow_learner to hear all of it', graph.slow(total_steps=STEPS))
+    graph.wait('slow_learner to receive every step', graph.slow(total_steps=STEPS))
     assert [e.sequence for e in graph.experiences] == list(range(1, STEPS + 1))
-    assert sum(e.boundary for e in graph.experiences) == 1, 'one chain from first to last step, over the night'
+    assert sum(e.boundary for e in graph.experiences) == 1, 'no boundary after the first step, also not at the sleep'
     assert graph.status['fast_learner'].faults == 0
 
     assert trained(tmp_path, STEPS, RECIPE) == graph.saved_hash()
 
 
-def test_a_goal_is_slept_through_with_feedback(graph: Graph) -> None:
-    heard: list[tuple[str, int]] = []
-    handle = graph.send_goal(lambda f: heard.append((f.phase, f.step)), sws_steps=5, rem_steps=4, tether_steps=-1)
+def test_a_sleep_goal_runs_its_phases_with_feedback(graph: Graph) -> None:
+    feedback: list[tuple[str, int]] = []
+    handle = graph.send_goal(lambda f: feedback.append((f.phase, f.step)), sws_steps=5, rem_steps=4, tether_steps=-1)
     assert handle.accepted
     result = graph.result(handle)
     assert (result.error_code, result.sws_steps, result.rem_steps, result.tether_steps) == (0, 5, 4, 0)
     assert 'tether skipped: not asked for' in result.status
     assert result.avg_l_sws > 0 and result.avg_l_rem > 0 and result.avg_tether_loss != result.avg_tether_loss
-    assert {('sws', 5), ('rem', 4)} <= set(heard)
+    assert {('sws', 5), ('rem', 4)} <= set(feedback)
     graph.wait('another cycle', graph.fast(cycles=2))
 
 
-def test_a_second_goal_is_rejected_and_a_cancelled_night_changes_nothing(graph: Graph) -> None:
+def test_a_second_goal_is_rejected_and_a_cancelled_sleep_changes_nothing(graph: Graph) -> None:
     before = graph.saved_hash()
     phases: list[str] = []
     handle = graph.send_goal(lambda f: phases.append(f.phase), sws_steps=1_000_000)
-    graph.wait('the night to run', lambda: phases)
+    graph.wait('the sleep to run', lambda: phases)
     assert not graph.send_goal().accepted
     refused = graph.call(comms.SET_MODE, SetMode.Request(mode='dream'))
     assert not refused.success and 'curiosity' in refused.message
@@ -226,35 +252,35 @@ def test_a_second_goal_is_rejected_and_a_cancelled_night_changes_nothing(graph: 
     assert graph.saved_hash() == before
 
 
-def test_fast_wakes_by_itself_when_slow_dies_in_sleep_and_slow_goes_on_where_it_was(graph: Graph) -> None:
+def test_fast_wakes_when_slow_is_killed_asleep_and_slow_restores_its_state(graph: Graph) -> None:
     before = graph.saved_hash()
     phases: list[str] = []
     graph.send_goal(lambda f: phases.append(f.phase), sws_steps=1_000_000)
-    graph.wait('the night to run', lambda: phases)
+    graph.wait('the sleep to run', lambda: phases)
     graph.kill('slow_learner')
-    graph.wait('Fast awake by itself', graph.fast(phase='done', cycles=2), patience=15.0)
+    graph.wait('Fast awake without slow_learner', graph.fast(phase='done', cycles=2), patience=15.0)
     graph.start('slow_learner')
     graph.wait('slow_learner to be back', graph.slow(loaded=True, total_steps=STEPS))
     assert graph.saved_hash() == before
 
 
-def test_a_fast_that_died_gets_its_half_back(graph: Graph) -> None:
+def test_a_restarted_fast_learner_gets_its_state_back(graph: Graph) -> None:
     graph.kill('fast_learner')
     graph.start('fast_learner')
-    # Its count of this run's steps begins anew, so it lives STEPS more.
-    graph.wait('Fast to live on', graph.fast(phase='done', total_steps=2 * STEPS))
-    graph.wait('slow_learner to hear all of it', graph.slow(total_steps=2 * STEPS))
+    # Its count of steps restarts, so it makes STEPS more.
+    graph.wait('Fast to continue', graph.fast(phase='done', total_steps=2 * STEPS))
+    graph.wait('slow_learner to receive every step', graph.slow(total_steps=2 * STEPS))
     assert graph.status['slow_learner'].dropped == 0, 'none left out'
     # This listener may be found after the first steps: the new Fast waits for slow_learner alone.
-    heard = [e.sequence for e in graph.experiences]
-    late = heard[STEPS] - STEPS
+    received = [e.sequence for e in graph.experiences]
+    late = received[STEPS] - STEPS
     assert late >= 1, 'no step twice'
-    assert heard == [*range(1, STEPS + 1), *range(STEPS + late, 2 * STEPS + 1)], 'none twice, and all in order'
+    assert received == [*range(1, STEPS + 1), *range(STEPS + late, 2 * STEPS + 1)], 'none twice, and all in order'
 
 
-def test_after_the_death_of_all_the_model_goes_on(graph: Graph) -> None:
+def test_the_model_continues_after_all_processes_were_killed(graph: Graph) -> None:
     cycles = graph.status['fast_learner'].cycles
     graph.kill(*graph.running)
     graph.start()
-    graph.wait('more life', graph.fast(phase='done', total_steps=3 * STEPS))
+    graph.wait('more steps', graph.fast(phase='done', total_steps=3 * STEPS))
     assert graph.status['fast_learner'].cycles > cycles

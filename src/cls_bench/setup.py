@@ -16,6 +16,6 @@ setup(
     zip_safe=True,
     maintainer='CLS maintainers',
     maintainer_email='maintainers@users.noreply.github.com',
-    description='Instruments: what is learned, what is tried, and what is lost when learners are killed.',
+    description='Benchmarks of learning and exploration against baselines, and crash tests of the learners.',
     license='Apache-2.0',
 )

@@ -1,1 +1,1 @@
-"""Instruments: what is learned, what is tried, and what is lost when learners are killed."""
+"""Benchmarks of learning and exploration against baselines, and crash tests of the learners."""

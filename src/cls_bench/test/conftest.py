@@ -1,4 +1,4 @@
-"""Makes `bench_world` importable from the tests beside it."""
+"""Makes `bench_environment` importable from the tests in this folder."""
 
 from pathlib import Path
 import sys

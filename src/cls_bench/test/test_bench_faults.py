@@ -1,4 +1,4 @@
-"""Killing learners: the plan, the verdict, and real processes that live, die by SIGKILL and are compared."""
+"""Fault trials: plan, criteria, and processes that are killed by SIGKILL and compared with an uninterrupted run."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -12,30 +12,45 @@ import numpy as np
 import pytest
 
 from cls_bench.faults.plan import AIMS, make_plan, parse_kinds, VICTIMS
-from cls_bench.faults.reference import inspect, live, RECIPE, Reference, Stage
-from cls_bench.faults.verdict import allowed, judge, Outcome, summary, write_json
+from cls_bench.faults.reference import inspect, RECIPE, ReferenceRun, run_uninterrupted, RunPoint
+from cls_bench.faults.result import allowed, failures_of, summary, TrialResult, write_json
 from cls_cli.entry import main
 from cls_common.errors import UserError
 
 SEED = 4
-pytestmark = pytest.mark.timeout(300)  # a process that imports PyTorch on what may be two busy cores
-# A night every 15 steps, so that a life of a second has some.
+pytestmark = pytest.mark.timeout(300)  # importing PyTorch is slow on two busy cores
+# A sleep every 15 steps, so that a run of a second has some.
 SMALL = {
-    **RECIPE, 'sleep.wake_steps_per_cycle': 15, 'sleep.sws_steps': 5, 'sleep.rem_steps': 5, 'sleep.tether_steps': 3,
-    'sleep.batch_size': 8, 'network.slow_hidden': 32, 'network.fast_hidden': 16,
-}  # fmt: skip
+    **RECIPE,
+    'sleep.wake_steps_per_cycle': 15,
+    'sleep.sws_steps': 5,
+    'sleep.rem_steps': 5,
+    'sleep.tether_steps': 3,
+    'sleep.batch_size': 8,
+    'network.slow_hidden': 32,
+    'network.fast_hidden': 16,
+}
 LONGEST = 35
 
 
-def outcome(**changes: Any) -> Outcome:
+def result(**changes: Any) -> TrialResult:
     values: dict[str, Any] = {
-        'number': 1, 'kind': 'slow', 'aim': 'any', 'phase': 'waking', 'before': 100, 'after': 98, 'lost': 2,
-        'rate': 30.0, 'is_equal': True, 'compared': (120, 2), 'seconds': 9.5,
-    }  # fmt: skip
-    return Outcome(**{**values, **changes})
+        'number': 1,
+        'kind': 'slow',
+        'aim': 'any',
+        'phase': 'waking',
+        'before': 100,
+        'after': 98,
+        'lost': 2,
+        'rate': 30.0,
+        'is_equal': True,
+        'compared': (120, 2),
+        'seconds': 9.5,
+    }
+    return TrialResult(**{**values, **changes})
 
 
-def test_a_plan_meets_every_kind_and_aim_equally_often() -> None:
+def test_a_plan_has_every_kind_and_aim_equally_often() -> None:
     plan = make_plan(120, 7, ['graph', 'slow', 'fast', 'both'])
     assert [trial.number for trial in plan] == list(range(1, 121))
     assert Counter((trial.kind, trial.aim) for trial in plan) == {(k, a): 10 for k in plan_kinds() for a in AIMS}
@@ -49,14 +64,19 @@ def plan_kinds() -> list[str]:
     return ['slow', 'fast', 'both', 'graph']
 
 
-def test_the_graph_dies_last_in_each_round() -> None:
-    """What is killed with it can't be shared with the next trial."""
+def test_the_graph_is_killed_last_in_each_round() -> None:
+    """The next trial cannot share a graph that was killed."""
     assert [trial.kind for trial in make_plan(6, 0, ['graph', 'slow', 'both'])] == [
-        'slow', 'both', 'graph', 'slow', 'both', 'graph',
-    ]  # fmt: skip
+        'slow',
+        'both',
+        'graph',
+        'slow',
+        'both',
+        'graph',
+    ]
 
 
-def test_a_plan_depends_on_its_seed_alone() -> None:
+def test_a_plan_is_deterministic_in_its_seed() -> None:
     assert make_plan(9, 3, plan_kinds()) == make_plan(20, 3, plan_kinds())[:9]
     assert make_plan(9, 3, plan_kinds()) != make_plan(9, 4, plan_kinds())
 
@@ -67,23 +87,23 @@ def test_unknown_kinds_are_refused(text: str) -> None:
         parse_kinds(text)
 
 
-def test_a_verdict_allows_a_second_of_steps_and_no_other_weights() -> None:
+def test_a_trial_passes_with_a_second_of_steps_lost_and_equal_weights_only() -> None:
     assert allowed(29.1) == 30 and allowed(0.0) == 0
-    assert judge(30, 29.1, True) == () and judge(0, 0.0, None) == ()
-    assert judge(31, 29.1, True) == ('31 steps lost, 30 allowed',)
-    assert judge(0, 29.1, False) == ('other weights than those of never having stopped',)
-    assert judge(1, 29.1, True, ['it does not load']) == ('it does not load',)
+    assert failures_of(30, 29.1, True) == () and failures_of(0, 0.0, None) == ()
+    assert failures_of(31, 29.1, True) == ('31 steps lost, 30 allowed',)
+    assert failures_of(0, 29.1, False) == ('weights differ from those of the uninterrupted run',)
+    assert failures_of(1, 29.1, True, ['it does not load']) == ('it does not load',)
 
 
-def test_outcomes_are_counted_and_written(tmp_path: Path) -> None:
-    outcomes = [outcome(), outcome(number=2, kind='fast', lost=7, is_equal=False, failures=('other weights',))]
-    figures = summary(outcomes)
-    assert (figures['trials'], figures['failed'], figures['most_steps_lost'], figures['weights_equal']) == (2, 1, 7, 1)
-    assert figures['by_kind'] == {'fast': {'trials': 1, 'failed': 1}, 'slow': {'trials': 1, 'failed': 0}}
-    assert figures['by_phase'] == {'waking': {'trials': 2, 'failed': 1}}
-    write_json(tmp_path / 'r.json', outcomes, seed=5)
+def test_results_are_counted_and_written(tmp_path: Path) -> None:
+    results = [result(), result(number=2, kind='fast', lost=7, is_equal=False, failures=('other weights',))]
+    counts = summary(results)
+    assert (counts['trials'], counts['failed'], counts['most_steps_lost'], counts['weights_equal']) == (2, 1, 7, 1)
+    assert counts['by_kind'] == {'fast': {'trials': 1, 'failed': 1}, 'slow': {'trials': 1, 'failed': 0}}
+    assert counts['by_phase'] == {'waking': {'trials': 2, 'failed': 1}}
+    write_json(tmp_path / 'r.json', results, seed=5)
     content = json.loads((tmp_path / 'r.json').read_text())
-    assert content['seed'] == 5 and content['summary'] == figures
+    assert content['seed'] == 5 and content['summary'] == counts
     assert content['outcomes'][1]['failures'] == ['other weights'] and content['outcomes'][0]['compared'] == [120, 2]
     assert [path.name for path in tmp_path.iterdir()] == ['r.json']
 
@@ -92,68 +112,72 @@ def test_outcomes_are_counted_and_written(tmp_path: Path) -> None:
     'arguments, problem',
     [(['--kinds', 'cat'], 'kinds'), (['--json', '/no/such/folder/r.json'], 'JSON file'), (['--trials', '0'], 'trials')],
 )
-def test_wrong_options_are_one_line(arguments: list[str], problem: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_wrong_options_are_refused_in_one_line(
+    arguments: list[str], problem: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main(['faults', *arguments]) == 2
     error = capsys.readouterr().err
     assert error.startswith('error: ') and problem in error and error.count('\n') == 1
 
 
 @pytest.fixture(scope='module')
-def reference(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reference]:
-    with Reference(tmp_path_factory.mktemp('reference'), SEED, SMALL) as own:
+def reference(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ReferenceRun]:
+    with ReferenceRun(tmp_path_factory.mktemp('reference'), SEED, SMALL) as own:
         yield own
 
 
-def test_the_uninterrupted_life_is_known_at_every_step_and_night(reference: Reference) -> None:
-    assert reference.get(0, 0) is None, 'nothing was learned yet'
+def test_the_reference_has_a_hash_after_every_step_and_sleep(reference: ReferenceRun) -> None:
+    assert reference.get(0, 0) is None, 'no hash before the first step'
     before, after = reference.get(15, 0), reference.get(15, 1)
-    assert before and after and before != after, 'a night changes the weights'
-    assert reference.get(16, 0) is None, 'it slept before that step'
+    assert before and after and before != after, 'a sleep changes the weights'
+    assert reference.get(16, 0) is None, 'a sleep comes before that step'
     assert len({reference.get(16, 1), reference.get(17, 1), before, after}) == 4
 
 
-def killed_life(folder: Path, steps: int, delay: float) -> Stage:
-    """Lives in a process of its own, which dies a moment after it told of a step; returns what it told last."""
+def run_and_kill(folder: Path, steps: int, delay: float) -> RunPoint:
+    """Kills a training process `delay` s after it reported `steps` steps; returns its last report."""
     context = multiprocessing.get_context('forkserver')
     context.set_forkserver_preload(['cls_bench.faults.reference'])
-    heard, telling = context.Pipe(duplex=False)
-    process = context.Process(target=live, args=(folder, 'm', SEED, SMALL, telling.send))
+    receiver, sender = context.Pipe(duplex=False)
+    process = context.Process(target=run_uninterrupted, args=(folder, 'm', SEED, SMALL, sender.send))
     process.start()
-    telling.close()
-    last = Stage(0, 0, '')
+    sender.close()
+    last = RunPoint(0, 0, '')
     try:
         while last.steps < steps:
-            assert heard.poll(60), 'the life did not begin'
-            last = heard.recv()
+            assert receiver.poll(60), 'the process did not start'
+            last = receiver.recv()
         process.join(delay)
     finally:
         process.kill()
         process.join()
     assert process.exitcode == -9
     try:
-        while heard.poll(0):
-            last = heard.recv()
+        while receiver.poll(0):
+            last = receiver.recv()
     except EOFError:
-        pass  # torn, or read to the end
+        pass  # torn, or at the end
     return last
 
 
-def test_whatever_moment_a_life_is_killed_at_it_goes_on_as_if_it_was_not(tmp_path: Path, reference: Reference) -> None:
-    """Every step that it told of is there, and the weights are those of never having stopped."""
+def test_a_run_killed_at_any_moment_continues_with_the_weights_of_the_reference(
+    tmp_path: Path, reference: ReferenceRun
+) -> None:
+    """Every reported step is in the model, and its weights equal those of the uninterrupted run."""
     generator = np.random.default_rng()
     for number in range(3):
         steps, delay = int(generator.integers(1, LONGEST)), float(generator.uniform(0, 0.1))
-        last = killed_life(tmp_path / str(number), steps, delay)
+        last = run_and_kill(tmp_path / str(number), steps, delay)
         found, problems = inspect(tmp_path / str(number), 'm')
-        said = f'killed {delay:.3f} s after step {steps}'
-        assert not problems, said
-        assert last.steps <= found.steps <= last.steps + 1 and found.cycles >= last.cycles, said
-        assert found.weights == reference.get(found.steps, found.cycles), said
-    damage(tmp_path / '0' / 'm', reference)
+        case = f'killed {delay:.3f} s after step {steps}'
+        assert not problems, case
+        assert last.steps <= found.steps <= last.steps + 1 and found.cycles >= last.cycles, case
+        assert found.weights == reference.get(found.steps, found.cycles), case
+    check_damage_is_seen(tmp_path / '0' / 'm', reference)
 
 
-def damage(model: Path, reference: Reference) -> None:
-    """The comparison sees a difference: a journal with a step missing at its end is another stage, none is no model."""
+def check_damage_is_seen(model: Path, reference: ReferenceRun) -> None:
+    """A journal without its last step restores an earlier point; a missing model is an error."""
     found, _ = inspect(model.parent, 'm')
     journal = max((model / 'journal').iterdir())
     journal.write_bytes(journal.read_bytes()[:-1])

@@ -1,6 +1,6 @@
-"""Figures of the bench against what they must be for models whose answer is known, and golden numbers."""
+"""Metrics of the benchmark for models with known predictions, and by hand."""
 
-from bench_world import MATRIX, world
+from bench_environment import environment, MATRIX
 from hypothesis import given
 from hypothesis import strategies as st
 import numpy as np
@@ -8,24 +8,24 @@ import pytest
 import torch
 from torch import Tensor
 
-from cls_bench.learning.judge import Judge
+from cls_bench.learning.environment import Pairs
+from cls_bench.learning.evaluator import Evaluator
 from cls_bench.learning.metrics import matrix
 from cls_bench.learning.metrics.pose import gain, is_visited, overlap, PoseErrors, read_out
 from cls_bench.learning.metrics.skill import skill_at
-from cls_bench.learning.predictor import OneStep
+from cls_bench.learning.predictor import OneStepPredictor
 from cls_bench.learning.statistics import clean, interval, mean, summary
-from cls_bench.learning.world import Pairs
 
 
-class Copy(OneStep):
-    """Nothing ever changes."""
+class Copy(OneStepPredictor):
+    """Predicts no change."""
 
     def predict(self, z: Tensor, action: Tensor) -> Tensor:
         return z
 
 
-class Oracle(OneStep):
-    """Knows the linear world of `bench_tools`, where z is a matrix times the pose."""
+class Oracle(OneStepPredictor):
+    """Predicts the linear environment of `bench_environment` exactly."""
 
     def __init__(self, matrix_: Tensor) -> None:
         self._matrix = matrix_
@@ -35,12 +35,12 @@ class Oracle(OneStep):
 
 
 @pytest.fixture(scope='module')
-def judge() -> Judge:
-    return Judge(world(scenes=2, steps=300))
+def evaluator() -> Evaluator:
+    return Evaluator(environment(scenes=2, steps=300))
 
 
-def test_copying_scores_nothing_and_the_truth_everything(judge: Judge) -> None:
-    copied, true = judge.final(Copy()), judge.final(Oracle(MATRIX))
+def test_copying_has_skill_0_and_the_oracle_skill_1(evaluator: Evaluator) -> None:
+    copied, true = evaluator.final_metrics(Copy()), evaluator.final_metrics(Oracle(MATRIX))
     for name in ('skill', 'balanced_skill', 'uniform_skill', 'pose_gain_1', 'pose_gain_5'):
         assert copied[name] == pytest.approx(0.0, abs=1e-9), name
     for name in ('skill', 'balanced_skill', 'uniform_skill'):
@@ -52,34 +52,33 @@ def test_copying_scores_nothing_and_the_truth_everything(judge: Judge) -> None:
     assert copied['still_error'] == 0.0 and set(copied['skill_by_move']) == {'0-2.5', '2.5-5', '5-10'}
 
 
-def test_dreams_are_scored_against_the_first_embedding() -> None:
-    # Half of each move is half of the way whatever the number of steps: 1 - 0.5^2.
+def test_open_loop_skill_compares_with_copying_the_first_embedding() -> None:
+    # Half of each move leaves half of the way for any number of steps: 1 - 0.5^2.
     half = Oracle(0.5 * MATRIX)
-    walks = world(scenes=1, steps=30).scenes[0].tests
+    walks = environment(scenes=1, steps=30).scenes[0].tests
     assert list(skill_at(half, walks, (1, 5)).values()) == pytest.approx([0.75, 0.75], abs=1e-4)
     assert skill_at(half, walks, (1000,)) == {'1000': None}
 
 
-def test_a_gain_of_sleep_is_paired(judge: Judge) -> None:
-    before, after = judge.errors(Copy()), judge.errors(Oracle(MATRIX))
-    assert judge.gain(before, after, 1) == pytest.approx(1.0, abs=1e-3)
-    assert judge.gain(after, after, 2) == 0.0
+def test_gain_is_paired_by_test_step(evaluator: Evaluator) -> None:
+    before, after = evaluator.errors(Copy()), evaluator.errors(Oracle(MATRIX))
+    assert evaluator.gain(before, after, 1) == pytest.approx(1.0, abs=1e-3)
+    assert evaluator.gain(after, after, 2) == 0.0
 
 
-def test_the_spectrum_of_a_plane(judge: Judge) -> None:
-    # A pan-tilt's linear world has two dimensions, whatever the length of the embedding.
-    found = judge.of_world()
+def test_the_spectrum_of_a_linear_environment_has_two_dimensions(evaluator: Evaluator) -> None:
+    found = evaluator.environment_metrics()
     assert 1.0 <= found['participation_ratio'] <= 2.01 and 0.5 <= found['first_component'] <= 1.0
-    basis = judge.spectrum.basis
+    basis = evaluator.spectrum.basis
     assert torch.allclose(basis.T @ basis, torch.eye(basis.shape[1]), atol=1e-4)
 
 
-def test_pose_is_read_where_the_robot_has_been() -> None:
+def test_pose_is_read_near_visited_poses() -> None:
     poses = torch.tensor([[0.0, 0.0], [9.0, 0.0], [30.0, 30.0]])
     assert is_visited(torch.tensor([[8.0, 6.0], [60.0, 0.0]]), poses).tolist() == [True, False]
     library = torch.arange(5.0)[:, None]
     assert read_out(torch.tensor([[2.0]]), library, poses[:1].expand(5, 2)).tolist() == [[0.0, 0.0]]
-    scene = world(scenes=1, steps=50).scenes[0]
+    scene = environment(scenes=1, steps=50).scenes[0]
     assert 0.0 <= overlap(scene) <= 1.0
     assert gain(PoseErrors(true=3.5, predicted=4.9, copied=7.0)) == pytest.approx(0.6)
     assert gain(PoseErrors(true=7.0, predicted=4.9, copied=7.0)) is None
@@ -97,7 +96,7 @@ def test_matrix_by_hand() -> None:
 
 
 @given(st.lists(st.lists(st.floats(-2, 1), min_size=4, max_size=4), min_size=4, max_size=4))
-def test_forgetting_is_never_negative_nor_less_than_what_was_lost(found: list[list[float]]) -> None:
+def test_forgetting_is_at_least_the_negative_backward_transfer(found: list[list[float]]) -> None:
     forgotten, backward = matrix.forgetting(found), matrix.backward_transfer(found)
     assert forgotten is not None and backward is not None
     assert forgotten >= max(0.0, -backward) - 1e-9
@@ -113,12 +112,12 @@ def test_intervals_by_hand() -> None:
     assert found['x_ci'] == pytest.approx([2 - 12.706, 2 + 12.706], abs=1e-2)
 
 
-def test_what_is_not_a_number_is_null() -> None:
+def test_clean_replaces_numbers_that_are_not_finite_by_none() -> None:
     found = clean({'a': float('nan'), 'b': (np.float32(1.0), np.inf), 'c': True})
     assert found == {'a': None, 'b': [1.0, None], 'c': True}
 
 
 def test_skill_of_single_steps_from_uniform_poses() -> None:
-    pairs = world(scenes=1, steps=20).scenes[0].pairs
+    pairs = environment(scenes=1, steps=20).scenes[0].pairs
     assert isinstance(pairs, Pairs)
     assert torch.allclose(pairs.z_next, pairs.z + pairs.action @ MATRIX.T, atol=1e-4)

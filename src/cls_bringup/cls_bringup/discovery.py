@@ -1,7 +1,7 @@
-"""Which ROS graph a process joins: the one that the shell's environment names, on this machine only by default.
+"""Environment variables of DDS discovery: this machine only by default, in the ROS domain of the shell.
 
-`./cls` sets the same defaults before Python starts. The domain is never chosen here: it is the shell's
-ROS_DOMAIN_ID, or ROS's own default of 0, so that every ROS tool in the same shell sees the graph.
+`./cls` sets the same defaults before Python starts. The domain is the shell's ROS_DOMAIN_ID, or ROS's own default of
+0, so every ROS tool in the same shell sees the graph.
 """
 
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ PROFILE_NAME = 'fastdds.xml'
 
 
 def environment(shell: Mapping[str, str], config: Path, *, network: bool = False) -> dict[str, str]:
-    """Returns the variables to set for a process that joins the graph; a value that the shell has set stays.
+    """Returns the variables to set for a process that joins the graph; values that the shell has set are kept.
 
     Args:
         shell: environment of the process that starts it.
@@ -29,6 +29,6 @@ def environment(shell: Mapping[str, str], config: Path, *, network: bool = False
 
 
 def exports(variables: Mapping[str, str]) -> list[str]:
-    """Returns NAME=VALUE for each variable by which another shell joins the same graph."""
+    """Returns NAME=VALUE for each variable that another shell needs to join the same graph."""
     values = {DOMAIN: variables.get(DOMAIN) or '0', **{name: variables.get(name, '') for name in (RANGE, PROFILE)}}
     return [f'{name}={value}' for name, value in values.items() if value]

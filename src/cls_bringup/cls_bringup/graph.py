@@ -1,6 +1,6 @@
-"""The one description of the node graph: which processes, with which parameters. No ROS here.
+"""Description of the node graph: its processes and their parameters, without ROS imports.
 
-`launch/*.launch.py` and `./cls up` both start what `describe` returns, so the two can't drift.
+`launch/*.launch.py` and `./cls up` both start the processes that `describe` returns.
 """
 
 from collections.abc import Sequence
@@ -15,9 +15,8 @@ from cls_learning.brain import find
 from cls_learning.node_settings import choose_brain
 
 ROBOTS = ('sim', 'square', 'pan_tilt', 'replay')
-REPLAY = 'replay'  # a recorded session in the place of a robot
-# A node may still be writing its model when it is asked to end, at low priority on a busy machine; after so many
-# seconds it hangs and is killed.
+REPLAY = 'replay'  # a recorded session instead of a robot
+# s from SIGINT until a node is killed; saving a model at low priority on a busy machine takes long.
 STOP_WAIT = 45.0
 # Asked to end when all others have: a recorder takes their last messages.
 ENDS_LAST = ('recorder',)
@@ -29,9 +28,9 @@ class Process:
 
     Attributes:
         name: node name, equal to the executable's.
-        package: ROS package that holds it.
-        parameters: by dotted name; what stands in `parameter_files` loses against these.
-        parameter_files: names in `config/`, or paths; later ones win.
+        package: its ROS package.
+        parameters: by dotted name; they override `parameter_files`.
+        parameter_files: names in `config/`, or paths; later ones override earlier ones.
     """
 
     name: str
@@ -96,8 +95,9 @@ class GraphOptions:
         if (self.robot == REPLAY) != bool(self.session):
             raise UserError(
                 f'robot {self.robot!r} with session {self.session!r}',
-                expected=f'a session with robot {REPLAY}, and with no other', do='Replay with `./cls play SESSION`.',
-            )  # fmt: skip
+                expected=f'a session with robot {REPLAY}, and with no other',
+                do='Replay with `./cls play SESSION`.',
+            )
         if self.robot == REPLAY and (self.lock_step or self.mode not in ('', 'follow')):
             raise UserError('a replay', expected='mode follow, without lock-step', found=f'mode {self.mode!r}')
         if not (self.rate == 0.0 or 0.1 <= self.rate <= 100.0):
@@ -116,7 +116,7 @@ class GraphOptions:
 
 
 def describe_body(options: GraphOptions) -> list[Process]:
-    """The robot's own processes: a simulator, or camera and servo driver."""
+    """Returns the processes of the robot: a simulator, a player, or camera and servo driver."""
     files = _files(options)
     if options.simulated:
         parameters: dict[str, Any] = {'robot': options.robot}
@@ -138,12 +138,12 @@ def describe_body(options: GraphOptions) -> list[Process]:
 
 
 def describe_brain(options: GraphOptions) -> list[Process]:
-    """The processes of the brain, the same for every robot."""
+    """Returns the processes of the brain, the same for every robot."""
     files = _files(options)
     threads = {'threads': 1} if options.seed >= 0 else {}
     seed = {'seed': options.seed} if options.seed >= 0 else {}
     model = {'model': options.model, 'models_dir': options.models_dir}
-    # In lock-step the simulator owns /clock, in a replay the player.
+    # In lock-step the simulator publishes /clock, in a replay the player.
     clock = {'use_sim_time': True} if options.lock_step or options.robot == REPLAY else {}
     encoder: dict[str, Any] = {**model, **threads, **seed, **clock}
     if options.lock_step:
@@ -174,14 +174,14 @@ def describe_brain(options: GraphOptions) -> list[Process]:
 
 
 def describe_recorder(options: GraphOptions) -> list[Process]:
-    """The recorder where it is wanted: it stamps with the machine's clock, also in lock-step."""
+    """Returns the recorder if requested, which uses the machine's clock, also in lock-step."""
     if not options.record:
         return []
     return [Process('recorder', 'cls_recording', {'sessions_dir': options.sessions_dir}, _files(options))]
 
 
 def describe(options: GraphOptions) -> list[Process]:
-    """Everything: body, brain and recorder."""
+    """Returns all processes: robot, brain and recorder."""
     return describe_body(options) + describe_brain(options) + describe_recorder(options)
 
 

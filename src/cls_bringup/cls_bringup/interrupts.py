@@ -1,4 +1,4 @@
-"""Signals as something to ask for, so that an orderly end happens at one place."""
+"""Signals as a count to poll, so that the orderly end is in one place."""
 
 import signal
 import threading
@@ -8,7 +8,7 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Interrupts:
-    """Counts SIGINT, SIGTERM and SIGHUP while entered, instead of dying of them."""
+    """Counts SIGINT, SIGTERM and SIGHUP while entered, instead of ending the process."""
 
     def __init__(self) -> None:
         self.count = 0
@@ -25,7 +25,7 @@ class Interrupts:
             signal.signal(number, handler)
 
     def reset(self) -> None:
-        """Forgets the signals so far."""
+        """Resets the count."""
         self.count = 0
         self._event.clear()
 

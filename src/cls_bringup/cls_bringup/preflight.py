@@ -31,7 +31,7 @@ def check(processes: Sequence[Process]) -> None:
     """Checks parameters, robot, encoder, preset, model, port and camera of the processes of a graph.
 
     Raises:
-        UserError: the first thing that is wrong, in the words in which the node would say it.
+        UserError: the first problem, with the text that the node itself would give.
     """
     for process in processes:
         settings = settings_in_force(process)
@@ -89,9 +89,11 @@ def _check_camera(settings: Any) -> None:
     path = Path(f'/dev/video{settings.source}' if settings.source.isdecimal() else settings.source)
     if not path.exists():
         raise UserError(
-            f'camera {settings.source!r}', expected=f'{path} to be there', found=devices(),
+            f'camera {settings.source!r}',
+            expected=f'an existing {path}',
+            found=devices(),
             do='Plug the camera in, or name another one.',
-        )  # fmt: skip
+        )
 
 
 def _check_servo_driver(settings: Any) -> None:
@@ -101,9 +103,11 @@ def _check_servo_driver(settings: Any) -> None:
     port = choose_port(settings.port, found)
     if not Path(port.device).exists():
         raise UserError(
-            f'serial port {port.device!r}', expected='a port of this machine',
-            found=', '.join(map(str, found)) or 'no serial port at all', do='Plug the board in, or name its port.',
-        )  # fmt: skip
+            f'serial port {port.device!r}',
+            expected='a port of this machine',
+            found=', '.join(map(str, found)) or 'no serial port at all',
+            do='Plug the board in, or name its port.',
+        )
 
 
 def _check_encoder(settings: Any) -> None:

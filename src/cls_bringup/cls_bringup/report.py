@@ -1,4 +1,4 @@
-"""What is left of a run: one JSON object."""
+"""Report of a run: one JSON object."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -7,20 +7,25 @@ from typing import Any
 from cls_common import atomic_file
 from cls_common.errors import UserError
 
-from .snapshot import measures, Pair
+from .snapshot import LearnerStatuses, measures
 
 CLEAN = 'clean'
 
 
 def build_report(
-    pair: Pair, *, startup_seconds: float | None, ended: str, weights_sha256: str | None, restarts: Mapping[str, int],
-) -> dict[str, Any]:  # fmt: skip
+    pair: LearnerStatuses,
+    *,
+    startup_seconds: float | None,
+    ended: str,
+    weights_sha256: str | None,
+    restarts: Mapping[str, int],
+) -> dict[str, Any]:
     """Returns the report of a run.
 
     Args:
-        startup_seconds: from the command to the first wake step; None where it never came.
-        ended: 'clean', or why not.
-        weights_sha256: of the model as it lies on disk after the end.
+        startup_seconds: from the command to the first wake step; None without one.
+        ended: 'clean', or the problem.
+        weights_sha256: of the saved model after the end.
         restarts: of crashed nodes, by name.
     """
     return {

@@ -1,4 +1,4 @@
-"""Whether a robot can be made, seen with and gone on with: asked before any process starts."""
+"""Checks of robot, encoder and model before any process starts."""
 
 from functools import lru_cache
 from pathlib import Path
@@ -15,13 +15,13 @@ if TYPE_CHECKING:
 
 
 def check_robot(options: GraphOptions) -> 'RobotInfo | None':
-    """Makes a simulated robot and closes it again, where making it can fail.
+    """Makes and closes a simulated robot where making it can fail.
 
     Returns:
-        what it is; None where that is known only once its processes run.
+        its description; None where that is known only when its processes run.
 
     Raises:
-        UserError: there is none of this name, or it can't be made.
+        UserError: unknown name, or it cannot be made.
     """
     if not options.simulated or not (options.robot.startswith(GYM) or options.settings):
         return None
@@ -40,10 +40,10 @@ def _make(options: GraphOptions) -> 'RobotInfo':
 
 
 def check_model(options: GraphOptions) -> None:
-    """Compares the robot, or those of the sessions that are played, with the model and with the encoder.
+    """Compares the robot, or those of the sessions to replay, with model and encoder.
 
     Raises:
-        UserError: the model was made with another one, or the encoder takes a sense that the robot lacks.
+        UserError: the model was made with another robot, or the encoder needs a modality that the robot lacks.
     """
     from cls_learning.model_store.config_file import ModelConfig
     from cls_perception import encoders

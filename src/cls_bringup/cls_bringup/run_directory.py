@@ -1,4 +1,4 @@
-"""Where one run of `up` keeps its logs and says how it fares, so that other commands find it without ROS."""
+"""Folder of one run of `up` with its logs and status, which other commands read without ROS."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -17,22 +17,22 @@ from cls_common.file_lock import try_lock
 from cls_common.runtime_folder import runtime_folder
 
 _STATUS, _LOCK, _PREFIX = 'status.json', 'lock', 'run-'
-# Logs of runs that failed are wanted afterwards, but not for ever.
+# Folders of failed runs that are kept for their logs.
 _KEPT_RUNS = 5
-# `up` writes twice a second; four missed turns mean that it hangs.
+# s; `up` writes twice a second, so four missed writes mean that it hangs.
 FRESH = 2.0
 
 
 @dataclass
 class RunDirectory:
-    """A private folder, held by a lock that ends with its process, however that dies."""
+    """A private folder with a lock that ends with its process."""
 
     path: Path
     _lock: IO[str] = field(repr=False)
 
     @classmethod
     def create(cls) -> 'RunDirectory':
-        """Makes a new one, locked by this process; removes the oldest left by ended runs."""
+        """Makes a new folder, locked by this process; removes the oldest folders of ended runs."""
         base = runtime_folder()
         for old in sorted(_ended(base), key=lambda path: path.stat().st_mtime)[: -_KEPT_RUNS or None]:
             shutil.rmtree(old, ignore_errors=True)
@@ -51,7 +51,7 @@ class RunDirectory:
         atomic_file.write_text(self.path / _STATUS, json.dumps(content), durable=False)
 
     def close(self, keep: bool) -> None:
-        """Gives the lock back; removes the folder unless its logs are wanted."""
+        """Releases the lock; removes the folder unless `keep`."""
         self._lock.close()
         if not keep:
             shutil.rmtree(self.path, ignore_errors=True)

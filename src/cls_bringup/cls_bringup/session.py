@@ -1,4 +1,4 @@
-"""One run of `up`: starts the graph, waits until it works, watches it, ends it in order."""
+"""One run of `up`: starts the graph, waits until it is ready, watches it, ends it in order."""
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, wait
@@ -10,11 +10,11 @@ from .interrupts import Interrupts
 from .orderly_end import OrderlyEnd
 from .report import CLEAN
 from .run_directory import RunDirectory
-from .snapshot import doings, measures, Pair
+from .snapshot import activity, LearnerStatuses, measures
 from .supervision.supervisor import Supervisor
 
 if TYPE_CHECKING:
-    from .nodes.remote import Remote
+    from .nodes.graph_client import GraphClient
 
 _WATCH_PERIOD = 0.5
 # Nodes import for up to ten seconds on a busy machine.
@@ -24,13 +24,13 @@ _FRAME = 0.1
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
-    """When a run ends by itself; 0: not by this.
+    """Limits at which a run ends by itself; 0: none.
 
     Attributes:
         duration: s from ready.
-        steps: whether fast_learner was given a number of wake steps.
+        steps: whether fast_learner has a limit of wake steps.
         replay: whether a player plays recorded sessions, and the run ends with them.
-        startup: s until it must be ready.
+        startup: s within which it has to be ready.
     """
 
     duration: float = 0.0
@@ -44,10 +44,10 @@ class Session:
     """A started graph. Use: `tick` until `ended`, then `finish`; `close` in any case.
 
     Attributes:
-        ended: why it is to end; empty while it runs.
-        mistake: the line of a node that says the user has to mend something.
+        ended: reason of the end; empty while it runs.
+        mistake: the UserError of a node.
         startup_seconds: from `begun` to ready; None before.
-        saved: what the learner said when the model was saved at the end; empty where it was not.
+        saved: message of the learner after the final save; empty without one.
     """
 
     robot: str
@@ -55,7 +55,7 @@ class Session:
     limits: Limits
     directory: RunDirectory
     supervisor: Supervisor
-    remote: 'Remote'
+    remote: 'GraphClient'
     begun: float
     ended: str = ''
     mistake: str = ''
@@ -67,9 +67,15 @@ class Session:
 
     @classmethod
     def start(
-        cls, commands: dict[str, list[str]], directory: RunDirectory, remote: 'Remote', robot: str, namespace: str,
-        limits: Limits, begun: float,
-    ) -> 'Session':  # fmt: skip
+        cls,
+        commands: dict[str, list[str]],
+        directory: RunDirectory,
+        remote: 'GraphClient',
+        robot: str,
+        namespace: str,
+        limits: Limits,
+        begun: float,
+    ) -> 'Session':
         """Starts every process, given its command line by name."""
         try:
             supervisor = Supervisor(directory.path, commands)
@@ -79,7 +85,7 @@ class Session:
         return cls(robot, namespace, limits, directory, supervisor, remote, begun)
 
     def tick(self) -> None:
-        """Looks at processes and learners; sets `ended` where it is over. Ten times a second is enough."""
+        """Checks processes and learners and sets `ended`; to be called about ten times a second."""
         now = time.monotonic()
         pair = self.remote.pair()
         if self.startup_seconds is None and pair.ready:
@@ -105,7 +111,7 @@ class Session:
     def _log(self, name: str) -> str:
         return str(self.supervisor.log(name))
 
-    def _limit_reached(self, pair: Pair, now: float) -> str:
+    def _limit_reached(self, pair: LearnerStatuses, now: float) -> str:
         if self.startup_seconds is None:
             if now - self.begun > self.limits.startup:
                 self._crash = True
@@ -120,18 +126,18 @@ class Session:
         return ''
 
     def stop(self) -> None:
-        """Asks for an orderly end, as a person does."""
+        """Requests an orderly end."""
         self.ended = self.ended or CLEAN
 
     def finish(self, show: Callable[[str], None], interrupts: Interrupts) -> str:
         """Ends the run as a sequence: acting stops, everything is saved, every process ends.
 
         Args:
-            show: called ten times a second with what is done now.
-            interrupts: a further one while saving means that the person wants to wait no longer.
+            show: called ten times a second with the current step.
+            interrupts: an interrupt while saving ends the wait.
 
         Returns:
-            'clean' or what went wrong first.
+            'clean' or the first problem.
         """
         end = OrderlyEnd(self.remote, lambda: interrupts.count > 0 or not self._has('slow_learner'))
         with ThreadPoolExecutor(1, 'end') as pool:
@@ -144,38 +150,44 @@ class Session:
         return self.ended
 
     def _end(self, end: OrderlyEnd) -> list[str]:
-        """Returns what went wrong."""
+        """Returns the problems."""
         if self._has('slow_learner'):
             end.run()
         problems = [end.problem] if end.problem else []
         end.message = 'ending …'
-        asked = time.monotonic()
+        requested = time.monotonic()
         self.supervisor.ask_to_end()
         return problems + [
             f'{state.name} ended with exit status {state.status}'
             for state in self.supervisor.await_end()
-            if state.status != 0 and not self._is_excused(state.name, asked)
+            if state.status != 0 and not self._is_excused(state.name, requested)
         ]
 
     def _has(self, name: str) -> bool:
         """Whether a process runs."""
         return any(state.name == name and state.is_up for state in self.supervisor.states())
 
-    def _is_excused(self, name: str, asked: float) -> bool:
-        # A node that still starts can't end in order yet, and one reason to end is enough.
+    def _is_excused(self, name: str, requested: float) -> bool:
+        # A node that is still starting cannot end in order; after a crash only the first reason is reported.
         record = self.supervisor.policy.records.get(name)
-        is_starting = record is not None and asked - record.started < _START_TIME
+        is_starting = record is not None and requested - record.started < _START_TIME
         return self._crash or self.startup_seconds is None or is_starting
 
     def close(self) -> None:
-        """Ends what is left; keeps the logs unless all was clean."""
+        """Ends all processes; keeps the logs unless the run was clean."""
         self.supervisor.close()
         self.directory.close(keep=self.ended != CLEAN)
 
-    def _status(self, pair: Pair, now: float) -> dict[str, Any]:
+    def _status(self, pair: LearnerStatuses, now: float) -> dict[str, Any]:
         startup = None if self.startup_seconds is None else round(self.startup_seconds, 3)
         return {
-            **doings(pair), **measures(pair), 'startup_seconds': startup, 'elapsed_seconds': round(now - self.begun, 1),
-            'robot': self.robot, 'namespace': self.namespace, 'run_directory': str(self.directory.path),
-            'processes': self.processes, 'restarts': dict(self.supervisor.policy.restarts),
-        }  # fmt: skip
+            **activity(pair),
+            **measures(pair),
+            'startup_seconds': startup,
+            'elapsed_seconds': round(now - self.begun, 1),
+            'robot': self.robot,
+            'namespace': self.namespace,
+            'run_directory': str(self.directory.path),
+            'processes': self.processes,
+            'restarts': dict(self.supervisor.policy.restarts),
+        }

@@ -1,4 +1,4 @@
-"""A learner's status as plain data, and what follows from both learners' together."""
+"""Statuses of learners and player as plain data."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -73,18 +73,18 @@ class Replayed:
 
     @property
     def is_finished(self) -> bool:
-        """Whether everything was played."""
+        """Whether the replay is complete."""
         return self.state == 'finished'
 
     def text(self) -> str:
-        """How it goes, on one line."""
+        """Returns the progress on one line."""
         which = f' of session {self.session_index + 1}/{self.sessions}' if self.sessions > 1 else ''
         left_out = f', {self.filtered:,} left out' if self.filtered else ''
         done = f'{self.steps:,} actions{left_out}, {self.unanswered:,} not learned'
         return f'{self.state} {self.progress:.0%}{which}  {done}'
 
     def troubles(self) -> list[str]:
-        """What is wrong, for people."""
+        """Returns the problems, for display."""
         return [
             *([f'the session lacks {", ".join(self.missing)}'] if self.missing else []),
             *filter(None, [self.fault]),
@@ -92,20 +92,20 @@ class Replayed:
 
 
 @dataclass(frozen=True)
-class Pair:
-    """Newest status of both learners; None where none was heard."""
+class LearnerStatuses:
+    """Newest status of both learners; None before the first."""
 
     fast: Snapshot | None = None
     slow: Snapshot | None = None
 
     @property
     def heard(self) -> tuple[Snapshot, ...]:
-        """Those that were heard."""
+        """Statuses that were received."""
         return tuple(s for s in (self.fast, self.slow) if s is not None)
 
     @property
     def loaded(self) -> bool:
-        """Whether both have weights that somebody chose."""
+        """Whether both have weights, loaded or new."""
         return self.fast is not None and self.slow is not None and self.fast.loaded and self.slow.loaded
 
     @property
@@ -117,7 +117,7 @@ class Pair:
 
     @property
     def done(self) -> bool:
-        """Whether all wake steps asked for were made."""
+        """Whether all requested wake steps are done."""
         return self.fast is not None and self.fast.phase == 'done'
 
     @property
@@ -146,27 +146,27 @@ class Pair:
 
     @property
     def last_sleep(self) -> str:
-        """How the last sleep ended, in a sentence; empty before the first."""
+        """Result of the last sleep, in a sentence; empty before the first."""
         return self.slow.last_sleep if self.slow is not None else ''
 
     @property
     def total_steps(self) -> int:
-        """Wake steps of the model's life."""
+        """Wake steps of the model in total."""
         return max((s.total_steps for s in self.heard), default=0)
 
     @property
     def cycles(self) -> int:
-        """Sleeps finished in the model's life."""
+        """Completed sleeps of the model in total."""
         return max((s.cycles for s in self.heard), default=0)
 
     @property
     def model(self) -> str:
-        """Name of the model folder; empty where unknown."""
+        """Name of the model folder; empty if unknown."""
         return next((s.model for s in (self.slow, self.fast) if s is not None and s.model), '')
 
     @property
     def alarms(self) -> list[str]:
-        """What a person should look at, in words."""
+        """Alarms of both learners."""
         return [alarm for s in self.heard for alarm in s.alarms]
 
     @property
@@ -177,17 +177,17 @@ class Pair:
         return {name: {half: s.metrics[name] for half, s in halves if name in s.metrics} for name in names}
 
     def losses(self) -> dict[str, float]:
-        """Metrics of both by name; where both use a name, the slow learner's."""
+        """Returns metrics of both by name; slow_learner's where both have one."""
         return {name: value for s in self.heard for name, value in s.metrics.items()}
 
     def missing(self) -> str:
-        """What is still awaited, for people."""
+        """Returns what prevents the graph from being ready; empty if it is."""
         if self.slow is None:
-            return 'slow_learner has said nothing yet'
+            return 'slow_learner has no status yet'
         if not self.slow.loaded:
             return f'slow_learner has no weights yet ({self.slow.fault or self.slow.phase})'
         if self.fast is None:
-            return 'fast_learner has said nothing yet'
+            return 'fast_learner has no status yet'
         if not self.fast.loaded:
             return f'fast_learner has no weights yet ({self.fast.fault or self.fast.phase})'
         if not self.ready:
@@ -195,8 +195,8 @@ class Pair:
         return ''
 
 
-def measures(pair: Pair) -> dict[str, Any]:
-    """The figures that the report and `status` share; null where undefined or unknown."""
+def measures(pair: LearnerStatuses) -> dict[str, Any]:
+    """Returns the values that report and `status` share; None where undefined or unknown."""
     fast, slow = pair.fast, pair.slow
     return {
         'steps': fast.steps if fast else None,
@@ -220,11 +220,11 @@ def measures(pair: Pair) -> dict[str, Any]:
     }
 
 
-def doings(pair: Pair) -> dict[str, Any]:
-    """What the brain does now; null where unknown."""
+def activity(pair: LearnerStatuses) -> dict[str, Any]:
+    """Returns phase and mode; None where unknown."""
     return {'phase': pair.phase, 'mode': pair.fast.mode if pair.fast else None}
 
 
 def number(value: float) -> float | None:
-    """JSON has no NaN: undefined figures become null."""
+    """Returns None for NaN and infinity, which JSON does not have."""
     return float(value) if math.isfinite(value) else None

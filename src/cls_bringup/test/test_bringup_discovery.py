@@ -30,6 +30,8 @@ def test_the_command_line_and_launch_join_the_same_graph(shell: dict[str, str]) 
 
 def test_exports_name_all_that_decides_and_nothing_that_is_empty() -> None:
     assert discovery.exports({discovery.RANGE: 'LOCALHOST', discovery.PROFILE: '/p.xml', 'HOME': '/h'}) == [
-        'ROS_DOMAIN_ID=0', 'ROS_AUTOMATIC_DISCOVERY_RANGE=LOCALHOST', 'FASTRTPS_DEFAULT_PROFILES_FILE=/p.xml',
-    ]  # fmt: skip
+        'ROS_DOMAIN_ID=0',
+        'ROS_AUTOMATIC_DISCOVERY_RANGE=LOCALHOST',
+        'FASTRTPS_DEFAULT_PROFILES_FILE=/p.xml',
+    ]
     assert discovery.exports({discovery.DOMAIN: '7', discovery.PROFILE: ''}) == ['ROS_DOMAIN_ID=7']

@@ -63,24 +63,24 @@ def test_names_are_unique_and_name_their_module(robot: str, mode: str) -> None:
         ({'robot': 'pan_tilt', 'camera': '2'}, 'camera', {'source': '2'}),
     ],
 )
-def test_each_choice_reaches_its_node(options: dict[str, Any], name: str, expected: dict[str, Any]) -> None:
+def test_each_option_reaches_its_node(options: dict[str, Any], name: str, expected: dict[str, Any]) -> None:
     assert expected.items() <= process(name, **options).parameters.items()
 
 
-def test_what_nobody_chose_is_left_to_the_parameter_files() -> None:
+def test_defaults_are_left_to_the_parameter_files() -> None:
     identity = {'robot', 'model', 'models_dir'}
     for robot in ROBOTS:
         for p in describe(GraphOptions(robot=robot)):
             assert set(p.parameters) <= identity, p.name
 
 
-def test_a_users_parameter_file_wins_over_ours() -> None:
+def test_a_parameter_file_of_the_user_overrides_the_default() -> None:
     for p in describe(GraphOptions(params_file='/home/me/mine.yaml')):
         assert p.parameter_files == ('sim.param.yaml', '/home/me/mine.yaml')
 
 
 @pytest.mark.parametrize(
-    ('options', 'said'),
+    ('options', 'message'),
     [
         ({'robot': 'rover'}, "'rover'.*pan_tilt"),
         ({'robot': ''}, 'unknown robot'),
@@ -98,8 +98,8 @@ def test_a_users_parameter_file_wins_over_ours() -> None:
         ({'robot': 'replay', 'session': 'a', 'rate': float('nan')}, 'rate'),
     ],
 )
-def test_unknown_choices_are_refused_with_the_known_ones(options: dict[str, Any], said: str) -> None:
-    with pytest.raises(UserError, match=said):
+def test_unknown_choices_are_refused_with_the_known_ones(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(UserError, match=message):
         GraphOptions(**options)
 
 
@@ -150,7 +150,7 @@ def test_lock_step_takes_its_time_from_the_simulator() -> None:
     assert {p.name for p in processes if p.parameters.get('use_sim_time')} == set(BRAIN)
 
 
-def test_a_replay_takes_the_robots_place_and_owns_the_clock() -> None:
+def test_a_replay_replaces_the_robot_and_publishes_the_clock() -> None:
     options = GraphOptions(robot='replay', session='a,b', rate=0.0, loop=True, filter_action='pan=5')
     player, *brain = describe(options)
     assert (player.name, player.package) == ('player', 'cls_recording')
@@ -160,16 +160,14 @@ def test_a_replay_takes_the_robots_place_and_owns_the_clock() -> None:
 
 
 @pytest.mark.parametrize('robot', ROBOTS)
-def test_a_recorder_comes_along_where_it_is_wanted(robot: str) -> None:
+def test_a_recorder_is_started_on_request(robot: str) -> None:
     with_it = describe(GraphOptions(robot=robot, record=True, sessions_dir='/s'))
     assert with_it[:-1] == describe(GraphOptions(robot=robot))
     assert with_it[-1].name == 'recorder'
     assert with_it[-1].parameters == {'sessions_dir': '/s'}
 
 
-def test_parameter_files_are_found_in_the_workspace_that_was_entered(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_parameter_files_are_found_in_the_sourced_workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = tmp_path / 'install' / 'share' / 'cls_learning' / 'config'
     folder.mkdir(parents=True)
     monkeypatch.setenv('AMENT_PREFIX_PATH', f'{tmp_path / "other"}:{tmp_path / "install"}')

@@ -1,4 +1,4 @@
-"""Every launch file, run with shell scripts in the place of the nodes; launch_stand_in.py says what runs them."""
+"""Every launch file, run with scripts instead of nodes, see launch_stand_in.py."""
 
 from collections.abc import Callable, Iterator
 import contextlib
@@ -39,7 +39,7 @@ while :; do sleep 0.05; done
 
 
 class Launched:
-    """A launch file that runs, and what it and its nodes have said so far."""
+    """A running launch file, and the output of it and its nodes so far."""
 
     def __init__(self, process: 'subprocess.Popen[str]', nodes: Path) -> None:
         self.lines: list[str] = []
@@ -113,9 +113,14 @@ def launch(tmp_path: Path) -> Iterator[Callable[..., Launched]]:
         environment |= {'NODES': str(tmp_path), 'AMENT_PREFIX_PATH': f'{prefix}:{os.environ["AMENT_PREFIX_PATH"]}'}
         environment |= {'ROS_LOG_DIR': str(tmp_path / 'log'), 'PYTHONUNBUFFERED': '1', **(shell or {})}
         process = subprocess.Popen(
-            [sys.executable, str(RUN), str(ROOT / 'launch' / f'{file}.launch.py'), *arguments], cwd=tmp_path,
-            env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True,
-        )  # fmt: skip
+            [sys.executable, str(RUN), str(ROOT / 'launch' / f'{file}.launch.py'), *arguments],
+            cwd=tmp_path,
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
         started.append(process)
         return Launched(process, tmp_path)
 

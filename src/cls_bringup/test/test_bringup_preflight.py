@@ -39,7 +39,7 @@ def test_a_graph_that_can_start_passes(robot: str, tmp_path: Path) -> None:
         ({'robot': 'gym:no_such_module:Plain-v0'}, "a Python module 'no_such_module'"),
         ({'encoder': 'nope'}, "unknown encoder 'nope'; expected one of .*early_resnet18"),
         ({'preset': 'nope'}, "unknown preset 'nope'; expected one of default, reference"),
-        ({'robot': 'pan_tilt', 'camera': '63'}, '/dev/video63 to be there'),
+        ({'robot': 'pan_tilt', 'camera': '63'}, 'an existing /dev/video63'),
         ({'robot': 'pan_tilt', 'camera': '/no/such/film.mp4'}, 'film.mp4'),
         ({'robot': 'pan_tilt', 'camera': str(ROOT / 'docs'), 'port': '/dev/no_such_port'}, "'/dev/no_such_port'"),
         ({'params_file': '/no/such/file.yaml'}, 'is missing'),

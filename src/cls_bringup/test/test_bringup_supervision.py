@@ -25,7 +25,7 @@ from cls_common.errors import UserError
 PRINTABLE = st.text(st.characters(exclude_categories=['C', 'Zl', 'Zp']), max_size=20)
 
 
-def test_a_node_gets_files_then_parameters_and_dies_by_sigint(tmp_path):
+def test_a_node_gets_files_then_parameters_and_sigint_with_its_parent(tmp_path):
     file = tmp_path / 'mine.param.yaml'
     file.write_text('{}')
     process = Process('encoder', 'cls_perception', {'model': '123', 'threads': 1, 'deep': True}, (str(file),))
@@ -35,9 +35,22 @@ def test_a_node_gets_files_then_parameters_and_dies_by_sigint(tmp_path):
     assert command[module : module + 2] == ['cls_common.node_process', 'cls_perception.nodes.encoder']
     ros = command[command.index('--ros-args') :]
     assert ros == [
-        '--ros-args', '-r', '__node:=encoder', '-r', '__ns:=/robot_1', '--params-file', str(file),
-        '-p', 'model:="123"', '-p', 'threads:=1', '-p', 'deep:=true', '--log-level', 'debug',
-    ]  # fmt: skip
+        '--ros-args',
+        '-r',
+        '__node:=encoder',
+        '-r',
+        '__ns:=/robot_1',
+        '--params-file',
+        str(file),
+        '-p',
+        'model:="123"',
+        '-p',
+        'threads:=1',
+        '-p',
+        'deep:=true',
+        '--log-level',
+        'debug',
+    ]
 
 
 @given(st.one_of(PRINTABLE, st.integers(-(2**31), 2**31), st.booleans(), st.floats(-1e9, 1e9)))
@@ -55,7 +68,7 @@ def test_parameter_files_are_found_by_name_in_the_workspace(tmp_path, monkeypatc
         find_config('nothing.yaml')
 
 
-def test_crashes_are_answered_with_growing_delays_until_the_fifth():
+def test_crashes_are_restarted_with_growing_delays_until_the_fifth():
     policy, now, delays = RestartPolicy(), 0.0, []
     policy.saw_running('node', now)
     while (ended := policy.saw_end('node', -1, now)) is None:
@@ -68,7 +81,7 @@ def test_crashes_are_answered_with_growing_delays_until_the_fifth():
     assert ended == Ended('node', -1, MOST_CRASHES) and policy.restarts == {'node': 4}
 
 
-def test_a_node_that_was_well_for_long_starts_counting_anew():
+def test_a_crash_after_a_healthy_time_counts_as_the_first():
     policy = RestartPolicy()
     now = 0.0
     for _ in range(20):
@@ -85,7 +98,7 @@ def test_an_orderly_end_ends_everything(status, is_mistake):
     assert ended is not None and ended.is_user_error is is_mistake
 
 
-# Ends with 0 on SIGINT and says so.
+# Ends with 0 on SIGINT and prints so.
 PATIENT = """
 import os, signal, sys, time
 signal.signal(signal.SIGINT, lambda *_: sys.exit(print('bye') or 0))
@@ -105,7 +118,7 @@ def supervise(runtime, tmp_path):
         for name, program in programs.items():
             file = tmp_path / f'{name}.py'
             file.write_text(program)
-            # As nodes are started: each asks for a signal when its parent dies.
+            # Started as nodes are: with a signal when the parent ends.
             commands[name] = [*dies_with_parent('INT'), sys.executable, str(file)]
         directory = RunDirectory.create()
         opened.append((directory, Supervisor(directory.path, commands)))
@@ -128,7 +141,7 @@ def wait_for_log(supervisor, name, text):
     wait_until(lambda: supervisor.log(name).exists() and text in supervisor.log(name).read_text(), 40.0, text)
 
 
-def test_all_are_asked_to_end_by_sigint_and_their_statuses_seen(supervise):
+def test_all_processes_get_sigint_and_their_exit_statuses_are_returned(supervise):
     supervisor = supervise(polite=PATIENT, rude=RUDE)
     for name in ('polite', 'rude'):
         wait_for_log(supervisor, name, 'up')
@@ -161,7 +174,7 @@ def test_a_long_temporary_folder_is_no_obstacle(supervise, tmp_path, monkeypatch
     assert [state.status for state in supervisor.await_end()] == [0]
 
 
-def test_a_killed_process_comes_back(supervise):
+def test_a_killed_process_is_restarted(supervise):
     supervisor = supervise(node=PATIENT)
     wait_for_log(supervisor, 'node', 'up')
     [state] = supervisor.states()
@@ -174,7 +187,7 @@ def test_a_killed_process_comes_back(supervise):
 
 
 @pytest.mark.parametrize('prefix', ['', '[FATAL] [1795642365.5] [node]: '], ids=['printed', 'logged'])
-def test_a_mistake_of_the_users_is_told_from_a_crash(supervise, prefix):
+def test_a_user_error_is_distinguished_from_a_crash(supervise, prefix):
     supervisor = supervise(node=MISTAKEN.format(prefix), other=PATIENT)
     ended = watch_until(supervisor, lambda: None, 'end')
     assert ended.is_user_error and ended.name == 'node'
@@ -190,7 +203,7 @@ def test_a_command_that_cannot_be_started_is_one_line_and_leaves_nothing_running
     assert not [pid for pid in set(descendants(os.getpid())) - before if is_running(pid)]
 
 
-def test_what_hangs_is_killed(supervise, monkeypatch):
+def test_a_process_that_hangs_is_killed(supervise, monkeypatch):
     monkeypatch.setattr(supervision, 'STOP_WAIT', 0.5)
     supervisor = supervise(deaf=PATIENT.replace("sys.exit(print('bye') or 0)", 'None'))
     wait_for_log(supervisor, 'deaf', 'up')
@@ -221,7 +234,7 @@ def test_arguments_arrive_as_they_are(arguments):
         assert json.loads(supervisor.log('node').read_text()) == arguments
 
 
-def test_status_is_found_only_while_its_process_lives_and_is_fresh(runtime):
+def test_status_is_found_only_while_fresh_and_its_process_runs(runtime):
     directory = RunDirectory.create()
     directory.write_status({'namespace': '', 'steps': 3})
     found = find_status('')
@@ -232,7 +245,7 @@ def test_status_is_found_only_while_its_process_lives_and_is_fresh(runtime):
     assert directory.path.is_dir()
 
 
-def test_old_logs_do_not_pile_up(runtime):
+def test_only_the_newest_log_folders_are_kept(runtime):
     for _ in range(9):
         RunDirectory.create().close(keep=True)
     assert len(list((runtime / 'cls').glob('run-*'))) <= 6

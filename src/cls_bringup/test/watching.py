@@ -1,4 +1,4 @@
-"""Waiting with a deadline, who is whose process, and a runtime folder of the tests' own."""
+"""Waiting with a deadline, parents of processes, and a runtime folder of the tests."""
 
 from collections.abc import Callable, Iterator
 import os

@@ -9,7 +9,7 @@ from cls_common.errors import UserError
 from . import keys
 
 if TYPE_CHECKING:
-    from cls_bringup.nodes.remote import Remote
+    from cls_bringup.nodes.graph_client import GraphClient as Remote
 
 
 class Controls:

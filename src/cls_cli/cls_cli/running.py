@@ -70,7 +70,7 @@ def run_processes(
     _check(choices)
     commands = {p.name: node_command(p, choices.namespace, choices.log_level) for p in processes}
     # Importing ROS takes a third of a second: after the checks that need none.
-    from cls_bringup.nodes.remote import connect
+    from cls_bringup.nodes.graph_client import connect
 
     _announce()
     limits = Limits(duration=choices.duration, steps=steps, replay=replay, startup=choices.startup_timeout)

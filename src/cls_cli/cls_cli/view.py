@@ -12,7 +12,8 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from cls_bringup.snapshot import Pair, Replayed, Snapshot
+from cls_bringup.snapshot import LearnerStatuses as Pair
+from cls_bringup.snapshot import Replayed, Snapshot
 
 from . import keys
 from .acting.picture import picture

@@ -106,7 +106,7 @@ def test_no_graph_is_said_so(capsys, runtime):
     status, out, _ = run(capsys, 'status', '--namespace', 'nobody')
     assert status == 1 and out.startswith('not running')
     status, _, err = run(capsys, 'mode', 'random', '--namespace', 'nobody')
-    assert status == 2 and "nobody answers 'set_mode'" in err and 'expected fast_learner to run' in err
+    assert status == 2 and "no answer of 'set_mode'" in err and 'expected fast_learner to run' in err
 
 
 def test_status_asks_the_graph_where_up_runs_nowhere(capsys, graph):

@@ -5,7 +5,8 @@ import json
 import pytest
 from rich.console import Console
 
-from cls_bringup.snapshot import Pair, Replayed, Snapshot
+from cls_bringup.snapshot import LearnerStatuses as Pair
+from cls_bringup.snapshot import Replayed, Snapshot
 from cls_cli import entry
 from cls_cli.view import line, render, Scene
 

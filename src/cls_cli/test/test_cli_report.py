@@ -9,7 +9,8 @@ import pytest
 from rich.console import Console
 
 from cls_bringup.report import build_report, write_report
-from cls_bringup.snapshot import measures, Pair, Snapshot
+from cls_bringup.snapshot import LearnerStatuses as Pair
+from cls_bringup.snapshot import measures, Snapshot
 from cls_cli.commands.status import as_text
 from cls_cli.view import clock, line, render, Scene
 
@@ -134,7 +135,7 @@ def test_before_the_learners_speak_the_view_says_what_is_awaited():
     console = Console(width=100, record=True, file=open('/dev/null', 'w'))  # noqa: SIM115
     console.print(render(Scene(robot='sim', elapsed=1.0, pair=Pair(), processes={'fast_learner': 'RUNNING'})))
     text = console.export_text()
-    assert 'fast_learner' in text and 'slow_learner has said nothing yet' in text
+    assert 'fast_learner' in text and 'slow_learner has no status yet' in text
 
 
 def test_one_line_stands_in_for_the_view():

@@ -12,7 +12,7 @@ import sys
 from fake_graph.screen import Screen
 from watching import descendants, is_running, wait_until
 
-from cls_bringup.nodes.remote import connect
+from cls_bringup.nodes.graph_client import connect
 
 ALL = {'simulator', 'fast_learner', 'slow_learner'}
 
@@ -105,7 +105,7 @@ def test_a_graph_that_never_gets_ready_says_who_is_awaited(up):
     assert run.process.wait(40) == 1
     text = run.output.read_text()
     # On a busy machine the other one may not have been heard either.
-    assert re.search(r'error: not ready after 4 s: (fast|slow)_learner has said nothing yet', text)
+    assert re.search(r'error: not ready after 4 s: (fast|slow)_learner has no status yet', text)
     [folder] = [line.removeprefix('logs: ') for line in text.splitlines() if line.startswith('logs: ')]
     assert os.path.exists(f'{folder}/fast_learner.log')
 

@@ -1,1 +1,1 @@
-"""What two or more packages use, and nothing else."""
+"""Code that two or more packages share."""

@@ -1,6 +1,6 @@
-"""Names, types and quality of service of everything that crosses between processes. No ROS here.
+"""Names, types and quality of service of all topics, services and actions, without ROS imports.
 
-The table in docs/graph.md is held against this one by a test, and the running graph against both.
+Tests compare the table in docs/graph.md with this one, and the running graph with both.
 """
 
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ class Profile:
 
     Attributes:
         reliable: lost messages are sent again.
-        latched: a late joiner gets the last message.
+        latched: late subscribers receive the last message.
         depth: messages kept, count.
         lifespan: s after which an undelivered message is dropped; 0: never.
     """
@@ -24,7 +24,7 @@ class Profile:
 
 
 SENSOR = Profile(reliable=False, latched=False, depth=1)
-# Images where each one counts: in lock-step a lost image would stop the world.
+# Images in lock-step, where a lost one would stop the simulation.
 SENSOR_RELIABLE = Profile(reliable=True, latched=False, depth=10)
 STATE = Profile(reliable=True, latched=False, depth=10)
 COMMAND = Profile(reliable=True, latched=False, depth=1, lifespan=1.0)
@@ -36,7 +36,7 @@ DEFAULT = Profile(reliable=True, latched=False, depth=10)
 
 @dataclass(frozen=True)
 class Topic:
-    """One topic: relative name, ROS type, profile, and who publishes it."""
+    """One topic: relative name, ROS type, profile, and the nodes that publish it."""
 
     name: str
     type: str
@@ -46,30 +46,30 @@ class Topic:
 
 @dataclass(frozen=True)
 class Service:
-    """One service: relative name, ROS type, and who serves it."""
+    """One service: relative name, ROS type, and the nodes that serve it."""
 
     name: str
     type: str
     servers: tuple[str, ...]
 
 
-_BODY = ('simulator', 'servo_driver', 'player')
-_EYES = ('simulator', 'camera', 'player')
+_ROBOTS = ('simulator', 'servo_driver', 'player')
+_IMAGE_SOURCES = ('simulator', 'camera', 'player')
 
-IMAGE = Topic('camera/image_raw', 'sensor_msgs/msg/Image', SENSOR, _EYES)
-CAMERA_INFO = Topic('camera/camera_info', 'sensor_msgs/msg/CameraInfo', SENSOR, _EYES)
-COMPRESSED = Topic('camera/image_raw/compressed', 'sensor_msgs/msg/CompressedImage', STATE, _EYES)
+IMAGE = Topic('camera/image_raw', 'sensor_msgs/msg/Image', SENSOR, _IMAGE_SOURCES)
+CAMERA_INFO = Topic('camera/camera_info', 'sensor_msgs/msg/CameraInfo', SENSOR, _IMAGE_SOURCES)
+COMPRESSED = Topic('camera/image_raw/compressed', 'sensor_msgs/msg/CompressedImage', STATE, _IMAGE_SOURCES)
 OBSERVATION_PREFIX = 'observation/'
 # Between a learner and the name of one of its metrics: `fast_learner/metrics/skill`.
 METRICS_INFIX = '/metrics/'
-JOINT_STATES = Topic('joint_states', 'sensor_msgs/msg/JointState', STATE, _BODY)
-ROBOT_INFO = Topic('robot/info', 'cls_interfaces/msg/RobotInfo', LATCHED, _BODY)
-ROBOT_STATE = Topic('robot/state', 'cls_interfaces/msg/RobotState', LATCHED, _BODY)
-# One at a time: runner or teleop where no learner runs. Never the player: a robot that listens would move.
+JOINT_STATES = Topic('joint_states', 'sensor_msgs/msg/JointState', STATE, _ROBOTS)
+ROBOT_INFO = Topic('robot/info', 'cls_interfaces/msg/RobotInfo', LATCHED, _ROBOTS)
+ROBOT_STATE = Topic('robot/state', 'cls_interfaces/msg/RobotState', LATCHED, _ROBOTS)
+# One publisher at a time: runner or teleop only where no learner runs. Not the player: a real robot would move.
 ROBOT_ACTION = Topic('robot/action', 'cls_interfaces/msg/RobotAction', COMMAND, ('fast_learner', 'runner', 'teleop'))
 MANUAL_ACTION = Topic('manual_action', 'cls_interfaces/msg/RobotAction', COMMAND, ('teleop', 'dashboard'))
-APPLIED_ACTION = Topic('robot/applied_action', 'cls_interfaces/msg/AppliedAction', EVENT, _BODY)
-# The player, where the recorded ones are those that this encoder would make.
+APPLIED_ACTION = Topic('robot/applied_action', 'cls_interfaces/msg/AppliedAction', EVENT, _ROBOTS)
+# The player only where the recorded embeddings are of the configured encoder.
 EMBEDDING = Topic('embedding', 'cls_interfaces/msg/Embedding', STATE, ('encoder', 'player'))
 EXPERIENCE = Topic('experience', 'cls_interfaces/msg/Experience', EVENT, ('fast_learner',))
 FAST_STATUS = Topic('fast_learner/status', 'cls_interfaces/msg/LearnerStatus', LATCHED, ('fast_learner',))
@@ -82,9 +82,24 @@ DIAGNOSTICS = Topic(
 CLOCK = Topic('/clock', 'rosgraph_msgs/msg/Clock', DEFAULT, ('player', 'simulator'))
 
 TOPICS = (
-    IMAGE, CAMERA_INFO, COMPRESSED, JOINT_STATES, ROBOT_INFO, ROBOT_STATE, ROBOT_ACTION, MANUAL_ACTION,
-    APPLIED_ACTION, EMBEDDING, EXPERIENCE, FAST_STATUS, SLOW_STATUS, RECORDER_STATUS, PLAYER_STATUS, DIAGNOSTICS, CLOCK,
-)  # fmt: skip
+    IMAGE,
+    CAMERA_INFO,
+    COMPRESSED,
+    JOINT_STATES,
+    ROBOT_INFO,
+    ROBOT_STATE,
+    ROBOT_ACTION,
+    MANUAL_ACTION,
+    APPLIED_ACTION,
+    EMBEDDING,
+    EXPERIENCE,
+    FAST_STATUS,
+    SLOW_STATUS,
+    RECORDER_STATUS,
+    PLAYER_STATUS,
+    DIAGNOSTICS,
+    CLOCK,
+)
 
 SET_MODE = Service('set_mode', 'cls_interfaces/srv/SetMode', ('fast_learner',))
 SAVE_MODEL = Service('save_model', 'std_srvs/srv/Trigger', ('slow_learner',))
@@ -103,9 +118,22 @@ SET_PLAYER_RATE = Service('player/set_rate', 'cls_interfaces/srv/SetRate', ('pla
 SEEK_PLAYER = Service('player/seek', 'cls_interfaces/srv/Seek', ('player',))
 
 SERVICES = (
-    SET_MODE, SAVE_MODEL, EMERGENCY_STOP, REARM, BEGIN_SLEEP, END_SLEEP, GET_STATE, LOAD_STATE, GET_EXPERIENCES,
-    GET_ENCODER, START_RECORDING, STOP_RECORDING, PAUSE_PLAYER, SET_PLAYER_RATE, SEEK_PLAYER,
-)  # fmt: skip
+    SET_MODE,
+    SAVE_MODEL,
+    EMERGENCY_STOP,
+    REARM,
+    BEGIN_SLEEP,
+    END_SLEEP,
+    GET_STATE,
+    LOAD_STATE,
+    GET_EXPERIENCES,
+    GET_ENCODER,
+    START_RECORDING,
+    STOP_RECORDING,
+    PAUSE_PLAYER,
+    SET_PLAYER_RATE,
+    SEEK_PLAYER,
+)
 
 SLEEP = Service('sleep', 'cls_interfaces/action/Sleep', ('slow_learner',))
 

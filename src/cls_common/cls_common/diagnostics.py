@@ -1,4 +1,4 @@
-"""Health of a robot's parts under the same names for the hardware and its simulation."""
+"""Health of a robot's parts, with the same names for hardware and simulation."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -10,7 +10,7 @@ LINK: Final = 'robot: link'
 
 
 def joint(name: str) -> str:
-    """Returns the name under which a joint is reported."""
+    """Returns the diagnostics name of a joint."""
     return f'robot: joint {name}'
 
 
@@ -24,7 +24,7 @@ class Level(IntEnum):
 
 @dataclass(frozen=True)
 class Health:
-    """One line of diagnostics: a level, one sentence that says what to do, figures as text."""
+    """One diagnostics status: a level, one sentence with what to do, and values by name."""
 
     name: str
     level: Level
@@ -33,5 +33,5 @@ class Health:
 
 
 def in_namespace(namespace: str, name: str) -> str:
-    """Returns `name` with the node's namespace in front: `/diagnostics` belongs to all robots of a ROS graph."""
+    """Returns `name` prefixed by the namespace, since all robots of a ROS graph share `/diagnostics`."""
     return f'{namespace.strip("/")}/{name}'.lstrip('/')

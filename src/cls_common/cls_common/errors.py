@@ -1,14 +1,14 @@
-"""The one shape of every error that a person can cause or mend."""
+"""The exception of every error that a user can cause or fix."""
 
 
 class UserError(ValueError):
-    """Something outside the program is wrong. Its text is one line for people.
+    """An error in input or environment; its text is one line.
 
     Args:
-        problem: what is wrong, with the name of the thing.
-        expected: what would have been right.
-        found: what was there instead.
-        do: what to do about it.
+        problem: subject of the error, with its name.
+        expected: valid values.
+        found: the actual value.
+        do: how to fix it.
     """
 
     def __init__(self, problem: str, *, expected: str = '', found: str = '', do: str = '') -> None:
@@ -18,5 +18,5 @@ class UserError(ValueError):
         if found:
             parts.append(f'found {found}')
         text = '; '.join(parts)
-        # What libraries say may span lines; people and log readers get one.
+        # Messages of libraries may span lines; logs and terminals get one.
         super().__init__(' '.join((f'{text}. {do}' if do else text).split()))

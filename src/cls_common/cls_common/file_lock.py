@@ -11,7 +11,7 @@ _NO_LOCKS = (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL)
 
 
 def try_lock(file: IO[bytes] | IO[str] | int, path: Path) -> bool:
-    """Takes the exclusive lock of an open file without waiting; False where another process holds it.
+    """Takes the exclusive lock of an open file without waiting; returns False where another process holds it.
 
     Args:
         path: of the file, for errors.
@@ -29,7 +29,7 @@ def try_lock(file: IO[bytes] | IO[str] | int, path: Path) -> bool:
 
 
 def lock_error(path: Path, error: OSError) -> UserError:
-    """Returns what to say where a lock file could not be made or locked."""
+    """Returns the error of a lock file that could not be created or locked."""
     do = 'Network file systems often have none: choose a folder on a disk of this machine.'
     return UserError(
         f'{path} can not be locked', found=error.strerror or str(error), do=do if error.errno in _NO_LOCKS else ''

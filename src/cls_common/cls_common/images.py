@@ -1,6 +1,6 @@
-"""Camera images between their wire form (encoding, rows of `step` bytes) and RGB arrays. No ROS here.
+"""Conversion of camera images between message fields (encoding, rows of `step` bytes) and RGB arrays.
 
-Where cv_bridge imports, nodes use it instead; both pass one contract suite.
+Nodes use cv_bridge instead where it can be imported; both pass the same contract tests.
 """
 
 from typing import Final
@@ -26,7 +26,7 @@ _TO_RGB: Final[dict[str, tuple[int, int | None]]] = {
 }
 _PNG, _PNG_DEPTH = b'\x89PNG\r\n\x1a\n', 24
 _JPEG, _JPEG_END = b'\xff\xd8', b'\xff\xd9'
-_NO_FRAME: Final = (0xC4, 0xC8, 0xCC)  # markers among those of frames that are none
+_NO_FRAME: Final = (0xC4, 0xC8, 0xCC)  # markers in the range of start-of-frame that start no frame
 JPEG_QUALITY: Final = 90  # of camera/image_raw/compressed
 
 
@@ -54,13 +54,13 @@ def to_rgb(data: bytes | memoryview, height: int, width: int, encoding: str, ste
 
 
 def check_raw(size: int, height: int, width: int, encoding: str, step: int) -> tuple[int, int | None]:
-    """Checks what a raw image says of itself against its bytes.
+    """Checks the declared size and encoding of a raw image against its data.
 
     Args:
-        size: of the data, bytes. The others: as in `to_rgb`.
+        size: length of the data, bytes. The others: as in `to_rgb`.
 
     Returns:
-        channels, and the conversion of cv2 to RGB, None where it is RGB.
+        channels, and the cv2 conversion to RGB, None for RGB.
 
     Raises:
         UserError: unknown encoding, or sizes that do not fit.
@@ -70,9 +70,10 @@ def check_raw(size: int, height: int, width: int, encoding: str, step: int) -> t
     channels, conversion = _TO_RGB[encoding]
     if height < 1 or width < 1 or step < width * channels or size < height * step:
         raise UserError(
-            f'{encoding} image of {width}x{height}', expected=f'rows of at least {width * channels} bytes',
+            f'{encoding} image of {width}x{height}',
+            expected=f'rows of at least {width * channels} bytes',
             found=f'step {step}, {size} bytes in all',
-        )  # fmt: skip
+        )
     return channels, conversion
 
 
@@ -113,7 +114,7 @@ def from_jpeg(data: bytes) -> Image:
 
 
 def check_compressed(data: bytes) -> None:
-    """Checks that a JPEG or PNG is whole, without decoding it. Older versions of cv2 make grey of what is cut off.
+    """Checks that a JPEG or PNG is complete, without decoding it: older versions of cv2 fill missing rows with grey.
 
     Raises:
         UserError: empty, cut off, or a PNG of 16 bits a channel, whose value range is unknown.
@@ -125,13 +126,13 @@ def check_compressed(data: bytes) -> None:
     elif data.startswith(_JPEG):
         is_whole = _is_whole_jpeg(data)
     else:
-        is_whole = bool(data)  # cv2 knows more formats
+        is_whole = bool(data)  # cv2 decodes other formats
     if not is_whole:
         raise UserError('compressed image', expected='a whole JPEG or PNG', found=f'{len(data)} bytes')
 
 
 def _is_whole_png(data: bytes) -> bool:
-    """Whether all chunks of a PNG are there with their checksums, up to its end."""
+    """Whether a PNG has all chunks, with valid checksums, up to its end."""
     position = len(_PNG)
     while position + 12 <= len(data):
         end = position + 12 + int.from_bytes(data[position : position + 4], 'big')
@@ -144,7 +145,7 @@ def _is_whole_png(data: bytes) -> bool:
 
 
 def _is_whole_jpeg(data: bytes) -> bool:
-    """Whether a JPEG's frame and scan are there, with their end. An end within a segment, as a thumbnail's, is none."""
+    """Whether a JPEG has a frame, a scan and their end. An end inside a segment, as of a thumbnail, does not count."""
     position, has_frame = len(_JPEG), False
     while position + 4 <= len(data) and data[position] == 0xFF:
         marker = data[position + 1]
@@ -153,6 +154,6 @@ def _is_whole_jpeg(data: bytes) -> bool:
             continue
         has_frame = has_frame or (0xC0 <= marker <= 0xCF and marker not in _NO_FRAME)
         position += 2 + int.from_bytes(data[position + 2 : position + 4], 'big')
-        if marker == 0xDA:  # start of scan: in what follows, an end of image is nothing else
+        if marker == 0xDA:  # start of scan: from here on the end marker is unambiguous
             return has_frame and data.find(_JPEG_END, position) >= 0
     return False

@@ -1,4 +1,4 @@
-"""Niceness of one thread: training gives way to the control loop, the rest of its process does not."""
+"""Niceness of one thread, so that training yields to the control loop."""
 
 import contextlib
 import os
@@ -6,9 +6,9 @@ import threading
 
 
 def give_way(niceness: int) -> None:
-    """Sets the niceness of the calling thread alone, 0 to 19; Linux schedules threads one by one.
+    """Sets the niceness of the calling thread only, 0 to 19; Linux schedules threads separately.
 
-    A thread that is nicer already, as in a process started by `nice`, stays as it is: only the superuser may go back.
+    A thread that is already nicer, as in a process started by `nice`, is not changed: only root may lower it.
     """
     if niceness > 0:
         with contextlib.suppress(PermissionError):

@@ -1,4 +1,4 @@
-"""Settings chosen by name, as texts: `--set NAME=VALUE` on the command line, `settings` of a launch file."""
+"""Settings as texts: `--set NAME=VALUE` on the command line, `settings` of a launch file."""
 
 from collections.abc import Sequence
 import json
@@ -6,13 +6,13 @@ from typing import Any
 
 from .errors import UserError
 
-# First part of a name -> the node whose parameter the rest names. Names without any of these are of the recipe.
+# First part of a name -> node that has the parameter. Other names are parameters of the learners.
 NODES = {'sim': 'simulator'}
 RECIPE = 'slow_learner'
 
 
 def parse_override(text: str) -> tuple[str, Any]:
-    """Reads NAME=VALUE, VALUE as JSON where it is some, else as text."""
+    """Parses NAME=VALUE, VALUE as JSON if it is valid, else as text."""
     name, equals, value = text.partition('=')
     name, value = name.strip(), value.strip()
     if not equals or not name:

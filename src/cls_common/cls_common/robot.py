@@ -1,4 +1,4 @@
-"""What a robot is to everybody else: its action channels, joints and senses. No ROS here."""
+"""Description of a robot: its action channels, joints and modalities, without ROS imports."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
@@ -15,7 +15,7 @@ GYM = 'gym:'  # in a robot's name, before the ID of any Gymnasium environment
 
 
 class Kind(IntEnum):
-    """What a number of an action means. Values equal the constants of cls_interfaces/ActionChannel."""
+    """Meaning of an action channel's value. Values equal the constants of cls_interfaces/ActionChannel."""
 
     RELATIVE = 0
     ABSOLUTE = 1
@@ -23,7 +23,7 @@ class Kind(IntEnum):
     DISCRETE = 3
 
 
-# Actions travel as float32: what it can't hold would arrive as infinite.
+# Actions are sent as float32, in which larger values become infinite.
 _FLOAT32_MAX = float(np.finfo(np.float32).max)
 
 
@@ -57,15 +57,16 @@ _CHANNEL_FIELDS = tuple(each.name for each in fields(Channel))
 
 @dataclass(frozen=True)
 class RobotInfo:
-    """What cls_interfaces/RobotInfo says, as plain data.
+    """Content of cls_interfaces/RobotInfo as plain data.
 
     Attributes:
         name: such as 'sim', 'pan_tilt', 'gym:CartPole-v1'.
-        modalities: senses, 'camera' first where there is one.
+        modalities: names of observations, 'camera' first if there is one.
         channels: one for each number of an action, length A.
         joint_names, joint_low, joint_high: joints and their limits, rad, length J (may be 0).
         settle_time: s from an action's end to an undisturbed image.
-        lock_step: one image for each action, none in between.
+        lock_step: one image for each action, no others.
+        low, high: limits of the channels, float32 (A,).
     """
 
     name: str
@@ -82,9 +83,10 @@ class RobotInfo:
     def __post_init__(self) -> None:
         if not len(self.joint_names) == len(self.joint_low) == len(self.joint_high):
             raise UserError(
-                f'robot {self.name!r}', expected='as many low and high limits as joints',
+                f'robot {self.name!r}',
+                expected='as many low and high limits as joints',
                 found=f'{len(self.joint_names)}, {len(self.joint_low)} and {len(self.joint_high)}',
-            )  # fmt: skip
+            )
         for name, low, high in zip(self.joint_names, self.joint_low, self.joint_high):
             if not -math.inf < low <= high < math.inf:
                 raise UserError(f'joint {name!r}', expected='finite low <= high', found=f'{low}, {high}')
@@ -97,7 +99,7 @@ class RobotInfo:
         """Scales an action from [-1, 1] to the robot's units; discrete channels are rounded.
 
         Args:
-            unit_action: (..., A), clipped to [-1, 1]; NaN stays NaN, for `check_action` to refuse.
+            unit_action: (..., A), clipped to [-1, 1]; NaN stays NaN, which `check_action` refuses.
 
         Returns:
             float32 (..., A), within each channel's limits.
@@ -110,15 +112,15 @@ class RobotInfo:
         return np.clip(values, low, high).astype(np.float32)
 
     def to_unit(self, values: ArrayLike) -> NDArray[np.float32]:
-        """Scales values in the robot's units, (..., A), to [-1, 1]; a channel of no width gives 0."""
+        """Scales values (..., A) in the robot's units to float32 [-1, 1]; a channel with low == high gives 0."""
         return _to_unit(values, self.low, self.high)
 
     def zero(self) -> NDArray[np.float32]:
-        """The action that does nothing where there is one, (A,): 0 clipped into each channel's limits."""
+        """Returns the zero action, float32 (A,), clipped to each channel's limits."""
         return np.clip(np.zeros(len(self.channels), np.float32), self.low, self.high)
 
     def joints_to_unit(self, joints: ArrayLike) -> NDArray[np.float32]:
-        """Scales joint angles (..., J), rad, to [-1, 1] by their limits, fixed ones to 0 (row 000-058)."""
+        """Scales joint angles (..., J), rad, to float32 [-1, 1] by their limits; fixed joints give 0."""
         return _to_unit(joints, self.joint_low, self.joint_high)
 
     def _discrete(self) -> NDArray[np.bool_]:
@@ -171,28 +173,28 @@ def _channel(values: Mapping[str, Any] | Sequence[Any], robot: str) -> Channel:
 
 @dataclass(frozen=True)
 class Difference:
-    """In what a robot is another one: an aspect, and what it is in each of the two, for people."""
+    """Difference of two robots: an aspect, and its text in each of them."""
 
     aspect: str
     expected: str
     found: str
 
 
-# What makes a robot the one it is, the weightiest first.
+# Aspects by which robots are compared, the most important first.
 ASPECTS = ('actions', 'joints', 'senses', 'name')
-# Differing channels or joints that an error names; of more it says how many.
+# Most channels or joints that an error lists; further ones are counted.
 _NAMED = 3
 
 
 def difference(expected: RobotInfo, found: RobotInfo, aspects: Sequence[str] = ASPECTS) -> Difference | None:
-    """Compares two robots: the one rule by which they are the same, wherever that is asked.
+    """Compares two robots; used wherever a model, session or graph has to match a robot.
 
     Args:
-        aspects: those of ASPECTS that count. Actions: names, kinds, units and limits (float32, as they travel) of the
-            channels, in order. Name: of a simulation, with its world: 'gym:CliffWalking-v1'.
+        aspects: those of ASPECTS to compare. Actions: names, kinds, units and limits (float32, as sent) of the
+            channels, in order. Name: of a simulation, with its environment: 'gym:CliffWalking-v1'.
 
     Returns:
-        the first aspect in which they differ; None where they are the same robot.
+        the first aspect in which they differ; None for the same robot.
     """
     for aspect in ASPECTS:
         one, other = _aspect(expected, aspect), _aspect(found, aspect)
@@ -232,7 +234,7 @@ def _to_unit(values: ArrayLike, low: ArrayLike, high: ArrayLike) -> NDArray[np.f
 
 
 def check_action(info: RobotInfo, values: ArrayLike) -> NDArray[np.float32]:
-    """Returns an action as float32 (A,) or raises UserError; never lets a non-finite number through (H4)."""
+    """Returns an action as float32 (A,); raises UserError for a wrong size or a value that is not finite."""
     with np.errstate(over='ignore'):  # too large for float32 becomes infinite and is refused below
         action = np.asarray(values, np.float32).reshape(-1)
     if action.shape != (len(info.channels),):

@@ -1,4 +1,4 @@
-"""The user's folder for files that live as long as a run: status, locks, logs where ROS has no other place for them."""
+"""The user's folder for files of a run: status, locks, and logs where ROS cannot write its own folder."""
 
 import os
 from pathlib import Path
@@ -8,7 +8,7 @@ from .errors import UserError
 
 
 def runtime_folder() -> Path:
-    """Returns the folder, made private to this user where it is missing.
+    """Returns the folder, created private to this user if missing.
 
     Raises:
         UserError: it belongs to another user.
@@ -19,7 +19,7 @@ def runtime_folder() -> Path:
     else:
         folder = Path(tempfile.gettempdir(), f'cls-{os.getuid()}')
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    # In a folder that others may write to, the name could be theirs already.
+    # In a folder that others may write to, another user could have created it.
     if folder.is_symlink() or folder.stat().st_uid != os.getuid():
         raise UserError(
             f'run folder {folder}', expected='it to be yours', do='Set XDG_RUNTIME_DIR to a folder of yours.'
@@ -28,7 +28,7 @@ def runtime_folder() -> Path:
 
 
 def ros_log_folder() -> Path | None:
-    """Returns where ROS 2 keeps logs: ROS_LOG_DIR, else `log` in ROS_HOME, else in ~/.ros; None without HOME."""
+    """Returns the log folder of ROS 2: ROS_LOG_DIR, else `log` in ROS_HOME, else in ~/.ros; None without HOME."""
     if folder := os.environ.get('ROS_LOG_DIR'):
         return Path(os.path.expanduser(folder))
     home = os.environ.get('ROS_HOME') or (os.environ.get('HOME', '') and '~/.ros')
@@ -36,12 +36,12 @@ def ros_log_folder() -> Path | None:
 
 
 def fallback_log_folder() -> Path:
-    """Where logs go when ROS 2's own choice can't be written."""
+    """Returns the log folder used where ROS 2's own cannot be written."""
     return runtime_folder() / 'log'
 
 
 def provide_log_folder() -> None:
-    """Sets ROS_LOG_DIR where ROS 2 could not write its logs, for without them it does not start.
+    """Sets ROS_LOG_DIR where ROS 2 could not write its logs, since it does not start without them.
 
     Raises:
         UserError: see `runtime_folder`.

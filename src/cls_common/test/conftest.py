@@ -1,4 +1,4 @@
-"""Properties are about what holds, not how fast: a busy machine must not fail them."""
+"""Property tests have no deadline: a busy machine must not fail them."""
 
 from hypothesis import settings
 

@@ -1,4 +1,4 @@
-"""The communication table: names are unique, types exist, profiles fit each other and what they carry."""
+"""The communication table: unique names, existing types, matching profiles."""
 
 import dataclasses
 import re
@@ -37,27 +37,27 @@ def test_every_type_exists_and_is_of_its_kind(entry: comms.Topic | comms.Service
 
 
 @pytest.mark.parametrize('name', PROFILES)
-def test_both_ends_of_a_topic_match_when_opened_by_the_table(name: str) -> None:
+def test_publisher_and_subscription_of_a_topic_match(name: str) -> None:
     qos = to_qos(PROFILES[name])
     assert qos_check_compatible(qos, qos)[0] == QoSCompatibility.OK
 
 
-def test_listening_tools_hear_everything() -> None:
-    # rviz, rqt and Foxglove ask for volatile, best effort unless told otherwise: all of ours must match.
+def test_best_effort_subscribers_match_every_topic() -> None:
+    # rviz, rqt and Foxglove subscribe volatile and best effort by default.
     listener = to_qos(comms.SENSOR)
     for topic in comms.TOPICS:
         assert qos_check_compatible(to_qos(topic.profile), listener)[0] == QoSCompatibility.OK, topic.name
 
 
-def test_lock_step_images_reach_reliable_and_ordinary_listeners() -> None:
+def test_lock_step_images_match_reliable_and_best_effort_subscribers() -> None:
     offered = to_qos(comms.SENSOR_RELIABLE)
     for wanted in (comms.SENSOR, comms.SENSOR_RELIABLE):
         assert qos_check_compatible(offered, to_qos(wanted))[0] == QoSCompatibility.OK
-    # And that is why it must be chosen at both ends: a best-effort camera never matches a reliable listener.
+    # So both ends need the profile: a best-effort publisher never matches a reliable subscription.
     assert qos_check_compatible(to_qos(comms.SENSOR), offered)[0] == QoSCompatibility.ERROR
 
 
-def test_everything_that_moves_the_robot_is_newest_only_reliable_and_mortal() -> None:
+def test_commands_are_reliable_keep_only_the_newest_and_expire() -> None:
     for topic in (comms.ROBOT_ACTION, comms.MANUAL_ACTION):
         profile = topic.profile
         assert profile.reliable
@@ -66,14 +66,14 @@ def test_everything_that_moves_the_robot_is_newest_only_reliable_and_mortal() ->
         assert 0 < profile.lifespan <= 1.0
 
 
-def test_what_must_not_be_lost_is_reliable_and_kept_for_seconds() -> None:
+def test_events_are_reliable_and_queued_for_seconds() -> None:
     for topic in (comms.EXPERIENCE, comms.APPLIED_ACTION):
         assert topic.profile.reliable
         assert topic.profile.depth >= 1000
         assert topic.profile.lifespan == 0
 
 
-def test_one_publisher_a_latched_topic_within_one_robot() -> None:
+def test_latched_topics_have_one_publisher_in_a_robot() -> None:
     # Two publishers on one latched topic lose one of the two for late joiners. A body is one of these three.
     bodies = {'simulator', 'servo_driver', 'player'}
     for topic in comms.TOPICS:
@@ -81,14 +81,14 @@ def test_one_publisher_a_latched_topic_within_one_robot() -> None:
             assert len(topic.publishers) == 1 or set(topic.publishers) <= bodies, topic.name
 
 
-def test_everything_has_somebody_who_offers_it() -> None:
+def test_every_topic_and_service_has_a_publisher_or_server() -> None:
     for entry in NAMED:
         offering = entry.publishers if isinstance(entry, comms.Topic) else entry.servers
         assert offering
         assert len(set(offering)) == len(offering)
 
 
-def test_profiles_are_what_they_say() -> None:
+def test_profiles_become_the_rclpy_settings() -> None:
     for profile in PROFILES.values():
         qos = to_qos(profile)
         assert (qos.reliability.name == 'RELIABLE') == profile.reliable

@@ -16,10 +16,15 @@ from cls_interfaces.msg import RobotInfo as RobotInfoMessage
 from cls_interfaces.srv import GetState
 
 PAN_TILT = RobotInfo(
-    'pan_tilt', ('camera', 'touch'),
+    'pan_tilt',
+    ('camera', 'touch'),
     (Channel('pan', Kind.RELATIVE, 'deg', -10, 10), Channel('key', Kind.DISCRETE, '', 0, 3)),
-    ('pan', 'tilt'), (-1.5, -0.75), (1.5, 0.75), settle_time=0.125, lock_step=True,
-)  # fmt: skip
+    ('pan', 'tilt'),
+    (-1.5, -0.75),
+    (1.5, 0.75),
+    settle_time=0.125,
+    lock_step=True,
+)
 
 
 @given(st.integers(-(2**31) * 10**9, (2**31 - 1) * 10**9 + 999_999_999))

@@ -1,4 +1,4 @@
-"""A UserError says what, expected, found and do, on one line whatever it is made of."""
+"""A UserError has problem, expected, found and do on one line, for any texts."""
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from cls_common.errors import UserError
 
 
-def test_every_part_is_said_in_order() -> None:
+def test_all_parts_are_in_order() -> None:
     error = UserError('port /dev/ttyACM0', expected='a servo board', found='nothing', do='Plug it in.')
     assert str(error) == 'port /dev/ttyACM0; expected a servo board; found nothing. Plug it in.'
     assert str(UserError('camera gone')) == 'camera gone'

@@ -1,4 +1,4 @@
-"""One contract for every way from an image message to RGB: ours, the nodes', and cv_bridge where it works."""
+"""Contract of every conversion from an image message to RGB: plain Python, nodes, and cv_bridge where it works."""
 
 import array
 from collections.abc import Callable
@@ -30,7 +30,7 @@ def by_cv_bridge(message: ImageMessage) -> Pixels:
     return conversions.BRIDGE.imgmsg_to_cv2(message, 'rgb8')
 
 
-# What each reader is asked for: cv_bridge only plain images, everything else stays with our own conversion.
+# Images that each reader converts: cv_bridge only those without padding.
 READERS: list[tuple[Reader, tuple[str, ...]]] = [
     (ours, ALL),
     (conversions.from_image, ALL),
@@ -126,7 +126,7 @@ def test_unknown_encodings_are_refused_with_the_known_ones(reader: Reader, encod
 
 
 @BOTH
-def test_the_image_outlives_its_message(reader: Reader) -> None:
+def test_an_image_does_not_depend_on_its_message(reader: Reader) -> None:
     message = message_of(scene(4, 5), 'rgb8')
     image = reader(message)
     message.data[0] ^= 0xFF
@@ -141,7 +141,7 @@ def test_there_and_back_through_a_message() -> None:
     np.testing.assert_array_equal(conversions.from_image(message), rgb)
 
 
-def test_a_view_with_strides_goes_into_a_message_whole() -> None:
+def test_a_strided_view_becomes_a_complete_message() -> None:
     rgb = scene(8, 9)[::2, ::-1]
     message = conversions.to_image(rgb, conversions.to_time(0), '')
     np.testing.assert_array_equal(conversions.from_image(message), rgb)
@@ -180,14 +180,14 @@ def test_a_png_of_16_bits_is_refused_by_name() -> None:
 
 
 @pytest.mark.parametrize('suffix', ['.jpg', '.png', '.bmp'])
-def test_a_whole_image_is_whole_also_with_bytes_behind_it(suffix: str) -> None:
+def test_an_image_with_bytes_after_its_end_is_complete(suffix: str) -> None:
     rgb = scene(32, 40)
     data = cv2.imencode(suffix, rgb[..., ::-1])[1].tobytes()
     assert images.from_jpeg(data + b'junk').shape == rgb.shape
 
 
 @pytest.mark.parametrize('suffix', ['.jpg', '.png'])
-def test_an_image_is_whole_only_with_its_end(suffix: str) -> None:
+def test_an_image_without_its_end_is_incomplete(suffix: str) -> None:
     data = cv2.imencode(suffix, scene(32, 40))[1].tobytes()
     images.check_compressed(data)
     for size in (0, *range(9, len(data), 7)):  # fewer bytes are of no known format

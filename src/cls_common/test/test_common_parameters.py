@@ -33,7 +33,7 @@ class Window(Settings):
 @dataclass(frozen=True, kw_only=True)
 class NodeSettings(Settings):
     device: str = setting('cpu', 'where it computes')
-    mode: str = setting('manual', 'who decides', choices=('manual', 'random'), read_only=False)
+    mode: str = setting('manual', 'source of actions', choices=('manual', 'random'), read_only=False)
     rate: float = setting(10.0, 'steps a second', unit='Hz', low=0.1, high=100.0, read_only=False)
     gain: float = setting(1.0, 'any finite number', read_only=False)
     floor: float = setting(1.0, 'no upper limit', low=0.0, read_only=False)
@@ -107,9 +107,20 @@ def test_an_unknown_override_is_refused_with_the_known_names(nodes: Any) -> None
 
 @pytest.mark.parametrize(
     'override',
-    ['rate:=0.0', 'rate:=.nan', 'rate:=fast', 'steps:=11', 'steps:=2.5', 'mode:=follow', 'gain:=.inf',
-     'enabled:=1', 'device:=1', 'window.low:=2.0', 'gain:=[1.0, 2.0]'],
-)  # fmt: skip
+    [
+        'rate:=0.0',
+        'rate:=.nan',
+        'rate:=fast',
+        'steps:=11',
+        'steps:=2.5',
+        'mode:=follow',
+        'gain:=.inf',
+        'enabled:=1',
+        'device:=1',
+        'window.low:=2.0',
+        'gain:=[1.0, 2.0]',
+    ],
+)
 def test_a_bad_override_is_refused(nodes: Any, override: str) -> None:
     with pytest.raises(UserError, match=override.split(':')[0].split('.')[0]):
         nodes('-p', override)
@@ -123,14 +134,30 @@ def test_overrides_of_ros_itself_are_not_ours(nodes: Any) -> None:
 @pytest.mark.parametrize(
     ('name', 'value'),
     [
-        ('rate', 0.05), ('rate', 100.5), ('rate', math.nan), ('rate', math.inf), ('rate', 5),
+        ('rate', 0.05),
+        ('rate', 100.5),
+        ('rate', math.nan),
+        ('rate', math.inf),
+        ('rate', 5),
         ('rate', 'fast'),
-        ('gain', math.nan), ('gain', -math.inf), ('floor', -0.5), ('floor', math.nan), ('floor', math.inf),
-        ('steps', 0), ('steps', 11), ('most', 11), ('mode', 'follow'), ('mode', ''), ('device', 'cuda'),
-        ('enabled', 0), ('window.low', 1.5), ('window.high', math.nan), ('unheard_of', 1),
+        ('gain', math.nan),
+        ('gain', -math.inf),
+        ('floor', -0.5),
+        ('floor', math.nan),
+        ('floor', math.inf),
+        ('steps', 0),
+        ('steps', 11),
+        ('most', 11),
+        ('mode', 'follow'),
+        ('mode', ''),
+        ('device', 'cuda'),
+        ('enabled', 0),
+        ('window.low', 1.5),
+        ('window.high', math.nan),
+        ('unheard_of', 1),
     ],
-)  # fmt: skip
-def test_a_running_node_refuses_and_keeps_what_it_had(nodes: Any, name: str, value: Any) -> None:
+)
+def test_a_running_node_refuses_invalid_values_and_keeps_its_own(nodes: Any, name: str, value: Any) -> None:
     node, _ = nodes()
     before = {n: node.get_parameter(n).value for n, _ in NodeSettings.leaves()}
     try:
@@ -145,10 +172,21 @@ def test_a_running_node_refuses_and_keeps_what_it_had(nodes: Any, name: str, val
 
 @pytest.mark.parametrize(
     ('name', 'value'),
-    [('rate', 0.1), ('rate', 100.0), ('gain', -1e30), ('floor', 0.0), ('floor', 1e12), ('steps', 1),
-     ('steps', 10), ('most', -(10**12)), ('mode', 'random'), ('enabled', False), ('window.low', 1.0)],
-)  # fmt: skip
-def test_a_running_node_takes_what_is_allowed(nodes: Any, name: str, value: Any) -> None:
+    [
+        ('rate', 0.1),
+        ('rate', 100.0),
+        ('gain', -1e30),
+        ('floor', 0.0),
+        ('floor', 1e12),
+        ('steps', 1),
+        ('steps', 10),
+        ('most', -(10**12)),
+        ('mode', 'random'),
+        ('enabled', False),
+        ('window.low', 1.0),
+    ],
+)
+def test_a_running_node_accepts_valid_values(nodes: Any, name: str, value: Any) -> None:
     node, _ = nodes()
     (result,) = node.set_parameters([Parameter(name, value=value)])
     assert result.successful, result.reason
@@ -169,7 +207,7 @@ def test_every_leaf_is_declared_and_nothing_else(nodes: Any) -> None:
     assert len(fields(NodeSettings)) == 9
 
 
-def test_values_in_force_are_shown_whatever_was_set(nodes: Any) -> None:
+def test_values_in_force_override_all_others(nodes: Any) -> None:
     node, settings = nodes('-p', 'steps:=3', '-p', 'rate:=20.0', in_force={'steps': 7, 'window.low': 0.5})
     assert (settings.steps, settings.rate, settings.window.low) == (7, 20.0, 0.5)
     assert [node.get_parameter(name).value for name in ('steps', 'rate', 'window.low')] == [7, 20.0, 0.5]

@@ -54,14 +54,14 @@ def test_golden_values_of_pan_tilt() -> None:
     np.testing.assert_array_equal(info.to_unit([[10, 0], [-5, 20]]), np.float32([[1, 0], [-0.5, 2]]))
 
 
-def test_upper_limit_is_met_exactly_where_rounding_would_pass_it() -> None:
+def test_rounding_does_not_exceed_the_upper_limit() -> None:
     info = robot((-0.1, 0.3), (-3e38, 3e38))
     np.testing.assert_array_equal(info.to_units([1, 1]), info.high)
     np.testing.assert_array_equal(info.to_units([-1, -1]), info.low)
 
 
 @given(st.integers(-50, 50), st.integers(0, 20), UNIT)
-def test_discrete_channels_give_whole_numbers_and_all_come_back(low: int, count: int, unit: float) -> None:
+def test_discrete_channels_give_every_whole_number(low: int, count: int, unit: float) -> None:
     info = robot((low, low + count), kind=Kind.DISCRETE)
     value = float(info.to_units([unit])[0])
     assert value.is_integer()

@@ -1,4 +1,4 @@
-"""Logs of ROS 2 go somewhere that can be written, whatever HOME is."""
+"""Logs of ROS 2 go to a writable folder for any HOME."""
 
 import os
 import subprocess

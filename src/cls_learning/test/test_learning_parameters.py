@@ -17,7 +17,7 @@ from rclpy.node import Node
 
 from cls_common import comms
 from cls_common.nodes import qos
-from cls_common.nodes.asking import Asking
+from cls_common.nodes.retrying_client import RetryingClient
 from cls_learning.model_store.folder import ModelFolder
 
 LONG = 100.0  # s; torch alone takes up to 10 s to import on a busy machine
@@ -46,9 +46,9 @@ def test_parameters_show_the_recipe_of_a_model_that_exists(tmp_path: Path, tools
     executor.add_node(asker)
     names = ['sleep.rem_steps', 'memory.capacity', 'seed', 'policy.kind']
     with subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.DEVNULL) as process:
-        asking, answers, until = Asking(qos.client(asker, GET), again=5.0), [], time.monotonic() + LONG
+        requests, answers, until = RetryingClient(qos.client(asker, GET), retry_after=5.0), [], time.monotonic() + LONG
         while not answers and process.poll() is None and time.monotonic() < until:
-            asking.ask(GetParameters.Request(names=names), answers.append)
+            requests.request(GetParameters.Request(names=names), answers.append)
             executor.spin_once(timeout_sec=0.1)
         process.send_signal(signal.SIGINT)
     executor.shutdown()

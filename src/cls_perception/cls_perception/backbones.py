@@ -80,9 +80,11 @@ def from_file(name: str, path: str) -> State:
             state = torch.load(file, map_location='cpu', weights_only=True)
     except _UNREADABLE as error:
         raise UserError(
-            f'weights of {name} from {path}', expected='a .safetensors file or a .pth file of torchvision',
-            found=_first_line(error), do="Give another path, or `weights` 'random' for a random backbone.",
-        ) from error  # fmt: skip
+            f'weights of {name} from {path}',
+            expected='a .safetensors file or a .pth file of torchvision',
+            found=_first_line(error),
+            do="Give another path, or `weights` 'random' for a random backbone.",
+        ) from error
     if not isinstance(state, dict) or not all(isinstance(value, torch.Tensor) for value in state.values()):
         raise UserError(
             f'weights of {name} from {path}', expected='a dictionary of tensors', found=type(state).__name__
@@ -103,10 +105,11 @@ def from_torchvision(name: str, published: str) -> State:
     except _UNREADABLE as error:
         raise UserError(
             f'{published} weights of {name} are not available',
-            expected=f'the file {file}, or a download from {url}', found=_first_line(error),
+            expected=f'the file {file}, or a download from {url}',
+            found=_first_line(error),
             do=f'Connect once, copy {file.name} there, give a file by the parameter `weights`, '
             "or choose encoder retina, which needs none (`weights` 'random': a random backbone).",
-        ) from error  # fmt: skip
+        ) from error
     finally:
         socket.setdefaulttimeout(before)
     return state

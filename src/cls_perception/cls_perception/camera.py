@@ -75,7 +75,7 @@ class Camera(ABC):
         return False
 
     def fit(self, image: Image) -> Image:
-        """Resizes to the configured width and height, if both are set."""
+        """Resizes uint8 (H, W, 3) to the configured width and height, if both are set."""
         size = (self.settings.width, self.settings.height)
         if 0 in size or size == (image.shape[1], image.shape[0]):
             return image

@@ -83,9 +83,12 @@ class CameraReader:
     """The only user of an opened camera from `start` to `stop`."""
 
     def __init__(
-        self, camera: Camera, now: Callable[[], int], on_frame: Callable[[], None],
+        self,
+        camera: Camera,
+        now: Callable[[], int],
+        on_frame: Callable[[], None],
         clock: Callable[[], float] = time.monotonic,
-    ) -> None:  # fmt: skip
+    ) -> None:
         """Prepares a reader.
 
         Args:

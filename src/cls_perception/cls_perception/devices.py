@@ -14,9 +14,11 @@ def choose_device(name: str) -> torch.device:
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         raise UserError(
-            f'device {name!r}', expected='cpu, or an accelerator that torch finds here',
-            found=str(error).splitlines()[0], do='Leave `device` empty to have it chosen.',
-        ) from error  # fmt: skip
+            f'device {name!r}',
+            expected='cpu, or an accelerator that torch finds here',
+            found=str(error).splitlines()[0],
+            do='Leave `device` empty to have it chosen.',
+        ) from error
     if device.type == 'meta':
         raise UserError("device 'meta'", expected='cpu, cuda or mps', do='Leave `device` empty to have it chosen.')
     return device

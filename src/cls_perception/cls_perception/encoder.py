@@ -59,11 +59,11 @@ class Encoder(ABC):
 
     @abstractmethod
     def check(self, x: Array) -> Array:
-        """Returns a valid input, or raises UserError."""
+        """Returns a valid input, of the shape of `encode`, or raises UserError."""
 
     @abstractmethod
     def embed(self, x: Array) -> NDArray[np.float32]:
-        """Computes embeddings of a checked input."""
+        """Computes embeddings, float32 (B, size), of a checked input."""
 
     def encode(self, x: Array) -> NDArray[np.float32]:
         """Embeds a batch.

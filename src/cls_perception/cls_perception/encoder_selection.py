@@ -29,16 +29,18 @@ def from_model(settings: EncoderNodeSettings) -> encoders.Encoder | None:
         weights = weights_file.read_bytes()
     except (OSError, ValueError) as error:
         raise UserError(
-            f'encoder of model {settings.model!r}', expected=f'{CONFIG_FILE} and {WEIGHTS_FILE} in {folder}',
-            found=str(error), do='Restore them, or start a new model.',
-        ) from error  # fmt: skip
+            f'encoder of model {settings.model!r}',
+            expected=f'{CONFIG_FILE} and {WEIGHTS_FILE} in {folder}',
+            found=str(error),
+            do='Restore them, or start a new model.',
+        ) from error
     found = config.get('name') if isinstance(config, dict) else None
     if settings.encoder and settings.encoder != found:
         raise UserError(
             f'model {settings.model!r} was made with encoder {found!r}',
             found=f'{settings.encoder!r} requested',
             do='Leave `encoder` empty, or start a new model: embeddings of two encoders do not mix.',
-        )  # fmt: skip
+        )
     return encoders.load(config, weights, threads=settings.threads, device=settings.device)
 
 
@@ -54,6 +56,10 @@ def settings_of(encoder: encoders.Encoder | None) -> dict[str, Any]:
 def for_new_model(settings: EncoderNodeSettings) -> EncoderSettings:
     """Returns the settings of a new model's encoder: the requested one, else the default."""
     return EncoderSettings(
-        name=settings.encoder or settings.default_encoder, seed=settings.seed, weights=settings.weights,
-        backend=settings.backend, threads=settings.threads, device=settings.device,
-    )  # fmt: skip
+        name=settings.encoder or settings.default_encoder,
+        seed=settings.seed,
+        weights=settings.weights,
+        backend=settings.backend,
+        threads=settings.threads,
+        device=settings.device,
+    )

@@ -14,10 +14,11 @@ class WeightSettings(Settings):
 
     seed: int = setting(0, 'seed of the projection and of random backbones', low=0)
     weights: str = setting(
-        '', "backbone weights: empty: the published ones (torchvision's cache, else a download), "
-        "a path of a .pth or .safetensors file (for trained encoders: a file of `./cls eyes --out`), "
+        '',
+        "backbone weights: empty: the published ones (torchvision's cache, else a download), "
+        'a path of a .pth or .safetensors file (for trained encoders: a file of `./cls eyes --out`), '
         "or 'random' for a seeded random backbone",
-    )  # fmt: skip
+    )
     backend: str = setting(
         'torch',
         "'torch': float32; 'torch-bf16': bfloat16 in the backbone; part of the encoder's id",
@@ -54,9 +55,10 @@ class EncoderNodeSettings(WeightSettings):
     """Parameters of the node `encoder`."""
 
     encoder: str = setting(
-        '', "encoder to use; empty: the model's own, or default_encoder for a new model; "
+        '',
+        "encoder to use; empty: the model's own, or default_encoder for a new model; "
         'a model that was made with another one is refused',
-    )  # fmt: skip
+    )
     default_encoder: str = setting('resnet50', 'encoder of a new model if `encoder` is empty')
     model: str = setting('default', 'name of the model whose encoder is loaded, if it has one')
     models_dir: str = setting('models', 'folder that holds the models')

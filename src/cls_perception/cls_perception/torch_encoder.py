@@ -57,9 +57,10 @@ class TorchEncoder(Encoder):
         random = settings.weights == RANDOM or not cls.published
         if random and settings.weights not in ('', RANDOM):
             raise UserError(
-                f'encoder {cls.name} has random weights only', found=f'weights {settings.weights!r}',
+                f'encoder {cls.name} has random weights only',
+                found=f'weights {settings.weights!r}',
                 do='Leave `weights` empty, or choose another encoder.',
-            )  # fmt: skip
+            )
         if random:
             with backbones.seeded(settings.seed):
                 network = cls.build()
@@ -80,9 +81,10 @@ class TorchEncoder(Encoder):
     def load(cls, config: dict[str, Any], weights: bytes, threads: int, device: str) -> Self:
         if config.get('backend') not in BACKENDS or not isinstance(config.get('version'), int):
             raise UserError(
-                f'config of encoder {cls.name}', expected='backend (' + ', '.join(BACKENDS) + ') and version',
+                f'config of encoder {cls.name}',
+                expected='backend (' + ', '.join(BACKENDS) + ') and version',
                 found=f'{config.get("backend")!r} and {config.get("version")!r}',
-            )  # fmt: skip
+            )
         arrays = weight_files.from_bytes(weights, config)
         with torch.device('meta'):
             network = cls.build()

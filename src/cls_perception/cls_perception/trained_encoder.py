@@ -58,10 +58,11 @@ class TrainedEncoder(SmallImageEncoder):
             return super().make(settings, size, modality)
         if not settings.weights:
             raise UserError(
-                f'encoder {cls.name} has no weights', expected="an encoder trained on the robot's first minutes",
+                f'encoder {cls.name} has no weights',
+                expected="an encoder trained on the robot's first minutes",
                 do='Record some with `./cls run --record --steps 1000`, train with '
                 f'`./cls eyes SESSION --encoder {cls.name} --model NAME`, then use that model.',
-            )  # fmt: skip
+            )
         config, weights = read_encoder_file(Path(settings.weights).expanduser())
         if config.get('name') != cls.name:
             raise UserError(f'encoder file {settings.weights}', expected=cls.name, found=str(config.get('name')))

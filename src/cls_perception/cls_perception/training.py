@@ -31,9 +31,12 @@ def find_trainable(name: str) -> type[TrainedEncoder]:
 
 
 def train(
-    name: str, pairs: ImagePairs, settings: TrainingSettings, report: Callable[[int, float], None] = lambda *_: None,
+    name: str,
+    pairs: ImagePairs,
+    settings: TrainingSettings,
+    report: Callable[[int, float], None] = lambda *_: None,
     origin: dict[str, Any] | None = None,
-) -> TrainedEncoder:  # fmt: skip
+) -> TrainedEncoder:
     """Trains an encoder, its backbone by its objective, then its projection on the features of all images.
 
     One seed, one device and one thread give the same weights.
@@ -58,21 +61,29 @@ def train(
         _optimise(objective, pairs, settings, draws, device, report)
     _project(network, kind, pairs, draws, device)
     config = {
-        'name': name, 'seed': settings.seed, 'backend': 'torch', 'version': 1, 'origin': 'trained',
+        'name': name,
+        'seed': settings.seed,
+        'backend': 'torch',
+        'version': 1,
+        'origin': 'trained',
         'training': {**settings.to_flat(), 'device': device.type, 'views': len(pairs.images), **(origin or {})},
-    }  # fmt: skip
+    }
     return kind(network.cpu(), config, settings.threads, settings.device)
 
 
 def _optimise(
-    objective: Objective, pairs: ImagePairs, settings: TrainingSettings, draws: torch.Generator, device: torch.device,
+    objective: Objective,
+    pairs: ImagePairs,
+    settings: TrainingSettings,
+    draws: torch.Generator,
+    device: torch.device,
     report: Callable[[int, float], None],
-) -> None:  # fmt: skip
+) -> None:
     optimiser = torch.optim.AdamW(objective.parameters(), settings.rate, betas=(0.9, 0.95), weight_decay=_DECAY)
     warm = max(round(_WARM_UP * settings.steps), 1)
-    rates = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: min(
-        (step + 1) / warm, 0.5 * (1.0 + math.cos(math.pi * step / settings.steps)),
-    ))  # fmt: skip
+    rates = torch.optim.lr_scheduler.LambdaLR(
+        optimiser, lambda step: min((step + 1) / warm, 0.5 * (1.0 + math.cos(math.pi * step / settings.steps)))
+    )
     for step in range(1, settings.steps + 1):
         loss = objective.loss(_draw(pairs, settings, draws, device), draws)
         optimiser.zero_grad(set_to_none=True)
@@ -81,8 +92,12 @@ def _optimise(
         rates.step()
         value = float(loss.detach())
         if not math.isfinite(value):
-            raise UserError('training of an encoder', expected='a finite loss', found=f'{value} at step {step}',
-                            do='Give a smaller rate.')  # fmt: skip
+            raise UserError(
+                'training of an encoder',
+                expected='a finite loss',
+                found=f'{value} at step {step}',
+                do='Give a smaller rate.',
+            )
         report(step, value)
 
 

@@ -31,7 +31,7 @@ def digest(arrays: Mapping[str, NDArray[Any]]) -> str:
 
 
 def to_bytes(arrays: Mapping[str, NDArray[Any]]) -> bytes:
-    """Returns safetensors."""
+    """Returns named arrays of any shape as safetensors."""
     return safetensors.numpy.save({name: np.asarray(array, order='C') for name, array in arrays.items()})
 
 
@@ -46,15 +46,19 @@ def from_bytes(data: bytes, config: Mapping[str, Any]) -> Arrays:
         arrays = safetensors.numpy.load(data)
     except (SafetensorError, KeyError, ValueError) as error:
         raise UserError(
-            f'weights of encoder {name!r}', expected='whole safetensors', found=f'{len(data)} bytes: {error}',
+            f'weights of encoder {name!r}',
+            expected='whole safetensors',
+            found=f'{len(data)} bytes: {error}',
             do='Restore the file, or start a new model.',
-        ) from error  # fmt: skip
+        ) from error
     found = digest(arrays)
     if config.get('digest') != found:
         raise UserError(
-            f'weights of encoder {name!r}', expected=f'digest {str(config.get("digest"))[:ID_DIGITS]}',
-            found=found[:ID_DIGITS], do='Restore both files, or start a new model.',
-        )  # fmt: skip
+            f'weights of encoder {name!r}',
+            expected=f'digest {str(config.get("digest"))[:ID_DIGITS]}',
+            found=found[:ID_DIGITS],
+            do='Restore both files, or start a new model.',
+        )
     check_finite(arrays, f'encoder {name!r}')
     return arrays
 
@@ -71,6 +75,8 @@ def check_fits(found: Mapping[str, tuple[int, ...]], expected: Mapping[str, tupl
     for name in sorted(set(found) | set(expected)):
         if found.get(name) != expected.get(name):
             raise UserError(
-                f'weights of {owner}: {name!r}', expected=str(expected.get(name, 'nothing of that name')),
-                found=str(found.get(name, 'nothing of that name')), do='Give a file of this architecture.',
-            )  # fmt: skip
+                f'weights of {owner}: {name!r}',
+                expected=str(expected.get(name, 'nothing of that name')),
+                found=str(found.get(name, 'nothing of that name')),
+                do='Give a file of this architecture.',
+            )

@@ -16,7 +16,7 @@ from rclpy.node import Node
 
 from cls_common import comms
 from cls_common.nodes import qos
-from cls_common.nodes.asking import Asking
+from cls_common.nodes.retrying_client import RetryingClient
 
 LONG = 60.0  # s; torch alone takes up to 10 s to import on a busy machine
 
@@ -67,8 +67,8 @@ class NodeProcesses:
 
     def call(self, service: comms.Service, request: Any) -> Any:
         """Calls a service until it answers, and returns the response."""
-        asking, answers = Asking(qos.client(self.node, service), again=5.0), []
-        return self.until(lambda: answers or asking.ask(request, answers.append))[0]
+        requests, answers = RetryingClient(qos.client(self.node, service), retry_after=5.0), []
+        return self.until(lambda: answers or requests.request(request, answers.append))[0]
 
     def end(self, process: subprocess.Popen[bytes]) -> int:
         """Ends a process in order and returns its exit status."""

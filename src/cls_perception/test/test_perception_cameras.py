@@ -320,8 +320,13 @@ def test_one_changed_pixel_makes_a_different_frame():
     first, second = picture(1), picture(1)
     second[3, 4, 2] += 1
     assert [repeats.add(image) for image in (first, first.copy(), first, first, second, first)] == [
-        False, False, True, True, False, False,
-    ]  # fmt: skip
+        False,
+        False,
+        True,
+        True,
+        False,
+        False,
+    ]
 
 
 def test_a_device_with_a_new_path_is_found_by_its_stable_name(tmp_path):
@@ -360,8 +365,10 @@ def test_settings_that_a_driver_refuses_are_noted():
     camera = device(driver, width=640)
     camera.lock()
     assert camera.notes == [
-        'width 640 requested, -1 set', 'the driver can not fix gain', 'the driver can not fix white balance',
-    ]  # fmt: skip
+        'width 640 requested, -1 set',
+        'the driver can not fix gain',
+        'the driver can not fix white balance',
+    ]
 
 
 def test_exposure_is_restored_after_the_device_was_lost():
@@ -412,7 +419,7 @@ def read(request: pytest.FixtureRequest):
     return start
 
 
-def test_files_are_read_at_the_rate_asked_for(read, folder):
+def test_files_are_read_at_the_requested_rate(read, folder):
     reading = read(cameras.make(CameraSettings(source=str(folder), frame_rate=50.0)))
     reading.until(lambda: len(reading.frames) >= 26)
     numbers, stamps = zip(*reading.frames[:26])
@@ -422,7 +429,7 @@ def test_files_are_read_at_the_rate_asked_for(read, folder):
     assert reading.reader.stream.health(time.monotonic())[0] == 0
 
 
-def test_a_device_faster_than_asked_for_is_thinned(read):
+def test_frames_of_a_device_faster_than_requested_are_dropped(read):
     class Fast(FakeCapture):
         def grab(self):
             threading.Event().wait(0.002)
@@ -461,7 +468,7 @@ def test_a_lost_source_is_said_and_opened_again_when_it_is_back(read, folder):
     assert (stream.problem, stream.lost) == ('', 1)
 
 
-def test_a_device_that_dies_is_opened_anew_and_held_as_before(read):
+def test_a_lost_device_is_reopened_with_its_fixed_settings(read):
     drivers: list[FakeCapture] = []
 
     def plug(source: str) -> FakeCapture:
@@ -502,5 +509,6 @@ def test_a_missing_frame_is_a_fault_after_the_timeout():
     assert stream.health(101.9) == (0, '30.0 frames a second.')
     assert stream.health(102.5)[0] == 2
     assert StreamStatus(since=100.0, timeout=2.0, notes=('the driver can not fix gain',)).health(101.0) == (
-        1, 'the driver can not fix gain.',
-    )  # fmt: skip
+        1,
+        'the driver can not fix gain.',
+    )

@@ -80,9 +80,14 @@ def test_embeddings_of_a_model_are_equal_after_a_restart(graph, tmp_path, scene)
 
     # Another seed and default: the model's files have priority.
     graph.start(
-        'encoder', default_encoder='resnet50', models_dir=str(tmp_path), model='bob', seed=8, threads=1,
+        'encoder',
+        default_encoder='resnet50',
+        models_dir=str(tmp_path),
+        model='bob',
+        seed=8,
+        threads=1,
         reliable_images=True,
-    )  # fmt: skip
+    )
     graph.until(lambda: 'encoder early_resnet18' in graph.log())
     images.connect()
     after = images.send(stamped(scene, 200))

@@ -72,9 +72,7 @@ def test_the_config_describes_the_training(trained):
 def test_weights_depend_on_the_seed_only(views):
     torch.manual_seed(1)
     state = torch.random.get_rng_state()
-    ids = [
-        train('joint_prediction', views, TrainingSettings(steps=2, seed=seed, **QUICK)).id for seed in (3, 3, 4)
-    ]  # fmt: skip
+    ids = [train('joint_prediction', views, TrainingSettings(steps=2, seed=seed, **QUICK)).id for seed in (3, 3, 4)]
     assert ids[0] == ids[1] != ids[2]
     assert torch.equal(torch.random.get_rng_state(), state)
 

@@ -145,9 +145,11 @@ def _parse(path: Path, content: Any) -> BagMetadata:
         body = content[TOP]
         if int(body['version']) > VERSION:
             raise UserError(
-                f'session {path}', expected=f'rosbag2 metadata of version {VERSION} or older',
-                found=f'version {body["version"]}', do='It was recorded by a newer version: update this software.',
-            )  # fmt: skip
+                f'session {path}',
+                expected=f'rosbag2 metadata of version {VERSION} or older',
+                found=f'version {body["version"]}',
+                do='It was recorded by a newer version: update this software.',
+            )
         topics = {
             entry['topic_metadata']['name']: (str(entry['topic_metadata']['type']), int(entry['message_count']))
             for entry in body['topics_with_message_count']
@@ -156,10 +158,12 @@ def _parse(path: Path, content: Any) -> BagMetadata:
             storage=str(body['storage_identifier']),
             files=tuple(Path(name).name for name in body['relative_file_paths']),
             start=int(body['starting_time']['nanoseconds_since_epoch']),
-            duration=int(body['duration']['nanoseconds']), message_count=int(body['message_count']),
-            topics=topics, info=SessionInfo.from_custom_data(path.resolve().name, body.get('custom_data') or {}),
+            duration=int(body['duration']['nanoseconds']),
+            message_count=int(body['message_count']),
+            topics=topics,
+            info=SessionInfo.from_custom_data(path.resolve().name, body.get('custom_data') or {}),
             content=body,
-        )  # fmt: skip
+        )
     except UserError:
         raise
     except (LookupError, TypeError, ValueError, ArithmeticError, AttributeError, RecursionError) as error:

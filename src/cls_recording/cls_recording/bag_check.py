@@ -33,9 +33,22 @@ ZSTD = '.zstd'
 ZSTD_MAGIC = b'\x28\xb5\x2f\xfd'
 # Exceptions that parsers raise on damaged bytes.
 PARSER_ERRORS = (
-    zstd.ZstdError, sqlite3.Error, struct.error, ArithmeticError, AssertionError, AttributeError, EOFError, LookupError,
-    MemoryError, OSError, RecursionError, SerdeError, TypeError, TypesysError, ValueError,
-)  # fmt: skip
+    zstd.ZstdError,
+    sqlite3.Error,
+    struct.error,
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    EOFError,
+    LookupError,
+    MemoryError,
+    OSError,
+    RecursionError,
+    SerdeError,
+    TypeError,
+    TypesysError,
+    ValueError,
+)
 
 
 @contextlib.contextmanager
@@ -56,9 +69,11 @@ def converting_errors(path: Path) -> Iterator[None]:
 def unknown_compression(path: Path, names: Sequence[str]) -> UserError:
     """Returns the error for chunks that are whole but can't be read."""
     return UserError(
-        f'session {path}', expected='chunks that are uncompressed or compressed by zstd or lz4',
-        found=', '.join(map(repr, sorted(names))), do='Rewrite it with the tool that recorded it.',
-    )  # fmt: skip
+        f'session {path}',
+        expected='chunks that are uncompressed or compressed by zstd or lz4',
+        found=', '.join(map(repr, sorted(names))),
+        do='Rewrite it with the tool that recorded it.',
+    )
 
 
 @dataclass
@@ -183,18 +198,21 @@ def _scan_file(checked: CheckedBag, path: Path, *, thorough: bool) -> StoredFile
         rest = path.with_name(path.name + ending)
         if rest.exists() and rest.stat().st_size:
             raise UserError(
-                f'file {path}', expected='a closed sqlite3 database', found=f'{rest.name} beside it',
+                f'file {path}',
+                expected='a closed sqlite3 database',
+                found=f'{rest.name} beside it',
                 do=f'Let sqlite recover it: sqlite3 {shlex.quote(str(path))} "PRAGMA wal_checkpoint(TRUNCATE)"',
-            )  # fmt: skip
+            )
     try:
         if cut:
             raise ValueError(cut)
         return sqlite_file.scan(plain, thorough=thorough)
     except (sqlite3.Error, ValueError, TypeError, OverflowError) as error:
         raise DamagedError(
-            checked.path, f'{path.name}: {str(error) or repr(error)}',
-            do=f'It needs sqlite\'s own recovery: sqlite3 {shlex.quote(str(path))} .recover | sqlite3 NEW.db3',
-        ) from error  # fmt: skip
+            checked.path,
+            f'{path.name}: {str(error) or repr(error)}',
+            do=f"It needs sqlite's own recovery: sqlite3 {shlex.quote(str(path))} .recover | sqlite3 NEW.db3",
+        ) from error
 
 
 def _uncompress(checked: CheckedBag, path: Path) -> tuple[Path, str]:

@@ -97,9 +97,14 @@ class McapFile:
     def _describe(self, channel: Channel) -> StoredTopic:
         schema = self.schemas.get(channel.schema_id) or Schema(id=0, data=b'', encoding='', name='')
         return StoredTopic(
-            channel.topic, schema.name, channel.message_encoding, channel.metadata.get(_QOS, ''),
-            channel.metadata.get(_HASH, ''), schema.encoding, schema.data.decode(errors='replace'),
-        )  # fmt: skip
+            channel.topic,
+            schema.name,
+            channel.message_encoding,
+            channel.metadata.get(_QOS, ''),
+            channel.metadata.get(_HASH, ''),
+            schema.encoding,
+            schema.data.decode(errors='replace'),
+        )
 
     def records(
         self, stream: BinaryIO, damages: list[Damage], skip: Mapping[int, int]
@@ -159,9 +164,10 @@ class McapFile:
             OSError, BrokenRecordError: damaged since it was scanned, or where only the index was read.
         """
         blocks = [
-            block for block in self.blocks
+            block
+            for block in self.blocks
             if (start is None or block.last >= start) and (block.channels is None or block.channels & set(channels))
-        ]  # fmt: skip
+        ]
         with self.path.open('rb') as stream:
             waiting: list[tuple[int, int, int, StoredMessage]] = []
             for block in sorted(blocks, key=lambda block: (block.first, block.begin)) if by_time else blocks:

@@ -56,11 +56,15 @@ def scan(path: Path, *, thorough: bool) -> McapFile:
         if is_indexed:
             file.blocks += [
                 Block(
-                    c.chunk_start_offset, c.chunk_start_offset + c.chunk_length, True, c.message_start_time,
-                    c.message_end_time, frozenset(c.message_index_offsets) or None,
+                    c.chunk_start_offset,
+                    c.chunk_start_offset + c.chunk_length,
+                    True,
+                    c.message_start_time,
+                    c.message_end_time,
+                    frozenset(c.message_index_offsets) or None,
                 )
                 for c in summary.chunks
-            ]  # fmt: skip
+            ]
             file.blocks.sort(key=lambda block: block.begin)
     _finish(file)
     return file

@@ -19,9 +19,18 @@ _MESSAGE = struct.Struct('<HIQQ')
 COMPRESSIONS = ('', 'lz4', 'zstd')
 # Torn and overwritten bytes make mcap, zstd and lz4 (RuntimeError) raise these.
 _BROKEN = (
-    McapError, zstandard.ZstdError, struct.error, ArithmeticError, AssertionError, EOFError, LookupError, MemoryError,
-    RuntimeError, TypeError, ValueError,
-)  # fmt: skip
+    McapError,
+    zstandard.ZstdError,
+    struct.error,
+    ArithmeticError,
+    AssertionError,
+    EOFError,
+    LookupError,
+    MemoryError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+)
 R = TypeVar('R')
 
 

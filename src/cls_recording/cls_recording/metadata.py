@@ -60,20 +60,22 @@ def build(topics: Sequence[TopicEntry], files: Sequence[FileCount], custom_data:
     counts = {topic.name: sum(file.counts.get(topic.name, 0) for file in files) for topic in topics}
     first, last = min(file.first for file in files), max(file.last for file in files)
     body = {
-        'version': bag.VERSION, 'storage_identifier': 'mcap', **_span(first, last),
+        'version': bag.VERSION,
+        'storage_identifier': 'mcap',
+        **_span(first, last),
         'message_count': sum(counts.values()),
         'topics_with_message_count': [
             {'topic_metadata': _describe(topic), 'message_count': counts[topic.name]}
             for topic in topics
             if counts[topic.name]
         ],
-        'compression_format': '', 'compression_mode': '',
+        'compression_format': '',
+        'compression_mode': '',
         'relative_file_paths': [file.name for file in files],
-        'files': [
-            {'path': file.name, **_span(file.first, file.last), 'message_count': file.total} for file in files
-        ],
-        'custom_data': dict(custom_data), 'ros_distro': os.environ.get('ROS_DISTRO', 'jazzy'),
-    }  # fmt: skip
+        'files': [{'path': file.name, **_span(file.first, file.last), 'message_count': file.total} for file in files],
+        'custom_data': dict(custom_data),
+        'ros_distro': os.environ.get('ROS_DISTRO', 'jazzy'),
+    }
     return {'rosbag2_bagfile_information': body}
 
 
@@ -86,10 +88,12 @@ def _span(first: int, last: int) -> dict[str, Any]:
 
 def _describe(topic: TopicEntry) -> dict[str, Any]:
     return {
-        'name': topic.name, 'type': topic.schema.type, 'serialization_format': topic.encoding,
+        'name': topic.name,
+        'type': topic.schema.type,
+        'serialization_format': topic.encoding,
         'offered_qos_profiles': [dict(profile) for profile in topic.qos],
         'type_description_hash': topic.schema.hash,
-    }  # fmt: skip
+    }
 
 
 def dump(content: Any) -> str:

@@ -74,11 +74,14 @@ class Recording:
         at_sync, writer, queue = self._progress, self._writer, self._queue
         waiting, waiting_bytes = queue.accepted - writer.written, queue.accepted_bytes - writer.written_bytes
         return replace(
-            at_sync, messages=max(queue.accepted - writer.earlier, at_sync.messages),
+            at_sync,
+            messages=max(queue.accepted - writer.earlier, at_sync.messages),
             bytes=max(queue.accepted_bytes - writer.earlier_bytes, at_sync.bytes),
-            waiting=max(waiting, 0), waiting_bytes=max(waiting_bytes, 0), dropped=queue.dropped,
+            waiting=max(waiting, 0),
+            waiting_bytes=max(waiting_bytes, 0),
+            dropped=queue.dropped,
             lost=writer.losses.count,
-        )  # fmt: skip
+        )
 
     def stop(self) -> RecordingProgress:
         """Writes the queued messages, closes the session, and returns the final progress."""

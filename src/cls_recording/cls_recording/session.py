@@ -55,14 +55,22 @@ class SessionInfo:
     def to_custom_data(self) -> dict[str, str]:
         """Returns it as the custom data of `metadata.yaml`: texts by name."""
         values = {
-            'format': str(FORMAT), 'name': self.name, 'robot_type': self.robot.name if self.robot else '',
+            'format': str(FORMAT),
+            'name': self.name,
+            'robot_type': self.robot.name if self.robot else '',
             'robot_info': json.dumps(to_plain(self.robot)) if self.robot else '',
             'action_space': json.dumps([c.name for c in self.robot.channels]) if self.robot else '',
-            'start_time': self.start_time, 'end_time': self.end_time, 'total_steps': str(self.total_steps),
-            'encoder': json.dumps(self.encoder) if self.encoder else '', 'model': self.model,
-            'config_sha256': self.config_sha256, 'run_id': self.run_id, 'lost': str(self.lost),
-            'dropped': str(self.dropped), 'repaired': self.repaired,
-        }  # fmt: skip
+            'start_time': self.start_time,
+            'end_time': self.end_time,
+            'total_steps': str(self.total_steps),
+            'encoder': json.dumps(self.encoder) if self.encoder else '',
+            'model': self.model,
+            'config_sha256': self.config_sha256,
+            'run_id': self.run_id,
+            'lost': str(self.lost),
+            'dropped': str(self.dropped),
+            'repaired': self.repaired,
+        }
         return {_PREFIX + key: value for key, value in values.items()}
 
     @classmethod
@@ -78,16 +86,25 @@ class SessionInfo:
         try:
             if int(own['format']) > FORMAT:
                 raise UserError(
-                    f'session {name!r}', expected=f'format {FORMAT} or older', found=f'format {own["format"]}',
+                    f'session {name!r}',
+                    expected=f'format {FORMAT} or older',
+                    found=f'format {own["format"]}',
                     do='It was recorded by a newer version: update this software.',
-                )  # fmt: skip
+                )
             return cls(
-                name=name, robot=from_plain(json.loads(own['robot_info'])) if own.get('robot_info') else None,
-                start_time=own['start_time'], end_time=own['end_time'], total_steps=int(own['total_steps']),
-                encoder=json.loads(own['encoder']) if own.get('encoder') else None, model=own.get('model', ''),
-                config_sha256=own.get('config_sha256', ''), run_id=own.get('run_id', ''),
-                lost=int(own.get('lost', 0)), dropped=int(own.get('dropped', 0)), repaired=own.get('repaired', ''),
-            )  # fmt: skip
+                name=name,
+                robot=from_plain(json.loads(own['robot_info'])) if own.get('robot_info') else None,
+                start_time=own['start_time'],
+                end_time=own['end_time'],
+                total_steps=int(own['total_steps']),
+                encoder=json.loads(own['encoder']) if own.get('encoder') else None,
+                model=own.get('model', ''),
+                config_sha256=own.get('config_sha256', ''),
+                run_id=own.get('run_id', ''),
+                lost=int(own.get('lost', 0)),
+                dropped=int(own.get('dropped', 0)),
+                repaired=own.get('repaired', ''),
+            )
         except (KeyError, TypeError, ValueError) as error:
             raise UserError(f'custom data of session {name!r}', expected='as recorded', found=repr(error)) from error
 

@@ -26,9 +26,11 @@ from .writer import BagWriter
 _RENEW_PERIOD = 5.0
 _UNKNOWN = 'unknown'
 _DO = {
-    errno.ENOSPC: 'Free space, then call recorder/start.', errno.EDQUOT: 'Free space, then call recorder/start.',
-    errno.EROFS: 'Give another sessions_dir.', errno.EACCES: 'Give another sessions_dir.',
-}  # fmt: skip
+    errno.ENOSPC: 'Free space, then call recorder/start.',
+    errno.EDQUOT: 'Free space, then call recorder/start.',
+    errno.EROFS: 'Give another sessions_dir.',
+    errno.EACCES: 'Give another sessions_dir.',
+}
 
 
 @dataclass(frozen=True)
@@ -208,9 +210,11 @@ class SessionWriter:
         steps, lost, dropped_before = self._before
         return self._writer.info.with_changes(
             robot=self._writer.info.robot if self._is_another_robot() else self.robot,
-            total_steps=self.losses.steps - steps, lost=self.losses.count - lost,
-            dropped=self._dropped - dropped_before, **self._known,
-        )  # fmt: skip
+            total_steps=self.losses.steps - steps,
+            lost=self.losses.count - lost,
+            dropped=self._dropped - dropped_before,
+            **self._known,
+        )
 
     def close(self, dropped: int) -> None:
         """Closes the session."""
@@ -239,7 +243,14 @@ class SessionWriter:
     def progress(self, recording: bool, fault: str, now: float) -> RecordingProgress:
         """Returns the progress; `now`: s on the steady clock."""
         return RecordingProgress(
-            recording=recording, session=self._session, duration=now - self._begun if self._session else 0.0,
-            messages=self.written - self.earlier, bytes=self.written_bytes - self.earlier_bytes, synced=self._synced,
-            used_bytes=self._used, budget_bytes=self._settings.budget_bytes, removed=self._removed, fault=fault,
-        )  # fmt: skip
+            recording=recording,
+            session=self._session,
+            duration=now - self._begun if self._session else 0.0,
+            messages=self.written - self.earlier,
+            bytes=self.written_bytes - self.earlier_bytes,
+            synced=self._synced,
+            used_bytes=self._used,
+            budget_bytes=self._settings.budget_bytes,
+            removed=self._removed,
+            fault=fault,
+        )

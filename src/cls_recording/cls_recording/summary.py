@@ -54,11 +54,17 @@ def summarize(path: Path) -> SessionSummary:
     if recording:
         state, problem = RECORDING, ''
     return SessionSummary(
-        path, name, robot=metadata.info.robot.name if metadata.info.robot else '',
+        path,
+        name,
+        robot=metadata.info.robot.name if metadata.info.robot else '',
         start=metadata.start if metadata.message_count else 0,
-        duration=metadata.duration * 1e-9 if metadata.message_count else 0.0, steps=metadata.info.total_steps,
-        messages=metadata.message_count, size=held, state=state, problem=problem,
-    )  # fmt: skip
+        duration=metadata.duration * 1e-9 if metadata.message_count else 0.0,
+        steps=metadata.info.total_steps,
+        messages=metadata.message_count,
+        size=held,
+        state=state,
+        problem=problem,
+    )
 
 
 def _state(error: Exception) -> str:

@@ -46,9 +46,10 @@ def _namespace(names: list[str]) -> str:
         if found:
             return found.pop()
     raise UserError(
-        'topics', expected='some of a robot, such as robot/applied_action or camera/image_raw',
+        'topics',
+        expected='some of a robot, such as robot/applied_action or camera/image_raw',
         found=', '.join(sorted(names)[:5]) + (', ...' if len(names) > 5 else '') if names else 'none',
-    )  # fmt: skip
+    )
 
 
 def _is_observation(full: str) -> bool:

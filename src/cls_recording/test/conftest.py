@@ -56,10 +56,13 @@ def robot(name: str = 'twin', time_ns: int = BEGIN, **values: Any) -> Any:
     channels = [('pan', 0, 'deg', -10.0, 10.0), ('tilt', 0, 'deg', -10.0, 10.0), ('grip', 3, '', 0.0, 2.0)]
     keys = ('name', 'kind', 'unit', 'low', 'high')
     return make(
-        'cls_interfaces/msg/RobotInfo', header=header(time_ns), name=name, modalities=['camera'],
+        'cls_interfaces/msg/RobotInfo',
+        header=header(time_ns),
+        name=name,
+        modalities=['camera'],
         channels=[make('cls_interfaces/msg/ActionChannel', **dict(zip(keys, channel))) for channel in channels],
         **values,
-    )  # fmt: skip
+    )
 
 
 def image(time_ns: int, size: int = 300) -> Any:
@@ -72,9 +75,15 @@ def image(time_ns: int, size: int = 300) -> Any:
 def applied(time_ns: int, sequence: int, values: Iterable[float] = (1.0, -2.0, 1.0), **changes: Any) -> Any:
     action = np.array(list(values), np.float32)
     fields = {
-        'source': 'fast_learner', 'sequence': sequence, 'commanded': action, 'applied': action,
-        'start': stamp(time_ns - SECOND // 20), 'end': stamp(time_ns), 'reward': float('nan'), **changes,
-    }  # fmt: skip
+        'source': 'fast_learner',
+        'sequence': sequence,
+        'commanded': action,
+        'applied': action,
+        'start': stamp(time_ns - SECOND // 20),
+        'end': stamp(time_ns),
+        'reward': float('nan'),
+        **changes,
+    }
     return make('cls_interfaces/msg/AppliedAction', **fields)
 
 

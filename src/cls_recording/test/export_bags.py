@@ -20,10 +20,13 @@ FRAME = NS // 20
 # From an action's image to its start, and from its start to its end.
 REACTION, MOTION = 1_000_000, NS // 20
 ROBOT = RobotInfo(
-    name='pan_tilt', modalities=('camera',),
+    name='pan_tilt',
+    modalities=('camera',),
     channels=(Channel('pan', Kind.RELATIVE, 'deg', -10.0, 10.0), Channel('tilt', Kind.RELATIVE, 'deg', -5.0, 5.0)),
-    joint_names=('pan', 'tilt'), joint_low=(-1.5, -1.0), joint_high=(1.5, 1.0),
-)  # fmt: skip
+    joint_names=('pan', 'tilt'),
+    joint_low=(-1.5, -1.0),
+    joint_high=(1.5, 1.0),
+)
 
 Image = NDArray[np.uint8]
 
@@ -60,29 +63,61 @@ class BagMessages:
         height, width, _ = picture.shape
         rows = picture[..., ::-1] if encoding == 'bgr8' else picture
         padded = np.pad(rows.reshape(height, 3 * width), ((0, 0), (0, padding)))
-        self._add(stamp, 'camera/image_raw', 'sensor_msgs/msg/Image', header=stamp, height=height, width=width,
-                  encoding=encoding, is_bigendian=0, step=3 * width + padding, data=padded.reshape(-1))  # fmt: skip
+        self._add(
+            stamp,
+            'camera/image_raw',
+            'sensor_msgs/msg/Image',
+            header=stamp,
+            height=height,
+            width=width,
+            encoding=encoding,
+            is_bigendian=0,
+            step=3 * width + padding,
+            data=padded.reshape(-1),
+        )
         self.images += 1
 
     def jpeg(self, stamp: int, picture: Image) -> None:
         """Adds a compressed image."""
         data = np.frombuffer(to_jpeg(picture), np.uint8)
-        self._add(stamp, 'camera/image_raw/compressed', 'sensor_msgs/msg/CompressedImage', header=stamp, format='jpeg',
-                  data=data)  # fmt: skip
+        self._add(
+            stamp,
+            'camera/image_raw/compressed',
+            'sensor_msgs/msg/CompressedImage',
+            header=stamp,
+            format='jpeg',
+            data=data,
+        )
         self.images += 1
 
     def sense(self, stamp: int, modality: str, values: Sequence[float]) -> None:
         """Adds an observation that is no image."""
-        self._add(stamp, f'observation/{modality}', 'cls_interfaces/msg/Observation', header=stamp, modality=modality,
-                  data=np.array(values, np.float32))  # fmt: skip
+        self._add(
+            stamp,
+            f'observation/{modality}',
+            'cls_interfaces/msg/Observation',
+            header=stamp,
+            modality=modality,
+            data=np.array(values, np.float32),
+        )
 
     def action(self, start: int, applied: Sequence[float], joints: Sequence[float] = (), **changes: Any) -> None:
         """Adds what the robot did; `changes` are further fields of AppliedAction."""
         values = {
-            'source': 'fast_learner', 'sequence': self.sequence, 'commanded': applied, 'applied': applied,
-            'joints_before': joints, 'joints_after': joints, 'start': start, 'end': start + MOTION, 'error_code': 0,
-            'error_msg': '', 'reward': float('nan'), 'terminal': False, 'truncated': False,
-        } | changes  # fmt: skip
+            'source': 'fast_learner',
+            'sequence': self.sequence,
+            'commanded': applied,
+            'applied': applied,
+            'joints_before': joints,
+            'joints_after': joints,
+            'start': start,
+            'end': start + MOTION,
+            'error_code': 0,
+            'error_msg': '',
+            'reward': float('nan'),
+            'terminal': False,
+            'truncated': False,
+        } | changes
         self.sequence = values['sequence'] + 1
         for name in ('commanded', 'applied', 'joints_before', 'joints_after'):
             values[name] = np.array(values[name], np.float64 if name.startswith('joints') else np.float32)
@@ -106,9 +141,14 @@ class BagMessages:
 
 
 def walk(
-    steps: int, *, start: int = START, recording: BagMessages | None = None, compressed: bool = False,
-    make: Callable[[int], Image] = picture, rewards: bool = False,
-) -> BagMessages:  # fmt: skip
+    steps: int,
+    *,
+    start: int = START,
+    recording: BagMessages | None = None,
+    compressed: bool = False,
+    make: Callable[[int], Image] = picture,
+    rewards: bool = False,
+) -> BagMessages:
     """Adds steps of a robot with a camera of 20 Hz: step i acts just after image 4 i, by (i, -i / 2) degrees."""
     done = recording or BagMessages()
     for number in range(4 * steps + 1):
@@ -138,10 +178,20 @@ def _time(store: Any, ns: int) -> Any:
 
 def _info(robot: RobotInfo) -> tuple[str, str, dict[str, Any]]:
     channel = installed().types['cls_interfaces/msg/ActionChannel']
-    return 'robot/info', 'cls_interfaces/msg/RobotInfo', {
-        'header': START, 'name': robot.name, 'modalities': list(robot.modalities),
-        'channels': [channel(name=c.name, kind=c.kind, unit=c.unit, low=c.low, high=c.high) for c in robot.channels],
-        'joint_names': list(robot.joint_names), 'joint_low': np.array(robot.joint_low, np.float64),
-        'joint_high': np.array(robot.joint_high, np.float64), 'settle_time': robot.settle_time,
-        'lock_step': robot.lock_step,
-    }  # fmt: skip
+    return (
+        'robot/info',
+        'cls_interfaces/msg/RobotInfo',
+        {
+            'header': START,
+            'name': robot.name,
+            'modalities': list(robot.modalities),
+            'channels': [
+                channel(name=c.name, kind=c.kind, unit=c.unit, low=c.low, high=c.high) for c in robot.channels
+            ],
+            'joint_names': list(robot.joint_names),
+            'joint_low': np.array(robot.joint_low, np.float64),
+            'joint_high': np.array(robot.joint_high, np.float64),
+            'settle_time': robot.settle_time,
+            'lock_step': robot.lock_step,
+        },
+    )

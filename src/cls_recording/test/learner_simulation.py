@@ -5,8 +5,9 @@ from collections import deque
 import numpy as np
 
 from cls_common import comms
-from cls_common.stamps import to_nanoseconds
+from cls_common.experience_codec import from_applied_action
 from cls_common.step_builder import StepBuilder
+from cls_common.transition import EMBEDDING, Reading
 from cls_recording import cdr_fields
 from cls_recording.definitions import installed
 from cls_recording.playback.items import Boundary
@@ -122,22 +123,19 @@ class SimulatedLearner:
             (self._seen if selection.reuses else self._to_embed).append(cdr_fields.stamp(out.data))
 
     def _restart(self, robot):
-        self.wake.restart()
+        self.wake.reset()
         self.wake.settle_time, self.wake.lock_step = robot.settle_time, robot.lock_step
 
     def _on_embedding(self, stamp):
-        self._on_transition(self.wake.see(Seen(np.array([stamp], np.float64), stamp)))
+        self._on_transition(self.wake.add_reading(EMBEDDING, Reading(np.array([stamp], np.float64), stamp)))
 
     def _on_action(self, out):
         m = read(out)
         if m.error_code:
             self.wake.break_chain()
             return
-        applied = Applied(
-            m.commanded, m.applied, m.joints_before, m.joints_after, to_nanoseconds(m.start), to_nanoseconds(m.end),
-            m.reward, m.terminal, m.truncated,
-        )  # fmt: skip
-        self._on_transition(self.wake.hear((m.source, m.sequence), applied, self.now))
+        applied = from_applied_action(m)
+        self._on_transition(self.wake.add_applied_action((m.source, m.sequence), applied, self.now))
 
     def _on_transition(self, transition):
         if transition is None or self.phase != 'wake':

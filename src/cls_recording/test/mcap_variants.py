@@ -46,9 +46,16 @@ def entries(said: Iterable[tuple[int, str, Any]]) -> list[Entry]:
 
 
 def write(
-    file: Path, messages: Iterable[Entry], *, profile: str = 'ros2', qos: str = '', encoding: str = 'cdr',
-    twice: bool = False, schemas: bool = True, **options: Any,
-) -> None:  # fmt: skip
+    file: Path,
+    messages: Iterable[Entry],
+    *,
+    profile: str = 'ros2',
+    qos: str = '',
+    encoding: str = 'cdr',
+    twice: bool = False,
+    schemas: bool = True,
+    **options: Any,
+) -> None:
     """Writes a file with mcap's writer.
 
     Args:
@@ -81,9 +88,14 @@ def text(value: str) -> bytes:
 
 
 def write_by_hand(
-    file: Path, messages: list[Entry], *, padding: int = 0, compression: str = '', private: bool = False,
+    file: Path,
+    messages: list[Entry],
+    *,
+    padding: int = 0,
+    compression: str = '',
+    private: bool = False,
     checksum: bool = True,
-) -> None:  # fmt: skip
+) -> None:
     """Writes one chunk with its index, record by record: padded ones, a private one, any name of a compression."""
     store, channels, content = installed(), dict[str, int](), io.BytesIO()
     for message in messages:

@@ -68,10 +68,16 @@ def another_source(recording: BagMessages) -> None:
 @pytest.mark.parametrize(
     ('between', 'lengths'),
     [
-        (nothing, [7]), (pause, [4, 3]), (lost_action, [4, 3]), (refused_action, [4, 3]), (end_of_episode, [4, 3]),
-        (clock_set_back, [4, 3]), (clock_set_forward, [4, 3]), (another_source, [7]),
+        (nothing, [7]),
+        (pause, [4, 3]),
+        (lost_action, [4, 3]),
+        (refused_action, [4, 3]),
+        (end_of_episode, [4, 3]),
+        (clock_set_back, [4, 3]),
+        (clock_set_forward, [4, 3]),
+        (another_source, [7]),
     ],
-)  # fmt: skip
+)
 def test_an_episode_ends_at(between: Callable[[BagMessages], None], lengths: list[int], tmp_path: Path) -> None:
     recording = walk(4)
     recording.messages.pop()  # the image after the last step, which the next walk takes again

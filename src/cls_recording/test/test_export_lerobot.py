@@ -83,15 +83,28 @@ def test_the_image_of_a_row_is_the_newest_before_the_action(exported: tuple[Path
 def test_the_files_are_those_of_lerobot(exported: tuple[Path, DatasetSummary]) -> None:
     folder = exported[0]
     assert {str(path.relative_to(folder)) for path in folder.rglob('*') if path.is_file()} == {
-        'README.md', 'data/chunk-000/file-000.parquet', 'meta/episodes/chunk-000/file-000.parquet', 'meta/info.json',
-        'meta/stats.json', 'meta/tasks.parquet', f'videos/{CAMERA}/chunk-000/file-000.mp4',
-    }  # fmt: skip
+        'README.md',
+        'data/chunk-000/file-000.parquet',
+        'meta/episodes/chunk-000/file-000.parquet',
+        'meta/info.json',
+        'meta/stats.json',
+        'meta/tasks.parquet',
+        f'videos/{CAMERA}/chunk-000/file-000.mp4',
+    }
     pair = pa.list_(pa.float32(), 2)
     assert dict(zip(*(lambda s: (s.names, s.types))(pq.read_schema(folder / 'data/chunk-000/file-000.parquet')))) == {
-        'observation.state': pair, 'action': pair, 'next.reward': pa.float32(), 'next.done': pa.bool_(),
-        'next.truncated': pa.bool_(), 'stamp_ns': pa.int64(), 'timestamp': pa.float32(), 'frame_index': pa.int64(),
-        'episode_index': pa.int64(), 'index': pa.int64(), 'task_index': pa.int64(),
-    }  # fmt: skip
+        'observation.state': pair,
+        'action': pair,
+        'next.reward': pa.float32(),
+        'next.done': pa.bool_(),
+        'next.truncated': pa.bool_(),
+        'stamp_ns': pa.int64(),
+        'timestamp': pa.float32(),
+        'frame_index': pa.int64(),
+        'episode_index': pa.int64(),
+        'index': pa.int64(),
+        'task_index': pa.int64(),
+    }
     tasks = pq.read_table(folder / 'meta/tasks.parquet')
     assert tasks.to_pydict() == {'task_index': [0], 'task': ['Look around.']}
     # pandas, used by lerobot, makes the text the index only with this metadata.
@@ -102,22 +115,38 @@ def test_info_and_episodes_give_the_place_of_all_data(exported: tuple[Path, Data
     info = json.loads((exported[0] / 'meta/info.json').read_text())
     features = info.pop('features')
     assert info == {
-        'codebase_version': 'v3.0', 'robot_type': 'pan_tilt', 'fps': 5, 'total_episodes': 2, 'total_frames': 18,
-        'total_tasks': 1, 'chunks_size': 1000, 'data_files_size_in_mb': 100, 'video_files_size_in_mb': 200,
-        'splits': {'train': '0:2'}, 'data_path': 'data/chunk-{chunk_index:03d}/file-{file_index:03d}.parquet',
+        'codebase_version': 'v3.0',
+        'robot_type': 'pan_tilt',
+        'fps': 5,
+        'total_episodes': 2,
+        'total_frames': 18,
+        'total_tasks': 1,
+        'chunks_size': 1000,
+        'data_files_size_in_mb': 100,
+        'video_files_size_in_mb': 200,
+        'splits': {'train': '0:2'},
+        'data_path': 'data/chunk-{chunk_index:03d}/file-{file_index:03d}.parquet',
         'video_path': 'videos/{video_key}/chunk-{chunk_index:03d}/file-{file_index:03d}.mp4',
-    }  # fmt: skip
+    }
     assert features['action'] == {'dtype': 'float32', 'shape': [2], 'names': ['pan', 'tilt']}
     assert (features[CAMERA]['dtype'], features[CAMERA]['shape']) == ('video', [32, 48, 3])
     assert set(features) == {CAMERA, *rows(exported[0])}
     listed = episodes(exported[0])
     for name, values in {
-        'episode_index': [0, 1], 'tasks': [['Look around.']] * 2, 'length': [12, 6], 'dataset_from_index': [0, 12],
-        'dataset_to_index': [12, 18], 'data/chunk_index': [0, 0], 'data/file_index': [0, 0],
-        f'videos/{CAMERA}/chunk_index': [0, 0], f'videos/{CAMERA}/file_index': [0, 0],
-        f'videos/{CAMERA}/from_timestamp': [0.0, 2.4], f'videos/{CAMERA}/to_timestamp': [2.4, 3.6],
-        'meta/episodes/chunk_index': [0, 0], 'meta/episodes/file_index': [0, 0],
-    }.items():  # fmt: skip
+        'episode_index': [0, 1],
+        'tasks': [['Look around.']] * 2,
+        'length': [12, 6],
+        'dataset_from_index': [0, 12],
+        'dataset_to_index': [12, 18],
+        'data/chunk_index': [0, 0],
+        'data/file_index': [0, 0],
+        f'videos/{CAMERA}/chunk_index': [0, 0],
+        f'videos/{CAMERA}/file_index': [0, 0],
+        f'videos/{CAMERA}/from_timestamp': [0.0, 2.4],
+        f'videos/{CAMERA}/to_timestamp': [2.4, 3.6],
+        'meta/episodes/chunk_index': [0, 0],
+        'meta/episodes/file_index': [0, 0],
+    }.items():
         assert listed[name] == values, name
 
 
@@ -237,11 +266,14 @@ def another_robot() -> BagMessages:
 @pytest.mark.parametrize(
     ('make', 'words'),
     [
-        (no_images, 'holds no images'), (no_steps, 'holds no step'), (nameless, 'robot/info'),
-        (two_sizes, 'differ in size'), (another_robot, 'of another robot'),
+        (no_images, 'holds no images'),
+        (no_steps, 'holds no step'),
+        (nameless, 'robot/info'),
+        (two_sizes, 'differ in size'),
+        (another_robot, 'of another robot'),
         (all_damaged, 'holds no images; .* that can not be decoded'),
     ],
-)  # fmt: skip
+)
 def test_an_impossible_export_is_one_error_without_output(
     make: Callable[[], BagMessages], words: str, tmp_path: Path
 ) -> None:

@@ -128,11 +128,12 @@ def test_the_command_prints_what_it_wrote(form: str, tmp_path: Path, capsys: pyt
 @pytest.mark.parametrize(
     ('options', 'words'),
     [
-        (['--format', 'avi'], "'avi' is not one of"), (['--format', 'mp4', '--fps', '0'], '0 is not in the range'),
+        (['--format', 'avi'], "'avi' is not one of"),
+        (['--format', 'mp4', '--fps', '0'], '0 is not in the range'),
         (['--format', 'mp4', '--task', 'Look.'], '--task; expected --format lerobot'),
         (['--format', 'mp4'], 'expected a session, or a folder of sessions'),
     ],
-)  # fmt: skip
+)
 def test_wrong_options_are_one_error(options: list[str], words: str, tmp_path: Path) -> None:
     with pytest.raises((UserError, click.ClickException)) as caught:
         command.main([str(tmp_path), *options, '--output', str(tmp_path / 'made')], standalone_mode=False)

@@ -12,19 +12,27 @@ from rclpy.executors import SingleThreadedExecutor
 from std_srvs.srv import SetBool
 
 from cls_common import comms, images
+from cls_common.experience_codec import from_applied_action
 from cls_common.nodes import qos
-from cls_common.nodes.asking import Asking
-from cls_common.nodes.conversions import from_image, from_robot_info, to_nanoseconds, to_time
-from cls_common.step_builder import Applied, Seen, StepBuilder
-from cls_interfaces.msg import Embedding, Experience, LearnerStatus, PlayerStatus
+from cls_common.nodes.conversions import from_image, from_robot_info, to_nanoseconds
+from cls_common.nodes.experience_messages import to_experience_message
+from cls_common.nodes.retrying_client import RetryingClient
+from cls_common.step_builder import StepBuilder
+from cls_common.transition import EMBEDDING, Experience, Reading
+from cls_interfaces.msg import Embedding, LearnerStatus, PlayerStatus
 from cls_interfaces.srv import GetEncoder, GetExperiences, Seek, SetRate
 
 DEADLINE = 40.0
 COUNT = 8
 RECEIVED = (
-    comms.ROBOT_INFO, comms.ROBOT_STATE, comms.COMPRESSED, comms.APPLIED_ACTION, comms.EMBEDDING, comms.CLOCK,
+    comms.ROBOT_INFO,
+    comms.ROBOT_STATE,
+    comms.COMPRESSED,
+    comms.APPLIED_ACTION,
+    comms.EMBEDDING,
+    comms.CLOCK,
     comms.PLAYER_STATUS,
-)  # fmt: skip
+)
 
 
 class LearnerAndEncoder:
@@ -69,22 +77,22 @@ class LearnerAndEncoder:
     def _on_message(self, name, message) -> None:
         self.received.append((name, message))
         if name == comms.ROBOT_INFO.name:
-            self.wake.restart()
+            self.wake.reset()
         elif name == comms.EMBEDDING.name:
-            self._on_transition(self.wake.see(Seen(np.zeros(1, np.float32), to_nanoseconds(message.header.stamp))))
+            self._on_transition(
+                self.wake.add_reading(EMBEDDING, Reading(np.zeros(1, np.float32), to_nanoseconds(message.header.stamp)))
+            )
         elif name == comms.APPLIED_ACTION.name:
-            applied = Applied(
-                message.commanded, message.applied, message.joints_before, message.joints_after,
-                to_nanoseconds(message.start), to_nanoseconds(message.end), message.reward, message.terminal,
-                message.truncated,
-            )  # fmt: skip
-            self._on_transition(self.wake.hear((message.source, message.sequence), applied, time.monotonic()))
+            applied = from_applied_action(message)
+            self._on_transition(
+                self.wake.add_applied_action((message.source, message.sequence), applied, time.monotonic())
+            )
 
     def _on_transition(self, transition) -> None:
         if transition is not None:
             self.steps.append((transition.stamp_z, transition.stamp_next, transition.boundary))
-            stamp = to_time(transition.stamp_next)
-            self._experience.publish(Experience(sequence=len(self.steps), stamp_next=stamp))
+            experience = Experience(transition=transition, sequence=len(self.steps), episode=0)
+            self._experience.publish(to_experience_message(experience, 'run', 'test'))
 
     def play(self, *sessions, **parameters) -> subprocess.Popen:
         parameters = {'session': ','.join(map(str, sessions)), **parameters}
@@ -113,8 +121,8 @@ class LearnerAndEncoder:
         self.until(lambda: self.status.state == PlayerStatus.FINISHED, 'the end')
 
     def call(self, service: comms.Service, request):
-        asking, tracker = Asking(qos.client(self.learner, service), again=5.0), []
-        self.until(lambda: tracker or asking.ask(request, tracker.append), f'an answer of {service.name}')
+        requests, tracker = RetryingClient(qos.client(self.learner, service), retry_after=5.0), []
+        self.until(lambda: tracker or requests.request(request, tracker.append), f'an answer of {service.name}')
         return tracker[0]
 
     def close(self) -> None:

@@ -69,8 +69,11 @@ def test_messages_are_ordered_by_stamp_and_an_action_follows_all_up_to_its_end()
     late, early = item(EMBEDDING, 100, log=400), item(JOINTS, 100, log=120)
     action, after = moved(1, 50, 100), item(EMBEDDING, 300, log=310)
     assert ordered(early, action, after, late) == [
-        early, Item(*_due(late, 400)), Item(*_due(action, 400)), Item(*_due(after, 400))
-    ]  # fmt: skip
+        early,
+        Item(*_due(late, 400)),
+        Item(*_due(action, 400)),
+        Item(*_due(after, 400)),
+    ]
 
 
 def _due(one, log):

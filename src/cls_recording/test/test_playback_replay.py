@@ -114,12 +114,17 @@ def test_a_learner_without_the_service_costs_one_timeout(session):
 def test_only_topics_of_a_robot_are_published(bags, tmp_path):
     others = [
         (bags.begin + n, topic, bags.make(kind))
-        for n, (topic, kind) in enumerate({
-            '/robot/action': 'cls_interfaces/msg/RobotAction', '/manual_action': 'cls_interfaces/msg/RobotAction',
-            '/fast_learner/status': 'cls_interfaces/msg/LearnerStatus', '/clock': 'rosgraph_msgs/msg/Clock',
-            '/chatter': 'std_msgs/msg/String', '/observation/touch': 'cls_interfaces/msg/Observation',
-        }.items())
-    ]  # fmt: skip
+        for n, (topic, kind) in enumerate(
+            {
+                '/robot/action': 'cls_interfaces/msg/RobotAction',
+                '/manual_action': 'cls_interfaces/msg/RobotAction',
+                '/fast_learner/status': 'cls_interfaces/msg/LearnerStatus',
+                '/clock': 'rosgraph_msgs/msg/Clock',
+                '/chatter': 'std_msgs/msg/String',
+                '/observation/touch': 'cls_interfaces/msg/Observation',
+            }.items()
+        )
+    ]
     path = bags.write(
         tmp_path / 's', sorted([*others, *embedded(bags, bags.session_messages(3))], key=lambda one: one[0])
     )

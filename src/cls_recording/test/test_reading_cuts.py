@@ -23,8 +23,11 @@ def synced(bags, tmp_path_factory):
     said = bags.session_messages(12)
     made = {}
     for name, options in {
-        'chunks': {}, 'zstd': {'compression': 'ZSTD'}, 'lz4': {'compression': 'LZ4'}, 'no chunks': {'chunking': False},
-    }.items():  # fmt: skip
+        'chunks': {},
+        'zstd': {'compression': 'ZSTD'},
+        'lz4': {'compression': 'LZ4'},
+        'no chunks': {'chunking': False},
+    }.items():
         folder = tmp_path_factory.mktemp('whole')
         sizes = bags.write_chunks(folder / 'session_0.mcap', said, **options)
         repair(folder)

@@ -13,9 +13,10 @@ from cls_recording.session import SessionInfo
 from cls_recording.summary import summarize
 
 ROBOT = RobotInfo(
-    name='wheels', modalities=('camera',),
+    name='wheels',
+    modalities=('camera',),
     channels=(Channel('motor_right', Kind.VELOCITY, '', 0.0, 1.0), Channel('action', Kind.DISCRETE, '', 0.0, 3.0)),
-)  # fmt: skip
+)
 
 
 @pytest.fixture(scope='module')

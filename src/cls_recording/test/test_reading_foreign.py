@@ -47,9 +47,12 @@ def packed(bags, tmp_path):
     (path / 'one.mcap.zstd').write_bytes(zstd.compress(plain.read_bytes()))
     plain.unlink()
     bags.edit_metadata(
-        path, compression_format='zstd', compression_mode='FILE', relative_file_paths=['one.mcap.zstd'],
+        path,
+        compression_format='zstd',
+        compression_mode='FILE',
+        relative_file_paths=['one.mcap.zstd'],
         files=[{**file, 'path': 'one.mcap.zstd'} for file in body(path)['files']],
-    )  # fmt: skip
+    )
     return path
 
 
@@ -129,9 +132,22 @@ def test_a_folder_may_have_any_name(bags, tmp_path, expected, name, storage):
 
 
 ODD_QOS = [
-    '- history: 3', '- depth: 1\n  history: keep_last', 'x', '[1]', '{}', '- {history: [1]}', ': :', '-', '\x00', '- 1',
-    '- deadline: {sec: 1}', '[[]]', '- !!python/object:os.system {}', '2001-99-99', '&a [*a]',
-]  # fmt: skip
+    '- history: 3',
+    '- depth: 1\n  history: keep_last',
+    'x',
+    '[1]',
+    '{}',
+    '- {history: [1]}',
+    ': :',
+    '-',
+    '\x00',
+    '- 1',
+    '- deadline: {sec: 1}',
+    '[[]]',
+    '- !!python/object:os.system {}',
+    '2001-99-99',
+    '&a [*a]',
+]
 
 
 @pytest.mark.parametrize('qos', ODD_QOS)

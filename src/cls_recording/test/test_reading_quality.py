@@ -116,9 +116,12 @@ def test_reconnects_faults_learner_restarts_and_missing_numbers_are_counted(bags
     later = {id(entry): bags.experience(0, number + 1, 'new') for number, entry in enumerate(experiences[25:], 25)}
     health = examine_messages([(*entry[:2], later.get(id(entry), entry[2])) for entry in said if id(entry) not in gone])
     assert found(health) == {
-        'reconnects': 1, 'faults': {'the board does not answer': 1, 'stopped': 1}, 'lives': 1,
-        'missing_actions': 2, 'missing_experiences': 1,
-    }  # fmt: skip
+        'reconnects': 1,
+        'faults': {'the board does not answer': 1, 'stopped': 1},
+        'restarts': 1,
+        'missing_actions': 2,
+        'missing_experiences': 1,
+    }
     assert health.verdict == 'fair' and '1 times: the board does not answer' in health.reasons
 
 
@@ -126,9 +129,7 @@ def test_losses_of_the_recorder_are_reported(bags, examine_messages):
     custom = SessionInfo(name='session', lost=4, dropped=2, repaired='it had no end').to_custom_data()
     health = examine_messages(bags.session_messages(), custom=custom)
     assert health.verdict == 'bad'
-    assert health.reasons == (
-        '2 messages dropped', '4 messages lost before the recorder', 'repaired: it had no end',
-    )  # fmt: skip
+    assert health.reasons == ('2 messages dropped', '4 messages lost before the recorder', 'repaired: it had no end')
 
 
 @pytest.mark.parametrize(

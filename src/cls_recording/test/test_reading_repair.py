@@ -36,9 +36,12 @@ def made(bags, tmp_path_factory):
     messages = contents(folder)
     info = SessionInfo(name='torn', start_time='2023-11-14T22:13:20+00:00', model='m', run_id='r', lost=3)
     bags.edit_metadata(
-        folder, relative_file_paths=['torn_0.mcap'], message_count=0,
-        topics_with_message_count=[], custom_data={**info.to_custom_data(), 'somebody.else': 'kept'},
-    )  # fmt: skip
+        folder,
+        relative_file_paths=['torn_0.mcap'],
+        message_count=0,
+        topics_with_message_count=[],
+        custom_data={**info.to_custom_data(), 'somebody.else': 'kept'},
+    )
     last = folder / 'torn_2.mcap'
     last.write_bytes(last.read_bytes()[:5000])
     return folder, messages
@@ -66,8 +69,12 @@ def test_a_repair_reports_defects_and_losses_and_keeps_the_metadata(torn):
         info = session.info
         steps = session.topics['robot/applied_action'].count
     assert (info.start_time, info.end_time, info.model, info.run_id, info.lost) == (
-        '2023-11-14T22:13:20+00:00', '', 'm', 'r', 3,
-    )  # fmt: skip
+        '2023-11-14T22:13:20+00:00',
+        '',
+        'm',
+        'r',
+        3,
+    )
     assert info.robot is not None and info.robot.name == 'twin'
     assert info.total_steps == steps > 0
     assert f'about {result.lost_bytes} bytes lost' in info.repaired and 'torn_2.mcap has no end' in info.repaired

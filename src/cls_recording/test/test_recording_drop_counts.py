@@ -22,9 +22,14 @@ def cdr(message):
 @given(source=TEXTS, sequence=WHOLE, action=FLOATS, joints=FLOATS, error=st.integers(0, 2**16 - 1))
 def test_an_applied_action_is_read_as_by_a_decoder(bags, source, sequence, action, joints, error):
     message = bags.applied(
-        NS, sequence, action, source=source, error_code=error, joints_before=np.array(joints),
+        NS,
+        sequence,
+        action,
+        source=source,
+        error_code=error,
+        joints_before=np.array(joints),
         joints_after=np.array(joints[:1]),
-    )  # fmt: skip
+    )
     assert cdr_fields.read_sequence_number(message.__msgtype__, cdr(message)) == cdr_fields.SequenceNumber(
         source, sequence, error
     )

@@ -21,8 +21,8 @@ from std_srvs.srv import Trigger
 
 from cls_common import comms
 from cls_common.nodes import qos
-from cls_common.nodes.asking import Asking
 from cls_common.nodes.conversions import to_robot_info, to_time
+from cls_common.nodes.retrying_client import RetryingClient
 from cls_common.robot import Channel as ActionChannel
 from cls_common.robot import Kind, RobotInfo
 from cls_interfaces.msg import AppliedAction, LearnerStatus, Observation, RecorderStatus
@@ -94,8 +94,8 @@ class Graph:
         return self.status
 
     def call(self, service: comms.Service, request):
-        asking, answers = Asking(qos.client(self.node, service), again=5.0), []
-        self.until(lambda: answers or asking.ask(request, answers.append), f'an answer of {service.name}')
+        requests, answers = RetryingClient(qos.client(self.node, service), retry_after=5.0), []
+        self.until(lambda: answers or requests.request(request, answers.append), f'an answer of {service.name}')
         return answers[0]
 
     def close(self) -> None:

@@ -31,10 +31,16 @@ from cls_recording.writer import BagWriter
 MB = 1 << 20
 CHILD = Path(__file__).with_name('recording_child.py')
 QOS = {
-    'history': 'keep_last', 'depth': 5, 'reliability': 'reliable', 'durability': 'volatile',
-    'deadline': {'sec': 1, 'nsec': 2}, 'lifespan': {'sec': 3, 'nsec': 4}, 'liveliness': 'automatic',
-    'liveliness_lease_duration': {'sec': 5, 'nsec': 6}, 'avoid_ros_namespace_conventions': False,
-}  # fmt: skip
+    'history': 'keep_last',
+    'depth': 5,
+    'reliability': 'reliable',
+    'durability': 'volatile',
+    'deadline': {'sec': 1, 'nsec': 2},
+    'lifespan': {'sec': 3, 'nsec': 4},
+    'liveliness': 'automatic',
+    'liveliness_lease_duration': {'sec': 5, 'nsec': 6},
+    'avoid_ros_namespace_conventions': False,
+}
 
 
 def write_messages(writer, said):
@@ -60,10 +66,17 @@ def sequence_numbers(folder: Path) -> list[int]:
         return sorted(struct.unpack_from('<Q', data, 4)[0] for _, _, data in reader.messages())
 
 
-@pytest.mark.parametrize('type_name', [
-    'sensor_msgs/msg/CompressedImage', 'sensor_msgs/msg/JointState', 'diagnostic_msgs/msg/DiagnosticArray',
-    'cls_interfaces/msg/RobotInfo', 'cls_interfaces/msg/Experience', 'cls_interfaces/msg/AppliedAction',
-])  # fmt: skip
+@pytest.mark.parametrize(
+    'type_name',
+    [
+        'sensor_msgs/msg/CompressedImage',
+        'sensor_msgs/msg/JointState',
+        'diagnostic_msgs/msg/DiagnosticArray',
+        'cls_interfaces/msg/RobotInfo',
+        'cls_interfaces/msg/Experience',
+        'cls_interfaces/msg/AppliedAction',
+    ],
+)
 def test_hashes_are_those_of_ros_itself(type_name):
     prefixes = os.environ['AMENT_PREFIX_PATH'].split(os.pathsep)
     files = [file for prefix in prefixes if (file := Path(prefix, 'share', f'{type_name}.json')).is_file()]
@@ -110,24 +123,41 @@ def test_metadata_equal_those_of_jazzy(bags, tmp_path):
     writer.close()
     body = yaml.safe_load((tmp_path / 'one' / 'metadata.yaml').read_text())['rosbag2_bagfile_information']
     assert list(body) == [
-        'version', 'storage_identifier', 'duration', 'starting_time', 'message_count', 'topics_with_message_count',
-        'compression_format', 'compression_mode', 'relative_file_paths', 'files', 'custom_data', 'ros_distro',
-    ]  # fmt: skip
+        'version',
+        'storage_identifier',
+        'duration',
+        'starting_time',
+        'message_count',
+        'topics_with_message_count',
+        'compression_format',
+        'compression_mode',
+        'relative_file_paths',
+        'files',
+        'custom_data',
+        'ros_distro',
+    ]
     begin, span = said[0][0], said[-1][0] - said[0][0]
     assert (body['version'], body['storage_identifier'], body['message_count']) == (9, 'mcap', 14)
     assert (body['starting_time'], body['duration']) == ({'nanoseconds_since_epoch': begin}, {'nanoseconds': span})
     assert body['files'] == [
-        {'path': 'one_0.mcap', 'starting_time': {'nanoseconds_since_epoch': begin},
-         'duration': {'nanoseconds': span}, 'message_count': 14},
-    ]  # fmt: skip
+        {
+            'path': 'one_0.mcap',
+            'starting_time': {'nanoseconds_since_epoch': begin},
+            'duration': {'nanoseconds': span},
+            'message_count': 14,
+        }
+    ]
     topics = {entry['topic_metadata']['name']: entry for entry in body['topics_with_message_count']}
     assert topics['/experience'] == {
         'message_count': 3,
         'topic_metadata': {
-            'name': '/experience', 'type': 'cls_interfaces/msg/Experience', 'serialization_format': 'cdr',
-            'offered_qos_profiles': [QOS], 'type_description_hash': find_schema('cls_interfaces/msg/Experience').hash,
+            'name': '/experience',
+            'type': 'cls_interfaces/msg/Experience',
+            'serialization_format': 'cdr',
+            'offered_qos_profiles': [QOS],
+            'type_description_hash': find_schema('cls_interfaces/msg/Experience').hash,
         },
-    }  # fmt: skip
+    }
     assert all(type(value) is str for value in body['custom_data'].values())
 
 

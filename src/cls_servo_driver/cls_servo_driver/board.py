@@ -73,9 +73,15 @@ class Board:
     """
 
     def __init__(
-        self, transport: SerialTransport, latch: StopLatch, *, open_wait: float = 1.0, reply_timeout: float = 0.5,
-        timeout: float = 1.0, clock: Callable[[], float] = time.monotonic,
-    ) -> None:  # fmt: skip
+        self,
+        transport: SerialTransport,
+        latch: StopLatch,
+        *,
+        open_wait: float = 1.0,
+        reply_timeout: float = 0.5,
+        timeout: float = 1.0,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._transport = transport
         self._latch = latch
         self._reply_timeout = reply_timeout
@@ -154,9 +160,10 @@ class Board:
                 return reports[-1]
         raise LinkError(
             f'servo board on {self._transport.port} reports changing angles',
-            expected='the same angles twice in a row', found='; '.join(map(str, reports)),
+            expected='the same angles twice in a row',
+            found='; '.join(map(str, reports)),
             do='Make sure that no other program commands it, and check the cable.',
-        )  # fmt: skip
+        )
 
     def _set_timeout(self, seconds: float) -> bool:
         try:
@@ -178,9 +185,12 @@ class Board:
             return self._ask(expected, request, self._reply_timeout)
 
     def _ask(
-        self, expected: type[R], request: bytes, wait: float,
+        self,
+        expected: type[R],
+        request: bytes,
+        wait: float,
         send: Callable[[Callable[[], None]], None] = lambda command: command(),
-    ) -> R:  # fmt: skip
+    ) -> R:
         self._transport.clear()
         start = self._clock()
         # Unique, also across processes: a late reply matches its own request only.
@@ -212,9 +222,11 @@ class Board:
 
     def _position_error(self, expected: str, found: str) -> PositionError:
         return PositionError(
-            f'servo board on {self._transport.port} has other angles', expected=expected, found=found,
+            f'servo board on {self._transport.port} has other angles',
+            expected=expected,
+            found=found,
             do='The driver reads its angles again.',
-        )  # fmt: skip
+        )
 
 
 class _UnknownCommandError(LinkError):

@@ -67,9 +67,14 @@ class Driver:
     """
 
     def __init__(
-        self, connect: Callable[[StopLatch], Board], settings: ServoDriverSettings, *,
-        on_moving: Callable[[], None], stamp: Callable[[], int], clock: Callable[[], float] = time.monotonic,
-    ) -> None:  # fmt: skip
+        self,
+        connect: Callable[[StopLatch], Board],
+        settings: ServoDriverSettings,
+        *,
+        on_moving: Callable[[], None],
+        stamp: Callable[[], int],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self.guard = Guard()
         self.board: Board | None = None
         self._connect = connect

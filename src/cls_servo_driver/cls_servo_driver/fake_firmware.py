@@ -59,9 +59,15 @@ def load_program(path: Path, journal: io.TextIOBase, folder: Path, original: boo
     servo.ServoCluster = lambda pio, sm, pins: _make_cluster(pins, journal, folder)
     machine: Any = ModuleType('machine')
     machine.Pin = type(
-        'Pin', (), {'IN': 0, 'PULL_UP': 1, '__init__': lambda self, *_: None,
-                    'value': lambda self: 0 if (folder / 'button').exists() else 1},
-    )  # fmt: skip
+        'Pin',
+        (),
+        {
+            'IN': 0,
+            'PULL_UP': 1,
+            '__init__': lambda self, *_: None,
+            'value': lambda self: 0 if (folder / 'button').exists() else 1,
+        },
+    )
     sys.modules.update(servo=servo, machine=machine)
     spec = importlib.util.spec_from_file_location('servo2040_main', path)
     assert spec is not None and spec.loader is not None

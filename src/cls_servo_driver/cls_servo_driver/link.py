@@ -30,7 +30,7 @@ class Link:
 
     def __init__(
         self, driver: Driver, settings: ServoDriverSettings, on_change: Callable[[], None], clock: Callable[[], float]
-    ) -> None:  # fmt: skip
+    ) -> None:
         self._driver = driver
         self._settings = settings
         self._on_change = on_change

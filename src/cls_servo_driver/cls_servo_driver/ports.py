@@ -78,15 +78,18 @@ def choose_port(wanted: str, ports: Sequence[SerialPort], known: SerialPort | No
         port = next((port for port in ports if os.path.realpath(port.device) == path), SerialPort(wanted))
         if known is not None and known.serial_number and port.serial_number not in ('', known.serial_number):
             raise UserError(
-                f'serial port {wanted!r} is another device now', expected=f'serial number {known.serial_number}',
-                found=port.serial_number, do='Plug the board in again; to use another one, restart the driver.',
-            )  # fmt: skip
+                f'serial port {wanted!r} is another device now',
+                expected=f'serial number {known.serial_number}',
+                found=port.serial_number,
+                do='Plug the board in again; to use another one, restart the driver.',
+            )
         return port
     likely = [port for port in ports if port.is_likely]
     if len(likely) == 1:
         return likely[0]
     raise UserError(
-        'cannot choose a serial port', expected='exactly one RP2040 board',
+        'cannot choose a serial port',
+        expected='exactly one RP2040 board',
         found='; '.join(map(str, likely or ports)) or 'no serial port at all',
         do='Plug the board in, or name its port with the parameter "port".',
-    )  # fmt: skip
+    )

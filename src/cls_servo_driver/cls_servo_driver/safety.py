@@ -132,10 +132,11 @@ def next_angles(limits: MotionLimits, current: Angles, bounds: PositionBounds, d
     pan, tilt = (
         _step(
             _clamp(current[i] + _clamp(delta[i], -limits.max_delta, limits.max_delta), limits.low[i], limits.high[i]),
-            bounds.high[i] - reach, bounds.low[i] + reach,
+            bounds.high[i] - reach,
+            bounds.low[i] + reach,
         )
         for i in (0, 1)
-    )  # fmt: skip
+    )
     return pan, tilt
 
 

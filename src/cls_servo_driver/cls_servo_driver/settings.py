@@ -44,9 +44,10 @@ class ServoDriverSettings(Settings):
         60.0, 'Time without an action after which the robot is idle; 0: never.', unit='s', low=0.0, high=86400.0
     )
     idle_torque: str = setting(
-        'hold', 'Torque of an idle robot: hold its position, or release until the next action.',
+        'hold',
+        'Torque of an idle robot: hold its position, or release until the next action.',
         choices=('hold', 'release'),
-    )  # fmt: skip
+    )
     torque_off_on_exit: bool = setting(True, 'Switch the outputs off when the driver ends or is deactivated.')
     joint_rate: float = setting(
         10.0, 'Rate of joint states, in addition to those after each move.', unit='Hz', low=0.1, high=100.0
@@ -67,9 +68,11 @@ class ServoDriverSettings(Settings):
         super().__post_init__()
         if 2 * self.keepalive > self.firmware_timeout:
             raise UserError(
-                'parameter "keepalive"', expected=f'at most half of firmware_timeout, {self.firmware_timeout / 2} s',
-                found=f'{self.keepalive} s', do='Otherwise the board switches torque off while the driver runs.',
-            )  # fmt: skip
+                'parameter "keepalive"',
+                expected=f'at most half of firmware_timeout, {self.firmware_timeout / 2} s',
+                found=f'{self.keepalive} s',
+                do='Otherwise the board switches torque off while the driver runs.',
+            )
 
     def to_limits(self) -> MotionLimits:
         """Returns the limits for `safety.next_angles`."""

@@ -37,9 +37,12 @@ class SerialTransport:
     """
 
     def __init__(
-        self, port: str, baud: int = 115200, clock: Callable[[], float] = time.monotonic,
+        self,
+        port: str,
+        baud: int = 115200,
+        clock: Callable[[], float] = time.monotonic,
         open_port: Callable[..., serial.Serial] = serial.Serial,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self.port = port
         self._clock = clock
         self._lines = LineReader(lambda text: parse(text) is not None)
@@ -95,9 +98,10 @@ class SerialTransport:
 
     def _lost(self, error: Exception) -> LinkError:
         return LinkError(
-            f'servo board on {self.port} is disconnected', found=str(error) or type(error).__name__,
+            f'servo board on {self.port} is disconnected',
+            found=str(error) or type(error).__name__,
             do='Check cable and power; the driver reconnects automatically.',
-        )  # fmt: skip
+        )
 
 
 def _explain(port: str, error: Exception) -> UserError:
@@ -105,14 +109,16 @@ def _explain(port: str, error: Exception) -> UserError:
     text = str(error)
     if number == errno.ENOENT:
         return UserError(
-            f'serial port {port!r} does not exist', expected='the path of a plugged-in board',
+            f'serial port {port!r} does not exist',
+            expected='the path of a plugged-in board',
             do='Check cable and path; "ls /dev/serial/by-id" lists what is plugged in.',
-        )  # fmt: skip
+        )
     if number in (errno.EACCES, errno.EPERM):
         return UserError(
-            f'serial port {port!r} may not be opened', found='permission denied',
+            f'serial port {port!r} may not be opened',
+            found='permission denied',
             do='Add yourself to the group that owns it (often: sudo usermod -aG dialout $USER), then log in again.',
-        )  # fmt: skip
+        )
     if number in (errno.EAGAIN, errno.EBUSY) or 'exclusively lock' in text:
         return UserError(
             f'serial port {port!r} is in use by another program',

@@ -61,9 +61,14 @@ PAUSES = strategies.sampled_from([0.0, 0.0, 0.0, 0.2, 0.6, 0.6, 1.3])
 AGAIN = strategies.sampled_from([None, None, 0, 1, 2, 5])
 PLAIN_DAMAGE = strategies.builds(Damage, only=ONLY, at=PLACES, text=PRINTS, pause=PAUSES, again=AGAIN)
 CHECKED_DAMAGE = strategies.builds(
-    Damage, only=ONLY, at=PLACES, text=PRINTS | strategies.binary(max_size=4) | strategies.just(b'0.0,0.0\n'),
-    pause=PAUSES, lost=strategies.sampled_from([0, 0, 1, 3, 40]), again=AGAIN,
-)  # fmt: skip
+    Damage,
+    only=ONLY,
+    at=PLACES,
+    text=PRINTS | strategies.binary(max_size=4) | strategies.just(b'0.0,0.0\n'),
+    pause=PAUSES,
+    lost=strategies.sampled_from([0, 0, 1, 3, 40]),
+    again=AGAIN,
+)
 ANGLES = strategies.tuples(
     strategies.sampled_from([-90.0, -40.0, -12.34, 0.0, 4.5, 45.0]), strategies.sampled_from([-40.0, -8.25, 0.0, 33.3])
 )
@@ -219,7 +224,7 @@ def test_plain_lines_bound_every_move_for_any_debug_prints(programs, start, delt
 @pytest.mark.parametrize('original', [False, True])
 @given(start=ANGLES, deltas=DELTAS)
 @settings(max_examples=50, deadline=None)
-def test_whole_lines_move_as_asked(programs, original, start, deltas):
+def test_complete_lines_move_the_servos(programs, original, start, deltas):
     simulated, outputs = run(programs, original, start, deltas, deque(), deque(), rearms=False)
     assert [result.code for result in simulated.results] == [Code.NONE] * len(deltas)
     assert outputs[-1] == pytest.approx(simulated.results[-1].after)
@@ -267,8 +272,10 @@ def make_driver(fake, **changes):
     """Returns a driver of a board on a pseudo-terminal; connected if the board's replies are valid."""
     driver = Driver(
         lambda latch: Board(SerialTransport(fake.port), latch, open_wait=0.02, reply_timeout=0.25),
-        ServoDriverSettings(**changes), on_moving=lambda: None, stamp=time.time_ns,
-    )  # fmt: skip
+        ServoDriverSettings(**changes),
+        on_moving=lambda: None,
+        stamp=time.time_ns,
+    )
     connect(driver)
     return driver
 

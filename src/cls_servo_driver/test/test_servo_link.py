@@ -43,9 +43,12 @@ class Host:
         ports = [SerialPort(self.fake.port, serial_number='E66')]
         self.port = choose_port(self.port.device if self.port else self.fake.port, ports, self.port)
         return Board(
-            SerialTransport(self.port.device), latch, open_wait=self.settings.open_wait,
-            reply_timeout=self.settings.reply_timeout, timeout=self.settings.firmware_timeout,
-        )  # fmt: skip
+            SerialTransport(self.port.device),
+            latch,
+            open_wait=self.settings.open_wait,
+            reply_timeout=self.settings.reply_timeout,
+            timeout=self.settings.firmware_timeout,
+        )
 
     def notify(self):
         with self.changed:
@@ -99,8 +102,11 @@ def test_actions_are_clipped_and_their_results_hold_the_applied_values(make_host
     host = make_host()
     answer = host.ask(5.0, -25.0)
     assert (answer.code, answer.applied, answer.before, answer.after) == (
-        Code.NONE, (5.0, -10.0), (0.0, 0.0), (5.0, -10.0),
-    )  # fmt: skip
+        Code.NONE,
+        (5.0, -10.0),
+        (0.0, 0.0),
+        (5.0, -10.0),
+    )
     assert answer.action.values == (5.0, -25.0)
     assert 0 <= answer.end - answer.start < 1e9
     for _ in range(4):

@@ -17,16 +17,20 @@ from std_srvs.srv import Trigger
 
 from cls_common import comms
 from cls_common.nodes import qos
-from cls_common.nodes.asking import Asking
 from cls_common.nodes.conversions import from_robot_info, to_time
+from cls_common.nodes.retrying_client import RetryingClient
 from cls_interfaces.msg import AppliedAction, RobotAction, RobotState
 from cls_servo_driver.fake_servo_board import FakeServoBoard
 
 DEADLINE = 40.0
 FAST = {
-    'open_wait': 0.05, 'reply_timeout': 0.3, 'firmware_timeout': 0.6, 'keepalive': 0.1, 'reconnect.first': 0.1,
+    'open_wait': 0.05,
+    'reply_timeout': 0.3,
+    'firmware_timeout': 0.6,
+    'keepalive': 0.1,
+    'reconnect.first': 0.1,
     'reconnect.longest': 0.2,
-}  # fmt: skip
+}
 
 
 class GraphObserver:
@@ -37,9 +41,7 @@ class GraphObserver:
         self.executor = SingleThreadedExecutor(context=context)
         self.executor.add_node(self.node)
         self.received = {}
-        for topic in (
-            comms.ROBOT_INFO, comms.ROBOT_STATE, comms.APPLIED_ACTION, comms.JOINT_STATES, comms.DIAGNOSTICS,
-        ):  # fmt: skip
+        for topic in (comms.ROBOT_INFO, comms.ROBOT_STATE, comms.APPLIED_ACTION, comms.JOINT_STATES, comms.DIAGNOSTICS):
             self.received[topic.name] = []
             qos.subscription(self.node, topic, self.received[topic.name].append)
         self.actions = qos.publisher(self.node, comms.ROBOT_ACTION)
@@ -87,8 +89,8 @@ class GraphObserver:
         return self.wait_for(answered, 'the answer')[0]
 
     def call(self, client, request):
-        asking, results = Asking(client, again=5.0), []
-        return self.wait_for(lambda: results or asking.ask(request, results.append), client.srv_name)[0]
+        requests, results = RetryingClient(client, retry_after=5.0), []
+        return self.wait_for(lambda: results or requests.request(request, results.append), client.srv_name)[0]
 
     def change_state(self, transition):
         """Requests a transition after the driver is connected: the request can't be repeated."""
@@ -202,9 +204,7 @@ def test_the_contract_of_a_robot(board, observer, run_driver):
     assert len(board.journal) == moves
 
     diagnostics = observer.wait_for(lambda: observer.received['/diagnostics'], 'diagnostics')[-1]
-    assert [line.name for line in diagnostics.status] == [
-        'robot: link', 'robot: joint pan', 'robot: joint tilt',
-    ]  # fmt: skip
+    assert [line.name for line in diagnostics.status] == ['robot: link', 'robot: joint pan', 'robot: joint tilt']
     assert {line.level for line in diagnostics.status} == {b'\x00'}
 
 

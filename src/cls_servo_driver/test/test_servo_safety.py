@@ -55,8 +55,12 @@ def test_no_move_leaves_the_limits_or_goes_too_far(pan_delta, tilt_delta, pan, t
 
 @given(
     strategies.lists(strategies.tuples(strategies.floats(-90, 90), strategies.floats(-90, 90)), min_size=1, max_size=4),
-    ANY, ANY, strategies.floats(0.1, 90), strategies.floats(0, 500), strategies.floats(0, 10),
-)  # fmt: skip
+    ANY,
+    ANY,
+    strategies.floats(0.1, 90),
+    strategies.floats(0, 500),
+    strategies.floats(0, 10),
+)
 def test_a_move_is_within_one_step_of_all_possible_positions(places, pan, tilt, step, rate, elapsed):
     bounds = PositionBounds.at(places[0])
     for place in places[1:]:
@@ -102,10 +106,9 @@ def test_non_finite_numbers_never_become_a_target(bad):
 
 @pytest.mark.parametrize(
     ('values', 'code'),
-    [
-        ((0.0, bad), Code.NON_FINITE) for bad in BAD
-    ] + [((), Code.WRONG_LENGTH), ((1.0,), Code.WRONG_LENGTH), ((1.0, 2.0, 3.0), Code.WRONG_LENGTH)],
-)  # fmt: skip
+    [((0.0, bad), Code.NON_FINITE) for bad in BAD]
+    + [((), Code.WRONG_LENGTH), ((1.0,), Code.WRONG_LENGTH), ((1.0, 2.0, 3.0), Code.WRONG_LENGTH)],
+)
 def test_invalid_values_are_refused_with_their_code(values, code):
     refusal = check_values(values)
     assert refusal is not None
@@ -129,9 +132,11 @@ def test_codes_and_states_equal_those_of_the_messages():
     for state in DriverState:
         assert getattr(RobotState, state.name) == state
     for code, name in (
-        (Code.STATE_LINK_LOST, 'LINK_LOST'), (Code.POSITION_UNKNOWN, 'POSITION_UNKNOWN'),
-        (Code.COMMAND_TOO_OLD, 'COMMAND_TOO_OLD'), (Code.EMERGENCY_STOP, 'EMERGENCY_STOP'),
-    ):  # fmt: skip
+        (Code.STATE_LINK_LOST, 'LINK_LOST'),
+        (Code.POSITION_UNKNOWN, 'POSITION_UNKNOWN'),
+        (Code.COMMAND_TOO_OLD, 'COMMAND_TOO_OLD'),
+        (Code.EMERGENCY_STOP, 'EMERGENCY_STOP'),
+    ):
         assert getattr(RobotState, name) == code
     for code in (Code.NON_FINITE, Code.WRONG_LENGTH, Code.NOT_READY, Code.TOO_OLD, Code.LINK_LOST):
         assert getattr(AppliedAction, code.name) == code

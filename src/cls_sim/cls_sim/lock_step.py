@@ -58,6 +58,13 @@ def _with_restart(step: Step) -> Iterator[Step]:
 
 def _to_execution(step: Step) -> ActionExecution:
     return ActionExecution(
-        step.commanded, step.applied, step.joints_before, step.joints, step.start_ns, step.end_ns,
-        step.reward, step.terminal, step.truncated,
-    )  # fmt: skip
+        step.commanded,
+        step.applied,
+        step.joints_before,
+        step.joints,
+        step.start_ns,
+        step.end_ns,
+        step.reward,
+        step.terminal,
+        step.truncated,
+    )

@@ -52,6 +52,9 @@ def generate(generator: np.random.Generator, width: int, height: int, pixels_per
 def load(path: Path, width: int, height: int) -> Image:
     """Reads an image and scales it to cover width x height pixels, cropped around its middle.
 
+    Returns:
+        uint8 (height, width, 3) RGB.
+
     Raises:
         UserError: no such file, or no image.
     """
@@ -70,7 +73,7 @@ def load(path: Path, width: int, height: int) -> Image:
 
 
 def pink(generator: np.random.Generator, height: int, width: int, exponent: float) -> Field:
-    """Returns a field whose amplitude falls as 1/f^exponent: mean near 0, deviation 1."""
+    """Returns a field (height, width) whose amplitude falls as 1/f^exponent: mean near 0, deviation 1."""
     # Computed slightly larger and cropped: sizes with large prime factors take several times as long.
     rows, columns = cv2.getOptimalDFTSize(height), cv2.getOptimalDFTSize(width)
     spectrum = np.fft.rfft2(generator.standard_normal((rows, columns)))

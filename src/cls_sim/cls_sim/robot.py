@@ -99,9 +99,10 @@ class SimulatedRobot:
     def __init__(self, body: Body, settings: SimulatorSettings) -> None:
         if settings.faults.stuck_joint >= len(body.info.joint_names):
             raise UserError(
-                "parameter 'faults.stuck_joint'", found=str(settings.faults.stuck_joint),
+                "parameter 'faults.stuck_joint'",
+                found=str(settings.faults.stuck_joint),
                 expected=f'less than {len(body.info.joint_names)}, the joints of {body.info.name!r}',
-            )  # fmt: skip
+            )
         self._body = body
         self._faults = Faults(settings.faults, settings.seed)
         self._latency_ns = max(round(settings.latency * NS), REACTION_NS)
@@ -165,9 +166,16 @@ class SimulatedRobot:
         outcome = self._body.act(action, self._faults.stuck_joint(number))
         end_ns = start_ns + round(outcome.duration * NS)
         self._motion = ActionExecution(
-            action, outcome.applied, before, self._body.joints(), start_ns, end_ns,
-            outcome.reward, outcome.terminal, outcome.truncated,
-        )  # fmt: skip
+            action,
+            outcome.applied,
+            before,
+            self._body.joints(),
+            start_ns,
+            end_ns,
+            outcome.reward,
+            outcome.terminal,
+            outcome.truncated,
+        )
         return self._motion
 
     def halt(self, now_ns: int) -> ActionExecution:
@@ -198,20 +206,35 @@ class SimulatedRobot:
     def _lost_step(self, action: NDArray[np.float32], last: Step) -> Step:
         still = np.zeros_like(action)
         return replace(
-            last, commanded=action, applied=still, joints_before=last.joints, reward=float('nan'),
-            terminal=False, truncated=False, lost=True, restart=None,
-        )  # fmt: skip
+            last,
+            commanded=action,
+            applied=still,
+            joints_before=last.joints,
+            reward=float('nan'),
+            terminal=False,
+            truncated=False,
+            lost=True,
+            restart=None,
+        )
 
     def _advance(self, motion: ActionExecution) -> Step:
         periods = (motion.end_ns - self.now_ns) // self._period_ns + 1
         frame = self.sense(self.now_ns + periods * self._period_ns)
         self.now_ns = frame.arrival_ns
         self._last = Step(
-            image=frame.image, observations=dict(frame.observations), joints=motion.joints,
-            joints_before=motion.joints_before, commanded=motion.commanded, applied=motion.applied,
-            reward=motion.reward, terminal=motion.terminal, truncated=motion.truncated,
-            start_ns=motion.start_ns, end_ns=motion.end_ns, stamp_ns=frame.stamp_ns,
-        )  # fmt: skip
+            image=frame.image,
+            observations=dict(frame.observations),
+            joints=motion.joints,
+            joints_before=motion.joints_before,
+            commanded=motion.commanded,
+            applied=motion.applied,
+            reward=motion.reward,
+            terminal=motion.terminal,
+            truncated=motion.truncated,
+            start_ns=motion.start_ns,
+            end_ns=motion.end_ns,
+            stamp_ns=frame.stamp_ns,
+        )
         return self._last
 
 

@@ -19,7 +19,7 @@ _GROUND_FAR, _GROUND_NEAR = np.array([120.0, 135.0, 150.0]), np.array([70.0, 85.
 
 
 def bare(generator: np.random.Generator, width: int, height: int, pixels_per_degree: float) -> Image:
-    """Makes a room with little texture: painted walls, light from above and three things."""
+    """Makes a room with little texture: painted walls, light from above and three objects; uint8 (height, width, 3)."""
     base = generator.uniform(150, 200) + generator.uniform(-12, 12, 3)
     canvas = (base + colour_noise(generator, height, width, 2.0)).astype(np.float32)
     canvas += np.linspace(8, -8, height, dtype=np.float32)[:, None, None]
@@ -30,7 +30,7 @@ def bare(generator: np.random.Generator, width: int, height: int, pixels_per_deg
 
 
 def tiles(generator: np.random.Generator, width: int, height: int, pixels_per_degree: float) -> Image:
-    """Makes a wall of equal tiles: a pattern of 15 x 15 degrees, with joints, repeated."""
+    """Makes a wall of equal tiles, a repeated pattern of 15 x 15 degrees with joints; uint8 (height, width, 3)."""
     side = round(_TILE_DEG * pixels_per_degree)
     tile = (generator.uniform(110, 170, 3) + colour_noise(generator, side, side, 22.0)).astype(np.float32)
     texture = colour_noise(generator, side, side, 10.0)
@@ -43,7 +43,7 @@ def tiles(generator: np.random.Generator, width: int, height: int, pixels_per_de
 
 
 def photograph(generator: np.random.Generator, width: int, height: int, pixels_per_degree: float) -> Image:
-    """Makes an outdoor view: sky, ridges of hills in haze, objects on the ground.
+    """Makes an outdoor view: sky, ridges of hills in haze, objects on the ground; uint8 (height, width, 3).
 
     Unlike in a room, brightness, colour and texture differ between top and bottom, as in most photographs.
     """

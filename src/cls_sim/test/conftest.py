@@ -13,8 +13,8 @@ from std_srvs.srv import Trigger
 
 from cls_common import comms
 from cls_common.nodes import qos
-from cls_common.nodes.asking import Asking
 from cls_common.nodes.conversions import from_image, to_floats, to_nanoseconds
+from cls_common.nodes.retrying_client import RetryingClient
 from cls_interfaces.msg import AppliedAction, RobotAction
 from cls_sim.nodes.messages import observation_topic
 
@@ -32,9 +32,15 @@ class SimulatorClient:
         self.executor.add_node(self.node)
         self.order: list[tuple[str, object]] = []
         topics = [
-            comms.CAMERA_INFO, comms.JOINT_STATES, comms.ROBOT_INFO, comms.ROBOT_STATE, comms.APPLIED_ACTION,
-            comms.DIAGNOSTICS, comms.CLOCK, observation_topic('state'),
-        ]  # fmt: skip
+            comms.CAMERA_INFO,
+            comms.JOINT_STATES,
+            comms.ROBOT_INFO,
+            comms.ROBOT_STATE,
+            comms.APPLIED_ACTION,
+            comms.DIAGNOSTICS,
+            comms.CLOCK,
+            observation_topic('state'),
+        ]
         for topic in topics:
             self._subscribe(topic)
         self._subscribe(comms.IMAGE, comms.SENSOR_RELIABLE if lock_step else comms.SENSOR)
@@ -79,8 +85,8 @@ class SimulatorClient:
         return self.until(answered, f'an answer to {values}')
 
     def call(self, service: comms.Service) -> Trigger.Response:
-        asking, answers = Asking(qos.client(self.node, service), again=5.0), []
-        self.until(lambda: answers or asking.ask(Trigger.Request(), answers.append), f'an answer of {service.name}')
+        client, answers = RetryingClient(qos.client(self.node, service), retry_after=5.0), []
+        self.until(lambda: answers or client.request(Trigger.Request(), answers.append), f'an answer of {service.name}')
         return answers[0]
 
     def images(self) -> dict[int, np.ndarray]:

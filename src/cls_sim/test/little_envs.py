@@ -136,9 +136,19 @@ def make_plain(render_mode=None):
 
 
 for kind in [
-    Plain, Blind, OldForms, OldCut, FailsInReset, FailsInStep, FailsInRender, FailsInMaking, Exits, FailsInClose,
-    NoSpaces, NotAnEnvironment,
-]:  # fmt: skip
+    Plain,
+    Blind,
+    OldForms,
+    OldCut,
+    FailsInReset,
+    FailsInStep,
+    FailsInRender,
+    FailsInMaking,
+    Exits,
+    FailsInClose,
+    NoSpaces,
+    NotAnEnvironment,
+]:
     gymnasium.register(f'{kind.__name__}-v0', f'{__name__}:{kind.__name__}')
 gymnasium.register('Plain-v2', f'{__name__}:Plain')
 gymnasium.register('little/Spaced-v1', f'{__name__}:make_plain', max_episode_steps=5)

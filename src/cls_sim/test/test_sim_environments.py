@@ -55,10 +55,12 @@ def refusal(work: Callable[[], Any]) -> str:
 @pytest.mark.parametrize(
     'env_id, name',
     [
-        ('Plain-v0', 'Plain-v0'), ('Plain', 'Plain-v2'), ('little/Spaced-v1', 'little/Spaced-v1'),
+        ('Plain-v0', 'Plain-v0'),
+        ('Plain', 'Plain-v2'),
+        ('little/Spaced-v1', 'little/Spaced-v1'),
         ('little/Spaced', 'little/Spaced-v1'),
     ],
-)  # fmt: skip
+)
 def test_an_id_with_module_and_namespace_and_without_version_is_found(env_id: str, name: str) -> None:
     made = robot(env_id)
     assert made.info.name == f'gym:{MODULE}:{name}'
@@ -109,14 +111,21 @@ OPAQUE = np.concatenate([RGB, np.full((24, 32, 1), 255, np.uint8)], 2)
 @pytest.mark.parametrize(
     'picture, same_as',
     [
-        (RGB / 255.0, RGB), ((RGB / 255).astype(np.float32), RGB), (RGB.astype(np.float64), RGB),
-        (RGB.astype(np.int64), RGB), (OPAQUE, RGB), ([GREY, RGB], RGB), (RGB.tolist(), RGB),
-        (np.moveaxis(RGB, 2, 0), RGB), (GREY, np.repeat(GREY[:, :, None], 3, 2)),
-        (GREY[:, :, None], np.repeat(GREY[:, :, None], 3, 2)), (GREY[None], np.repeat(GREY[:, :, None], 3, 2)),
+        (RGB / 255.0, RGB),
+        ((RGB / 255).astype(np.float32), RGB),
+        (RGB.astype(np.float64), RGB),
+        (RGB.astype(np.int64), RGB),
+        (OPAQUE, RGB),
+        ([GREY, RGB], RGB),
+        (RGB.tolist(), RGB),
+        (np.moveaxis(RGB, 2, 0), RGB),
+        (GREY, np.repeat(GREY[:, :, None], 3, 2)),
+        (GREY[:, :, None], np.repeat(GREY[:, :, None], 3, 2)),
+        (GREY[None], np.repeat(GREY[:, :, None], 3, 2)),
         (GREY > 100, np.repeat((GREY > 100)[:, :, None] * np.uint8(255), 3, 2)),
         (OPAQUE * np.array([1, 1, 1, 0], np.uint8), RGB * 0),
     ],
-)  # fmt: skip
+)
 def test_images_of_every_common_form_are_converted_alike(
     giving: Callable[..., SimulatedRobot], picture: Any, same_as: np.ndarray
 ) -> None:
@@ -128,12 +137,20 @@ def test_images_of_every_common_form_are_converted_alike(
 @pytest.mark.parametrize(
     'picture, found',
     [
-        (None, 'None'), ([], 'a list of 0'), ('+--+', "'+--+'"), (np.zeros((0, 5, 3)), '(0, 5, 3)'),
-        (np.full((24, 32, 3), np.nan), 'nan'), (np.full((24, 32, 3), -1.0), 'from -1 to -1'),
-        (np.full((24, 32, 3), 700), 'from 700'), (np.zeros((24, 32, 7)), '(24, 32, 7)'), ([[1, 2], [3]], 'a list of 2'),
-        (np.zeros((2, 24, 32, 3)), '(2, 24, 32, 3)'), ({'rgb': RGB}, 'a dict of rgb'), (3.5, '3.5'),
+        (None, 'None'),
+        ([], 'a list of 0'),
+        ('+--+', "'+--+'"),
+        (np.zeros((0, 5, 3)), '(0, 5, 3)'),
+        (np.full((24, 32, 3), np.nan), 'nan'),
+        (np.full((24, 32, 3), -1.0), 'from -1 to -1'),
+        (np.full((24, 32, 3), 700), 'from 700'),
+        (np.zeros((24, 32, 7)), '(24, 32, 7)'),
+        ([[1, 2], [3]], 'a list of 2'),
+        (np.zeros((2, 24, 32, 3)), '(2, 24, 32, 3)'),
+        ({'rgb': RGB}, 'a dict of rgb'),
+        (3.5, '3.5'),
     ],
-)  # fmt: skip
+)
 def test_an_invalid_image_names_the_environment_and_the_value(
     giving: Callable[..., SimulatedRobot], picture: Any, found: str
 ) -> None:
@@ -202,15 +219,18 @@ OBSERVED = np.zeros(3, np.float32)
 @pytest.mark.parametrize(
     'gives, found',
     [
-        ({'reward': np.zeros(2)}, 'reward from step()'), ({'reward': 'much'}, "found 'much'"),
-        ({'step': OBSERVED}, 'float32 (3,)'), ({'step': (OBSERVED, 1.0)}, 'a tuple of 2'), ({'step': None}, 'None'),
+        ({'reward': np.zeros(2)}, 'reward from step()'),
+        ({'reward': 'much'}, "found 'much'"),
+        ({'step': OBSERVED}, 'float32 (3,)'),
+        ({'step': (OBSERVED, 1.0)}, 'a tuple of 2'),
+        ({'step': None}, 'None'),
         ({'step': (OBSERVED, 1.0, None, False, {})}, 'end of an episode'),
         ({'step': (np.zeros(4), 1.0, False, False, {})}, 'observation; expected finite numbers of Box'),
         ({'step': (OBSERVED * np.nan, 1.0, False, False, {})}, 'observation'),
         ({'step': (None, 1.0, False, False, {})}, 'found None'),
         ({'step': ({'a': 1}, 1.0, False, False, {})}, 'a dict of a'),
     ],
-)  # fmt: skip
+)
 def test_an_invalid_result_of_step_is_refused(
     giving: Callable[..., SimulatedRobot], gives: dict[str, Any], found: str
 ) -> None:

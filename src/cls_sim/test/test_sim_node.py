@@ -114,13 +114,20 @@ def test_an_emergency_stop_ends_a_slow_motion_and_rearm_lets_it_move_again(simul
     [
         (
             'sim',
-            {'scene': 1, 'moving_things': 3, 'latency': 0.01, 'servo_speed': 150.0, 'faults.duplicate': 0.2,
-             'faults.black': 0.2, 'faults.late': 0.2},
+            {
+                'scene': 1,
+                'moving_things': 3,
+                'latency': 0.01,
+                'servo_speed': 150.0,
+                'faults.duplicate': 0.2,
+                'faults.black': 0.2,
+                'faults.late': 0.2,
+            },
             12,
         ),
         ('gym:CartPole-v1', {}, 24),
     ],
-)  # fmt: skip
+)
 def test_in_lock_step_the_node_publishes_exactly_the_results_of_step(simulate, robot, settings, count):
     listener = simulate(robot=robot, seed=7, lock_step='true', **settings)
     flat = {'robot': robot, 'seed': 7, 'lock_step': True, **settings}

@@ -84,10 +84,13 @@ def test_the_parts_of_a_dictionary_of_actions_are_channels_by_name(make_echo):
 @pytest.mark.parametrize(
     'space',
     [
-        spaces.Box(-np.inf, np.inf, (1,)), spaces.Box(-1e300, 1e300, (1,), np.float64), spaces.Text(4),
-        spaces.Box(-(2**62), 2**62, (1,), np.int64), spaces.Dict({'say': spaces.Text(3)}),
+        spaces.Box(-np.inf, np.inf, (1,)),
+        spaces.Box(-1e300, 1e300, (1,), np.float64),
+        spaces.Text(4),
+        spaces.Box(-(2**62), 2**62, (1,), np.int64),
+        spaces.Dict({'say': spaces.Text(3)}),
     ],
-)  # fmt: skip
+)
 def test_an_unsupported_action_space_is_refused(make_echo, space):
     with pytest.raises(UserError, match='actions of robot'):
         make_echo(space, VECTOR)

@@ -1,1 +1,1 @@
-"""Does curiosity explore? Rewards against chance and against an explorer who knows everything, in five worlds."""
+"""Benchmark of exploration: intrinsic rewards against random actions and a planner that knows the map."""

@@ -1,4 +1,4 @@
-"""Who explores: the product's own policies by the names of their rewards, chance, and one who knows everything."""
+"""Explorers by name: the learners' policy with a reward, random actions, and a greedy planner that knows the map."""
 
 from abc import ABC, abstractmethod
 from collections import deque
@@ -16,44 +16,57 @@ from cls_learning.policies.contract import uniform
 from cls_learning.randomness import stream
 from cls_learning.runtime.config_resolution import resolve
 
-from .worlds import Index, PER_CELL, RESOLUTION_DEG, World
+from .environments import GridEnvironment, Index, PER_CELL, RESOLUTION_DEG
 
 RANDOM, GREEDY, REFERENCE = 'random', 'greedy', 'reference'
 # In the order of the table.
 ALL: Final = (
-    RANDOM, GREEDY, 'visit_count', 'disagreement', 'rnd', 'learning_progress', 'prediction_error', REFERENCE,
-    'visit_count*disagreement', 'visit_count*rnd', 'visit_count*learning_progress',
-)  # fmt: skip
+    RANDOM,
+    GREEDY,
+    'visit_count',
+    'disagreement',
+    'rnd',
+    'learning_progress',
+    'prediction_error',
+    REFERENCE,
+    'visit_count*disagreement',
+    'visit_count*rnd',
+    'visit_count*learning_progress',
+)
 
 
 class Explorer(ABC):
-    """Chooses actions, and is told what became of them."""
+    """Chooses actions and receives the resulting transitions."""
 
     @abstractmethod
     def act(self, z: Floats, joints: Doubles, at: Index, step: int) -> Floats:
-        """Returns an action in degrees, float32 (2,); `at` (2,) is the true pose on the grid."""
+        """Returns an action in degrees, float32 (2,).
 
-    def live(self, transition: Transition) -> None:  # noqa: B027 - most have nothing to learn
-        """Takes the step that came of it."""
+        Args:
+            z: float32 (D,) raw. joints: float64 (2,) rad. at: true pose on the grid, int64 (2,).
+        """
+
+    def learn(self, transition: Transition) -> None:  # noqa: B027 - some do not learn
+        """Receives the transition of the last action."""
 
 
-class Chance(Explorer):
+class RandomExplorer(Explorer):
     """Acts uniformly at random."""
 
-    def __init__(self, world: World, seed: int) -> None:
-        self._robot, self._seed = world.robot(), seed
+    def __init__(self, environment: GridEnvironment, seed: int) -> None:
+        self._robot, self._seed = environment.robot(), seed
 
     def act(self, z: Floats, joints: Doubles, at: Index, step: int) -> Floats:
         generator = stream(self._seed, 'act.random', step)
         return self._robot.to_units(uniform(len(self._robot.channels), generator))
 
 
-class Greedy(Explorer):
-    """The upper line: knows the map and what it has visited, and goes the shortest way to the nearest new cell."""
+class GreedyExplorer(Explorer):
+    """Upper bound: takes the shortest way to the nearest of the least visited cells, knowing the map."""
 
-    def __init__(self, world: World) -> None:
-        self._world = world
-        self._visits = np.zeros(world.is_free.shape, np.int64)
+    def __init__(self, environment: GridEnvironment) -> None:
+        self._environment = environment
+        self._visits = np.zeros(environment.is_free.shape, np.int64)
 
     def act(self, z: Floats, joints: Doubles, at: Index, step: int) -> Floats:
         cell = at // PER_CELL
@@ -62,8 +75,8 @@ class Greedy(Explorer):
         return np.asarray((target - at) * RESOLUTION_DEG, np.float32)
 
     def _next(self, start: tuple[int, ...]) -> Index:
-        """Returns the first cell on the way to the nearest of the least visited ones: its neighbour, or itself."""
-        free, visits = self._world.is_free, self._visits
+        """Returns the first cell on the way to the nearest of the least visited ones: a neighbour, or `start`."""
+        free, visits = self._environment.is_free, self._visits
         fewest = visits[free].min()
         first: dict[tuple[int, ...], tuple[int, ...]] = {start: start}
         waiting = deque([start])
@@ -74,7 +87,7 @@ class Greedy(Explorer):
             for move in _MOVES:
                 there = (cell[0] + move[0], cell[1] + move[1])
                 inside = 0 <= there[0] < free.shape[0] and 0 <= there[1] < free.shape[1]
-                # Around a corner of the wall there is no diagonal way.
+                # No diagonal move around a corner of the wall.
                 if (
                     inside
                     and there not in first
@@ -90,43 +103,43 @@ class Greedy(Explorer):
 _MOVES: Final = tuple((a, b) for a in (-1, 0, 1) for b in (-1, 0, 1) if a or b)
 
 
-class Counting(Explorer):
-    """The product's policy alone, where its reward needs no network: what Fast would learn changes no action."""
+class RewardExplorer(Explorer):
+    """The curiosity policy alone, for rewards that need no network: Fast would not change its actions."""
 
-    def __init__(self, settings: LearningSettings, world: World, seed: int) -> None:
-        self._robot, self._seed = world.robot(), seed
+    def __init__(self, settings: LearningSettings, environment: GridEnvironment, seed: int) -> None:
+        self._robot, self._seed = environment.robot(), seed
         self._policy = policies.make(settings, self._robot, 0, None, seed)
 
     def act(self, z: Floats, joints: Doubles, at: Index, step: int) -> Floats:
         return self._robot.to_units(self._policy.act(z, joints, step, stream(self._seed, 'act.curiosity', step)))
 
-    def live(self, transition: Transition) -> None:
+    def learn(self, transition: Transition) -> None:
         self._policy.reward(transition, 0.0)
 
 
-class Waking(Explorer):
-    """The product's whole waking half: Fast learns from every step, and the policy from Fast."""
+class LearnerExplorer(Explorer):
+    """The whole online learner: Fast learns from every step, and the policy uses Fast."""
 
-    def __init__(self, settings: LearningSettings, world: World, z_size: int, seed: int) -> None:
-        self._half = ClsOnlineLearner(settings, world.robot(), z_size, seed)
+    def __init__(self, settings: LearningSettings, environment: GridEnvironment, z_size: int, seed: int) -> None:
+        self._half = ClsOnlineLearner(settings, environment.robot(), z_size, seed)
 
     def act(self, z: Floats, joints: Doubles, at: Index, step: int) -> Floats:
         return self._half.act(Observation.of_embedding(z), joints, 'curiosity', step)
 
-    def live(self, transition: Transition) -> None:
+    def learn(self, transition: Transition) -> None:
         self._half.learn(transition)
 
 
 def check(name: str) -> None:
-    """Refuses what `make` can't make; raises UserError."""
+    """Raises UserError where `make` does not know the name."""
     if name not in (RANDOM, GREEDY, REFERENCE):
         rewards.parse(name)
     settings_of(name)
 
 
-@cache  # a preset that is edited meanwhile changes nothing in this run
+@cache  # editing a preset during a run has no effect on it
 def settings_of(name: str) -> LearningSettings:
-    """Returns the recipe: the reference preset, or the default one with this reward."""
+    """Returns the settings: the reference preset, or the default ones with this reward."""
     if name == REFERENCE:
         recipe: LearningSettings = resolve(config_dir() / 'presets', 'reference', {})[0]
         return recipe
@@ -134,12 +147,12 @@ def settings_of(name: str) -> LearningSettings:
     return LearningSettings.from_flat({'policy.kind': 'curious', 'policy.reward': reward})
 
 
-def make(name: str, world: World, z_size: int, seed: int) -> Explorer:
-    """Makes an explorer that has lived nothing yet."""
+def make(name: str, environment: GridEnvironment, z_size: int, seed: int) -> Explorer:
+    """Makes an untrained explorer."""
     if name == RANDOM:
-        return Chance(world, seed)
+        return RandomExplorer(environment, seed)
     if name == GREEDY:
-        return Greedy(world)
+        return GreedyExplorer(environment)
     if name == 'visit_count':
-        return Counting(settings_of(name), world, seed)
-    return Waking(settings_of(name), world, z_size, seed)
+        return RewardExplorer(settings_of(name), environment, seed)
+    return LearnerExplorer(settings_of(name), environment, z_size, seed)

@@ -1,4 +1,4 @@
-"""Plots of a report, with 95 % intervals: coverage by steps in each world, and what the models are worth."""
+"""Plots of a report with 95 % intervals: coverage by steps in each environment, time on noise, and model skill."""
 
 from functools import partial
 from pathlib import Path
@@ -22,12 +22,12 @@ def draw(report: dict[str, Any], folder: Path) -> list[Path]:
     files = []
     for encoder in report['targets']:
         rows = [row for row in report['rows'] if row['encoder'] == encoder]
-        plots = [(f'coverage_{world}', [r for r in rows if r['world'] == world]) for world in report['worlds']]
+        plots = [(f'coverage_{name}', [r for r in rows if r['world'] == name]) for name in report['worlds']]
         for name, shown in [*plots, ('noise', [r for r in rows if r['noise_ratio'] is not None]), ('model', rows)]:
             if not shown:
                 continue
-            figure = {'noise': 'noise_ratio', 'model': 'model_skill'}.get(name, '')
-            plot = partial(_bars, rows=shown, figure=figure) if figure else partial(_coverage, rows=shown)
+            metric = {'noise': 'noise_ratio', 'model': 'model_skill'}.get(name, '')
+            plot = partial(_bars, rows=shown, metric=metric) if metric else partial(_coverage, rows=shown)
             title = f'{name}, {encoder}, {report["starts"]} starts in {report["seeds"]} scenes'
             files.append(save(folder / f'{name}_{encoder.replace(":", "_")}.png', title, plot))
     return files
@@ -48,19 +48,19 @@ def _coverage(axes: Axes, rows: list[Row]) -> None:
     axes.legend(fontsize='small')
 
 
-def _bars(axes: Axes, rows: list[Row], figure: str) -> None:
-    worlds = list(dict.fromkeys(row['world'] for row in rows))
+def _bars(axes: Axes, rows: list[Row], metric: str) -> None:
+    environments = list(dict.fromkeys(row['world'] for row in rows))
     rewards = list(dict.fromkeys(row['reward'] for row in rows))
-    height = 0.8 / len(worlds)
-    for place, world in enumerate(worlds):
-        known = [row for row in rows if row['world'] == world and row[figure] is not None]
-        errors = [0.0 if row[f'{figure}_ci'] is None else row[f'{figure}_ci'][1] - row[figure] for row in known]
+    height = 0.8 / len(environments)
+    for place, environment in enumerate(environments):
+        known = [row for row in rows if row['world'] == environment and row[metric] is not None]
+        errors = [0.0 if row[f'{metric}_ci'] is None else row[f'{metric}_ci'][1] - row[metric] for row in known]
         at = [rewards.index(row['reward']) + place * height for row in known]
-        axes.barh(at, [row[figure] for row in known], height, xerr=errors, label=world)
+        axes.barh(at, [row[metric] for row in known], height, xerr=errors, label=environment)
     axes.set_yticks([i + 0.4 - height / 2 for i in range(len(rewards))], rewards)
     axes.invert_yaxis()
-    # Far below "nothing changes" the amount says nothing more.
+    # Skills far below copying are not distinguished.
     axes.set_xlim(left=max(axes.get_xlim()[0], -1.0))
-    axes.axvline({'noise_ratio': 1.0}.get(figure, 0.0), color='black', linewidth=0.8)
+    axes.axvline({'noise_ratio': 1.0}.get(metric, 0.0), color='black', linewidth=0.8)
     axes.legend(fontsize='small')
-    axes.set_xlabel({'noise_ratio': 'time on noise over its share'}.get(figure, 'skill of a model on uniform steps'))
+    axes.set_xlabel({'noise_ratio': 'time on noise over its share'}.get(metric, 'skill of a model on uniform steps'))

@@ -1,4 +1,4 @@
-"""From walks to rows: means over starts, intervals, comparisons with chance, and whether the targets are met."""
+"""JSON report of walks: means over starts, intervals, comparisons with random actions, and targets."""
 
 from collections.abc import Sequence
 from typing import Any, Final
@@ -8,66 +8,73 @@ from scipy import stats  # type: ignore[import-untyped]
 
 from ..learning.statistics import clean, CONFIDENCE, mean, summary
 from . import explorers
-from .runner import Line, Results
-from .walk import Figures
+from .runner import ExplorationResults, ExplorerResult
+from .walk import Metrics
 
-# The reward that the targets are for: the default one.
+# The targets are for the default reward.
 DEFAULT: Final = 'visit_count'
 _CORNER: Final = 'corner_steps'
 
 
-def document(results: Results) -> dict[str, Any]:
-    """Returns the report as plain JSON values: a row for each reward, world and encoder, and the targets."""
+def document(results: ExplorationResults) -> dict[str, Any]:
+    """Returns the report as plain JSON values: a row for each reward, environment and encoder, and the targets."""
     request = results.request
-    rows = [_row(line, _chance(line, results.lines)) for line in results.lines]
+    rows = [_row(result, _random_result(result, results.results)) for result in results.results]
     report: dict[str, Any] = {
-        'starts': request.starts, 'seeds': min(request.seeds, request.starts),
-        'worlds': {name: request.world(name).steps for name in request.worlds},
+        'starts': request.starts,
+        'seeds': min(request.seeds, request.starts),
+        'worlds': {name: request.environment(name).steps for name in request.environments},
         'rows': rows,
         'targets': {
             encoder: targets([row for row in rows if row['encoder'] == encoder]) for encoder in request.encoders
         },
-    }  # fmt: skip
+    }
     plain: dict[str, Any] = clean(report)
     return plain
 
 
-def _row(line: Line, chance: Line | None) -> dict[str, Any]:
-    figures: list[Figures] = [
+def _row(result: ExplorerResult, random: ExplorerResult | None) -> dict[str, Any]:
+    metrics: list[Metrics] = [
         {
             **{name: value for name, value in own.items() if name != _CORNER},
-            'skill_over_random': _minus(own, random, 'model_skill'),
+            'skill_over_random': _minus(own, other, 'model_skill'),
         }
-        for own, random in zip(line.figures, chance.figures if chance else [None] * len(line.figures))
+        for own, other in zip(result.metrics, random.metrics if random else [None] * len(result.metrics))
     ]
-    corner = [own[_CORNER] for own in line.figures]
+    corner = [own[_CORNER] for own in result.metrics]
     known = None not in corner
     return {
-        'reward': line.reward, 'world': line.world, 'encoder': line.encoder, **summary(figures),
+        'reward': result.reward,
+        'world': result.environment,
+        'encoder': result.encoder,
+        **summary(metrics),
         'corner_steps_median': float(np.median(corner)) if known else None,
         'corner_steps_median_ci': _median_interval(corner) if known else None,
-        'corner_steps_worst': max(corner) if known else None, 'corner_steps_worst_ci': None,
-        **{f'{name}_over_random': _ratio(line, chance, name) for name in ('coverage_200', 'coverage_500', 'coverage')},
-    }  # fmt: skip
+        'corner_steps_worst': max(corner) if known else None,
+        'corner_steps_worst_ci': None,
+        **{
+            f'{name}_over_random': _ratio(result, random, name) for name in ('coverage_200', 'coverage_500', 'coverage')
+        },
+    }
 
 
-def _chance(line: Line, lines: Sequence[Line]) -> Line | None:
-    same = (other for other in lines if (other.encoder, other.world) == (line.encoder, line.world))
+def _random_result(result: ExplorerResult, results: Sequence[ExplorerResult]) -> ExplorerResult | None:
+    same = (other for other in results if (other.encoder, other.environment) == (result.encoder, result.environment))
     return next((other for other in same if other.reward == explorers.RANDOM), None)
 
 
-def _minus(own: Figures, other: Figures | None, name: str) -> float | None:
+def _minus(own: Metrics, other: Metrics | None, name: str) -> float | None:
     return None if other is None or None in (own[name], other[name]) else own[name] - other[name]
 
 
-def _ratio(line: Line, chance: Line | None, name: str) -> float | None:
-    """Returns how many times what chance reaches, both as means over starts."""
-    own, of_chance = (mean([figures[name] for figures in each.figures]) if each else None for each in (line, chance))
-    return own / of_chance if own is not None and of_chance else None
+def _ratio(result: ExplorerResult, random: ExplorerResult | None, name: str) -> float | None:
+    """Returns the ratio to random actions, both as means over starts."""
+    own, of_random = (mean([metrics[name] for metrics in each.metrics]) if each else None for each in (result, random))
+    return own / of_random if own is not None and of_random else None
 
 
 def _median_interval(values: Sequence[float]) -> list[float] | None:
-    """Returns an interval of the median without assumptions, of 95 % at least, by ranks; None with fewer than six."""
+    """Returns a distribution-free interval of the median, of at least 95 %, by ranks; None with fewer than six."""
     count = len(values)
     rank = int(stats.binom.ppf((1 - CONFIDENCE) / 2, count, 0.5)) - 1
     ordered = sorted(values)
@@ -75,11 +82,11 @@ def _median_interval(values: Sequence[float]) -> list[float] | None:
 
 
 def targets(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Returns each target with what was measured; `met` is None where that was not run."""
+    """Returns each target with the measured value; `met` is None where it was not run."""
     found = {(row['reward'], row['world']): row for row in rows}
 
-    def of(reward: str, world: str, figure: str) -> float | None:
-        value: float | None = found.get((reward, world), {}).get(figure)
+    def of(reward: str, environment: str, metric: str) -> float | None:
+        value: float | None = found.get((reward, environment), {}).get(metric)
         return value
 
     ratio, corner = of(DEFAULT, 'noise', 'noise_ratio'), 'corner_steps'
@@ -99,15 +106,17 @@ def targets(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _better_model(rows: Sequence[dict[str, Any]]) -> tuple[str, float | None, str, float]:
-    """Returns the surest gain over random: the highest lower end of a paired interval; above 0 it is no accident."""
+    """Returns the highest lower end of the paired intervals of skill over random; above 0 it is significant."""
     known = [row for row in rows if row['skill_over_random_ci'] and row['reward'] not in _NO_REWARDS]
     if not known:
         return ("a reward's model over random's, low end of the interval", None, '>', 0.0)
     best = max(known, key=lambda row: float(row['skill_over_random_ci'][0]))
     return (
         f"{best['reward']} in {best['world']}: its model's skill over random's, low end of the interval",
-        float(best['skill_over_random_ci'][0]), '>', 0.0,
-    )  # fmt: skip
+        float(best['skill_over_random_ci'][0]),
+        '>',
+        0.0,
+    )
 
 
 _NO_REWARDS = (explorers.RANDOM, explorers.GREEDY)

@@ -1,4 +1,4 @@
-"""The tables for people."""
+"""Console tables of a report."""
 
 from typing import Any, Final
 
@@ -14,7 +14,7 @@ _COLUMNS: Final = (
 
 
 def show(report: dict[str, Any], console: Console) -> None:
-    """Prints a table for each world, means over starts with half the 95 % interval, then the targets."""
+    """Prints a table for each environment, means over starts with half the 95 % interval, then the targets."""
     console.print(f'{report["starts"]} starts in {report["seeds"]} scenes; coverage of 10-degree cells')
     for encoder, targets in report['targets'].items():
         for world, steps in report['worlds'].items():

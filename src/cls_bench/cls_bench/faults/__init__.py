@@ -1,1 +1,1 @@
-"""Kills learners at random moments and checks that nothing they learned is lost (design, section 4)."""
+"""Crash tests: kills learners at random moments and checks that what they learned is restored."""

@@ -1,4 +1,4 @@
-"""One core that several processes have to share with others that compute all the time: a laptop with other work."""
+"""Confines processes to one busy core, as on a laptop with other work."""
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -9,7 +9,7 @@ import sys
 
 from cls_bringup.supervision.commands import dies_with_parent
 
-# Computes until it is ended, an hour at most.
+# Computes until it is killed, at most for an hour.
 _BUSY = 'import time\nend = time.monotonic() + 3600\nwhile time.monotonic() < end: pass'
 
 
@@ -34,7 +34,7 @@ def busy_core(pids: Iterable[int], load: int) -> Iterator[int]:
 
 
 def _confine(pid: int, core: int) -> None:
-    # Threads that it starts later inherit the affinity of the thread that starts them.
+    # New threads inherit the affinity of the thread that starts them.
     for task in Path(f'/proc/{pid}/task').iterdir():
         with suppress(ProcessLookupError):
             os.sched_setaffinity(int(task.name), {core})

@@ -1,4 +1,4 @@
-"""The life that is never interrupted: one process, one thread, with the hash after each step and night."""
+"""The reference of the comparison: an uninterrupted run in one process, hashed after each step and sleep."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -19,34 +19,39 @@ from cls_sim.settings import SimulatorSettings
 from cls_training.train_loop import SLEEP_KEPT, TrainProgress
 from cls_training.training import SimulatedRun
 
-# Nights every minute or two instead of every quarter of an hour, and a save after each: small, but all of it.
+# Short cycles, so that a trial meets sleeps and saves within seconds.
 RECIPE: dict[str, Any] = {
-    'sleep.wake_steps_per_cycle': 60, 'sleep.sws_steps': 20, 'sleep.rem_steps': 20, 'sleep.tether_steps': 10,
+    'sleep.wake_steps_per_cycle': 60,
+    'sleep.sws_steps': 20,
+    'sleep.rem_steps': 20,
+    'sleep.tether_steps': 10,
     'network.slow_hidden': 256,
-}  # fmt: skip
+}
 CYCLE: int = RECIPE['sleep.wake_steps_per_cycle']
 ENCODER = 'early_resnet18'
 _FOREVER = 1 << 40
 
 
 class _EndedError(Exception):
-    """The reference is not needed any more."""
+    """The reference run is no longer needed."""
 
 
-class Stage(NamedTuple):
-    """Where a life is: total steps, nights, and the hash of its weights."""
+class RunPoint(NamedTuple):
+    """A point of a run: total wake steps, sleeps, and the hash of the weights."""
 
     steps: int
     cycles: int
     weights: str
 
 
-def live(folder: Path, model: str, seed: int, recipe: Mapping[str, Any], tell: Callable[[Stage], None]) -> None:
-    """Lives in a simulated world, from the beginning or from where the model stopped, until `tell` raises.
+def run_uninterrupted(
+    folder: Path, model: str, seed: int, recipe: Mapping[str, Any], report: Callable[[RunPoint], None]
+) -> None:
+    """Trains in simulation, from the beginning or from where the model stopped, until `report` raises.
 
     Args:
         recipe: learning parameters of a new model by dotted name.
-        tell: called after every step and every night.
+        report: called after every step and every sleep.
     """
     torch.set_num_threads(1)
     owned = ModelFolder(folder, model)
@@ -62,7 +67,7 @@ def live(folder: Path, model: str, seed: int, recipe: Mapping[str, Any], tell: C
                 run.loop.catch_up()
                 session = run.loop.session
                 weights = session.weights_sha256(run.loop.learner.to_bytes())
-                tell(Stage(session.sequence, session.cycles, weights))
+                report(RunPoint(session.sequence, session.cycles, weights))
 
         run = SimulatedRun(owned, robot, encoder, 'curiosity', on_progress)
         with run.loop:
@@ -72,10 +77,10 @@ def live(folder: Path, model: str, seed: int, recipe: Mapping[str, Any], tell: C
         owned.close()
 
 
-class Reference:
-    """Hashes by (total steps, cycles), lived as far as somebody asks.
+class ReferenceRun:
+    """Hashes by (total steps, cycles), computed on demand.
 
-    Lives in a thread of its own that waits until more is wanted. Use as a context manager.
+    Runs in a thread that waits until more steps are wanted. Use as a context manager.
     """
 
     def __init__(self, folder: Path, seed: int, recipe: Mapping[str, Any] = RECIPE) -> None:
@@ -84,12 +89,12 @@ class Reference:
         self._wanted = 0
         self._error: BaseException | None = None
         self._folder, self._seed = folder, seed
-        # When it saves makes no difference to what it becomes.
+        # Saves do not change the weights.
         self._recipe = {**recipe, 'save_interval': 0}
-        self._thread = threading.Thread(target=self._live, name='reference', daemon=True)
+        self._thread = threading.Thread(target=self._run, name='reference', daemon=True)
         self._thread.start()
 
-    def __enter__(self) -> 'Reference':
+    def __enter__(self) -> 'ReferenceRun':
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -97,35 +102,35 @@ class Reference:
         self._thread.join()
 
     def get(self, steps: int, cycles: int) -> str | None:
-        """Returns the hash after `steps` wake steps and `cycles` nights; None where the life never was there."""
+        """Returns the hash after `steps` wake steps and `cycles` sleeps; None where the run has no such point."""
         self.want(steps + 1)
         with self._changed:
             self._changed.wait_for(lambda: self._error is not None or self._has_passed(steps))
             if self._error is not None:
-                raise UserError('the uninterrupted life ended', found=repr(self._error)) from self._error
+                raise UserError('the uninterrupted run failed', found=repr(self._error)) from self._error
             return self._hashes.get((steps, cycles))
 
     def _has_passed(self, steps: int) -> bool:
-        # The night after the last step belongs to it: only the next step says that it is over.
-        return any(lived > steps for lived, _ in list(self._hashes)[-1:])
+        # A sleep belongs to the step before it, so only the next step shows that it is complete.
+        return any(reached > steps for reached, _ in list(self._hashes)[-1:])
 
     def want(self, steps: int) -> None:
-        """Says how far it will be asked for, so that it lives there meanwhile; below 0: it is over."""
+        """Sets how many steps will be needed, which are computed meanwhile; below 0 ends the run."""
         with self._changed:
             self._wanted = -1 if steps < 0 else max(self._wanted, steps)
             self._changed.notify_all()
 
-    def _tell(self, stage: Stage) -> None:
+    def _on_point(self, point: RunPoint) -> None:
         with self._changed:
-            self._hashes[stage.steps, stage.cycles] = stage.weights
+            self._hashes[point.steps, point.cycles] = point.weights
             self._changed.notify_all()
-            self._changed.wait_for(lambda: self._wanted < 0 or stage.steps < self._wanted)
+            self._changed.wait_for(lambda: self._wanted < 0 or point.steps < self._wanted)
             if self._wanted < 0:
                 raise _EndedError
 
-    def _live(self) -> None:
+    def _run(self) -> None:
         try:
-            live(self._folder, 'reference', self._seed, self._recipe, self._tell)
+            run_uninterrupted(self._folder, 'reference', self._seed, self._recipe, self._on_point)
         except _EndedError:
             pass
         except BaseException as error:
@@ -134,11 +139,11 @@ class Reference:
                 self._changed.notify_all()
 
 
-def inspect(models_dir: Path, model: str) -> tuple[Stage, list[str]]:
-    """Opens a model that nobody owns any more, as its next start does.
+def inspect(models_dir: Path, model: str) -> tuple[RunPoint, list[str]]:
+    """Opens a model without an owner, as its next start does.
 
     Returns:
-        where it goes on, and what had to be left aside.
+        the point at which it continues, and problems found while loading.
 
     Raises:
         UserError: it does not load.
@@ -150,6 +155,6 @@ def inspect(models_dir: Path, model: str) -> tuple[Stage, list[str]]:
             raise UserError(f'model {model!r}', expected='its config.json', found='none')
         session = LearnerSession(folder)
         weights = session.weights_sha256(session.online_bytes)
-        return Stage(session.sequence, session.cycles, weights), session.problems
+        return RunPoint(session.sequence, session.cycles, weights), session.problems
     finally:
         folder.close()

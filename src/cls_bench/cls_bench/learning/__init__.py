@@ -1,6 +1,6 @@
-"""The instrument: what the learners are measured by, and what they are measured against.
+"""Benchmark of what the learners learn, against baselines, without ROS.
 
-Pure and headless. `plan` says what is lived, `scenes` and `store` make and keep the data, `judge` and `metrics` score,
-`rows` hold one family of learners a file, `runner` does the work, `report`, `table` and `plots` show it.
-Definitions follow the learning probe, sections 7 and 11.
+`protocol` defines a stream of experience, `scene_data` and `cache` make and keep the data, `evaluator` and `metrics`
+score models, `baselines` holds one family of learners a file, `runner` runs them in processes, `report`, `table` and
+`plots` show the results.
 """

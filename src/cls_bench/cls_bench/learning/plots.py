@@ -1,4 +1,4 @@
-"""Plots of a report, with 95 % intervals: one file for each figure and encoder."""
+"""Plots of a report with 95 % intervals: one file for each metric and encoder."""
 
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -24,14 +24,14 @@ def draw(report: dict[str, Any], folder: Path) -> list[Path]:
         rows = [row for row in report['rows'] if row['encoder'] == encoder]
         for name, plot in (('skill', _skill), ('dreams', _dreams), ('keeping', _keeping), ('nights', _nights)):
             height = 1.5 + 0.3 * len(rows) if plot in (_skill, _keeping) else 4.5
-            title = f'{encoder}, {report["life"]} life, {report["seeds"]} seeds, world {report["world"]}'
+            title = f'{encoder}, {report["life"]} stream, {report["seeds"]} seeds, world {report["world"]}'
             file = folder / f'{name}_{encoder.replace(":", "_")}.png'
             files.append(save(file, title, partial(plot, rows=rows), height))
     return files
 
 
-def draw_worlds(report: dict[str, Any], folder: Path) -> list[Path]:
-    """Writes `worlds`, the skill of each row in each named world, as one PNG file an encoder; returns the files."""
+def draw_environments(report: dict[str, Any], folder: Path) -> list[Path]:
+    """Writes `worlds`, the skill of each row in each environment, one PNG file an encoder; returns the files."""
     folder.mkdir(parents=True, exist_ok=True)
     reports = list(report['worlds'].values())
     files = []
@@ -56,7 +56,7 @@ def save(file: Path, title: str, plot: Callable[[Axes], None], height: float = 5
 
 
 def label(row: Row) -> str:
-    """Returns a row's name, with its memory where rows differ by it."""
+    """Returns a row's name, with its share of memory if it has one."""
     return str(row['recipe']) if row['memory'] is None else f'{row["recipe"]} {row["memory"]:.0%}'
 
 
@@ -65,8 +65,10 @@ def _skill(axes: Axes, rows: Sequence[Row]) -> None:
 
 
 def _keeping(axes: Axes, rows: Sequence[Row]) -> None:
-    lived = [row for row in rows if row.get('matrix')]
-    _bars(axes, lived, {'own_scene': 'skill in its own scene', 'forgetting': 'forgetting', 'bwt': 'backward transfer'})
+    streams = [row for row in rows if row.get('matrix')]
+    _bars(
+        axes, streams, {'own_scene': 'skill in its own scene', 'forgetting': 'forgetting', 'bwt': 'backward transfer'}
+    )
 
 
 def _worlds(axes: Axes, names: Sequence[str], by_row: dict[str, list[Row]]) -> None:
@@ -91,7 +93,7 @@ def _bars(axes: Axes, rows: Sequence[Row], names: dict[str, str]) -> None:
         axes.barh([i + place * height for i, _ in known], values, height, xerr=errors, label=text)
     axes.set_yticks([i + 0.4 - height / 2 for i in range(len(rows))], [label(row) for row in rows])
     axes.invert_yaxis()
-    # Far below "nothing changes" the amount says nothing more.
+    # Skills far below copying are not distinguished.
     axes.set_xlim(left=max(axes.get_xlim()[0], -1.0))
     axes.axvline(0.0, color='black', linewidth=0.8)
     axes.legend()
@@ -99,36 +101,44 @@ def _bars(axes: Axes, rows: Sequence[Row], names: dict[str, str]) -> None:
 
 def _dreams(axes: Axes, rows: Sequence[Row]) -> None:
     shown = [(label(row), row['skill_at'], row['skill_at_ci'] or {}) for row in rows]
-    # A row that never reaches copying would only squeeze the others together.
+    # A row that is always worse than copying would compress the scale of the others.
     shown = [each for each in shown if max((v for v in each[1].values() if v is not None), default=0.0) > 0]
     _lines(axes, [(name, [(float(k), v, ends.get(k)) for k, v in at.items()]) for name, at, ends in shown])
-    axes.set_xlabel('steps dreamed')
+    axes.set_xlabel('steps predicted')
     axes.set_ylabel('skill')
     axes.set_ylim(bottom=max(axes.get_ylim()[0], -0.5))
 
 
 def _nights(axes: Axes, rows: Sequence[Row]) -> None:
     shown = [(label(row), row['sleep_gain'], row['sleep_gain_ci']) for row in rows if row.get('sleep_gain')]
-    _lines(axes, [
-        (name, [(float(i), gain, ends[i - 1] if ends else None) for i, gain in enumerate(gains, 1)])
-        for name, gains, ends in shown
-    ])  # fmt: skip
-    axes.set_xlabel('night')
+    _lines(
+        axes,
+        [
+            (name, [(float(i), gain, ends[i - 1] if ends else None) for i, gain in enumerate(gains, 1)])
+            for name, gains, ends in shown
+        ],
+    )
+    axes.set_xlabel('sleep')
     axes.set_ylabel('skill gained')
     axes.set_ylim(max(axes.get_ylim()[0], -0.5), min(axes.get_ylim()[1], 1.0))
 
 
 def _lines(axes: Axes, named: Sequence[tuple[str, list[tuple[float, float | None, Any]]]]) -> None:
-    """Draws points (x, y, interval or None) by name; neighbours stand a little apart, the names beside the plot."""
+    """Draws points (x, y, interval or None) by name, shifted a little from each other, with the legend beside."""
     axes.set_prop_cycle(color=[colormaps['tab20'](i) for i in range(20)])
     for number, (name, points) in enumerate(named):
         known = [(x, y, ends) for x, y, ends in points if y is not None]
         errors = [0.0 if ends is None else (ends[1] - ends[0]) / 2 for _, _, ends in known]
         apart = 0.3 * (number / max(len(named) - 1, 1) - 0.5)
         axes.errorbar(
-            [x + apart for x, _, _ in known], [y for _, y, _ in known], errors, marker='o', markersize=4,
-            elinewidth=0.8, label=name,
-        )  # fmt: skip
+            [x + apart for x, _, _ in known],
+            [y for _, y, _ in known],
+            errors,
+            marker='o',
+            markersize=4,
+            elinewidth=0.8,
+            label=name,
+        )
     axes.axhline(0.0, color='black', linewidth=0.8)
     if named:
         axes.legend(fontsize='small', loc='upper left', bbox_to_anchor=(1.01, 1.0), borderaxespad=0.0)

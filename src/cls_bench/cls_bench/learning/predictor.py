@@ -1,4 +1,4 @@
-"""What can be scored: anything that dreams in raw embeddings."""
+"""Interface of the models that are scored: open-loop prediction of raw embeddings."""
 
 from abc import ABC, abstractmethod
 from typing import Protocol
@@ -10,7 +10,7 @@ from cls_learning.learners.learner import Learner
 
 
 class Predictor(Protocol):
-    """A model of the world, whatever is inside."""
+    """World model."""
 
     def dream(self, z: Tensor, actions: Tensor) -> Tensor:
         """Predicts open loop.
@@ -19,12 +19,12 @@ class Predictor(Protocol):
             z: float32 (B, D) raw. actions: float32 (B, K, 2) degrees.
 
         Returns:
-            float32 (B, K, D) raw: what is expected after each action.
+            float32 (B, K, D) raw: the predicted embedding after each action.
         """
 
 
-class Learned:
-    """A learner of the product, by its acting weights."""
+class LearnerPredictor:
+    """Adapter of a `Learner`, predicting with its averaged weights."""
 
     def __init__(self, learner: Learner) -> None:
         self._learner = learner
@@ -34,8 +34,8 @@ class Learned:
         return self._learner.dream(z, actions)[:, 1:]
 
 
-class OneStep(ABC):
-    """Base of what predicts one step only: a dream feeds on its own output."""
+class OneStepPredictor(ABC):
+    """Base of one-step models: a longer prediction feeds on its own output."""
 
     @abstractmethod
     def predict(self, z: Tensor, action: Tensor) -> Tensor:

@@ -22,10 +22,10 @@ def clean(value: Any) -> Any:
 
 
 def mean(values: Sequence[Any], of: Callable[[Sequence[float]], Any] = np.mean) -> Any:
-    """Mean over seeds of one figure: a number, or a list or mapping of them; None where a seed has none.
+    """Mean over seeds of one metric: a number, or a list or mapping of numbers; None where a seed has none.
 
     Args:
-        of: what is taken of the numbers instead of their mean.
+        of: statistic to take instead of the mean.
     """
     first = next((value for value in values if value is not None), None)
     if isinstance(first, Mapping):
@@ -52,14 +52,14 @@ def interval(values: Sequence[Any]) -> Any:
     return [middle - half, middle + half]
 
 
-def summary(figures: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Returns each figure's mean over seeds, and its interval as `<name>_ci` beside it.
+def summary(metrics: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Returns each metric's mean over seeds, and its interval as `<name>_ci`.
 
-    Of `<name>_worst` it is the worst of all seeds, which has no interval.
+    A metric `<name>_worst` is the minimum over seeds, without an interval.
     """
     found: dict[str, Any] = {}
-    for name in dict.fromkeys(name for each in figures for name in each):
-        values = [each.get(name) for each in figures]
+    for name in dict.fromkeys(name for each in metrics for name in each):
+        values = [each.get(name) for each in metrics]
         is_worst = name.endswith('_worst')
         found[name] = mean(values, min if is_worst else np.mean)
         found[f'{name}_ci'] = None if is_worst else interval(values)

@@ -1,4 +1,4 @@
-"""The tables for people."""
+"""Console tables of a report."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ from rich.table import Table
 
 _Columns = tuple[tuple[str, str], ...]
 
-# Heading and figure; a dot leads into a mapping. What it predicts, what it keeps, and what that is worth.
+# Heading and metric; a dot leads into a mapping. Prediction, retention, and comparison with baselines.
 _PREDICTS: _Columns = (
     ('skill', 'skill'), ('balanced', 'balanced_skill'), ('uniform', 'uniform_skill'), ('k 3', 'skill_at.3'),
     ('k 5', 'skill_at.5'), ('k 10', 'skill_at.10'), ('pose 1', 'pose_predicted_1'), ('gain 1', 'pose_gain_1'),
@@ -25,7 +25,7 @@ _WORTH: _Columns = (
     ('of converged', 'of_joint_converged'), ('noise 4', 'skill_shifted.noise_4'), ('8', 'skill_shifted.noise_8'),
     ('exposure', 'skill_shifted.exposure'),
 )  # fmt: skip
-# Of a life in a named world.
+# Of a stream in a named environment.
 _USE: _Columns = (
     ('skill', 'skill'), ('over best', 'over_best'), ('before first sleep', 'first_sleep_before'),
     ('after', 'first_sleep_after'), ('worst after any', 'after_sleep_worst'),
@@ -39,7 +39,7 @@ _SPENT = (('steps', 'steps'), ('samples', 'sample_gradients'), ('kept', 'stored'
 def show(report: dict[str, Any], console: Console) -> None:
     """Prints the report: tables for each encoder, means over seeds with half the 95 % interval."""
     console.print(
-        f'life {report["life"]}: {report["scenes"]} scenes x {report["steps_per_scene"]} steps, '
+        f'stream {report["life"]}: {report["scenes"]} scenes x {report["steps_per_scene"]} steps, '
         f'seeds {report["seeds"]}, world {report["world"]}'
     )
     for encoder, world in report['encoders'].items():
@@ -47,7 +47,7 @@ def show(report: dict[str, Any], console: Console) -> None:
         console.print(
             f'\n[bold]{encoder}[/]: first component {_text(world["first_component"])} of the variance, '
             f'participation ratio {_text(world["participation_ratio"])}, a step changes {_text(world["step_share"])} '
-            f'of the variance in a scene\n{_text(world["overlap"])} of the test frames on visited ground '
+            f'of the variance in a scene\n{_text(world["overlap"])} of the test frames near visited poses '
             f'(worst scene {_text(world["overlap_worst"])}); there the true pose is read to '
             f'{_text(_first(rows, "pose_true_1"))} degrees, a copied one to {_text(_first(rows, "pose_copied_1"))}'
         )
@@ -56,8 +56,8 @@ def show(report: dict[str, Any], console: Console) -> None:
         _show_evidence(report['evidence'][encoder], console)
 
 
-def show_worlds(report: dict[str, Any], console: Console) -> None:
-    """Prints one table for each encoder: all worlds, means over seeds with half the 95 % interval."""
+def show_environments(report: dict[str, Any], console: Console) -> None:
+    """Prints one table for each encoder: all environments, means over seeds with half the 95 % interval."""
     reports = report['worlds'].values()
     first = next(iter(reports))
     steps = first['scenes'] * first['steps_per_scene']
@@ -69,9 +69,9 @@ def show_worlds(report: dict[str, Any], console: Console) -> None:
         for each in reports:
             rows = [row for row in each['rows'] if row['encoder'] == encoder]
             for row in rows:
-                figures = [_with_interval(_get(row, name), _get(row, name, '_ci')) for _, name in _USE]
+                metrics = [_with_interval(_get(row, name), _get(row, name, '_ci')) for _, name in _USE]
                 is_last = row is rows[-1]
-                table.add_row(each['name'], row['recipe'], *figures, _count(row['seconds']), end_section=is_last)
+                table.add_row(each['name'], row['recipe'], *metrics, _count(row['seconds']), end_section=is_last)
         console.print(table)
 
 
@@ -84,21 +84,21 @@ def _table(title: str, columns: _Columns, rows: list[dict[str, Any]]) -> Table:
         table.add_column(heading, justify='right')
     for row in rows:
         memory = '' if row['memory'] is None else f'{row["memory"]:.0%}'
-        figures = [_with_interval(_get(row, name), _get(row, name, '_ci')) for _, name in columns]
-        if any(figure != '-' for figure in figures):
+        metrics = [_with_interval(_get(row, name), _get(row, name, '_ci')) for _, name in columns]
+        if any(figure != '-' for figure in metrics):
             spent = [_count(row.get(name)) for _, name in _SPENT] if spends else []
-            table.add_row(row['recipe'], memory, *figures, *spent)
+            table.add_row(row['recipe'], memory, *metrics, *spent)
     return table
 
 
 def _show_evidence(evidence: dict[str, Any], console: Console) -> None:
-    lived, earlier = evidence['000-107'], evidence['000-108']
-    if lived:
-        quarters = ', '.join(f'{_text(q["error"])} / {_text(q["copied"])}' for q in lived)
-        console.print(f'000-107 Fast before learning / no change, by quarter of life: {quarters}')
+    before, earlier = evidence['fast_before_learning'], evidence['earlier_scenes']
+    if before:
+        quarters = ', '.join(f'{_text(q["error"])} / {_text(q["copied"])}' for q in before)
+        console.print(f'error of Fast before learning / of copying, by quarter of the stream: {quarters}')
     if earlier:
         slow, fast = _text(earlier['slow_error']), _text(earlier['fast_error'])
-        console.print(f'000-108 error on earlier scenes: Slow {slow}, Fast {fast}')
+        console.print(f'error on earlier scenes: Slow {slow}, Fast {fast}')
 
 
 def _first(rows: list[dict[str, Any]], name: str) -> float | None:

@@ -20,11 +20,11 @@ from ..arguments import ARGUMENTS, default_text, description, parse_flag, parse_
 from ..graph import describe, describe_brain, describe_recorder, Process, REPLAY, STOP_WAIT
 from ..supervision.restarts import RestartPolicy, USER_ERROR
 
-# Nav2's words, and `network`: they are about how processes run and not about the robot.
+# Arguments of how processes run, named as in Nav2, and `network`.
 RUN_ARGUMENTS = {
     'namespace': ('', 'Pushed before every name.'),
     'log_level': ('info', 'debug, info, warn, error or fatal.'),
-    'use_respawn': ('false', 'Start a crashed process again, at most five times in a row and ever later.'),
+    'use_respawn': ('false', 'Start a crashed process again, at most five times in a row with growing delays.'),
     'network': ('false', 'true: discovery beyond this machine.'),
 }
 
@@ -33,7 +33,7 @@ def launch_graph(robot: str, *, brain_only: bool = False) -> LaunchDescription:
     """Returns a launch description of `cls_bringup.graph.describe`.
 
     Args:
-        robot: default of the argument `robot`; see `cls_bringup.graph.GraphOptions`. 'replay' has arguments of its own.
+        robot: default of the argument `robot`; see `cls_bringup.graph.GraphOptions`. 'replay' has its own arguments.
         brain_only: the robot runs elsewhere.
     """
     arguments = {name: (default_text(name), description(name)) for name in _names(robot)} | RUN_ARGUMENTS
@@ -63,10 +63,10 @@ def _start(context: LaunchContext, robot: str, brain_only: bool) -> list[Action]
 
 
 class _Graph:
-    """Makes the nodes of one launch, and decides what follows when one of them ends by itself.
+    """Makes the nodes of one launch and handles their exits.
 
-    Exit status 2 says that a person has to correct something, so the graph ends. With `use_respawn` a crashed node is
-    started again as RestartPolicy says; without it the other nodes go on, as is usual with launch.
+    Exit status 2 is a mistake of the user, so the graph ends. With `use_respawn` a crashed node is restarted by
+    RestartPolicy; without it the other nodes go on, as is usual with launch.
     """
 
     def __init__(self, context: LaunchContext, chosen: Callable[[str], str]) -> None:
@@ -77,7 +77,7 @@ class _Graph:
         self._policy = RestartPolicy() if parse_flag('use_respawn', chosen('use_respawn')) else None
 
     def start(self, process: Process) -> Node:
-        """Returns a node's action, with the environment for its own process alone: others may be launched beside."""
+        """Returns a node's action; its environment is not set for other processes of the launch."""
         files = [name if os.path.isabs(name) else str(config_dir() / name) for name in process.parameter_files]
         if self._policy is not None:
             self._policy.saw_running(process.name, time.monotonic())
@@ -90,7 +90,7 @@ class _Graph:
             arguments=['--ros-args', '--log-level', self._log_level],
             additional_env=self.environment,
             output='screen',
-            # launch's own default of 5 s would cut off a node that writes its model.
+            # launch's default of 5 s would kill a node that writes its model.
             sigterm_timeout=LaunchConfiguration('sigterm_timeout', default=str(STOP_WAIT)),
             on_exit=lambda event, context: self._on_exit(process, event.returncode, context),
         )
@@ -99,7 +99,7 @@ class _Graph:
         if context.is_shutdown:
             return []
         if status == USER_ERROR:
-            # Raised and not a Shutdown action: only an error gives `ros2 launch` an exit status other than 0.
+            # An exception, since only an error gives `ros2 launch` an exit status other than 0.
             raise UserError(f'{process.name} can not work as it was started', do='Its own error stands above.')
         if self._policy is None or status == 0:
             return []
@@ -115,7 +115,7 @@ class _Graph:
 
 
 def _typed(parameters: dict[str, Any]) -> dict[str, Any]:
-    # launch reads texts as YAML unless told: camera '0' would reach the node as a number and be refused.
+    # launch reads texts as YAML by default: camera '0' would reach the node as a number and be refused.
     return {
         name: ParameterValue(value, value_type=str) if isinstance(value, str) else value
         for name, value in parameters.items()

@@ -1,4 +1,4 @@
-"""Sends a person's actions to whoever takes them."""
+"""Sends manual actions to the learner, or to the robot."""
 
 import time
 
@@ -20,12 +20,12 @@ class ManualControl:
     """Sends actions of the robot that `robot/info` describes.
 
     Publishers: manual_action (RobotAction), taken by fast_learner in mode manual; robot/action (RobotAction) only
-    while there is no fast_learner, since one at a time commands a robot.
+    while there is no fast_learner, since a robot has one commander at a time.
     Subscribers: robot/info (RobotInfo).
 
     Args:
-        node: whose endpoints these are.
-        with_robot: whether to command the robot itself where no learner runs.
+        node: owner of the endpoints.
+        with_robot: whether to command the robot directly where no learner runs.
     """
 
     def __init__(self, node: Node, *, with_robot: bool = False) -> None:
@@ -34,26 +34,26 @@ class ManualControl:
         self._learner = publisher(node, comms.MANUAL_ACTION)
         self._robot = publisher(node, comms.ROBOT_ACTION) if with_robot else None
         self._information = subscription(node, comms.ROBOT_INFO, self._on_info)
-        # Counts up within the source, also over restarts and with two teleops: it begins at the wall clock's ms.
+        # Increases within the source, also over restarts and with two teleops, since it starts at the wall clock's ms.
         self._sequence = time.time_ns() // 1_000_000
 
     @property
     def has_learner(self) -> bool:
-        """Whether a fast_learner is there to take manual actions."""
+        """Whether a fast_learner is present to take manual actions."""
         return self._node.count_publishers(comms.FAST_STATUS.name) > 0
 
     def send(self, values: NDArray[np.float32]) -> str:
-        """Sends an action, float32 (A,) in the robot's units; returns one line that says what was asked of whom.
+        """Sends an action, float32 (A,) in the robot's units; returns one line with receiver and values.
 
-        The robot has to be known: `info` is not None.
+        `info` must not be None.
         """
         target = self._learner if self.has_learner or self._robot is None else self._robot
         self._sequence += 1
         message = RobotAction(source=SOURCE, sequence=self._sequence, values=conversions.to_floats(values))
         message.header.stamp = self._node.get_clock().now().to_msg()
         target.publish(message)
-        asked = '  '.join(f'{c.name} {v:+g} {c.unit}'.rstrip() for c, v in zip(self.info.channels, values))
-        return f'{"fast_learner" if target is self._learner else "robot"}: {asked}'
+        text = '  '.join(f'{c.name} {v:+g} {c.unit}'.rstrip() for c, v in zip(self.info.channels, values))
+        return f'{"fast_learner" if target is self._learner else "robot"}: {text}'
 
     def _on_info(self, message: RobotInfoMessage) -> None:
         self.info = conversions.from_robot_info(message)

@@ -1,4 +1,4 @@
-"""From status messages to plain data."""
+"""Conversion of status messages to plain data."""
 
 import dataclasses
 
@@ -8,14 +8,16 @@ from ..snapshot import Replayed, Snapshot
 
 _CONVERTED = ('joints', 'metrics', 'headlines', 'alarms')
 _PLAYER_STATES = {
-    PlayerStatus.WAITING: 'waiting', PlayerStatus.PLAYING: 'playing', PlayerStatus.PAUSED: 'paused',
+    PlayerStatus.WAITING: 'waiting',
+    PlayerStatus.PLAYING: 'playing',
+    PlayerStatus.PAUSED: 'paused',
     PlayerStatus.FINISHED: 'finished',
-}  # fmt: skip
+}
 _SAME = tuple(field.name for field in dataclasses.fields(Snapshot) if field.name not in _CONVERTED)
 
 
 def to_snapshot(message: LearnerStatus) -> Snapshot:
-    """Returns the same as plain data."""
+    """Returns the message as plain data."""
     return Snapshot(
         joints=tuple(message.joints),
         alarms=tuple(message.alarms),
@@ -26,9 +28,17 @@ def to_snapshot(message: LearnerStatus) -> Snapshot:
 
 
 def to_replayed(message: PlayerStatus) -> Replayed:
-    """Returns the same as plain data."""
+    """Returns the message as plain data."""
     return Replayed(
-        state=_PLAYER_STATES[message.state], session=message.session, session_index=message.session_index,
-        sessions=message.sessions, progress=message.progress, rate=message.rate, steps=message.steps,
-        filtered=message.filtered, unanswered=message.unanswered, missing=tuple(message.missing), fault=message.fault,
-    )  # fmt: skip
+        state=_PLAYER_STATES[message.state],
+        session=message.session,
+        session_index=message.session_index,
+        sessions=message.sessions,
+        progress=message.progress,
+        rate=message.rate,
+        steps=message.steps,
+        filtered=message.filtered,
+        unanswered=message.unanswered,
+        missing=tuple(message.missing),
+        fault=message.fault,
+    )

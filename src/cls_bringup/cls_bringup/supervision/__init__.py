@@ -1,1 +1,1 @@
-"""Starts, watches and ends the processes of the graph where `ros2 launch` is absent. No ROS here."""
+"""Starts, watches and ends the processes of the graph without `ros2 launch`."""

@@ -1,4 +1,4 @@
-"""From the description of the graph to command lines."""
+"""Command lines of the processes of the graph."""
 
 from collections.abc import Sequence
 import json
@@ -32,8 +32,7 @@ def _join(folders: Sequence[Path]) -> str:
 def node_command(process: Process, namespace: str = '', log_level: str = '') -> list[str]:
     """Returns the command line of one node.
 
-    It ends with its parent, whatever that dies of: by SIGINT, since a node that is killed outright leaves the
-    torque on.
+    The node gets SIGINT when its parent ends for any reason: a node that is killed would leave the torque on.
     """
     command = [*dies_with_parent('INT')]
     command += [sys.executable, '-m', node_process.__name__, process.module]
@@ -50,13 +49,13 @@ def node_command(process: Process, namespace: str = '', log_level: str = '') -> 
 
 
 def parameter_text(value: Any) -> str:
-    """Returns a value as the YAML that ROS reads it back from: text is quoted, so that '123' stays text."""
+    """Returns a value as YAML for ROS parameters; text is quoted, so that '123' stays text."""
     text = json.dumps(value, ensure_ascii=False)
     # YAML takes 5e-324 for text: a float needs its dot.
     return text.replace('e', '.0e', 1) if isinstance(value, float) and '.' not in text else text
 
 
 def dies_with_parent(signal_name: str) -> list[str]:
-    """Returns a prefix that gives a command a signal when its parent dies; empty where the system can't."""
+    """Returns a command prefix that sends a signal when the parent ends; empty without `setpriv`."""
     setpriv = shutil.which('setpriv')
     return [setpriv, '--pdeathsig', signal_name, '--'] if setpriv else []

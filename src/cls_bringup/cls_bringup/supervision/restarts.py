@@ -1,17 +1,17 @@
-"""Which ended process is started again, when, and when to give up. Pure: times are given, seconds."""
+"""Restart policy: which ended process is restarted, when, and when to give up. Times are arguments, s."""
 
 from dataclasses import dataclass, field
 
 USER_ERROR = 2
 _FIRST_DELAY, _LONGEST_DELAY = 1.0, 30.0
-# A process that ran this long was well: its next crash counts as the first.
-_WELL_AFTER = 30.0
+# s after which a running process is healthy: its next crash counts as the first.
+_HEALTHY_AFTER = 30.0
 MOST_CRASHES = 5
 
 
 @dataclass(frozen=True)
 class Ended:
-    """Why everything has to end: which process, and its exit status (-1: by a signal)."""
+    """Reason to end everything: a process and its exit status (-1: by a signal)."""
 
     name: str
     status: int
@@ -19,7 +19,7 @@ class Ended:
 
     @property
     def is_user_error(self) -> bool:
-        """Whether the process says that the user made a mistake."""
+        """Whether the process ended with a UserError."""
         return self.status == USER_ERROR
 
     def __str__(self) -> str:
@@ -37,34 +37,34 @@ class _Record:
 
 @dataclass
 class RestartPolicy:
-    """A crash is answered by a restart after 1 s, then 2, 4 and so on; the fifth in a row ends everything.
+    """Restarts a crashed process after 1 s, then 2, 4 and so on; the fifth crash in a row ends everything.
 
-    Exit status 0 or 2 ends everything at once: the node is finished, or the user has to mend something.
+    Exit status 0 or 2 ends everything at once: the node is finished, or has a UserError.
     """
 
     records: dict[str, _Record] = field(default_factory=dict)
     restarts: dict[str, int] = field(default_factory=dict)
 
     def saw_running(self, name: str, started: float) -> None:
-        """Notes that a process runs since `started`."""
+        """Records that a process runs since `started`."""
         record = self.records.setdefault(name, _Record(started))
         record.started, record.due = started, None
 
     def saw_end(self, name: str, status: int, now: float) -> Ended | None:
-        """Notes that a process has ended; returns a reason to end everything, or None while it may come back."""
+        """Records an exit; returns a reason to end everything, or None if the process may be restarted."""
         record = self.records.setdefault(name, _Record(now))
         if record.due is not None:
             return None
         if status in (0, USER_ERROR):
             return Ended(name, status)
-        record.crashes = 1 if now - record.started >= _WELL_AFTER else record.crashes + 1
+        record.crashes = 1 if now - record.started >= _HEALTHY_AFTER else record.crashes + 1
         if record.crashes >= MOST_CRASHES:
             return Ended(name, status, record.crashes)
         record.due = now + min(_FIRST_DELAY * 2 ** (record.crashes - 1), _LONGEST_DELAY)
         return None
 
     def delay(self, name: str, now: float) -> float:
-        """Returns the seconds until an ended process is started again."""
+        """Returns the seconds until an ended process is restarted."""
         due = self.records[name].due
         return 0.0 if due is None else max(due - now, 0.0)
 

@@ -1,4 +1,4 @@
-"""Starts, watches and ends the processes of the graph where `ros2 launch` is absent. No ROS here."""
+"""Starts, watches and ends the processes of the graph without `ros2 launch`."""
 
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
@@ -17,9 +17,9 @@ from ..graph import ENDS_LAST, STOP_WAIT
 from .restarts import Ended, RestartPolicy
 
 _POLL = 0.05
-# A log that grows beyond this becomes the one backup, bytes.
+# Size at which a log becomes the backup, bytes.
 _LOG_BYTES = 10_000_000
-# A UserError as runner.run prints it, or as a node's log line in whatever format the user has chosen for those.
+# A UserError as printed by runner.run, or logged by a node in any log format.
 _ERROR = re.compile(r'(?:^|FATAL.*?)error: (.*)')
 _ENVIRONMENT = {'PYTHONUNBUFFERED': '1', 'RCUTILS_COLORIZED_OUTPUT': '0'}
 
@@ -39,15 +39,15 @@ class ProcessState:
 
     @property
     def state(self) -> str:
-        """In a word, for people."""
+        """Name of the state, for display."""
         return 'RUNNING' if self.is_up else 'EXITED'
 
 
 class Supervisor:
-    """Starts commands by name and keeps them up as the restart policy says; each logs into `directory`.
+    """Starts commands by name and restarts them by the restart policy; each logs into `directory`.
 
-    Each process gets a session of its own, so that Ctrl-C on the terminal reaches only us. Commands that should not
-    outlive us begin with `dies_with_parent`: they get their signal when the thread that started them dies.
+    Each process has its own session, so Ctrl-C on the terminal reaches only this process. Commands that must end with
+    this process begin with `dies_with_parent`: they are signalled when the thread that started them ends.
 
     Raises:
         UserError: a command could not be started; nothing is left running.
@@ -66,19 +66,23 @@ class Supervisor:
             raise UserError('a process could not be started', found=str(error)) from error
 
     def _start(self, name: str) -> None:
-        # Appended to, so that a log that was shortened goes on at its new end.
+        # Opened for appending, so that writing continues at the new end of a truncated log.
         with open(self.log(name), 'ab') as log:
             self._processes[name] = subprocess.Popen(
-                self._commands[name], stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
+                self._commands[name],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
                 env=os.environ | _ENVIRONMENT,
-            )  # fmt: skip
+            )
 
     def states(self) -> list[ProcessState]:
         """Returns every process's state."""
         return [ProcessState(name, process.pid, process.poll()) for name, process in self._processes.items()]
 
     def watch(self, now: float) -> Ended | None:
-        """Notes ends, starts again what is due; returns a reason to end everything, or None.
+        """Records exits and restarts processes that are due; returns a reason to end everything, or None.
 
         Args:
             now: s on the steady clock.
@@ -124,16 +128,16 @@ class Supervisor:
             self._processes[name].send_signal(number)  # does nothing where it has ended
 
     def close(self) -> None:
-        """Ends all that is left."""
+        """Ends all processes."""
         self.ask_to_end()
         self.await_end()
 
     def log(self, name: str) -> Path:
-        """Where a process's output goes."""
+        """Returns the log file of a process."""
         return self.directory / f'{name}.log'
 
     def last_error(self, name: str) -> str:
-        """Returns the last UserError that a process printed or logged, see runner.run; empty where there is none."""
+        """Returns the last UserError that a process printed or logged, see runner.run; empty without one."""
         try:
             lines = self.log(name).read_text(errors='replace').splitlines()
         except OSError:

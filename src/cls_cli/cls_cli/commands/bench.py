@@ -73,47 +73,47 @@ def learning(**options: Any) -> int:
     Rows that are finished are kept: a run that was stopped goes on where it was.
     """
     require('bench')
-    from cls_bench.learning.plots import draw, draw_worlds
+    from cls_bench.learning.plots import draw, draw_environments
     from cls_bench.learning.report import document
-    from cls_bench.learning.table import show, show_worlds
+    from cls_bench.learning.table import show, show_environments
 
     if options['worlds']:
         results = _run(_world_request(options))
-        by_name = {each.plan.world: document(each) for each in results}
-        return _deliver({'worlds': by_name}, show_worlds, draw_worlds, options)
+        by_name = {each.protocol.environment: document(each) for each in results}
+        return _deliver({'worlds': by_name}, show_environments, draw_environments, options)
     return _deliver(document(_run(_life_request(options))[0]), show, draw, options)
 
 
 def _world_request(options: dict[str, Any]) -> Any:
-    from cls_bench.learning import worlds
-    from cls_bench.learning.runner import Request
+    from cls_bench.learning import named_environments as worlds
+    from cls_bench.learning.jobs import LearningRequest
     from cls_common.errors import UserError
 
     if options['scenes'] or options['short'] or options['life'] != 'short':
         found = 'one of --scenes, --short, --life'
         raise UserError('options beside --world', expected='--steps, --seeds, --recipe, --encoder', found=found)
-    asked = [name for world in options['worlds'] for name in (worlds.WORLDS if world == 'all' else (world,))]
-    return Request(
-        plans=tuple(worlds.plan_of(name, options['steps'] or worlds.STEPS) for name in dict.fromkeys(asked)),
-        recipes=options['recipes'] or worlds.ROWS, encoders=options['encoders'] or worlds.ENCODERS,
+    asked = [name for world in options['worlds'] for name in (worlds.ENVIRONMENTS if world == 'all' else (world,))]
+    return LearningRequest(
+        protocols=tuple(worlds.protocol_of(name, options['steps'] or worlds.STEPS) for name in dict.fromkeys(asked)),
+        recipes=options['recipes'] or worlds.BASELINES, encoders=options['encoders'] or worlds.ENCODERS,
         seeds=options['seeds'] or worlds.SEEDS, jobs=options['jobs'] or len(os.sched_getaffinity(0)),
         folder=options['folder'],
     )  # fmt: skip
 
 
 def _life_request(options: dict[str, Any]) -> Any:
-    from cls_bench.learning.plan import LIVES
-    from cls_bench.learning.rows import all_rows
-    from cls_bench.learning.runner import Request
+    from cls_bench.learning.baselines import all_baselines
+    from cls_bench.learning.jobs import LearningRequest
+    from cls_bench.learning.protocol import STREAMS
 
     short = options['short']
     changes = {name: options[name] for name in ('scenes', 'steps') if options[name]}
-    plan = replace(LIVES[options['life']], **({'scenes': 3} if short else {}) | changes)
+    protocol = replace(STREAMS[options['life']], **({'scenes': 3} if short else {}) | changes)
     # What sleep is worth when the night is free is a question to the long life.
-    everything = tuple(name for name in all_rows() if plan.life == 'long' or '_waking' not in name)
+    everything = tuple(name for name in all_baselines() if protocol.stream == 'long' or '_waking' not in name)
     recipes = options['recipes'] or (SHORT_ROWS if short else everything)
-    return Request(
-        plans=(plan,), recipes=recipes, encoders=options['encoders'] or ('early_resnet18',),
+    return LearningRequest(
+        protocols=(protocol,), recipes=recipes, encoders=options['encoders'] or ('early_resnet18',),
         seeds=options['seeds'] or (1 if short else 5), jobs=options['jobs'] or len(os.sched_getaffinity(0)),
         folder=options['folder'],
     )  # fmt: skip
@@ -167,19 +167,19 @@ def curiosity(**options: Any) -> int:
 
 
 def _curiosity_request(options: dict[str, Any]) -> Any:
+    from cls_bench.curiosity.environments import ENVIRONMENTS
     from cls_bench.curiosity.explorers import ALL
-    from cls_bench.curiosity.runner import Request
+    from cls_bench.curiosity.runner import ExplorationRequest
     from cls_bench.curiosity.views import ENCODER, THUMBNAIL
-    from cls_bench.curiosity.worlds import WORLDS
     from cls_common.errors import UserError
 
     short = options['short']
-    worlds = options['worlds'] or (('noise', 'corner') if short else tuple(WORLDS))
+    worlds = options['worlds'] or (('noise', 'corner') if short else tuple(ENVIRONMENTS))
     for name in worlds:
-        if name not in WORLDS:
-            raise UserError(f'unknown world {name!r}', expected='one of ' + ', '.join(WORLDS))
-    return Request(
-        rewards=tuple(dict.fromkeys(options['rewards'])) or ALL, worlds=tuple(dict.fromkeys(worlds)),
+        if name not in ENVIRONMENTS:
+            raise UserError(f'unknown world {name!r}', expected='one of ' + ', '.join(ENVIRONMENTS))
+    return ExplorationRequest(
+        rewards=tuple(dict.fromkeys(options['rewards'])) or ALL, environments=tuple(dict.fromkeys(worlds)),
         encoders=tuple(dict.fromkeys(options['encoders'])) or (THUMBNAIL if short else ENCODER,),
         starts=options['starts'] or (2 if short else 10), seeds=options['seeds'] or (1 if short else 2),
         steps=options['steps'] or (500 if short else 0), jobs=options['jobs'] or len(os.sched_getaffinity(0)),

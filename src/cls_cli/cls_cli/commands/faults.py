@@ -9,7 +9,7 @@ import click
 from cls_common.errors import UserError
 
 if TYPE_CHECKING:
-    from cls_bench.faults.verdict import Outcome
+    from cls_bench.faults.result import TrialResult
 
 _COLUMNS = ('trial', 'kind', 'aim', 'phase', 'before', 'after', 'lost', 'weights', 'seconds', 'verdict')
 
@@ -52,13 +52,13 @@ def command(trials: int, seed: int, kinds: str, json_file: Path | None, folder: 
 
 
 def _run(plan: Any, seed: int, json_file: Path | None, folder: Path) -> int:
-    from cls_bench.faults.reference import Reference
-    from cls_bench.faults.trials import Trials
-    from cls_bench.faults.verdict import summary, write_json
+    from cls_bench.faults.experiment import Experiment
+    from cls_bench.faults.reference import ReferenceRun
+    from cls_bench.faults.result import summary, write_json
 
-    outcomes: list[Outcome] = []
+    outcomes: list[TrialResult] = []
     print(_row(_COLUMNS))
-    with Reference(folder, seed) as reference, Trials(folder, seed, reference) as running:
+    with ReferenceRun(folder, seed) as reference, Experiment(folder, seed, reference) as running:
         for outcome in running.run(plan):
             outcomes.append(outcome)
             print(_row(_cells(outcome)), flush=True)
@@ -70,7 +70,7 @@ def _run(plan: Any, seed: int, json_file: Path | None, folder: Path) -> int:
     return 1 if figures['failed'] else 0
 
 
-def _cells(outcome: 'Outcome') -> tuple[str, ...]:
+def _cells(outcome: 'TrialResult') -> tuple[str, ...]:
     o = outcome
     weights = {True: 'equal', False: 'other', None: '?'}[o.is_equal]
     verdict = 'ok' if o.passed else '; '.join(o.failures)

@@ -12,7 +12,7 @@ from .. import options
 @options.namespace
 def command(name: str, namespace: str) -> int:
     """Choose who decides on actions."""
-    from cls_bringup.nodes.remote import connect
+    from cls_bringup.nodes.graph_client import connect
 
     with connect(namespace) as remote:
         print(remote.set_mode(name))

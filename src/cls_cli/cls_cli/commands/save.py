@@ -9,7 +9,7 @@ from .. import options
 @options.namespace
 def command(namespace: str) -> int:
     """Write the next generation of the model."""
-    from cls_bringup.nodes.remote import connect
+    from cls_bringup.nodes.graph_client import connect
 
     with connect(namespace) as remote:
         print(remote.save_model())

@@ -36,7 +36,7 @@ def command(phases: tuple[str, ...], namespace: str, **old: int | None) -> int:
     """Send the learner to sleep and watch. Ctrl-C wakes it and undoes what it learned meanwhile."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-    from cls_bringup.nodes.remote import connect
+    from cls_bringup.nodes.graph_client import connect
 
     steps = dict(map(parse_phase, phases)) | {name: count for name, count in old.items() if count is not None}
     columns = TextColumn('{task.description:<7}'), BarColumn(), MofNCompleteColumn(), TextColumn('{task.fields[loss]}')

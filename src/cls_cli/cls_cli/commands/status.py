@@ -35,8 +35,9 @@ def command(as_json: bool, namespace: str) -> int:
 
 
 def _ask(namespace: str, begun: float) -> dict[str, Any] | None:
-    from cls_bringup.nodes.remote import connect
-    from cls_bringup.snapshot import doings, measures
+    from cls_bringup.nodes.graph_client import connect
+    from cls_bringup.snapshot import activity as doings
+    from cls_bringup.snapshot import measures
 
     with connect(namespace) as remote:
         joined = time.monotonic() - begun

@@ -1,1 +1,1 @@
-"""What ROS nodes of several packages share. Only folders named `nodes` import ROS."""
+"""ROS code that nodes of several packages share. Only folders named `nodes` import ROS."""

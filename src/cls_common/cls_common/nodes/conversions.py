@@ -1,4 +1,4 @@
-"""Between ROS messages and the plain types of this package."""
+"""Conversions between ROS messages and the plain types of this package."""
 
 import array
 from typing import Any
@@ -20,8 +20,8 @@ from ..stamps import to_nanoseconds as to_nanoseconds  # nodes find both ways in
 def _cv_bridge() -> Any:
     """Returns cv_bridge's converter, or None where it is absent or fails.
 
-    It is not on PyPI for ROS 2, and beside a numpy of another major version than it was built for it imports
-    well and fails with the first image. So it is tried here, once.
+    It is not on PyPI for ROS 2. With another major version of numpy than it was built for it imports and fails with the
+    first image, so one image is converted here.
     """
     try:
         from cv_bridge import CvBridge
@@ -43,17 +43,17 @@ def to_time(nanoseconds: int) -> Time:
 
 
 def to_floats(values: ArrayLike, kind: str = 'f') -> 'array.array[float]':
-    """Returns one buffer copy for a float32[] ('f') or float64[] ('d') field."""
+    """Returns one buffer copy of values (N,) for a float32[] ('f') or float64[] ('d') field."""
     return array.array(kind, np.ascontiguousarray(values, np.float32 if kind == 'f' else np.float64).tobytes())
 
 
 def to_bytes(data: bytes) -> 'array.array[int]':
-    """Returns one buffer copy for a uint8[] field (a list takes a hundred times as long)."""
+    """Returns one buffer copy for a uint8[] field; a list takes a hundred times as long."""
     return array.array('B', data)
 
 
 def to_array(values: Any, dtype: Any = np.float32) -> NDArray[Any]:
-    """Reads a numeric array field without a copy where it is a buffer."""
+    """Returns a numeric array field as (N,), without a copy where it is a buffer of `dtype`."""
     return np.asarray(values, dtype)
 
 
@@ -69,21 +69,21 @@ def to_image(rgb: images.Image, stamp: Time, frame_id: str) -> ImageMessage:
 
 
 def from_image(message: ImageMessage) -> images.Image:
-    """Reads an image message to uint8 (H, W, 3) RGB; raises UserError where it can't be."""
+    """Returns uint8 (H, W, 3) RGB of an image message; raises UserError where it cannot be converted."""
     if BRIDGE is not None and _is_plain(message):
         return np.array(BRIDGE.imgmsg_to_cv2(message, 'rgb8'), np.uint8, order='C')
     return images.to_rgb(memoryview(message.data), message.height, message.width, message.encoding, message.step)
 
 
 def _is_plain(message: ImageMessage) -> bool:
-    # Only these go to cv_bridge: it counts rows in whole pixels, so padding that is none shears the image.
+    # cv_bridge counts rows in whole pixels: padding of a fraction of one would shear the image.
     channels = {'rgb8': 3, 'bgr8': 3, 'mono8': 1}.get(message.encoding, 0)
     plain = channels * message.width * message.height > 0 and message.step == channels * message.width
     return plain and len(message.data) >= message.step * message.height
 
 
 def to_robot_info(info: RobotInfo, stamp: Time) -> RobotInfoMessage:
-    """Makes the message of a robot's description."""
+    """Returns the message of a robot's description."""
     message = RobotInfoMessage(
         name=info.name,
         modalities=list(info.modalities),

@@ -1,8 +1,7 @@
-"""A lifecycle node that starts itself and never hides an error of a transition.
+"""A lifecycle node that activates itself and reports every error of a transition.
 
-rclpy on jazzy swallows exceptions of transition callbacks and drops publishes while inactive without a word.
-Here a failed transition is logged once with its traceback, and a UserError on the way to active ends
-the process.
+rclpy on jazzy swallows exceptions of transition callbacks and silently drops publishes while inactive. Here a failed
+transition is logged once with its traceback, and a UserError during autostart ends the process.
 """
 
 from collections.abc import Callable
@@ -15,16 +14,15 @@ from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackRet
 from ..errors import UserError
 
 
-class SelfStartingNode(LifecycleNode):
+class AutostartLifecycleNode(LifecycleNode):
     """Base of nodes that own hardware: subclasses implement `configure`, `activate`, `deactivate`, `cleanup`.
 
     Parameters:
-        autostart (bool): configure and activate at start, so that no manager is needed.
+        autostart (bool): configure and activate at start, without a lifecycle manager.
 
     `configure` opens and checks, `activate` starts timers and subscriptions, `deactivate` stops them,
-    `cleanup` closes. Each may raise; a UserError ends the process when it comes up during autostart.
-    What a failed step began is taken back, so `deactivate` and `cleanup` must not assume that `activate` or
-    `configure` came to their end, nor that they are called once.
+    `cleanup` closes. Each may raise; a UserError during autostart ends the process. A failed step is undone, so
+    `deactivate` and `cleanup` must not assume that `activate` or `configure` completed, nor that they are called once.
     """
 
     def __init__(self, name: str, **kwargs: Any) -> None:
@@ -86,7 +84,7 @@ class SelfStartingNode(LifecycleNode):
         try:
             step()
         except UserError as error:
-            # The first one is the cause, those of taking it back are its consequences.
+            # The first error is the cause; errors while undoing are its consequences.
             if self._start_error is None:
                 self._start_error = error
                 if self._is_starting:  # autostart raises it

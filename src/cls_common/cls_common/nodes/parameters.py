@@ -11,26 +11,26 @@ from ..errors import UserError
 from ..settings import Settings
 
 S = TypeVar('S', bound=Settings)
-# Declared by rclpy itself or by qos_overriding_options, not by us.
+# Declared by rclpy itself or by qos_overriding_options.
 _FOREIGN = ('use_sim_time', 'start_type_description_service', 'qos_overrides.')
 _INT_MAX, _FLOAT_MAX = 2**62, 1e300
 
 
 def overrides(node: Node) -> dict[str, Any]:
-    """Returns what files and command line set for this node, by dotted name, ROS's own names left out."""
+    """Returns the values that files and command line set for this node, by dotted name, without ROS's own."""
     return {
         name: parameter.value for name, parameter in node._parameter_overrides.items() if not name.startswith(_FOREIGN)
     }
 
 
 def read(node: Node, settings_class: type[S], defaults: dict[str, Any] | None = None) -> S:
-    """Returns the settings in force without declaring them: for a node whose defaults depend on some of them.
+    """Returns the settings without declaring them, for a node whose defaults depend on some of them.
 
     Args:
-        defaults: values by dotted name that stand in for the class's own defaults.
+        defaults: values by dotted name that replace the class's defaults.
 
     Raises:
-        UserError: an override names no parameter (ROS itself ignores it in silence), or its value is refused.
+        UserError: unknown parameter (which ROS itself ignores silently), or invalid value.
     """
     return settings_class.from_flat({**(defaults or {}), **overrides(node)})
 
@@ -38,10 +38,10 @@ def read(node: Node, settings_class: type[S], defaults: dict[str, Any] | None = 
 def declare(
     node: Node, settings_class: type[S], defaults: dict[str, Any] | None = None, in_force: dict[str, Any] | None = None
 ) -> S:
-    """Declares every leaf and returns the settings in force; further arguments and errors are those of `read`.
+    """Declares every leaf and returns the settings; further arguments and errors are those of `read`.
 
     Args:
-        in_force: values by dotted name that hold whatever was set, such as those of a model that exists.
+        in_force: values by dotted name that override all others, such as those of an existing model.
     """
     settings = read(node, settings_class, defaults)
     settings = settings_class.from_flat({**settings.to_flat(), **(in_force or {})})
@@ -53,7 +53,7 @@ def declare(
 
 
 def _validate(node: Node, settings_class: type[Settings], changes: list[Parameter]) -> SetParametersResult:
-    # The descriptors' ranges can say neither choices, nor NaN without limits, nor what holds between fields.
+    # Descriptors cannot express choices, NaN without limits, or constraints between fields.
     names = [name for name, _ in settings_class.leaves()]
     values = {name: node.get_parameter(name).value for name in names}
     values |= {change.name: change.value for change in changes if change.name in values}

@@ -1,4 +1,4 @@
-"""Turns the profiles of `cls_common.comms` into rclpy objects and opens endpoints by them."""
+"""Creates publishers, subscriptions, clients and timers from the table in `cls_common.comms`."""
 
 from collections.abc import Callable
 import importlib
@@ -38,32 +38,41 @@ def interface(name: str) -> Any:
 
 
 def publisher(node: Node, topic: Topic, *, profile: Profile | None = None) -> Publisher:
-    """Opens a publisher as the table says; its quality of service may be overridden by parameter."""
+    """Creates a publisher as in the table; its quality of service can be overridden by parameter."""
     return node.create_publisher(
-        interface(topic.type), topic.name, to_qos(profile or topic.profile),
+        interface(topic.type),
+        topic.name,
+        to_qos(profile or topic.profile),
         qos_overriding_options=QoSOverridingOptions.with_default_policies(),
-    )  # fmt: skip
+    )
 
 
 def subscription(
-    node: Node, topic: Topic, callback: Callable[[Any], None], *, profile: Profile | None = None,
+    node: Node,
+    topic: Topic,
+    callback: Callable[[Any], None],
+    *,
+    profile: Profile | None = None,
     callback_group: Any = None,
-) -> Subscription:  # fmt: skip
-    """Opens a subscription as the table says; its quality of service may be overridden by parameter."""
+) -> Subscription:
+    """Creates a subscription as in the table; its quality of service can be overridden by parameter."""
     return node.create_subscription(
-        interface(topic.type), topic.name, callback, to_qos(profile or topic.profile),
+        interface(topic.type),
+        topic.name,
+        callback,
+        to_qos(profile or topic.profile),
         callback_group=callback_group,
         qos_overriding_options=QoSOverridingOptions.with_default_policies(),
-    )  # fmt: skip
+    )
 
 
 def client(node: Node, service: Service, *, callback_group: Any = None) -> Client:
-    """Opens a client of one of our services."""
+    """Creates a client of a service of the table."""
     return node.create_client(interface(service.type), service.name, callback_group=callback_group)
 
 
 def steady_timer(node: Node, period: float, callback: Callable[[], None], *, callback_group: Any = None) -> Timer:
-    """Starts a timer on the steady clock, period in s: it runs on while /clock stands still."""
+    """Starts a timer with a period in s on the steady clock, which runs while /clock is paused."""
     return node.create_timer(
         period, callback, clock=Clock(clock_type=ClockType.STEADY_TIME), callback_group=callback_group
     )

@@ -33,9 +33,11 @@ class DeviceCamera(Camera):
     is_noiseless: ClassVar[bool] = False
 
     def __init__(
-        self, settings: CameraSettings, open_capture: Callable[[str], Any] | None = None,
+        self,
+        settings: CameraSettings,
+        open_capture: Callable[[str], Any] | None = None,
         links: Path = Path('/dev/v4l/by-id'),
-    ) -> None:  # fmt: skip
+    ) -> None:
         super().__init__(settings)
         self._open_capture = open_capture or _open_capture
         self._links = links
@@ -53,9 +55,10 @@ class DeviceCamera(Camera):
         capture = self._open_capture(source)
         if capture is None or not capture.isOpened():
             raise UserError(
-                f'camera {self.settings.source!r} can not be opened', found=devices(),
+                f'camera {self.settings.source!r} can not be opened',
+                found=devices(),
                 do='Plug it in, close other programs that use it, and check your permission (on Linux: group video).',
-            )  # fmt: skip
+            )
         self._capture = capture
         self._stable_name = self._find_stable_name(source)
         self.notes = []

@@ -39,7 +39,7 @@ def check_sense(name: str, robot: RobotInfo) -> None:
         expected=f'a robot with {"one" if vectors else "a camera"}',
         found=f'{robot.name!r}, which senses {", ".join(robot.modalities)}',
         do='Choose one of images: leave --encoder out.' if vectors else 'Choose --encoder identity.',
-    )  # fmt: skip
+    )
 
 
 def make(settings: EncoderSettings, *, size: int = 0, modality: str = 'state') -> Encoder:

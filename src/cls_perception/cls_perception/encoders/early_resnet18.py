@@ -21,6 +21,7 @@ class EarlyLayers(nn.Module):
         self.pool = nn.AdaptiveAvgPool2d(4)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """Maps images (B, 3, 224, 224) to features (B, 1024)."""
         x = self.maxpool(self.relu(self.bn1(self.conv1(images))))
         features: torch.Tensor = self.pool(self.layer1(x)).flatten(1)  # (B, 64 * 4 * 4)
         return features

@@ -46,9 +46,12 @@ class Identity(Encoder):
 
     def config(self) -> dict[str, Any]:
         return {
-            'name': self.name, 'size': self.size, 'modality': self.modality, 'version': self.version,
+            'name': self.name,
+            'size': self.size,
+            'modality': self.modality,
+            'version': self.version,
             'digest': weight_files.digest({}),
-        }  # fmt: skip
+        }
 
     def weights(self) -> bytes:
         return weight_files.to_bytes({})

@@ -41,6 +41,7 @@ class Convnet(nn.Module):
         self.fields = ReceptiveFields(SIDE // 2 ** len(_CHANNELS), _FIELDS, 0.6)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """Maps images (B, 3, 96, 96) in 0..1 to features (B, 1024)."""
         pooled: torch.Tensor = self.fields(self.layers(images - 0.5)).flatten(1)  # (B, 64 * 4 * 4)
         return pooled
 

@@ -33,6 +33,7 @@ class PatchTransformer(nn.Module):
     places: torch.Tensor
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """Maps images (B, 3, 96, 96) in 0..1 to features (B, 3072)."""
         tokens: torch.Tensor = self.norm(self.layers(self.tokens(cut(images))))
         maps = tokens.transpose(1, 2).reshape(-1, _WIDTH, _GRID, _GRID)  # (B, 192, 6, 6)
         pooled: torch.Tensor = self.fields(maps).flatten(1)  # (B, 192 * 4 * 4)

@@ -48,6 +48,7 @@ class EarlyVision(nn.Module):
         self.edge_fields = ReceptiveFields(SIDE - 2, _EDGE_FIELDS, _WIDTH)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """Maps images (B, 3, 96, 96) in 0..1 to features (B, 162)."""
         colours = torch.einsum('oc,bchw->bohw', self.opponent, (images + _DARK).log())
         across = (self.blur @ colours @ self.slope.T).abs()  # (B, 3, 94, 94)
         down = (self.slope @ colours @ self.blur.T).abs()

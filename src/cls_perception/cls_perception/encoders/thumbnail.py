@@ -22,6 +22,7 @@ class Grey(nn.Module):
         self.register_buffer('weight', torch.tensor([0.299, 0.587, 0.114]))
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """Maps images (B, 3, 96, 96) to brightnesses (B, 192)."""
         grey = (images * self.weight[:, None, None]).sum(1, keepdim=True)
         cells: torch.Tensor = nn.functional.adaptive_avg_pool2d(grey, (_ROWS, _COLUMNS)).flatten(1)  # (B, 192)
         return cells

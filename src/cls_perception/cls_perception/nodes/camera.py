@@ -12,7 +12,7 @@ from cls_common import comms, diagnostics, images
 from cls_common.errors import UserError
 from cls_common.nodes import conversions, parameters, qos
 from cls_common.nodes.diagnostics import to_diagnostics
-from cls_common.nodes.lifecycle import SelfStartingNode
+from cls_common.nodes.lifecycle import AutostartLifecycleNode
 from cls_common.nodes.runner import run
 from cls_perception import cameras
 from cls_perception.camera import Camera
@@ -23,7 +23,7 @@ FRAME_ID = 'camera_link_optical'
 _DIAGNOSTICS_PERIOD = 1.0  # s
 
 
-class CameraNode(SelfStartingNode):
+class CameraNode(AutostartLifecycleNode):
     """Publishes each new frame at once. A missing camera fails the start, a camera lost later does not.
 
     Parameters:
@@ -105,14 +105,16 @@ class CameraNode(SelfStartingNode):
         stream = self._reader.stream
         level, text = stream.health(time.monotonic())
         values = {
-            'frames': stream.frames, 'rate [Hz]': round(stream.rate, 2), 'lost': stream.lost,
-            'damaged': stream.damaged, 'repeated': stream.withheld, 'overwritten': stream.overwritten,
+            'frames': stream.frames,
+            'rate [Hz]': round(stream.rate, 2),
+            'lost': stream.lost,
+            'damaged': stream.damaged,
+            'repeated': stream.withheld,
+            'overwritten': stream.overwritten,
             'exposure locked': stream.is_locked,
-        }  # fmt: skip
+        }
         health = diagnostics.Health(diagnostics.CAMERA, diagnostics.Level(level), text, values)
-        message = to_diagnostics(
-            self.get_namespace(), self._camera.label, [health], self.get_clock().now().to_msg()
-        )  # fmt: skip
+        message = to_diagnostics(self.get_namespace(), self._camera.label, [health], self.get_clock().now().to_msg())
         self._diagnostics.publish(message)
         self._log_change(level, stream.problem or ('' if level == 0 else text))
 

@@ -40,9 +40,13 @@ class DatasetSummary:
 
 
 def export_lerobot(
-    sessions: Sequence[Path], output: Path, *, fps: int | None = None, task: str = DEFAULT_TASK,
+    sessions: Sequence[Path],
+    output: Path,
+    *,
+    fps: int | None = None,
+    task: str = DEFAULT_TASK,
     progress: ProgressCallback = no_progress,
-) -> DatasetSummary:  # fmt: skip
+) -> DatasetSummary:
     """Writes sessions as one LeRobotDataset v3.0.
 
     A row is one applied action: what the robot saw and where its joints were before, what it did, and what came of it.
@@ -102,9 +106,10 @@ def _robot(timelines: Sequence[Timeline]) -> RobotInfo:
         for modality, values in (item for step in timeline.steps for item in step.senses.items()):
             if values.size != sizes.setdefault(modality, values.size):
                 raise UserError(
-                    f'observation/{modality} in session {name!r}', expected=f'{sizes[modality]} values',
+                    f'observation/{modality} in session {name!r}',
+                    expected=f'{sizes[modality]} values',
                     found=str(values.size),
-                )  # fmt: skip
+                )
     return robot
 
 

@@ -50,9 +50,14 @@ def card(robot: RobotInfo, sessions: Sequence[str], fps: int, step_rate: float, 
     )
     joints = ', '.join(f'{name} (rad)' for name in robot.joint_names)
     return _CARD.format(
-        name=robot.name, task=task, sessions=_sources(sessions), action=channels, fps=fps,
-        state=joints or 'the state that the robot reports', rate=_rate(step_rate),
-    )  # fmt: skip
+        name=robot.name,
+        task=task,
+        sessions=_sources(sessions),
+        action=channels,
+        fps=fps,
+        state=joints or 'the state that the robot reports',
+        rate=_rate(step_rate),
+    )
 
 
 def _sources(sessions: Sequence[str]) -> str:

@@ -36,9 +36,16 @@ class DatasetFiles:
     """
 
     def __init__(
-        self, folder: Path, *, fps: int, task: str, columns: Sequence[schema.Column], has_camera: bool,
-        data_bytes: int = schema.DATA_FILE_MB * _MB, video_bytes: int = schema.VIDEO_FILE_MB * _MB,
-    ) -> None:  # fmt: skip
+        self,
+        folder: Path,
+        *,
+        fps: int,
+        task: str,
+        columns: Sequence[schema.Column],
+        has_camera: bool,
+        data_bytes: int = schema.DATA_FILE_MB * _MB,
+        video_bytes: int = schema.VIDEO_FILE_MB * _MB,
+    ) -> None:
         self._folder, self._fps, self._task, self._columns = folder, fps, task, columns
         self._has_camera = has_camera
         self._data_bytes, self._video_bytes = data_bytes, video_bytes

@@ -80,7 +80,7 @@ def _sense_name(modality: str, robot: RobotInfo) -> str:
 
 
 def index_columns(fps: int, episode: int, first: int, length: int) -> dict[str, NDArray[Any]]:
-    """Returns LeRobot's index columns: `length` rows of `episode`, the first at `first` of all."""
+    """Returns LeRobot's index columns (length,) of an episode whose first row is number `first` of all."""
     numbers = np.arange(length, dtype=np.int64)
     return {
         'timestamp': (numbers / fps).astype(np.float32),
@@ -117,14 +117,24 @@ def features(found: Sequence[Column], image_size: tuple[int, int] | None, fps: i
     if image_size:
         height, width = image_size
         described[CAMERA] = {
-            'dtype': 'video', 'shape': [height, width, 3], 'names': ['height', 'width', 'channels'],
+            'dtype': 'video',
+            'shape': [height, width, 3],
+            'names': ['height', 'width', 'channels'],
             'info': {
-                'video.height': height, 'video.width': width, 'video.codec': 'h264', 'video.pix_fmt': 'yuv420p',
-                'video.is_depth_map': False, 'video.fps': fps, 'video.channels': 3, 'has_audio': False,
+                'video.height': height,
+                'video.width': width,
+                'video.codec': 'h264',
+                'video.pix_fmt': 'yuv420p',
+                'video.is_depth_map': False,
+                'video.fps': fps,
+                'video.channels': 3,
+                'has_audio': False,
                 # The codec that lerobot uses where it re-encodes images.
-                'video.g': KEY_FRAMES, 'video.crf': QUALITY, 'video.preset': PRESET,
+                'video.g': KEY_FRAMES,
+                'video.crf': QUALITY,
+                'video.preset': PRESET,
             },
-        }  # fmt: skip
+        }
     for column in found:
         names = list(column.names) if column.names else None
         described[column.name] = {'dtype': column.dtype, 'shape': [column.size], 'names': names}
@@ -136,8 +146,17 @@ def features(found: Sequence[Column], image_size: tuple[int, int] | None, fps: i
 def info(robot: RobotInfo, described: dict[str, Any], fps: int, episodes: int, frames: int) -> dict[str, Any]:
     """Returns `meta/info.json`."""
     return {
-        'codebase_version': VERSION, 'robot_type': robot.name, 'fps': fps, 'total_episodes': episodes,
-        'total_frames': frames, 'total_tasks': 1, 'chunks_size': FILES_IN_CHUNK, 'data_files_size_in_mb': DATA_FILE_MB,
-        'video_files_size_in_mb': VIDEO_FILE_MB, 'splits': {'train': f'0:{episodes}'}, 'data_path': DATA_PATH,
-        'video_path': VIDEO_PATH if CAMERA in described else None, 'features': described,
-    }  # fmt: skip
+        'codebase_version': VERSION,
+        'robot_type': robot.name,
+        'fps': fps,
+        'total_episodes': episodes,
+        'total_frames': frames,
+        'total_tasks': 1,
+        'chunks_size': FILES_IN_CHUNK,
+        'data_files_size_in_mb': DATA_FILE_MB,
+        'video_files_size_in_mb': VIDEO_FILE_MB,
+        'splits': {'train': f'0:{episodes}'},
+        'data_path': DATA_PATH,
+        'video_path': VIDEO_PATH if CAMERA in described else None,
+        'features': described,
+    }

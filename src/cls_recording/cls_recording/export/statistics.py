@@ -62,9 +62,11 @@ class ImageStatistics:
         mean = shares @ levels
         found = self._histograms > 0
         figures = {
-            'min': levels[found.argmax(axis=1)], 'max': levels[255 - found[:, ::-1].argmax(axis=1)], 'mean': mean,
+            'min': levels[found.argmax(axis=1)],
+            'max': levels[255 - found[:, ::-1].argmax(axis=1)],
+            'mean': mean,
             'std': np.sqrt((shares * (levels - mean[:, None]) ** 2).sum(axis=1)),
-        }  # fmt: skip
+        }
         below = np.cumsum(self._histograms, axis=1)
         figures |= {name: levels[(below >= share * counts).argmax(axis=1)] for name, share in _QUANTILES.items()}
         shaped: Statistics = {name: figure.reshape(3, 1, 1).tolist() for name, figure in figures.items()}

@@ -189,9 +189,11 @@ def one_robot(timelines: Sequence[Timeline]) -> RobotInfo | None:
         first_timeline, first = known[0]
         if difference(first, robot):
             raise UserError(
-                f'session {timeline.path.name!r} is of another robot', expected=_describe(first, first_timeline),
-                found=_describe(robot, timeline), do='Export the sessions of each robot by themselves.',
-            )  # fmt: skip
+                f'session {timeline.path.name!r} is of another robot',
+                expected=_describe(first, first_timeline),
+                found=_describe(robot, timeline),
+                do='Export the sessions of each robot by themselves.',
+            )
     return known[0][1] if known else None
 
 
@@ -199,9 +201,11 @@ def no_images(timeline: Timeline) -> UserError:
     """Returns the error for a session without images."""
     found = f'{timeline.broken} that can not be decoded' if timeline.broken else ''
     return UserError(
-        f'session {timeline.path.name!r} holds no images', expected='camera/image_raw or camera/image_raw/compressed',
-        found=found, do='Record one of them.',
-    )  # fmt: skip
+        f'session {timeline.path.name!r} holds no images',
+        expected='camera/image_raw or camera/image_raw/compressed',
+        found=found,
+        do='Record one of them.',
+    )
 
 
 def _describe(robot: RobotInfo, timeline: Timeline) -> str:
@@ -234,11 +238,20 @@ def _steps(
             continue
         start = to_nanoseconds(message.start)
         found = {name: values.at(epoch, start) for name, values in vectors.items()}
-        steps.append(RecordedStep(
-            epoch=epoch, start=start, end=to_nanoseconds(message.end), follows=not (lost or refused),
-            action=np.asarray(message.applied, np.float32), joints=np.asarray(message.joints_before, np.float64),
-            reward=float(message.reward), terminal=bool(message.terminal), truncated=bool(message.truncated),
-            shot=shots.at(epoch, start), senses={name: value for name, value in found.items() if value is not None},
-        ))  # fmt: skip
+        steps.append(
+            RecordedStep(
+                epoch=epoch,
+                start=start,
+                end=to_nanoseconds(message.end),
+                follows=not (lost or refused),
+                action=np.asarray(message.applied, np.float32),
+                joints=np.asarray(message.joints_before, np.float64),
+                reward=float(message.reward),
+                terminal=bool(message.terminal),
+                truncated=bool(message.truncated),
+                shot=shots.at(epoch, start),
+                senses={name: value for name, value in found.items() if value is not None},
+            )
+        )
         refused = False
     return steps

@@ -14,9 +14,9 @@ from cls_common import comms
 from cls_common.errors import UserError
 from cls_common.experience_codec import from_message
 from cls_common.nodes import qos
-from cls_common.nodes.asking import Asking
 from cls_common.nodes.conversions import to_nanoseconds, to_robot_info, to_time
 from cls_common.nodes.parameters import declare
+from cls_common.nodes.retrying_client import RetryingClient
 from cls_common.nodes.runner import run
 from cls_common.robot import RobotInfo
 from cls_interfaces.msg import PlayerStatus
@@ -100,8 +100,8 @@ class Player(Node):
         self.create_service(SetBool, comms.PAUSE_PLAYER.name, self._on_set_paused)
         self.create_service(SetRate, comms.SET_PLAYER_RATE.name, self._on_set_rate)
         self.create_service(Seek, comms.SEEK_PLAYER.name, self._on_seek)
-        self._encoder = Asking(qos.client(self, comms.GET_ENCODER), again=2.0)
-        self._learner = Asking(qos.client(self, comms.GET_EXPERIENCES), again=1.0)
+        self._encoder = RetryingClient(qos.client(self, comms.GET_ENCODER), retry_after=2.0)
+        self._learner = RetryingClient(qos.client(self, comms.GET_EXPERIENCES), retry_after=1.0)
 
     def _on_experience(self, message: Any) -> None:
         stamp = from_message(message).transition.stamp_next
@@ -110,9 +110,13 @@ class Player(Node):
 
     def _on_status(self, message: Any) -> None:
         self._replay.learner.on_status(
-            phase=message.phase, mode=message.mode, loaded=message.loaded, total_steps=message.total_steps,
-            fault=message.fault, now=time.monotonic(),
-        )  # fmt: skip
+            phase=message.phase,
+            mode=message.mode,
+            loaded=message.loaded,
+            total_steps=message.total_steps,
+            fault=message.fault,
+            now=time.monotonic(),
+        )
         self._publish_due()
 
     def _on_embedding(self, message: Any) -> None:
@@ -160,7 +164,7 @@ class Player(Node):
     def _check(self) -> None:
         """Asks the encoder where needed, and checks for subscribers."""
         if self._replay.playlist.selection is None:
-            self._encoder.ask(GetEncoder.Request(with_weights=False), self._on_encoder)
+            self._encoder.request(GetEncoder.Request(with_weights=False), self._on_encoder)
         self._publish_due()
         if self._replay.state is PlaybackState.WAITING and self._replay.playlist.selection is not None:
             self._replay.is_connected = self._session_publishers.have_subscribers
@@ -190,7 +194,7 @@ class Player(Node):
         # A sequence number beyond all experiences: the answer is empty.
         number = self._replay.barrier.wanted
         request = GetExperiences.Request(after=_BEYOND_ALL)
-        self._learner.ask(request, lambda _: self._on_learner(number), number)
+        self._learner.request(request, lambda _: self._on_learner(number), number)
 
     def _schedule(self, seconds: float) -> None:
         """Sets the timer to the next message; for 0 s a callback of an answer continues."""
@@ -222,12 +226,21 @@ class Player(Node):
         self._published_state = replay.state
         self.finished = self._settings.exit_at_end and replay.state is PlaybackState.FINISHED
         status = PlayerStatus(
-            state=int(replay.state), session=str(playlist.source.path), session_index=playlist.index,
-            sessions=len(playlist.sources), position=playlist.position, duration=playlist.source.duration,
-            progress=replay.progress, rate=playlist.clock.rate, steps=replay.steps, filtered=replay.filtered,
-            unanswered=replay.tracker.unanswered, missing=playlist.source.missing, fault=replay.fault,
+            state=int(replay.state),
+            session=str(playlist.source.path),
+            session_index=playlist.index,
+            sessions=len(playlist.sources),
+            position=playlist.position,
+            duration=playlist.source.duration,
+            progress=replay.progress,
+            rate=playlist.clock.rate,
+            steps=replay.steps,
+            filtered=replay.filtered,
+            unanswered=replay.tracker.unanswered,
+            missing=playlist.source.missing,
+            fault=replay.fault,
             reuses_embeddings=playlist.selection is not None and playlist.selection.reuses,
-        )  # fmt: skip
+        )
         status.header.stamp = self.get_clock().now().to_msg()
         self._status_out.publish(status)
         broken, problem = playlist.broken

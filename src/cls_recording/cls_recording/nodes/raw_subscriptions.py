@@ -43,9 +43,12 @@ class RawSubscriptions:
     """
 
     def __init__(
-        self, node: Node, names: list[str], on_message: Callable[[ReceivedMessage], None],
+        self,
+        node: Node,
+        names: list[str],
+        on_message: Callable[[ReceivedMessage], None],
         on_lost: Callable[[str, int], None],
-    ) -> None:  # fmt: skip
+    ) -> None:
         self._node, self._on_message, self._on_lost = node, on_message, on_lost
         self._names: dict[str, str] = {}
         self._subscriptions: dict[str, RawSubscription] = {}
@@ -86,9 +89,13 @@ class RawSubscriptions:
         profile = comms.Profile(reliable=reliable, latched=latched, depth=_DEPTH)
         # rclpy passes the message's times to callbacks with two arguments.
         subscription = self._node.create_subscription(
-            kind, full, partial(self._on_raw, full), qos.to_qos(profile), raw=True,
+            kind,
+            full,
+            partial(self._on_raw, full),
+            qos.to_qos(profile),
+            raw=True,
             event_callbacks=SubscriptionEventCallbacks(message_lost=partial(self._on_message_lost, full)),
-        )  # fmt: skip
+        )
         raw = RawSubscription(subscription, _entry(full, type_name, infos), reliable, latched)
         self._subscriptions[full] = raw
 
@@ -166,12 +173,16 @@ def _entry(full: str, type_name: str, infos: list[TopicEndpointInfo]) -> TopicEn
 
 def _describe(profile: QoSProfile) -> dict[str, Any]:
     return {
-        'history': profile.history.short_key, 'depth': profile.depth, 'reliability': profile.reliability.short_key,
-        'durability': profile.durability.short_key, 'deadline': _to_dict(profile.deadline),
-        'lifespan': _to_dict(profile.lifespan), 'liveliness': profile.liveliness.short_key,
+        'history': profile.history.short_key,
+        'depth': profile.depth,
+        'reliability': profile.reliability.short_key,
+        'durability': profile.durability.short_key,
+        'deadline': _to_dict(profile.deadline),
+        'lifespan': _to_dict(profile.lifespan),
+        'liveliness': profile.liveliness.short_key,
         'liveliness_lease_duration': _to_dict(profile.liveliness_lease_duration),
         'avoid_ros_namespace_conventions': profile.avoid_ros_namespace_conventions,
-    }  # fmt: skip
+    }
 
 
 def _to_dict(duration: Any) -> dict[str, int]:

@@ -12,9 +12,9 @@ from std_srvs.srv import Trigger
 from cls_common import comms
 from cls_common.errors import UserError
 from cls_common.nodes import qos
-from cls_common.nodes.asking import Asking
 from cls_common.nodes.conversions import from_robot_info
 from cls_common.nodes.parameters import declare
+from cls_common.nodes.retrying_client import RetryingClient
 from cls_common.nodes.runner import run
 from cls_common.robot import RobotInfo
 from cls_interfaces.msg import LearnerStatus, RecorderStatus
@@ -28,10 +28,20 @@ from ..settings import RecorderSettings
 from .raw_subscriptions import RawSubscriptions
 
 USUAL = (
-    comms.COMPRESSED, comms.CAMERA_INFO, comms.JOINT_STATES, comms.ROBOT_INFO, comms.ROBOT_STATE, comms.ROBOT_ACTION,
-    comms.APPLIED_ACTION, comms.MANUAL_ACTION, comms.EMBEDDING, comms.EXPERIENCE, comms.FAST_STATUS,
-    comms.SLOW_STATUS, comms.DIAGNOSTICS,
-)  # fmt: skip
+    comms.COMPRESSED,
+    comms.CAMERA_INFO,
+    comms.JOINT_STATES,
+    comms.ROBOT_INFO,
+    comms.ROBOT_STATE,
+    comms.ROBOT_ACTION,
+    comms.APPLIED_ACTION,
+    comms.MANUAL_ACTION,
+    comms.EMBEDDING,
+    comms.EXPERIENCE,
+    comms.FAST_STATUS,
+    comms.SLOW_STATUS,
+    comms.DIAGNOSTICS,
+)
 _STATUS_PERIOD = 0.5
 # Status periods between two looks for new publishers.
 _REFRESH_EVERY = 2
@@ -76,7 +86,7 @@ class Recorder(Node):
         qos.subscription(self, comms.ROBOT_INFO, self._on_robot_info)
         qos.subscription(self, comms.FAST_STATUS, self._on_learner)
         qos.subscription(self, comms.SLOW_STATUS, self._on_learner)
-        self._encoder = Asking(qos.client(self, comms.GET_ENCODER), again=_RETRY_PERIOD)
+        self._encoder = RetryingClient(qos.client(self, comms.GET_ENCODER), retry_after=_RETRY_PERIOD)
         self.create_service(StartRecording, comms.START_RECORDING.name, self._on_start)
         self.create_service(Trigger, comms.STOP_RECORDING.name, self._on_stop)
         if self._settings.autostart:
@@ -183,7 +193,7 @@ class Recorder(Node):
             if self._raw_subscriptions is not None and self._ticks % _REFRESH_EVERY == 1:
                 self._raw_subscriptions.refresh()
             if 'encoder' not in self._metadata:
-                self._encoder.ask(GetEncoder.Request(with_weights=False), self._on_encoder)
+                self._encoder.request(GetEncoder.Request(with_weights=False), self._on_encoder)
         elif self._raw_subscriptions is not None:
             # The disk failed: without subscriptions, images are no longer compressed for the recorder.
             self._stop()

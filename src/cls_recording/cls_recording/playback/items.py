@@ -81,7 +81,10 @@ def to_item(event: RawEvent) -> Item:
 
 def _recorded_action(message: Any) -> RecordedAction:
     return RecordedAction(
-        key=(str(message.source), int(message.sequence)), commanded=tuple(map(float, message.commanded)),
-        start_ns=to_nanoseconds(message.start), end_ns=to_nanoseconds(message.end), is_refused=message.error_code != 0,
+        key=(str(message.source), int(message.sequence)),
+        commanded=tuple(map(float, message.commanded)),
+        start_ns=to_nanoseconds(message.start),
+        end_ns=to_nanoseconds(message.end),
+        is_refused=message.error_code != 0,
         ends_episode=bool(message.terminal or message.truncated),
-    )  # fmt: skip
+    )

@@ -36,9 +36,10 @@ class PlayerSettings(Settings):
         '', 'Replay only actions with this value, as CHANNEL=VALUE, such as pan=5; empty: all.'
     )
     embeddings: str = setting(
-        AUTO, 'Publish recorded ones (reuse) or images to the encoder (recompute); auto: reuse if of the same encoder.',
+        AUTO,
+        'Publish recorded ones (reuse) or images to the encoder (recompute); auto: reuse if of the same encoder.',
         choices=(AUTO, REUSE, RECOMPUTE),
-    )  # fmt: skip
+    )
     with_learner: bool = setting(True, 'Wait for a learner and its answers; false: publish without waiting.')
     answer_timeout: float = setting(
         5.0, 'Time to wait for the answer to an action, image or request.', unit='s', low=0.1

@@ -14,9 +14,15 @@ from ..reader import SessionReader, TopicSummary
 
 # Without robot/action, which would move a connected robot, and without the topics of learners.
 _ROBOT_TOPICS = (
-    comms.IMAGE, comms.CAMERA_INFO, comms.COMPRESSED, comms.JOINT_STATES, comms.ROBOT_INFO, comms.ROBOT_STATE,
-    comms.APPLIED_ACTION, comms.EMBEDDING,
-)  # fmt: skip
+    comms.IMAGE,
+    comms.CAMERA_INFO,
+    comms.COMPRESSED,
+    comms.JOINT_STATES,
+    comms.ROBOT_INFO,
+    comms.ROBOT_STATE,
+    comms.APPLIED_ACTION,
+    comms.EMBEDDING,
+)
 _OBSERVATION = 'cls_interfaces/msg/Observation'
 _OBSERVATION_NAMES = (
     f'{comms.IMAGE.name} (or compressed), {comms.EMBEDDING.name} or {comms.OBSERVATION_PREFIX}<modality>'
@@ -33,9 +39,10 @@ def playable(topics: Mapping[str, TopicSummary]) -> dict[str, comms.Topic]:
     found = {topic.name: topic for topic in _ROBOT_TOPICS}
     found |= {name: observation_topic(name) for name in topics if name.startswith(comms.OBSERVATION_PREFIX)}
     return {
-        name: topic for name, topic in found.items()
+        name: topic
+        for name, topic in found.items()
         if name in topics and topics[name].count and topics[name].type == topic.type
-    }  # fmt: skip
+    }
 
 
 @dataclass(frozen=True)
@@ -56,9 +63,11 @@ class Source:
             robot = reader.info.robot
             if robot is None:
                 raise UserError(
-                    f'session {path}', expected=f'the topic {comms.ROBOT_INFO.name!r}, or metadata that name the robot',
-                    found='neither', do='Record it together with the other topics.',
-                )  # fmt: skip
+                    f'session {path}',
+                    expected=f'the topic {comms.ROBOT_INFO.name!r}, or metadata that name the robot',
+                    found='neither',
+                    do='Record it together with the other topics.',
+                )
             topics = playable(reader.topics)
             encoder_id = ''
             if comms.EMBEDDING.name in topics:
@@ -111,7 +120,9 @@ def open_sources(paths: Sequence[Path]) -> list[Source]:
         if other := difference(first.robot, source.robot):
             found = '' if other.aspect == 'name' else f' with {other.aspect} {other.found}, not {other.expected}'
             raise UserError(
-                f'session {source.path} is of another robot', expected=f'{first.robot.name!r}, as {first.path}',
-                found=f'{source.robot.name!r}{found}', do='Replay them into models of their own.',
-            )  # fmt: skip
+                f'session {source.path} is of another robot',
+                expected=f'{first.robot.name!r}, as {first.path}',
+                found=f'{source.robot.name!r}{found}',
+                do='Replay them into models of their own.',
+            )
     return sources

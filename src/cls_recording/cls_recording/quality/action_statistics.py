@@ -93,13 +93,16 @@ class ActionCounter:
         ends = [end for _, end in self._times]
         channels = enumerate(self._channels(size, table))
         return Actions(
-            accepted=len(self._actions), refused=dict(self._refused), sources=dict(self._sources),
+            accepted=len(self._actions),
+            refused=dict(self._refused),
+            sources=dict(self._sources),
             channels=tuple(_distribution(channel, table[:, i]) for i, channel in channels),
             most_frequent=tuple(Counter(self._actions).most_common(_MOST_FREQUENT)),
             duration=median(end - start for start, end in self._times) * 1e-9 if self._times else 0.0,
             period=float(np.median(np.diff(ends))) * 1e-9 if len(ends) > 1 else 0.0,
-            rewarded=self._rewarded, episodes=self._episodes,
-        )  # fmt: skip
+            rewarded=self._rewarded,
+            episodes=self._episodes,
+        )
 
     def _channels(self, size: int, table: Any) -> tuple[Channel, ...]:
         if self._robot is not None and len(self._robot.channels) == size:
@@ -115,6 +118,11 @@ def _distribution(channel: Channel, values: Any) -> ChannelActions:
         counts, edges = np.histogram(values, bins=_BINS, range=(low, high))
         different = (edges[1:] + edges[:-1]) / 2
     return ChannelActions(
-        name=channel.name, unit=channel.unit, edges=tuple(map(float, edges)), values=tuple(map(float, different)),
-        counts=tuple(map(int, counts)), mean=float(values.mean()), std=float(values.std()),
-    )  # fmt: skip
+        name=channel.name,
+        unit=channel.unit,
+        edges=tuple(map(float, edges)),
+        values=tuple(map(float, different)),
+        counts=tuple(map(int, counts)),
+        mean=float(values.mean()),
+        std=float(values.std()),
+    )

@@ -36,7 +36,7 @@ class Gaps:
         silences: intervals of more than five seconds in which nothing was recorded.
         reconnects: robot/info published again, as by a restarted driver.
         faults: of robot/state, by text.
-        lives: changes of the learner's run id, that is restarts of the learner.
+        restarts: changes of the learner's run id.
         missing_actions, missing_experiences: by gaps in their sequence numbers.
     """
 
@@ -46,7 +46,7 @@ class Gaps:
     silences: int = 0
     reconnects: int = 0
     faults: dict[str, int] = field(default_factory=dict)
-    lives: int = 0
+    restarts: int = 0
     missing_actions: int = 0
     missing_experiences: int = 0
 
@@ -82,7 +82,7 @@ class GapCounter:
         if event.topic in self._numbers and (place := cdr_fields.read_sequence_number(event.type, event.data)):
             self._numbers[event.topic].add(place.key, place.sequence)
             if event.topic == comms.EXPERIENCE.name:
-                self._gaps.lives += bool(self._run_id) and place.key != self._run_id
+                self._gaps.restarts += bool(self._run_id) and place.key != self._run_id
                 self._run_id = place.key
 
     def add_robot_info(self, message: Any) -> None:

@@ -82,10 +82,19 @@ def examine(path: Path) -> SessionQuality:
         fair = _defects(gaps, session.info) + scan.broken + unpaired
         lost = [f'{session.info.dropped} messages dropped'] if session.info.dropped else []
         return SessionQuality(
-            path=path, info=session.info, start=session.start, end=session.end, size=bag.size(path), topics=topics,
-            actions=actions, gaps=gaps, verdict=BAD if bad or lost else FAIR if fair else GOOD,
-            reasons=(*bad, *lost, *fair), bad_frames=scan.bad_frames, left_out=session.left_out,
-        )  # fmt: skip
+            path=path,
+            info=session.info,
+            start=session.start,
+            end=session.end,
+            size=bag.size(path),
+            topics=topics,
+            actions=actions,
+            gaps=gaps,
+            verdict=BAD if bad or lost else FAIR if fair else GOOD,
+            reasons=(*bad, *lost, *fair),
+            bad_frames=scan.bad_frames,
+            left_out=session.left_out,
+        )
 
 
 class _SessionScan:
@@ -100,9 +109,10 @@ class _SessionScan:
         self.bad_frames = 0
         self._example = ''
         self._decoders = {
-            comms.ROBOT_INFO.name: self.finder.add_robot_info, comms.ROBOT_STATE.name: self.finder.add_robot_state,
+            comms.ROBOT_INFO.name: self.finder.add_robot_info,
+            comms.ROBOT_STATE.name: self.finder.add_robot_state,
             comms.APPLIED_ACTION.name: self._add_action,
-        }  # fmt: skip
+        }
 
     def add(self, event: RawEvent) -> None:
         problem = image_problem(event.topic, event.data)
@@ -117,9 +127,10 @@ class _SessionScan:
             if problem:
                 return
             raise UserError(
-                f'session {self._session.path}, topic {event.topic!r}', expected=f'messages of type {event.type}',
+                f'session {self._session.path}, topic {event.topic!r}',
+                expected=f'messages of type {event.type}',
                 found=repr(error),
-            ) from error  # fmt: skip
+            ) from error
         if add := self._decoders.get(event.topic):
             add(self._session.decode(event).message)
 
@@ -148,12 +159,14 @@ def _missing(info: SessionInfo, topics: Mapping[str, Any], actions: Actions) -> 
 def _defects(gaps: Gaps, info: SessionInfo) -> list[str]:
     share = gaps.dropped_frames / max(gaps.dropped_frames + gaps.frames, 1)
     counts = {
-        'clock jumps': gaps.clock_jumps, 'silences of more than 5 s': gaps.silences,
-        'reconnects of the robot': gaps.reconnects, 'restarts of the learner': gaps.lives,
+        'clock jumps': gaps.clock_jumps,
+        'silences of more than 5 s': gaps.silences,
+        'reconnects of the robot': gaps.reconnects,
+        'restarts of the learner': gaps.restarts,
         'actions missing in their numbers': gaps.missing_actions,
         'experiences missing in their numbers': gaps.missing_experiences,
         'messages lost before the recorder': info.lost,
-    }  # fmt: skip
+    }
     flaws = [f'{gaps.dropped_frames} images missing ({share:.1%})'] if share > _FRAMES_SHARE else []
     flaws += [f'{count} {what}' for what, count in counts.items() if count]
     flaws += [f'{count} times: {text}' for text, count in gaps.faults.items()]

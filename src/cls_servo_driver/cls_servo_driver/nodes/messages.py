@@ -20,9 +20,12 @@ def from_action(message: RobotAction, now: int, arrived: float) -> ServoAction:
     # An action without a stamp, as from a command line, gets its arrival time.
     age = (now - stamp) * 1e-9 if stamp else 0.0
     return ServoAction(
-        source=message.source, sequence=message.sequence, values=tuple(float(v) for v in message.values), age=age,
+        source=message.source,
+        sequence=message.sequence,
+        values=tuple(float(v) for v in message.values),
+        age=age,
         arrived=arrived,
-    )  # fmt: skip
+    )
 
 
 def to_applied_action(result: ActionResult) -> AppliedAction:

@@ -11,7 +11,7 @@ from cls_common import comms
 from cls_common.nodes import qos
 from cls_common.nodes.conversions import to_robot_info
 from cls_common.nodes.diagnostics import to_diagnostics
-from cls_common.nodes.lifecycle import SelfStartingNode
+from cls_common.nodes.lifecycle import AutostartLifecycleNode
 from cls_common.nodes.parameters import declare
 from cls_common.nodes.runner import run
 from cls_interfaces.msg import RobotAction
@@ -31,7 +31,7 @@ _DIAGNOSTICS_PERIOD = 1.0
 _STOP_WAIT = 0.06
 
 
-class ServoDriver(SelfStartingNode):
+class ServoDriver(AutostartLifecycleNode):
     """Drives a pan-tilt robot: two servos on a serial board.
 
     | Parameters | fields of `ServoDriverSettings`: port, limits, timeouts, torque policies |
@@ -77,9 +77,12 @@ class ServoDriver(SelfStartingNode):
     def configure(self) -> None:
         """Opens the port and reads the angles. Nothing moves."""
         driver = Driver(
-            self._connect, self._settings, on_moving=self._change.trigger,
-            stamp=lambda: int(self.get_clock().now().nanoseconds), clock=time.monotonic,
-        )  # fmt: skip
+            self._connect,
+            self._settings,
+            on_moving=self._change.trigger,
+            stamp=lambda: int(self.get_clock().now().nanoseconds),
+            clock=time.monotonic,
+        )
         link = Link(driver, self._settings, self._change.trigger, time.monotonic)
         driver.connect()
         self._link = link
@@ -131,9 +134,12 @@ class ServoDriver(SelfStartingNode):
         port = choose_port(settings.port, find_ports(), self._port)
         transport = SerialTransport(port.device, settings.baud)
         board = Board(
-            transport, latch, open_wait=settings.open_wait, reply_timeout=settings.reply_timeout,
+            transport,
+            latch,
+            open_wait=settings.open_wait,
+            reply_timeout=settings.reply_timeout,
             timeout=settings.firmware_timeout,
-        )  # fmt: skip
+        )
         # Set after it has answered as a servo board.
         self._port = port
         self.get_logger().info(f'servo board on {port}, angles {board.angles} deg')
@@ -149,9 +155,10 @@ class ServoDriver(SelfStartingNode):
     def _emergency_stop(self, _request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         response.success = self._link is not None and self._link.emergency_stop(_STOP_WAIT)
         response.message = (
-            'torque is off; call rearm to continue' if response.success
+            'torque is off; call rearm to continue'
+            if response.success
             else 'latched, but the board has not confirmed that torque is off: cut its power to be sure'
-        )  # fmt: skip
+        )
         return response
 
     def _rearm(self, _request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:

@@ -29,10 +29,11 @@ def channels_of(space: Space, robot: str) -> tuple[Channel, ...]:
         return tuple(channel for name, part in _parts(space, 'action') for channel in _channels(name, part))
     except UserError as error:
         raise UserError(
-            f'actions of robot {robot!r}', found=f'{space} ({error})' if str(error) else str(space),
+            f'actions of robot {robot!r}',
+            found=f'{space} ({error})' if str(error) else str(space),
             expected='bounded numbers or choices: Box, Discrete, MultiDiscrete, MultiBinary, Dict or Tuple of them',
             do='Give its Box finite limits.' if isinstance(space, spaces.Box) else '',
-        ) from error  # fmt: skip
+        ) from error
 
 
 def _parts(space: Space, name: str) -> Iterator[tuple[str, Space]]:

@@ -86,9 +86,10 @@ class GymBody(Body):
             state = np.zeros(0, np.float32)
         if state.shape != (spaces.flatdim(self._space),) or not np.isfinite(state).all():
             raise UserError(
-                f'robot {self.info.name!r}: observation', expected=f'finite numbers of {self._space}',
+                f'robot {self.info.name!r}: observation',
+                expected=f'finite numbers of {self._space}',
                 found=describe(self._observation),
-            )  # fmt: skip
+            )
         return state
 
     def close(self) -> None:

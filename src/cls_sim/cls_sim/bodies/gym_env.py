@@ -47,10 +47,12 @@ def find(robot: str) -> tuple[str, EnvSpec]:
         known = sorted(gymnasium.registry)
         near = difflib.get_close_matches(env_id, known, 5, 0.4) or known
         raise UserError(
-            f'unknown robot {robot!r}', expected=f'{GYM} and one of ' + ', '.join(near),
+            f'unknown robot {robot!r}',
+            expected=f'{GYM} and one of ' + ', '.join(near),
             do=f'An environment of a package of yours: {GYM}MODULE:{env_id}, with the module that registers it.'
-            if not module else '',
-        ) from error  # fmt: skip
+            if not module
+            else '',
+        ) from error
     return f'{GYM}{module}{":" * bool(module)}{spec.id}', spec
 
 
@@ -62,9 +64,11 @@ def _import(robot: str, module: str) -> None:
         cause = error.__cause__
         if isinstance(cause, ModuleNotFoundError) and cause.name and f'{module}.'.startswith(f'{cause.name}.'):
             raise UserError(
-                f'robot {robot!r}', expected=f'a Python module {module!r}', found='none of this name',
+                f'robot {robot!r}',
+                expected=f'a Python module {module!r}',
+                found='none of this name',
                 do='Name its folder in PYTHONPATH, or install its package into .venv.',
-            ) from error  # fmt: skip
+            ) from error
         raise
 
 
@@ -122,10 +126,15 @@ def _make(robot: str, spec: EnvSpec, creator: Callable[..., Any], render_mode: s
 
 def _with_entry(spec: EnvSpec, entry: Callable[..., Env]) -> EnvSpec:
     return EnvSpec(
-        id=spec.id, entry_point=entry, reward_threshold=spec.reward_threshold,
-        nondeterministic=spec.nondeterministic, max_episode_steps=spec.max_episode_steps,
-        order_enforce=spec.order_enforce, kwargs=spec.kwargs, additional_wrappers=spec.additional_wrappers,
-    )  # fmt: skip
+        id=spec.id,
+        entry_point=entry,
+        reward_threshold=spec.reward_threshold,
+        nondeterministic=spec.nondeterministic,
+        max_episode_steps=spec.max_episode_steps,
+        order_enforce=spec.order_enforce,
+        kwargs=spec.kwargs,
+        additional_wrappers=spec.additional_wrappers,
+    )
 
 
 class CompatibilityWrapper(gymnasium.Wrapper[Any, Any, Any, Any]):
@@ -177,9 +186,10 @@ class CompatibilityWrapper(gymnasium.Wrapper[Any, Any, Any, Any]):
             result = observation, reward, done and not is_cut, done and is_cut, info
         if not isinstance(result, tuple) or len(result) != 5:
             raise UserError(
-                f'robot {self._robot!r}: step()', found=describe(result),
+                f'robot {self._robot!r}: step()',
+                found=describe(result),
                 expected='observation, reward, terminated, truncated and info',
-            )  # fmt: skip
+            )
         observation, reward, terminated, truncated, info = result
         return observation, self._reward(reward), self._flag(terminated), self._flag(truncated), info
 

@@ -93,12 +93,21 @@ def make_room(name: str, settings: SimulatorSettings) -> Body:
 def room_env(settings: SimulatorSettings) -> RoomEnv:
     """Returns the environment of the default robot."""
     env = gymnasium.make(
-        ROOM_ID, scene=settings.scene, seed=settings.seed, scenery=settings.scenery, panorama=settings.panorama,
-        moving_things=settings.moving_things, fan_size=settings.fan_size, fan_speed=settings.fan_speed,
-        light_drift=settings.light_drift, light_period=settings.light_period, change_at=settings.change_at,
+        ROOM_ID,
+        scene=settings.scene,
+        seed=settings.seed,
+        scenery=settings.scenery,
+        panorama=settings.panorama,
+        moving_things=settings.moving_things,
+        fan_size=settings.fan_size,
+        fan_speed=settings.fan_speed,
+        light_drift=settings.light_drift,
+        light_period=settings.light_period,
+        change_at=settings.change_at,
         noise_sigma=settings.noise_sigma,
-        start_pose_deg=(settings.start_pan, settings.start_tilt), frame_rate=settings.frame_rate,
-    )  # fmt: skip
+        start_pose_deg=(settings.start_pan, settings.start_tilt),
+        frame_rate=settings.frame_rate,
+    )
     assert isinstance(env.unwrapped, RoomEnv)
     return env.unwrapped
 

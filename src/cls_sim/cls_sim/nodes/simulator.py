@@ -175,11 +175,12 @@ class Simulator(Node):
         stopped = self._pace.status is Status.STOPPED
         health = [
             Health(
-                diagnostics.CAMERA, Level.WARN if slow else Level.OK,
+                diagnostics.CAMERA,
+                Level.WARN if slow else Level.OK,
                 f'{rate} of {settings.frame_rate:g} frames in a second; is the machine busy?' if slow else 'simulated',
                 {'rate [Hz]': rate},
             )
-        ] * ('camera' in robot.modalities)  # fmt: skip
+        ] * ('camera' in robot.modalities)
         level = Level.WARN if stopped else Level.OK
         text = 'emergency stop; call rearm to continue' if stopped else 'simulated'
         health.append(Health(diagnostics.LINK, level, text, {'actions': self._actions}))

@@ -34,9 +34,8 @@ class PanTiltEnv(gymnasium.Env[Image, NDArray[np.float32]]):
     view_deg: tuple[float, float] | None = None
 
     def __init__(
-        self, start_pose_deg: tuple[float, float] = (0.0, 0.0), frame_rate: float = 30.0,
-        render_mode: str | None = None,
-    ) -> None:  # fmt: skip
+        self, start_pose_deg: tuple[float, float] = (0.0, 0.0), frame_rate: float = 30.0, render_mode: str | None = None
+    ) -> None:
         self.render_mode = render_mode
         self.action_space = gymnasium.spaces.Box(-STEP_LIMIT_DEG, STEP_LIMIT_DEG, (2,), np.float32)
         self.observation_space = gymnasium.spaces.Box(0, 255, (SIDE, SIDE, 3), np.uint8)
@@ -79,13 +78,13 @@ class PanTiltEnv(gymnasium.Env[Image, NDArray[np.float32]]):
         return self._image(), {'applied': np.zeros(2)}
 
     def step(self, action: NDArray[np.float32]) -> tuple[Image, float, bool, bool, dict[str, Any]]:
-        """Turns, then returns the image."""
+        """Turns by an action, then returns observation, reward 0, terminated, truncated and info, as in the class."""
         applied = self.turn(action)
         self._frame += 1
         return self._image(), 0.0, False, False, {'applied': applied}
 
     def render(self) -> Image:  # type: ignore[override]
-        """Returns the image of the last reset or step again."""
+        """Returns the image of the last reset or step, uint8 (224, 224, 3)."""
         return self._image()
 
     def _image(self) -> Image:

@@ -42,10 +42,20 @@ class RoomEnv(PanTiltEnv):
     view_deg = VIEW_DEG
 
     def __init__(
-        self, scene: int = 0, seed: int = 0, scenery: str = 'room', panorama: str = '', moving_things: int = 0,
-        fan_size: float = 0.0, fan_speed: float = 1.3, light_drift: float = 0.0, light_period: float = 60.0,
-        change_at: float = 0.0, noise_sigma: float = 2.0, **kwargs: Any,
-    ) -> None:  # fmt: skip
+        self,
+        scene: int = 0,
+        seed: int = 0,
+        scenery: str = 'room',
+        panorama: str = '',
+        moving_things: int = 0,
+        fan_size: float = 0.0,
+        fan_speed: float = 1.3,
+        light_drift: float = 0.0,
+        light_period: float = 60.0,
+        change_at: float = 0.0,
+        noise_sigma: float = 2.0,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
 
         def generated(number: int) -> Image:

@@ -1,1 +1,1 @@
-"""Figures as the learning probe defines them, sections 7 and 11: pure functions of errors and embeddings."""
+"""Metrics of models and environments: pure functions of errors, embeddings and poses."""

@@ -1,4 +1,7 @@
-"""What the accuracy matrix says: R[i][j] is the skill in scene j after the stage of scene i, both in order of life."""
+"""Continual-learning metrics of the accuracy matrix R (Lopez-Paz and Ranzato 2017).
+
+R[i][j] is the skill in scene j after learning in scene i, both in the order of the stream.
+"""
 
 from collections.abc import Sequence
 
@@ -11,12 +14,12 @@ def average(matrix: Matrix) -> float:
 
 
 def own(matrix: Matrix) -> float:
-    """Mean skill in each scene when its own stage ended."""
+    """Mean skill in each scene right after learning in it."""
     return sum(row[i] for i, row in enumerate(matrix)) / len(matrix)
 
 
 def forgetting(matrix: Matrix) -> float | None:
-    """Mean over all scenes but the last of (best at any stage end from its own on - at the end).
+    """Mean over all scenes but the last of (best skill after its own or any later scene - final skill).
 
     Biased upwards by noise and never below 0; None with a single scene.
     """
@@ -26,12 +29,12 @@ def forgetting(matrix: Matrix) -> float | None:
 
 
 def backward_transfer(matrix: Matrix) -> float | None:
-    """Mean over all scenes but the last of (at the end - at the end of its own stage); its sign is honest."""
+    """Mean over all scenes but the last of (final skill - skill right after the scene); unbiased, may be negative."""
     last = len(matrix) - 1
     return sum(matrix[last][j] - matrix[j][j] for j in range(last)) / last if last else None
 
 
 def forward_transfer(matrix: Matrix) -> float | None:
-    """Mean over all scenes but the first of the skill just before it begins; copying, which is 0, is the baseline."""
+    """Mean over all scenes but the first of the skill right before the scene; copying has 0."""
     last = len(matrix) - 1
     return sum(matrix[j - 1][j] for j in range(1, last + 1)) / last if last else None

@@ -1,21 +1,21 @@
-"""Skill: 1 - mean squared error / that of "nothing changes", in the raw space of the encoder."""
+"""Skill: 1 - mean squared error / mean squared error of copying, in the raw space of the encoder."""
 
 from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
+from ..environment import Pairs, SceneData, Walk
 from ..predictor import predict, Predictor
-from ..world import Pairs, Scene, Walk
 
 HORIZONS = (1, 3, 5, 10)
 MOVES_DEG = ((0.0, 2.5), (2.5, 5.0), (5.0, 10.0))  # by the largest axis
 _PAIRS_OF_A_MOVE = 200
-COMPONENT_FLOOR = -1.0  # one hopeless direction must not drown the others
+COMPONENT_FLOOR = -1.0  # limits the influence of a single bad component
 
 
 def errors(a: Tensor, b: Tensor) -> Tensor:
-    """Mean over dimensions of the squared difference, float64 (...,) from (..., D)."""
+    """Mean over dimensions of the squared difference, float64 (...) from (..., D)."""
     return (a.double() - b.double()).square().mean(-1)
 
 
@@ -36,10 +36,10 @@ def steps_of(walk: Walk) -> Pairs:
 
 
 def dreams(model: Predictor, walk: Walk, horizon: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Dreams from every frame of a walk that has `horizon` more after it, with the true actions.
+    """Predicts open loop from every frame of a walk with `horizon` more after it, with the true actions.
 
     Returns:
-        index of the start of each dream (B,), dreamed embeddings (B, horizon, D), and those copied, (B, D).
+        start of each prediction int64 (B,), predicted embeddings (B, horizon, D), and copied ones (B, D).
     """
     count = len(walk) - horizon + 1
     starts = torch.arange(count)
@@ -49,7 +49,7 @@ def dreams(model: Predictor, walk: Walk, horizon: int) -> tuple[Tensor, Tensor, 
 
 
 def skill_at(model: Predictor, walks: Sequence[Walk], horizons: Sequence[int] = HORIZONS) -> dict[str, float | None]:
-    """Skill of open-loop dreams against copying the first embedding; None where the walks are too short."""
+    """Skill of open-loop prediction against copying the first embedding; None where the walks are too short."""
     found: dict[str, float | None] = {}
     for k in horizons:
         error = copied = 0.0
@@ -63,7 +63,7 @@ def skill_at(model: Predictor, walks: Sequence[Walk], horizons: Sequence[int] = 
 
 
 def skill_by_move(model: Predictor, walks: Sequence[Walk], generator: torch.Generator) -> dict[str, float | None]:
-    """Skill by the size of the move, over pairs of test frames: the scene stands still, so any two make a step.
+    """Skill by the size of the move, over pairs of test frames, which form a step since the scene is static.
 
     Args:
         generator: draws 200 pairs for each size.
@@ -85,7 +85,7 @@ def skill_by_move(model: Predictor, walks: Sequence[Walk], generator: torch.Gene
 
 
 def still_error(model: Predictor, steps: Pairs) -> float:
-    """What the zero action is believed to change, as a share of what a real step changes; 0 is right."""
+    """Squared change predicted for a zero action, as a share of that of a real step; 0 is right."""
     predicted = predict(model, steps.z, torch.zeros_like(steps.action))
     return float(errors(predicted, steps.z).mean() / errors(steps.z, steps.z_next).mean())
 
@@ -97,11 +97,11 @@ def shuffled_skill(model: Predictor, steps: Pairs, generator: torch.Generator) -
     )
 
 
-def balanced_skill(model: Predictor, scene: Scene, basis: Tensor) -> float:
+def balanced_skill(model: Predictor, scene: SceneData, basis: Tensor) -> float:
     """Mean over components of the skill in each, clipped below at -1.
 
     Args:
-        basis: (D, C) principal components, fitted by the bench on what was there to learn.
+        basis: (D, C) principal components of the learning walks.
     """
     steps = scene.test()
     predicted = predict(model, steps.z, steps.action)

@@ -1,4 +1,4 @@
-"""How an encoder spreads what it sees over its dimensions."""
+"""Principal components of embeddings: over how many dimensions an encoder spreads a scene."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,11 +6,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ..world import Scene
+from ..environment import SceneData
 from .skill import errors
 
 COMPONENTS = 32
-# Of the first component's variance: below it is rounding, where a short observation fills fewer than 32.
+# Smallest variance, as a share of the first component's; below it is rounding, where fewer than 32 are filled.
 _NOTHING = 1e-8
 
 
@@ -19,9 +19,9 @@ class Spectrum:
     """Principal components of all learning walks together.
 
     Attributes:
-        basis: float32 (D, C), the first 32 of them that carry anything.
-        first_share: of the variance, in the first one.
-        participation: (sum of variances)^2 / sum of their squares: how many dimensions take part.
+        basis: float32 (D, C), up to 32 with variance.
+        first_share: share of the variance in the first one.
+        participation: participation ratio, (sum of variances)^2 / sum of their squares.
         step_share: mean squared change of a step / variance within a scene.
     """
 
@@ -31,7 +31,7 @@ class Spectrum:
     step_share: float
 
 
-def spectrum(scenes: Sequence[Scene]) -> Spectrum:
+def spectrum(scenes: Sequence[SceneData]) -> Spectrum:
     """Fits the components on the learning walks of all scenes."""
     z = torch.cat([scene.learning.z for scene in scenes]).double()
     centred = z - z.mean(0)

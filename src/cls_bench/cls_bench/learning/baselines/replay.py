@@ -1,0 +1,57 @@
+"""Experience replay, the strongest simple alternative to sleep; each form is tuned to its own learning rate."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..continual import ContinualBaseline, ContinualRun, recent, steps_at
+from ..stream_data import virtual_pairs
+from .contract import Baseline, Values
+
+_SLOW_RATES, _FAST_RATES = (3e-5, 1e-4, 3e-4, 1e-3), (3e-4, 1e-3, 3e-3, 1e-2)
+
+
+@dataclass(frozen=True)
+class ReplayBaseline(ContinualBaseline):
+    """A quarter of each batch from the window, the newest step among it, the rest from memory.
+
+    Attributes:
+        pairs: half of the samples from memory are virtual pairs of kept frames.
+    """
+
+    pairs: bool = False
+
+    @property
+    def grid(self) -> tuple[Values, ...]:
+        return tuple({'rate': rate} for rate in (_SLOW_RATES if self.slow_size else _FAST_RATES))
+
+    def learn(self, state: ContinualRun, batch: int, values: Values, draws: np.random.Generator) -> tuple[Tensor, int]:
+        older = state.memory.older
+        new = max(batch // 4, 1) if len(older) else batch
+        chosen = recent(state, new, draws)
+        virtual = (batch - new) // 2 if self.pairs else 0
+        if len(older):
+            chosen = np.concatenate([chosen, draws.choice(older, batch - new - virtual)])
+        z, action, z_next = steps_at(state.steps, chosen)
+        if virtual:
+            start, end = virtual_pairs(state.steps, state.memory.everything(), virtual, draws)
+            more = state.steps.pair(start, end)
+            z, action, z_next = (torch.cat(both) for both in zip((z, action, z_next), more))
+        return state.network.loss(z, action, z_next).mean(), len(z)
+
+
+def baselines() -> list[Baseline]:
+    """Returns both network sizes, each budget, with and without virtual pairs."""
+    return [
+        ReplayBaseline(
+            '_'.join(['er', size, *([spends] if spends != 'steps' else []), *(['pairs'] if pairs else [])]),
+            slow_size=size == 'slow',
+            spends=spends,
+            pairs=pairs,
+        )
+        for size in ('slow', 'fast')
+        for pairs in (False, True)
+        for spends in ('steps', 'samples', 'waking')
+    ]
