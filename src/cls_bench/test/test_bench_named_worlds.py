@@ -145,9 +145,9 @@ def test_no_pose_is_read_where_embeddings_do_not_tell_it(true: float, expected: 
     assert gain(PoseErrors(true=true, predicted=(10.0 + true) / 2, copied=10.0)) == expected
 
 
-@pytest.mark.parametrize('arguments', [['moon'], ['room', '--scenes', '2'], ['room', '--life', 'long']])
+@pytest.mark.parametrize('arguments', [['moon'], ['room', '--scenes', '2'], ['room', '--protocol', 'long']])
 def test_mistakes_are_one_line(arguments: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(['bench', 'learning', '--cache', str(tmp_path / 'cache'), '--world', *arguments]) == 2
+    assert main(['bench', 'learning', '--cache-dir', str(tmp_path / 'cache'), '--world', *arguments]) == 2
     assert capsys.readouterr().err.count('\n') == 1 and not (tmp_path / 'cache').exists()
 
 

@@ -82,14 +82,14 @@ def test_programs_count_by_what_they_do(tmp_path: Path, monkeypatch: pytest.Monk
     assert digests[0] == digests[1] != digests[2]
 
 
-@pytest.mark.parametrize('arguments', [['--recipe', 'nobody'], ['--encoder', 'identity'], ['--life', 'eternal']])
+@pytest.mark.parametrize('arguments', [['--recipe', 'nobody'], ['--encoder', 'identity'], ['--protocol', 'eternal']])
 def test_mistakes_are_one_line(arguments: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(['bench', 'learning', '--cache', str(tmp_path), *arguments]) == 2
+    assert main(['bench', 'learning', '--cache-dir', str(tmp_path), *arguments]) == 2
     assert capsys.readouterr().err.count('\n') == 1
 
 
 def test_help_names_what_can_be_asked_for() -> None:
     text = CliRunner().invoke(command, ['learning', '--help']).output
-    named = ('--recipe', '--encoder', '--world', '--scenes', '--seeds', '--steps', '--life', '--short')
-    for option in (*named, '--json', '--plot'):
+    named = ('--recipe', '--encoder', '--world', '--scenes', '--seeds', '--length', '--protocol', '--short')
+    for option in (*named, '--report', '--plots-dir'):
         assert option in text

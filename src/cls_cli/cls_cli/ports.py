@@ -1,4 +1,4 @@
-"""Which serial ports there are, and which one the person means (row 000-085)."""
+"""Lists serial ports, and reads the choice of one."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from cls_common.errors import UserError
 
 @dataclass(frozen=True)
 class Port:
-    """A serial port: a path that stays the same between plugs where there is one, and what hangs on it."""
+    """A serial port: its path and the description of the device behind it."""
 
     path: str
     description: str
@@ -23,10 +23,10 @@ def list_ports() -> list[Port]:
 
 
 def choose(answer: str, ports: Sequence[Port]) -> str:
-    """Returns the path that an answer means: a number from 1 in the list, or a path. Read as data only (H13).
+    """Returns the path for an answer: a number from 1 in the list, or a path. The text is never evaluated as code.
 
     Raises:
-        UserError: there is no such number, or nothing was answered.
+        UserError: there is no such number, or the answer is empty.
     """
     text = answer.strip()
     if text.isdecimal():

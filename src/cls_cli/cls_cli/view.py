@@ -15,7 +15,7 @@ from rich.text import Text
 from cls_bringup.snapshot import Pair, Replayed, Snapshot
 
 from . import keys
-from .acting.picture import picture
+from .run_policy.terminal_image import picture
 
 if TYPE_CHECKING:
     from cls_common.images import Image

@@ -60,7 +60,7 @@ def run(capsys, *args):
 
 
 def test_help_and_models_answer_fast_and_import_nothing_heavy(tmp_path):
-    for args in (['--help'], ['models', '--models-dir', str(tmp_path)], ['up', '--help']):
+    for args in (['--help'], ['models', 'list', '--models-dir', str(tmp_path)], ['up', '--help']):
         begun = time.monotonic()
         command = [sys.executable, '-X', 'importtime', '-m', 'cls_cli', *args]
         done = subprocess.run(command, capture_output=True, text=True)
@@ -68,14 +68,6 @@ def test_help_and_models_answer_fast_and_import_nothing_heavy(tmp_path):
         assert done.returncode == 0
         imported = {line.rsplit('|', 1)[1].strip() for line in done.stderr.splitlines() if '|' in line}
         assert not imported & {'torch', 'rclpy', 'cv2'}
-
-
-def test_every_command_has_help(capsys):
-    for name in entry.COMMANDS:
-        if name == 'train':
-            continue
-        status, out, _ = run(capsys, name, '--help')
-        assert status == 0 and 'Usage: cls' in out
 
 
 @pytest.mark.parametrize(
@@ -87,8 +79,8 @@ def test_every_command_has_help(capsys):
         (['up', '--report', '/nowhere/report.json'], 'expected an existing folder'),
         (['up', '--params-file', '/nowhere/x.yaml'], 'is missing'),
         (['mode', 'sulk'], "'sulk' is not one of"),
-        (['hash', 'nobody', '--models-dir', '/nowhere'], "no model 'nobody' in /nowhere"),
-        (['config', 'show', '../secrets', '--models-dir', '/tmp'], "no model '../secrets'"),
+        (['models', 'hash', 'other', '--models-dir', '/nowhere'], "no model 'other' in /nowhere"),
+        (['models', 'show', '../secrets', '--models-dir', '/tmp'], "no model '../secrets'"),
         (['run-visual-learning'], 'no serial port was given'),
     ],
 )
@@ -99,7 +91,7 @@ def test_mistakes_are_one_line_and_status_2(capsys, args, text):
 
 
 def test_no_models_are_said_so(capsys, tmp_path):
-    for args in (['models'], ['run-visual-learning', '--list-models']):
+    for args in (['models', 'list'], ['run-visual-learning', '--list-models']):
         assert run(capsys, *args, '--models-dir', str(tmp_path)) == (0, 'No models found.\n', '')
 
 
@@ -162,7 +154,7 @@ def test_a_port_is_chosen_by_number_or_path():
     found = [ports.Port('/dev/ttyACM0', 'board'), ports.Port('/dev/ttyUSB0', 'other')]
     assert ports.choose(' 2 ', found) == '/dev/ttyUSB0'
     assert ports.choose('/dev/pts/3', found) == '/dev/pts/3'
-    # Never run as code (H13).
+    # The answer is never evaluated as code.
     assert ports.choose('__import__("os").getpid()', found) == '__import__("os").getpid()'
     for answer in ('0', '3', ''):
         with pytest.raises(UserError):
@@ -175,12 +167,12 @@ def test_sizes_are_for_people(count, text):
 
 
 def test_models_are_listed_with_whole_names_at_any_width(capsys, monkeypatch):
-    from cls_cli.commands.models import show
+    from cls_cli.commands.models import show_table
     from cls_learning.checkpoints.listing import ModelSummary
 
     monkeypatch.setenv('COLUMNS', '40')
     name = 'a-model-with-a-name-of-some-length-that-is-typed'
-    show([ModelSummary(name, '2026-01-02T03:04:05', 1000, 2, 1, 'early_resnet18', 'gym:CartPole-v1', 12, '')])
+    show_table([ModelSummary(name, '2026-01-02T03:04:05', 1000, 2, 1, 'early_resnet18', 'gym:CartPole-v1', 12, '')])
     head, row = capsys.readouterr().out.splitlines()
     assert row.split() == [name, '1,000', '2', 'early_resnet18', 'gym:CartPole-v1', '12', 'B', '2026-01-02T03:04:05']
     assert head == head.rstrip() and row == row.rstrip()

@@ -25,7 +25,7 @@ sys.exit(main(sys.argv[1:]))
 """
 COMMANDS = {
     'export': ['sessions', 'export', '{session}', '--format', 'lerobot', '--output', '{output}'],
-    'bench': ['bench', 'learning', '--short', '--cache', '{output}'],
+    'bench': ['bench', 'learning', '--short', '--cache-dir', '{output}'],
 }
 
 

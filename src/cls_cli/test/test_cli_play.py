@@ -34,7 +34,7 @@ def test_the_end_of_a_replay_ends_the_run_and_saves(up, tmp_path):
     report, saves = tmp_path / 'report.json', tmp_path / 'saves'
     run = up(
         player={'seconds': 2.0}, fast_learner={'mode': 'follow'}, slow_learner={'saves': str(saves)},
-        choices={'report': str(report)},
+        options={'report': str(report)},
     )  # fmt: skip
     assert run.process.wait(60) == 0, run.output.read_text()
     assert 'replay finished 100% 40 actions, 3 not learned' in ' '.join(run.output.read_text().split())

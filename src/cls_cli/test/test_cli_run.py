@@ -61,7 +61,7 @@ def answers(session):
 
 
 def test_what_was_recorded_can_be_done_again(act, tmp_path):
-    """Rows 001-062 and 001-071: first the actions that the seed says, then the same, to the last bit of a joint."""
+    """First the actions of the seed, then the same ones from the recording, to the last bit of a joint."""
     status, told, said = act('--lock-step', '--seed', 5, '--steps', 120, '--record', '--sessions-dir', tmp_path / 'a')
     assert status == 0, said
     first = answers(told['session'])
@@ -79,7 +79,7 @@ def test_what_was_recorded_can_be_done_again(act, tmp_path):
 
 
 def test_real_time_survives_a_crash_refuses_others_and_ends_on_ctrl_c(act, runtime, tmp_path):
-    options = ('--robot', 'gym:CartPole-v1', '--sequence', 'double_move', '--rate', '25')
+    options = ('--robot', 'gym:CartPole-v1', '--sequence', 'double_move', '--max-rate', '25')
     with running(tmp_path, *options) as (process, output, report):
 
         def status():
@@ -88,7 +88,7 @@ def test_real_time_survives_a_crash_refuses_others_and_ends_on_ctrl_c(act, runti
             return json.loads(files[0].read_text()) if files else {'steps': 0}
 
         wait_until(lambda: status()['steps'] > 5, 40.0, 'acting')
-        for others, problem in ((('--robot', 'square'), 'a graph runs already'), (('--attach',), 'somebody else')):
+        for others, problem in ((('--robot', 'square'), 'a graph runs already'), (('--attach',), 'another node')):
             code, _, said = act(*others)
             assert code == 2 and problem in said.err and said.err.count('\n') == 1
         [simulator] = [pid for pid in descendants(process.pid) if is_node(pid, 'simulator')]

@@ -23,7 +23,7 @@ def assert_all_gone(pids, timeout=10.0):
 
 def test_steps_end_the_run_saved_and_reported(up, tmp_path):
     report, saves = tmp_path / 'report.json', tmp_path / 'saves'
-    run = up(fast_learner={'max_steps': 30}, slow_learner={'saves': str(saves)}, choices={'report': str(report)})
+    run = up(fast_learner={'max_steps': 30}, slow_learner={'saves': str(saves)}, options={'report': str(report)})
     assert run.process.wait(40) == 0, run.output.read_text()
     text = run.output.read_text()
     assert f'export ROS_DOMAIN_ID={os.environ["ROS_DOMAIN_ID"]}' in text
@@ -67,7 +67,7 @@ def test_keys_of_the_live_view_reach_the_graph(up, runtime, tmp_path):
 
 def test_a_killed_node_comes_back_and_ctrl_c_saves(up, tmp_path):
     saves, report = tmp_path / 'saves', tmp_path / 'report.json'
-    run = up(fast_learner={'tells_pid': True}, slow_learner={'saves': str(saves)}, choices={'report': str(report)})
+    run = up(fast_learner={'tells_pid': True}, slow_learner={'saves': str(saves)}, options={'report': str(report)})
     run.await_ready()
     before = run.node_pids()
     assert set(before) == ALL
@@ -101,7 +101,7 @@ def test_no_child_outlives_a_killed_up(up):
 
 
 def test_a_graph_that_never_gets_ready_says_who_is_awaited(up):
-    run = up(fast_learner={'mode': 'random', 'silent': True}, choices={'startup_timeout': 4.0})
+    run = up(fast_learner={'mode': 'random', 'silent': True}, options={'startup_timeout': 4.0})
     assert run.process.wait(40) == 1
     text = run.output.read_text()
     # On a busy machine the other one may not have been heard either.

@@ -15,7 +15,7 @@ class WeightSettings(Settings):
     seed: int = setting(0, 'seed of the projection and of random backbones', low=0)
     weights: str = setting(
         '', "backbone weights: empty: the published ones (torchvision's cache, else a download), "
-        "a path of a .pth or .safetensors file (for trained encoders: a file of `./cls eyes --out`), "
+        "a path of a .pth or .safetensors file (for trained encoders: a file of `./cls encoder train --output`), "
         "or 'random' for a seeded random backbone",
     )  # fmt: skip
     backend: str = setting(

@@ -89,7 +89,9 @@ def test_the_loss_decreases(name, steps, views):
 
 @pytest.mark.parametrize('name', TRAINED)
 def test_without_weights_the_error_explains_training(name):
-    with pytest.raises(UserError, match=rf'no weights.*run --record.*\./cls eyes SESSION --encoder {name} --model'):
+    with pytest.raises(
+        UserError, match=rf'no weights.*run --record.*\./cls encoder train SESSION --encoder {name} --model'
+    ):
         encoders.make(EncoderSettings(name=name))
 
 
