@@ -1,4 +1,4 @@
-"""Deletes folders of models and sessions: asked for, and never by half."""
+"""Deletes folders of models and sessions: after a confirmation, and never partially."""
 
 from collections.abc import Sequence
 import os
@@ -15,23 +15,34 @@ from .terminal import is_interactive
 _TRASH = '.deleting'
 
 
-def confirm(folders: Sequence[Path], kind: str, yes: bool) -> None:
-    """Asks before folders are deleted, unless `yes`.
+def confirm(folders: Sequence[Path], kind: str, yes: bool) -> bool:
+    """Returns whether folders may be deleted: asks at the terminal, unless `yes`.
 
     Raises:
-        UserError: nobody can be asked, or a folder is a link. click.Abort: the answer is no.
+        UserError: there is no terminal, or a folder is a link.
     """
     for folder in folders:
         if folder.is_symlink():
             raise UserError(f'{kind} {folder}', expected='a folder', found='a link', do='Remove the link by hand.')
     if yes:
-        return
+        return True
     for folder in folders:
         print(folder)
     what = f'this {kind}' if len(folders) == 1 else f'these {len(folders)} {kind}s'
     if not is_interactive():
         raise UserError(f'delete {what}', expected='a confirmation', found='no terminal', do='Confirm it with --yes.')
-    click.confirm(f'Delete {what}?', abort=True)
+    return click.confirm(f'Delete {what}?')
+
+
+def delete(folders: Sequence[Path], kind: str, yes: bool) -> int:
+    """Deletes folders after a confirmation, see `confirm` and `remove_folder`; returns the exit status."""
+    if not confirm(folders, kind, yes):
+        print('nothing was deleted')
+        return 1
+    for folder in folders:
+        remove_folder(folder)
+        print(f'deleted {folder}')
+    return 0
 
 
 def remove_folder(folder: Path) -> None:

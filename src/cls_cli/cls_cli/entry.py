@@ -28,7 +28,7 @@ SECTIONS = {
     },
     'Talk to the running graph': {
         'status': ('status:command', 'Show the state of the running graph.'),
-        'mode': ('calls:mode', 'Choose who decides on the actions of the running graph.'),
+        'mode': ('calls:mode', 'Choose the source of the actions of the running graph.'),
         'sleep': ('sleep:command', 'Put the learner to sleep, and show the progress.'),
         'save': ('calls:save', 'Save the model of the running graph now.'),
         'teleop': ('teleop:command', 'Move the robot by keys.'),
@@ -49,9 +49,9 @@ SECTIONS = {
     },
     'This machine': {
         'doctor': ('doctor:command', 'Check this machine, and show what is missing and what to do.'),
-        'shell': ('shell:command', 'Print what makes a shell know `cls`, to be evaluated by that shell.'),
+        'shell': ('shell:command', 'Print the set-up of a shell for `cls`, to be evaluated there.'),
         'exec': ('environment:exec_command', 'Run any program in the environment of the workspace.'),
-        'add': ('environment:add_command', 'Install what only some commands need: export, bench or dev.'),
+        'add': ('environment:add_command', 'Install packages for some commands: export, bench or dev.'),
     },
 }  # fmt: skip
 COMMANDS = {name: entry for section in SECTIONS.values() for name, entry in section.items()}
@@ -101,7 +101,7 @@ def main(args: Sequence[str] | None = None) -> int:
         provide_log_folder()
         words, note = modernize(sys.argv[1:] if args is None else args)
         if note:
-            print(note, file=sys.stderr)
+            print(as_called(note), file=sys.stderr)
         options: dict[str, Any] = {'prog_name': COMMAND, 'complete_var': '_CLS_COMPLETE', 'standalone_mode': False}
         result = cli.main(args=words, **options)
         return result if isinstance(result, int) else 0

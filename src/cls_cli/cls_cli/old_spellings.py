@@ -30,7 +30,7 @@ def modernize(arguments: Sequence[str]) -> tuple[list[str], str]:
     old = next((name for name in COMMANDS if _is_old(name, arguments)), ())
     command = COMMANDS[old] if old else next((name for name in OPTIONS if tuple(arguments[: len(name)]) == name), ())
     rest = arguments[len(old or command) :]
-    was, now = ['cls', *(old or command)], ['cls', *command]
+    was, now = ['./cls', *(old or command)], ['./cls', *command]
     options = OPTIONS.get(command, {})
     end = rest.index('--') if '--' in rest else len(rest)
     for i, word in enumerate(rest[:end]):

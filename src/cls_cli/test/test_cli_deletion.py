@@ -89,7 +89,7 @@ def test_on_a_terminal_a_person_is_asked(models, answer, left):
     status = process.wait(30)
     os.close(ours)
     assert f'{models}/first'.encode() in said and b'Delete this model?' in said
-    assert (status == 0) == (answer == 'y') and [name for name in names(models) if name != 'lock'] == left
+    assert status == (0 if answer == 'y' else 1) and [name for name in names(models) if name != 'lock'] == left
 
 
 def test_a_model_in_use_is_refused_and_none_is_deleted(capsys, models):
@@ -112,6 +112,13 @@ def test_a_model_in_use_is_refused_and_none_is_deleted(capsys, models):
         owner.communicate('')
     assert run(capsys, 'models', 'delete', 'first', 'second', '--models-dir', models, '--yes')[0] == 0
     assert names(models) == []
+
+
+def test_a_folder_that_is_no_model_is_refused(capsys, models):
+    (models / 'notes').mkdir()
+    (models / 'notes' / 'text').touch()
+    status, _, err = run(capsys, 'models', 'delete', 'notes', '--models-dir', models, '--yes')
+    assert status == 2 and 'expected a model' in err and names(models / 'notes') == ['text']
 
 
 def test_a_session_that_is_recorded_is_refused_and_none_is_deleted(capsys, sessions):

@@ -93,15 +93,15 @@ def test_version_is_that_of_the_package():
 @pytest.mark.parametrize(
     'old, new, note',
     [
-        (['models'], ['models', 'list'], 'note: `cls models` is now `cls models list`'),
-        (['hash', 'a'], ['models', 'hash', 'a'], 'note: `cls hash` is now `cls models hash`'),
-        (['config', 'show', 'a'], ['models', 'show', 'a'], 'note: `cls config show` is now `cls models show`'),
+        (['models'], ['models', 'list'], 'note: `./cls models` is now `./cls models list`'),
+        (['hash', 'a'], ['models', 'hash', 'a'], 'note: `./cls hash` is now `./cls models hash`'),
+        (['config', 'show', 'a'], ['models', 'show', 'a'], 'note: `./cls config show` is now `./cls models show`'),
         (
             ['eyes', 's', '--out=f', '--steps', '5'],
             ['encoder', 'train', 's', '--output=f', '--updates', '5'],
-            'note: `cls eyes --out --steps` is now `cls encoder train --output --updates`',
+            'note: `./cls eyes --out --steps` is now `./cls encoder train --output --updates`',
         ),
-        (['run', '--rate', '2'], ['run', '--max-rate', '2'], 'note: `cls run --rate` is now `cls run --max-rate`'),
+        (['run', '--rate', '2'], ['run', '--max-rate', '2'], 'note: `./cls run --rate` is now `./cls run --max-rate`'),
         (['models', 'show', 'a', '--json'], ['models', 'show', 'a', '--json'], ''),
         (['run', '--', '--rate'], ['run', '--', '--rate'], ''),
         (['models', '--help'], ['models', '--help'], ''),
@@ -125,7 +125,7 @@ def test_an_old_spelling_works_and_its_note_is_one_line_on_stderr(capsys, tmp_pa
     (tmp_path / 'models').mkdir()
     assert entry.main(['models', '--models-dir', str(tmp_path)]) == 0
     said = capsys.readouterr()
-    assert (said.out, said.err) == ('No models found.\n', 'note: `cls models` is now `cls models list`\n')
+    assert (said.out, said.err) == ('No models found.\n', 'note: `./cls models` is now `./cls models list`\n')
     assert entry.main(['models', 'list', '--models-dir', str(tmp_path)]) == 0
     assert capsys.readouterr().err == ''
 

@@ -24,9 +24,10 @@ def _call(namespace: str, call: Callable[[Any], str]) -> int:
 @click.argument('mode', type=click.Choice(MODES))
 @options.namespace
 def mode(mode: str, namespace: str) -> int:
-    """Choose who decides on the actions of the running graph.
+    """Choose the source of the actions of the running graph.
 
-    In mode manual keys do, in mode random chance, in mode curiosity the model, and in mode follow a replay.
+    In mode manual the keys choose the actions, in mode random chance, and in mode curiosity the model. In mode follow
+    the model learns without acting, such as from a replay.
     """
     return _call(namespace, lambda remote: str(remote.set_mode(mode)))
 

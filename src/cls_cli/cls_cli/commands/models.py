@@ -1,6 +1,7 @@
 """`models`: lists, shows, exports and deletes saved models."""
 
 from collections.abc import Sequence
+from contextlib import ExitStack
 import json
 from pathlib import Path
 from typing import Any
@@ -10,10 +11,12 @@ import click
 from cls_common.errors import UserError
 
 from .. import options
-from ..deletion import confirm, remove_folder
+from ..deletion import delete
 from ..invocation import examples
 
 _WIDEST = 1000
+# Any of these makes a folder a model, also a damaged one.
+_OF_A_MODEL = ('config.json', 'generations', 'journal')
 NONE_FOUND = 'No models found.'
 _UNITS = ('B', 'kB', 'MB', 'GB')
 
@@ -97,20 +100,16 @@ def delete_command(models: tuple[str, ...], models_dir: Path, yes: bool) -> int:
 
     A model in use is refused, and then none is deleted.
     """
-    from contextlib import ExitStack
-
     from cls_learning.checkpoints import ownership
 
     folders = [options.model_folder(models_dir, name) for name in dict.fromkeys(models)]
     with ExitStack() as owned:
         for folder in folders:
+            if not any((folder / name).exists() for name in _OF_A_MODEL):
+                raise UserError(f'folder {folder}', expected='a model', found='none of its files')
             ownership.check_access(folder)
             owned.callback(ownership.take(folder).release)
-        confirm(folders, 'model', yes)
-        for folder in folders:
-            remove_folder(folder)
-            print(f'deleted {folder}')
-    return 0
+        return delete(folders, 'model', yes)
 
 
 def show_table(summaries: Sequence[Any]) -> None:

@@ -35,7 +35,7 @@ _EXAMPLES = examples(
     default='manual',
     show_default=True,
     type=click.Choice(['manual', 'random', 'curiosity']),
-    help='Who chooses the actions.',
+    help='Source of the actions.',
 )
 @click.option(
     '--robot',

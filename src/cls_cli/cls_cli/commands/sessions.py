@@ -9,7 +9,7 @@ import click
 from cls_common.errors import UserError
 
 from .. import options
-from ..deletion import confirm, remove_folder, users_of
+from ..deletion import delete, users_of
 from ..invocation import as_called, examples
 from .sessions_export import command as export_command
 
@@ -101,11 +101,7 @@ def delete_command(sessions: tuple[Path, ...], yes: bool) -> int:
         if users := users_of(folder):
             numbers = ', '.join(map(str, users))
             raise UserError(f'session {folder} is in use', found=f'process {numbers}', do='End it first.')
-    confirm(folders, 'session', yes)
-    for folder in folders:
-        remove_folder(folder)
-        print(f'deleted {folder}')
-    return 0
+    return delete(folders, 'session', yes)
 
 
 def _named(path: Path) -> Path:

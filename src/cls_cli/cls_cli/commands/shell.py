@@ -1,4 +1,4 @@
-"""`shell`: makes a shell know the command `cls` and complete it."""
+"""`shell`: makes `cls` a command of a shell, with completion."""
 
 import os
 from pathlib import Path
@@ -28,7 +28,7 @@ _EXAMPLES = examples(
 @click.command('shell', epilog=_EXAMPLES)
 @click.argument('shell', default='', metavar='[bash|zsh|fish]')
 def command(shell: str) -> int:
-    """Print what makes a shell know `cls`, to be evaluated by that shell.
+    """Print the set-up of a shell for `cls`, to be evaluated there.
 
     Then `cls` can be typed in every folder, and the Tab key completes its commands, options and names of models. The
     shell is taken from the variable SHELL if none is named.

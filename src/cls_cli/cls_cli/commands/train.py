@@ -30,7 +30,7 @@ _EXAMPLES = examples(
     default='curiosity',
     show_default=True,
     type=click.Choice(['curiosity', 'random']),
-    help='Who chooses the actions.',
+    help='Source of the actions.',
 )
 @set_options.option
 @options.accept_robot

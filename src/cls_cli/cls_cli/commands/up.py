@@ -28,7 +28,7 @@ _EXAMPLES = examples(
 @options.model
 @options.models_dir
 @options.optional_choice(
-    '--mode', choices=MODES, show_default='manual on hardware, curiosity in simulation', help='Who chooses the actions.'
+    '--mode', choices=MODES, show_default='manual on hardware, curiosity in simulation', help='Source of the actions.'
 )
 @options.encoder
 @options.preset
