@@ -1,4 +1,4 @@
-"""Every command against the fake graph, and what a user's mistakes look like."""
+"""Every command against the fake graph, and the one line for each mistake of the user."""
 
 import json
 import os
@@ -90,19 +90,19 @@ def test_mistakes_are_one_line_and_status_2(capsys, args, text):
     assert err.startswith('error: ') and text in err and err.count('\n') == 1
 
 
-def test_no_models_are_said_so(capsys, tmp_path):
+def test_an_empty_list_of_models_is_reported(capsys, tmp_path):
     for args in (['models', 'list'], ['run-visual-learning', '--list-models']):
         assert run(capsys, *args, '--models-dir', str(tmp_path)) == (0, 'No models found.\n', '')
 
 
-def test_no_graph_is_said_so(capsys, runtime):
+def test_a_missing_graph_is_reported(capsys, runtime):
     status, out, _ = run(capsys, 'status', '--namespace', 'nobody')
     assert status == 1 and out.startswith('not running')
     status, _, err = run(capsys, 'mode', 'random', '--namespace', 'nobody')
     assert status == 2 and "nobody answers 'set_mode'" in err and 'expected fast_learner to run' in err
 
 
-def test_status_asks_the_graph_where_up_runs_nowhere(capsys, graph):
+def test_status_asks_the_graph_if_no_up_runs(capsys, graph):
     def ask():
         status, out, _ = run(capsys, 'status', '--json', '--namespace', 'cli')
         found = json.loads(out)
@@ -114,7 +114,7 @@ def test_status_asks_the_graph_where_up_runs_nowhere(capsys, graph):
     assert found['skill'] == {'fast': None, 'slow': 0.5}
 
 
-def test_status_reads_well():
+def test_status_prints_one_line_per_value():
     text = as_text({'steps': 3, 'rate_hz': 12.3456, 'skill': {'fast': None, 'slow': 0.5}, 'losses': {}})
     assert text.splitlines() == ['steps                 3', 'rate_hz               12.35', 'skill.slow            0.5']
 
@@ -162,7 +162,7 @@ def test_a_port_is_chosen_by_number_or_path():
 
 
 @pytest.mark.parametrize('count, text', [(0, '0 B'), (999, '999 B'), (1500, '1.5 kB'), (2**40, '1099.5 GB')])
-def test_sizes_are_for_people(count, text):
+def test_sizes_have_units(count, text):
     assert size(count) == text
 
 

@@ -1,4 +1,4 @@
-"""A command whose packages are missing installs them, or says in one line how to."""
+"""A command whose packages are missing installs them, or names the command that does."""
 
 import os
 from pathlib import Path

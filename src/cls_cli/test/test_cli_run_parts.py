@@ -24,7 +24,7 @@ NS = 10**9
 
 
 class World:
-    """An actor, a clock that stands until it is moved, and a robot that answers when it is told to."""
+    """An actor, a manual clock, and a robot that answers on request."""
 
     def __init__(self, sequence='1 0; 2 0; 3 0', **options):
         self.now = 100.0
@@ -114,7 +114,7 @@ def test_a_refused_action_is_chosen_again_after_a_rest():
     assert report['refused'] == {'stopped; call rearm (212)': 2} and report['actions'] == 1
 
 
-def test_no_answer_is_asked_for_again_then_given_up():
+def test_an_unanswered_action_is_sent_again_then_given_up():
     world = World()
     command = world.actor.act()
     assert world.actor.repeat() is None
@@ -130,7 +130,7 @@ def test_no_answer_is_asked_for_again_then_given_up():
     assert world.do() == [1, 0] and world.actor.statistics.unanswered == 1
 
 
-def test_a_missing_observation_is_told_and_waited_for():
+def test_a_missing_observation_is_reported_and_awaited():
     world = World()
     world.answer(world.actor.act())
     world.now += LATE + 0.01
@@ -142,7 +142,7 @@ def test_a_missing_observation_is_told_and_waited_for():
     assert world.actor.act().values.tolist() == [2, 0], 'it goes on'
 
 
-def test_the_last_action_does_not_wait_for_ever():
+def test_the_wait_after_the_last_action_is_bounded():
     world = World(steps=1)
     world.answer(world.actor.act())
     assert world.actor.act() is None and not world.actor.ended
@@ -151,7 +151,7 @@ def test_the_last_action_does_not_wait_for_ever():
     assert world.actor.act() is None and world.actor.ended
 
 
-def test_what_others_do_is_not_counted():
+def test_actions_of_other_sources_are_not_counted():
     world = World()
     zero, stamp = np.zeros(2), int(world.now * NS) + 1
     world.actor.add_applied_action(7, 'teleop', Applied(zero, zero, zero, zero, stamp, stamp, 0.0, False, False))

@@ -1,4 +1,4 @@
-"""`./cls sessions`: what a person sees of good, damaged and foreign sessions."""
+"""`./cls sessions`: the output for whole, damaged and foreign sessions."""
 
 import fcntl
 import json
@@ -83,7 +83,7 @@ def test_list_survives_a_session_of_any_year(capsys, sessions, start):
     assert (status, err) == (0, '') and 'sim/odd' in out and f'arm/{"s" * 90}' in out
 
 
-def test_list_as_json_is_for_programs(capsys, sessions):
+def test_list_prints_json(capsys, sessions):
     status, out, _ = run(capsys, 'list', '--sessions-dir', sessions, '--json')
     states = {one['name']: (one['state'], one['steps'], one['messages']) for one in json.loads(out)}
     assert status == 0
@@ -119,7 +119,7 @@ def test_info_of_several_goes_on_after_a_bad_one(capsys, sessions):
     assert [line[:6] for line in err.splitlines()] == ['error:'] * 3
 
 
-def test_repair_says_what_it_did(capsys, tmp_path):
+def test_repair_prints_what_it_recovered(capsys, tmp_path):
     path = record(tmp_path / 'one')
     (path / 'metadata.yaml').unlink()
     status, out, err = run(capsys, 'repair', path)

@@ -100,7 +100,7 @@ def test_no_child_outlives_a_killed_up(up):
     assert_all_gone(pids)
 
 
-def test_a_graph_that_never_gets_ready_says_who_is_awaited(up):
+def test_a_graph_that_is_never_ready_names_what_is_awaited(up):
     run = up(fast_learner={'mode': 'random', 'silent': True}, options={'startup_timeout': 4.0})
     assert run.process.wait(40) == 1
     text = run.output.read_text()
@@ -130,7 +130,7 @@ def test_a_closed_terminal_ends_it_in_order(up):
     assert run.process.wait(20) == 0, run.output.read_text()
 
 
-def test_a_learner_that_something_else_started_is_found_and_left_alone(up):
+def test_a_learner_of_another_start_is_found_and_left_alone(up):
     command = [sys.executable, '-m', 'fake_graph.nodes.fast_learner']
     path = f'{Path(__file__).parent}{os.pathsep}{os.environ.get("PYTHONPATH", "")}'
     with subprocess.Popen(command, env={**os.environ, 'PYTHONPATH': path}) as learner:
