@@ -27,3 +27,5 @@ def _claim_domain() -> int:
 os.environ['ROS_AUTOMATIC_DISCOVERY_RANGE'] = 'LOCALHOST'
 os.environ['ROS_DOMAIN_ID'] = str(_claim_domain())
 os.environ['FASTRTPS_DEFAULT_PROFILES_FILE'] = str(Path(__file__).parent / 'config' / 'fastdds.xml')
+# Hints name ./cls, however the tests were started.
+os.environ.pop('CLS_COMMAND', None)

@@ -1,4 +1,4 @@
-"""Every command in the documents exists: targets of make, commands and options of ./cls, launch files."""
+"""What documents and hints tell people to type exists: targets of make, commands and options of ./cls, launch files."""
 
 from pathlib import Path
 import re
@@ -7,8 +7,11 @@ import click
 import pytest
 
 from cls_cli.entry import cli, COMMANDS
+from cls_cli.old_spellings import modernize
 
 ROOT = Path(__file__).resolve().parents[1]
+# Words that follow `./cls` in sentences.
+_SENTENCE = ('again', 'and', 'command', 'does', 'made', 'sets', 'until')
 DOCUMENTS = sorted([*ROOT.glob('*.md'), *ROOT.glob('docs/*.md'), *ROOT.glob('src/*/README.md')])
 
 
@@ -34,6 +37,19 @@ def test_every_documented_command_exists(path: Path) -> None:
             wrong.append(line)
         if words[:1] == ['./cls'] and len(words) > 1 and re.match(r'(?!exec|add)[a-z]', words[1]):
             wrong += [line] if words[1] not in COMMANDS else unknown_options(words[1], words[2:])
+            wrong += [note] if (note := modernize(words[1:])[1]) else []
+    assert not wrong
+
+
+def test_every_command_that_the_code_names_exists_and_is_no_old_spelling() -> None:
+    """In messages, help and comments of the sources."""
+    wrong = []
+    for path in [*ROOT.glob('src/*/cls_*/**/*.py'), *ROOT.glob('setup/*.sh'), *ROOT.glob('requirements/*.in')]:
+        for text in re.findall(r'\./cls ([a-z][a-z-]*(?: [a-z]+)*)', path.read_text(encoding='utf-8')):
+            words = text.split()
+            # A word in a sentence may follow `./cls`.
+            is_command = words[0] in COMMANDS and not modernize(words)[1]
+            wrong += [] if is_command or words[0] in _SENTENCE else [f'{path.relative_to(ROOT)}: ./cls {text}']
     assert not wrong
 
 

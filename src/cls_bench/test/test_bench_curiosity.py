@@ -240,7 +240,7 @@ def test_the_interval_of_a_median_uses_ranks() -> None:
 def test_unknown_names_are_refused_in_one_line(
     arguments: list[str], complaint: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(['bench', 'curiosity', *arguments, '--cache', str(tmp_path)]) != 0
+    assert main(['bench', 'curiosity', *arguments, '--cache-dir', str(tmp_path)]) != 0
     error = capsys.readouterr().err
     assert re.search(complaint, error) and len(error.strip().splitlines()) <= 3
 

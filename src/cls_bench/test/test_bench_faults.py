@@ -110,7 +110,11 @@ def test_results_are_counted_and_written(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     'arguments, problem',
-    [(['--kinds', 'cat'], 'kinds'), (['--json', '/no/such/folder/r.json'], 'JSON file'), (['--trials', '0'], 'trials')],
+    [
+        (['--victim', 'cat'], 'kinds'),
+        (['--report', '/no/such/folder/r.json'], 'existing folder'),
+        (['--trials', '0'], 'trials'),
+    ],
 )
 def test_wrong_options_are_refused_in_one_line(
     arguments: list[str], problem: str, capsys: pytest.CaptureFixture[str]

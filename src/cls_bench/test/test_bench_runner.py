@@ -86,16 +86,16 @@ def test_source_digest_ignores_comments_and_layout(tmp_path: Path, monkeypatch: 
     assert digests[0] == digests[1] != digests[2]
 
 
-@pytest.mark.parametrize('arguments', [['--recipe', 'unknown'], ['--encoder', 'identity'], ['--life', 'eternal']])
+@pytest.mark.parametrize('arguments', [['--recipe', 'unknown'], ['--encoder', 'identity'], ['--protocol', 'eternal']])
 def test_wrong_options_are_refused_in_one_line(
     arguments: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(['bench', 'learning', '--cache', str(tmp_path), *arguments]) == 2
+    assert main(['bench', 'learning', '--cache-dir', str(tmp_path), *arguments]) == 2
     assert capsys.readouterr().err.count('\n') == 1
 
 
 def test_help_names_every_option() -> None:
     text = CliRunner().invoke(command, ['learning', '--help']).output
-    named = ('--recipe', '--encoder', '--world', '--scenes', '--seeds', '--steps', '--life', '--short')
-    for option in (*named, '--json', '--plot'):
+    named = ('--recipe', '--encoder', '--world', '--scenes', '--seeds', '--length', '--protocol', '--short')
+    for option in (*named, '--report', '--plots-dir'):
         assert option in text

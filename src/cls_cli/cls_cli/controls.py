@@ -1,4 +1,4 @@
-"""What the keys of the live view do to the running graph (rows 000-086 to 000-092, and the emergency stop)."""
+"""Sends what the keys of the live view ask for to the running graph."""
 
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -13,23 +13,23 @@ if TYPE_CHECKING:
 
 
 class Controls:
-    """Does what keys ask; calls to the graph run beside the view, one at a time but for the emergency stop.
+    """Handles keys. Calls to the graph run in threads beside the view, one at a time except the emergency stop.
 
     Attributes:
-        message: answer to the last key, for people.
-        has_quit: whether the person wants to leave.
+        message: answer to the last key.
+        has_quit: whether the quit key was pressed.
     """
 
     def __init__(self, remote: 'Remote') -> None:
         self._remote = remote
-        # Two, so that an emergency stop never waits behind a save.
+        # Two workers, so that an emergency stop never waits for a save.
         self._workers = ThreadPoolExecutor(max_workers=2, thread_name_prefix='controls')
         self._pending: Future[str] | None = None
         self.message = ''
         self.has_quit = False
 
     def press(self, key: str) -> None:
-        """Does what one key asks; unknown keys do nothing."""
+        """Handles one key; unknown keys are ignored."""
         if key == keys.QUIT:
             self.has_quit = True
         elif keys.moves(key):
@@ -57,7 +57,7 @@ class Controls:
 
     def _call(self, message: str, work: Callable[[], str]) -> None:
         if self._pending is not None and not self._pending.done():
-            self.message = 'still busy with the last key'
+            self.message = 'the last key is still being handled'
             return
         self._pending = self._submit(message, work)
 
@@ -75,5 +75,5 @@ class Controls:
             self.message = str(error) if isinstance(error, UserError) else f'failed: {error!r}'
 
     def close(self) -> None:
-        """Waits for nothing that is under way."""
+        """Cancels pending calls without waiting for those under way."""
         self._workers.shutdown(wait=False, cancel_futures=True)

@@ -1,40 +1,65 @@
-"""The command line as a whole: loads a command only when it is used, turns errors into one line."""
+"""The command line as a whole: loads a command only when it is used, and reports errors in one line."""
 
 from collections.abc import Callable, Sequence
 import importlib
 import signal
 import sys
+from typing import Any
 
 import click
+from click.shell_completion import CompletionItem
 
 from cls_common.errors import UserError
 from cls_common.runtime_folder import provide_log_folder
 
-# Name -> (module in commands/, what it does). The texts stand here so that `--help` imports no command.
-COMMANDS = {
-    'up': ('up', 'Start a robot and its brain, and watch them.'),
-    'run-visual-learning': ('run_visual_learning', 'The pan-tilt robot with its camera, by keys or by itself.'),
-    'status': ('status', 'How the running graph fares.'),
-    'mode': ('mode', 'Choose who decides on actions: manual, random, curiosity or follow.'),
-    'save': ('save', 'Write the next generation of the model.'),
-    'sleep': ('sleep', 'Send the learner to sleep and watch; Ctrl-C wakes it again.'),
-    'stop': ('stop', 'Emergency stop: no motion and no torque until `rearm`.'),
-    'rearm': ('rearm', 'Allow motion again after an emergency stop.'),
-    'teleop': ('teleop', 'Move the robot by keys, with or without a learner.'),
-    'play': ('play', 'Replay recorded sessions into a brain, in the place of a robot.'),
-    'record': ('record', 'Record the running graph as a session.'),
-    'run': ('run', 'Act on a robot without learning.'),
-    'train': ('train', 'Learn in simulation in one process, without ROS.'),
-    'bench': ('bench', 'Measure what is learned, and against what.'),
-    'sessions': ('sessions', 'What was recorded: list, info, repair, export.'),
-    'eyes': ('eyes', 'Train eyes on recorded sessions.'),
-    'replay': ('replay', 'Learn from recorded sessions in one process, without ROS.'),
-    'models': ('models', 'List the saved models.'),
-    'config': ('config', 'Show with what settings a model was made.'),
-    'hash': ('hash', 'Print the hash of a model\'s weights.'),
-    'faults': ('faults', 'Kill the learners at random moments and check that nothing is lost.'),
-    'doctor': ('doctor', 'What this machine lacks, and what to do about it.'),
+from .invocation import as_called, COMMAND, examples
+from .old_spellings import modernize
+
+# Section -> command -> (place in commands/, first line of its help). The texts stand here, so that `--help` imports no
+# command; a test compares them with the commands.
+SECTIONS = {
+    'Run and learn': {
+        'up': ('up:command', 'Start a robot and its brain, and watch them.'),
+        'run-visual-learning': ('run_visual_learning:command', 'Let the pan-tilt robot learn, and steer it by keys.'),
+        'run': ('run:command', 'Run a policy on a robot, without learning.'),
+        'play': ('play:command', 'Replay recorded sessions into a brain.'),
+        'train': ('train:command', 'Learn in simulation in one process.'),
+        'replay': ('replay:command', 'Learn from recorded sessions in one process.'),
+    },
+    'Talk to the running graph': {
+        'status': ('status:command', 'Show the state of the running graph.'),
+        'mode': ('calls:mode', 'Choose the source of the actions of the running graph.'),
+        'sleep': ('sleep:command', 'Put the learner to sleep, and show the progress.'),
+        'save': ('calls:save', 'Save the model of the running graph now.'),
+        'teleop': ('teleop:command', 'Move the robot by keys.'),
+        'stop': ('calls:stop', 'Stop the robot at once: no motion and no torque until `rearm`.'),
+        'rearm': ('calls:rearm', 'Allow motion again after an emergency stop.'),
+    },
+    'Data': {
+        'record': ('record:command', 'Record the running graph as a session, until Ctrl-C.'),
+        'sessions': ('sessions:command', 'List, examine, repair, export or delete recorded sessions.'),
+    },
+    'Models': {
+        'models': ('models:command', 'List, show, export or delete saved models.'),
+        'encoder': ('encoder:command', 'Train encoders of images.'),
+    },
+    'Measure': {
+        'bench': ('bench:command', 'Measure learning and curiosity against baselines.'),
+        'faults': ('faults:command', 'Kill the learners at random moments, and check that nothing is lost.'),
+    },
+    'This machine': {
+        'doctor': ('doctor:command', 'Check this machine, and show what is missing and what to do.'),
+        'shell': ('shell:command', 'Print the set-up of a shell for `cls`, to be evaluated there.'),
+        'exec': ('environment:exec_command', 'Run any program in the environment of the workspace.'),
+        'add': ('environment:add_command', 'Install packages for some commands: export, bench or dev.'),
+    },
 }  # fmt: skip
+COMMANDS = {name: entry for section in SECTIONS.values() for name, entry in section.items()}
+_EXAMPLES = examples(
+    './cls up                                   # a simulated robot learns',
+    './cls up --help                            # options and more examples',
+    'eval "$(./cls shell)"                      # then `cls` works everywhere',
+)
 
 
 class LazyGroup(click.Group):
@@ -46,22 +71,27 @@ class LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
-        module = importlib.import_module(f'cls_cli.commands.{COMMANDS[cmd_name][0]}')
-        command: click.Command = module.command
+        module, _, attribute = COMMANDS[cmd_name][0].partition(':')
+        command: click.Command = getattr(importlib.import_module(f'cls_cli.commands.{module}'), attribute)
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        with formatter.section('Commands'):
-            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+        for section, commands in SECTIONS.items():
+            with formatter.section(section):
+                formatter.write_dl([(name, text) for name, (_, text) in commands.items()])
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        if incomplete.startswith('-'):
+            return super().shell_complete(ctx, incomplete)
+        return [CompletionItem(name, help=text) for name, (_, text) in COMMANDS.items() if name.startswith(incomplete)]
 
 
-@click.group(cls=LazyGroup, context_settings={'help_option_names': ['-h', '--help'], 'max_content_width': 110})
+@click.group(
+    cls=LazyGroup, context_settings={'help_option_names': ['-h', '--help'], 'max_content_width': 100}, epilog=_EXAMPLES
+)
+@click.version_option(package_name='cls_cli', message='cls %(version)s', help='Show the version and exit.')
 def cli() -> None:
-    """A robot that learns by itself how what it sees changes when it acts, and keeps what it learned.
-
-    `./cls COMMAND --help` explains a command; `./cls exec COMMAND...` runs any program in the environment.
-    `./cls add LAYER` adds what single commands need before they ask for it: export, bench or dev.
-    """
+    """A robot learns by itself how what it sees changes when it acts, and keeps what it learned."""
 
 
 def main(args: Sequence[str] | None = None) -> int:
@@ -69,23 +99,27 @@ def main(args: Sequence[str] | None = None) -> int:
 
     def work() -> int:
         provide_log_folder()
-        result = cli.main(args=args, prog_name='cls', standalone_mode=False)
+        words, note = modernize(sys.argv[1:] if args is None else args)
+        if note:
+            print(as_called(note), file=sys.stderr)
+        options: dict[str, Any] = {'prog_name': COMMAND, 'complete_var': '_CLS_COMPLETE', 'standalone_mode': False}
+        result = cli.main(args=words, **options)
         return result if isinstance(result, int) else 0
 
     return guarded(work)
 
 
 def guarded(work: Callable[[], int]) -> int:
-    """Runs `work`; every mistake of the user's becomes one line.
+    """Runs `work` and prints every mistake of the user as one line.
 
     Returns:
-        exit status: what `work` returns; 2 for a UserError or a wrong option, 130 when interrupted.
+        exit status: that of `work`; 2 for a UserError or a wrong option, 130 after an interrupt.
     """
     try:
         signal.signal(signal.SIGINT, signal.default_int_handler)
         return work()
     except UserError as error:
-        print(f'error: {error}', file=sys.stderr)
+        print(as_called(f'error: {error}'), file=sys.stderr)
         return 2
     except click.ClickException as error:
         print(f'error: {_one_line(error)}', file=sys.stderr)

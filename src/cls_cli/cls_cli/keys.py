@@ -1,4 +1,4 @@
-"""What each key does. The one place where a key gets its sign . No terminal and no ROS here."""
+"""Keys of the live view and of teleop, and their actions. Signs are defined here only. No terminal and no ROS here."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 STEP_DEG = 5.0
 ZERO = ' '
 PAN, TILT = 0, 1
-# Rows 000-086 and 000-087: servo 1 is pan, left is positive; servo 2 is tilt, up is positive.
+# Servo 1 is pan, left is positive; servo 2 is tilt, up is positive.
 DIRECTIONS = {'w': (TILT, 1), 's': (TILT, -1), 'a': (PAN, 1), 'd': (PAN, -1)}
 MODES = {'1': 'manual', '2': 'random', '3': 'curiosity'}
 SLEEP, SAVE, QUIT = 'x', 'c', 'q'
@@ -25,20 +25,23 @@ STOP, REARM = 'e', 'r'
 
 @dataclass(frozen=True)
 class Hint:
-    """A key and its meaning, for people."""
+    """A key and its meaning, as shown on the terminal."""
 
     keys: str
     meaning: str
 
 
 _CALLS = (
-    Hint(SLEEP, 'sleep'), Hint(SAVE, 'save'), Hint(STOP, 'emergency stop'), Hint(REARM, 'rearm'),
+    Hint(SLEEP, 'sleep'),
+    Hint(SAVE, 'save'),
+    Hint(STOP, 'emergency stop'),
+    Hint(REARM, 'rearm'),
     Hint(QUIT, 'save and quit'),
-)  # fmt: skip
+)
 
 
 def hints(channels: Sequence[str]) -> tuple[tuple[Hint, ...], ...]:
-    """Returns the keys and their meanings for a robot with these channels, one line of the view each."""
+    """Returns the keys and their meanings for a robot with these channels, one tuple per line of the view."""
     named = {'pan', 'tilt'} <= set(channels)
     axes = {'a/d': 'pan' if named else None, 'w/s': 'tilt' if named else None}
     moving = [Hint(key, name or channel) for (key, name), channel in zip(axes.items(), channels)]
@@ -51,16 +54,16 @@ def moves(key: str) -> bool:
 
 
 def action(key: str, info: RobotInfo, step_deg: float = STEP_DEG) -> NDArray[np.float32] | None:
-    """Returns what a key asks of a robot.
+    """Returns the action of a key.
 
     Relative channels in degrees named pan and tilt move by `step_deg`. On any other robot a/d and w/s push channels
     0 and 1 by a quarter of their range off rest; discrete channels take their last or first value.
 
     Args:
-        step_deg: size of one manual step, degrees (row 000-096).
+        step_deg: size of one manual step, degrees.
 
     Returns:
-        float32 (A,) in the robot's units, within its limits; None where the robot has no such channel.
+        float32 (A,) in the robot's units, within its limits; None if the robot has no such channel.
     """
     if key == ZERO:
         return info.zero()
@@ -76,9 +79,9 @@ def action(key: str, info: RobotInfo, step_deg: float = STEP_DEG) -> NDArray[np.
 
 
 def send(manual: 'ManualControl', key: str, step_deg: float = STEP_DEG) -> str:
-    """Sends the action of a key; returns one line for people that says what was asked of whom."""
+    """Sends the action of a key; returns one line that names the action and its receiver."""
     if manual.info is None:
-        return 'no robot has said yet what it can do (robot/info)'
+        return 'no robot has described itself yet (robot/info)'
     values = action(key, manual.info, step_deg)
     return f'{manual.info.name} has no channel for {key!r}' if values is None else str(manual.send(values))
 

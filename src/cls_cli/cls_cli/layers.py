@@ -1,4 +1,4 @@
-"""What single commands need beyond the base: installed when such a command is first called."""
+"""Packages that only some commands need; they are installed when such a command is first called."""
 
 import importlib
 import os
@@ -8,15 +8,16 @@ import sys
 
 from cls_common.errors import UserError
 
-# Layer -> what it brings, by the name of the import. The versions: requirements/LAYER.in.
+# Layer -> the modules that it brings. The versions stand in requirements/LAYER.in.
 LAYERS = {'export': ('av', 'pyarrow'), 'bench': ('matplotlib', 'scipy')}
+ALL = (*LAYERS, 'dev')
 
 
 def require(layer: str) -> None:
-    """Makes the packages of a layer importable: installs them where ./cls made the environment.
+    """Makes the packages of a layer importable: installs them if ./cls made the environment.
 
     Raises:
-        UserError: one can't be imported, and was not installed.
+        UserError: one of them can not be imported after that.
     """
     problem = _problem(layer)
     root = Path(os.environ.get('CLS_ROOT', ''))
@@ -26,13 +27,14 @@ def require(layer: str) -> None:
         problem = _problem(layer)
     if problem:
         raise UserError(
-            f'this command needs {" and ".join(LAYERS[layer])}', found=problem,
+            f'this command needs {" and ".join(LAYERS[layer])}',
+            found=problem,
             do=f'{sys.executable} -m pip install --no-deps --require-hashes -r {root / "requirements" / layer}.txt',
-        )  # fmt: skip
+        )
 
 
 def _problem(layer: str) -> str:
-    """Returns why a package of the layer can't be imported; empty where all can."""
+    """Returns why a package of the layer can not be imported; empty if all can."""
     try:
         for name in LAYERS[layer]:
             importlib.import_module(name)

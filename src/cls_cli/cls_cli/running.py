@@ -1,4 +1,4 @@
-"""`up` as a whole: from options to exit status, with the live view or a line now and then."""
+"""Runs a graph from its options to its exit status, with the live view or with lines."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,11 +13,12 @@ from cls_bringup.graph import describe, GraphOptions, Process, REPLAY
 from cls_bringup.interrupts import Interrupts
 from cls_bringup.report import build_report, CLEAN, read_weights_hash, write_report
 from cls_bringup.robot_checks import check_model
-from cls_bringup.run_directory import domain, find_status, RunDirectory
+from cls_bringup.run_directory import RunDirectory
 from cls_bringup.session import Limits, Session
 from cls_bringup.supervision.commands import node_command
 from cls_common.errors import UserError
 
+from .run_policy.robot_process import check_alone
 from .terminal import is_interactive, key_reader
 from .view import line, render, Scene, WITH_PICTURE
 
@@ -26,8 +27,8 @@ _LOG_TAIL = 5
 
 
 @dataclass(frozen=True, kw_only=True)
-class Choices:
-    """What a user may choose beside the graph. `view` None: where there is a terminal and no end."""
+class SessionOptions:
+    """Options beside the graph. `view` None: the live view is shown on a terminal if the run has no limit."""
 
     namespace: str = ''
     log_level: str = ''
@@ -37,70 +38,59 @@ class Choices:
     view: bool | None = None
 
 
-def run(options: GraphOptions, choices: Choices) -> int:
-    """Starts the graph that `options` describe, runs it to its end and reports; see `run_processes`."""
+def run(options: GraphOptions, session: SessionOptions) -> int:
+    """Starts the graph of `options`, runs it to its end and reports; see `run_processes`."""
     processes = describe(options)
     preflight.check(processes)
     check_model(options)
     model = Path(options.models_dir, options.model)
     return run_processes(
-        processes, choices, robot=options.robot, steps=options.steps > 0, model=model,
+        processes, session, robot=options.robot, steps=options.steps > 0, model=model,
         replay=options.robot == REPLAY,
     )  # fmt: skip
 
 
 def run_processes(
-    processes: Sequence[Process], choices: Choices, *, robot: str, steps: bool, model: Path, replay: bool = False,
-) -> int:  # fmt: skip
+    processes: Sequence[Process], options: SessionOptions, *, robot: str, steps: bool, model: Path, replay: bool = False
+) -> int:
     """Starts processes, runs them to their end and reports.
 
     Args:
-        robot: its name, until it says so itself.
-        steps: whether fast_learner was given a number of wake steps after which it is done.
+        robot: its name, until its own description arrives.
+        steps: whether fast_learner ends after a number of steps.
         model: the model folder.
-        replay: whether the run ends when everything recorded was played.
+        replay: whether the run ends when the recorded sessions end.
 
     Returns:
         exit status: 0 after a clean end, else 1.
 
     Raises:
-        UserError: something outside is wrong, also where a node says so.
+        UserError: an option, the machine or a node reports a mistake of the user.
     """
     begun = time.monotonic()
-    _check(choices)
-    commands = {p.name: node_command(p, choices.namespace, choices.log_level) for p in processes}
-    # Importing ROS takes a third of a second: after the checks that need none.
+    check_alone(options.namespace)
+    commands = {p.name: node_command(p, options.namespace, options.log_level) for p in processes}
+    # Imported after the checks, since importing ROS takes a third of a second.
     from cls_bringup.nodes.graph_client import connect
 
     _announce()
-    limits = Limits(duration=choices.duration, steps=steps, replay=replay, startup=choices.startup_timeout)
-    with_view = is_interactive() and (choices.view if choices.view is not None else not (limits.duration or steps))
-    with Interrupts() as interrupts, connect(choices.namespace) as remote:
+    limits = Limits(duration=options.duration, steps=steps, replay=replay, startup=options.startup_timeout)
+    with_view = is_interactive() and (options.view if options.view is not None else not (limits.duration or steps))
+    with Interrupts() as interrupts, connect(options.namespace) as remote:
         remote.check_alone()
-        session = Session.start(commands, RunDirectory.create(), remote, robot, choices.namespace, limits, begun)
+        session = Session.start(commands, RunDirectory.create(), remote, robot, options.namespace, limits, begun)
         try:
             (_run_with_view if with_view else _run_with_lines)(session, interrupts)
         finally:
             session.close()
         pair = remote.pair()
-    if choices.report:
+    if options.report:
         report = build_report(
             pair, startup_seconds=session.startup_seconds, ended=session.mistake or session.ended,
             weights_sha256=read_weights_hash(model), restarts=session.supervisor.policy.restarts,
         )  # fmt: skip
-        write_report(choices.report, report)
+        write_report(options.report, report)
     return _conclude(session)
-
-
-def _check(choices: Choices) -> None:
-    folder = choices.report.parent if choices.report else Path()
-    if not folder.is_dir():
-        raise UserError(f'report {choices.report}', expected='an existing folder', do=f'mkdir -p {folder}')
-    if other := find_status(choices.namespace):
-        raise UserError(
-            f'a graph runs already in ROS domain {domain()}', found=f'process {other["pid"]}',
-            do='End it (q or Ctrl-C there), or set another ROS_DOMAIN_ID.',
-        )  # fmt: skip
 
 
 def _announce() -> None:
@@ -127,7 +117,7 @@ def _run_with_view(session: Session, interrupts: Interrupts) -> None:
             for key in keys.read(_FRAME):
                 controls.press(key)
             session.tick()
-            # A terminal that went away can't be asked any more.
+            # A closed terminal gives no more keys.
             if controls.has_quit or interrupts.count or not keys.is_open:
                 session.stop()
             show(controls.message)
@@ -145,14 +135,14 @@ def _run_with_lines(session: Session, interrupts: Interrupts) -> None:
             last = message
             print(message, flush=True)
 
-    said = time.monotonic()
+    printed = time.monotonic()
     while not session.ended:
         interrupts.wait(_FRAME)
         session.tick()
         if interrupts.count:
             session.stop()
-        if time.monotonic() - said >= _LINE_PERIOD:
-            said = time.monotonic()
+        if time.monotonic() - printed >= _LINE_PERIOD:
+            printed = time.monotonic()
             print(line(_scene(session, '')), flush=True)
     interrupts.reset()
     print(line(_scene(session, '')), flush=True)
@@ -160,7 +150,7 @@ def _run_with_lines(session: Session, interrupts: Interrupts) -> None:
 
 
 def _scene(session: Session, message: str) -> Scene:
-    """Returns what the view shows now."""
+    """Returns the current contents of the view."""
     remote, pair = session.remote, session.remote.pair()
     info, state = remote.manual.info, remote.robot_state
     return Scene(

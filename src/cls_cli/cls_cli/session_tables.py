@@ -1,4 +1,4 @@
-"""How sessions look on a terminal, and as JSON."""
+"""Sessions as tables on a terminal, and as JSON."""
 
 from collections.abc import Iterable, Sequence
 import dataclasses
@@ -12,13 +12,14 @@ from cls_recording.repair import Repair
 from cls_recording.summary import SessionSummary, WHOLE
 
 from .commands.models import size
+from .invocation import as_called
 
 _BAR = 30
 _ANY_WIDTH = 10_000
 
 
 def show_list(summaries: Sequence[SessionSummary], folder: Path) -> None:
-    """Prints a table of the sessions below a folder, damaged ones marked, what is wrong with them below it."""
+    """Prints a table of the sessions in a folder, with damaged ones marked, and their problems below it."""
     from rich.markup import escape
     from rich.table import Table
 
@@ -34,11 +35,11 @@ def show_list(summaries: Sequence[SessionSummary], folder: Path) -> None:
     _print(table)
     for one in summaries:
         if one.problem:
-            print(f'{one.name}: {one.problem}')
+            print(as_called(f'{one.name}: {one.problem}'))
 
 
 def show_health(health: SessionQuality) -> None:
-    """Prints what a session holds and lacks."""
+    """Prints the contents and the quality of a session."""
     info = health.info
     lines = {
         'session': str(health.path), 'health': health.verdict, 'robot': info.robot.name if info.robot else '',
@@ -59,7 +60,7 @@ def show_health(health: SessionQuality) -> None:
 
 
 def show_repair(repair: Repair) -> None:
-    """Prints what a repair found, recovered and lost."""
+    """Prints the damage, the recovered messages and the losses of a repair."""
     if not repair.found:
         print(f'{repair.path}: nothing to repair')
         return
@@ -74,7 +75,7 @@ def show_repair(repair: Repair) -> None:
 
 
 def plain(value: Any) -> Any:
-    """Returns dataclasses and all that is in them as plain data for JSON; what is not finite becomes null."""
+    """Returns dataclasses, nested ones too, as plain data for JSON; values that are not finite become None."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         named = {field.name: plain(getattr(value, field.name)) for field in dataclasses.fields(value) if field.repr}
         return named | ({'duration': plain(value.duration)} if isinstance(value, SessionQuality) else {})
@@ -88,7 +89,7 @@ def plain(value: Any) -> Any:
 
 
 def when(time_ns: int) -> str:
-    """Returns a log time for people, in this machine's time zone; empty for 0."""
+    """Returns a log time, ns, as text in this machine's time zone; empty for 0."""
     try:
         return datetime.fromtimestamp(time_ns * 1e-9).astimezone().strftime('%Y-%m-%d %H:%M:%S') if time_ns else ''
     except (ValueError, OverflowError, OSError):
@@ -96,7 +97,7 @@ def when(time_ns: int) -> str:
 
 
 def length(seconds: float) -> str:
-    """Returns a duration for people."""
+    """Returns a duration, s, as text."""
     whole = round(seconds)
     return f'{seconds:.1f} s' if seconds < 60 else f'{whole // 3600}:{whole // 60 % 60:02}:{whole % 60:02}'
 
@@ -106,7 +107,7 @@ def _show_topics(health: SessionQuality) -> None:
 
     table = Table(box=None, pad_edge=False, header_style='bold')
     table.add_column('topic')
-    for name in ('messages', 'a second'):
+    for name in ('messages', 'per second'):
         table.add_column(name, justify='right')
     table.add_column('type')
     for name, topic in health.topics.items():
@@ -118,7 +119,7 @@ def _show_topics(health: SessionQuality) -> None:
 def _show_actions(actions: Actions) -> None:
     if not actions.accepted:
         return
-    sources = ', '.join(f'{count:,} by {source or "nobody"}' for source, count in actions.sources.items())
+    sources = ', '.join(f'{count:,} by {source or "an unknown source"}' for source, count in actions.sources.items())
     print(f'\nactions   {sources}; one each {actions.period:.2f} s, {actions.duration:.2f} s long')
     for text, count in actions.refused.items():
         print(f'          {count:,} refused: {text}')
@@ -148,5 +149,5 @@ def _print(table: Any) -> None:
     from rich.console import Console
 
     console = Console(highlight=False)
-    # Where it is no terminal, nothing is wrapped or cut: a line stays a line.
+    # Without a terminal nothing is wrapped or cut.
     (console if console.is_terminal else Console(width=_ANY_WIDTH, highlight=False)).print(table)

@@ -1,4 +1,4 @@
-"""`--set NAME=VALUE`: checked against what is declared, before anything is started."""
+"""`--set NAME=VALUE`: checked against the declared settings, before anything is started."""
 
 from collections.abc import Callable, Iterable
 import importlib
@@ -12,7 +12,7 @@ from cls_common.errors import UserError
 from cls_common.overrides import NODES, parse_override
 from cls_common.settings import check, Settings
 
-# First part of a name -> where its settings are declared, and those that have an option of their own.
+# First part of a name -> where its settings are declared; then those that have an option of their own.
 _DECLARED = {'sim': 'cls_sim.settings:SimulatorSettings'}
 _RECIPE = 'cls_learning.config:LearningSettings'
 _OWN_OPTIONS = {'sim.robot': '--robot', 'sim.scene': '--scene', 'sim.seed': '--seed', 'sim.lock_step': '--lock-step'}
@@ -20,18 +20,24 @@ _PATHS = ('sim.panorama',)
 
 
 def option(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Declares `--set`; the command gets `settings`, a tuple of checked texts."""
+    """Declares `--set`; the command receives `settings`, a tuple of checked texts."""
     return click.option(
-        '--set', 'settings', multiple=True, metavar='NAME=VALUE', callback=lambda _c, _p, texts: checked(texts),
-        help='A learning parameter of a new model, such as fast.ring=400, or sim.NAME of the simulation.',
-    )(function)  # fmt: skip
+        '--set',
+        'settings',
+        multiple=True,
+        metavar='NAME=VALUE',
+        callback=lambda _c, _p, texts: checked(texts),
+        show_default='none',
+        help='Set a learning parameter of a new model, such as fast.ring=400, or of the simulation, such as '
+        'sim.noise_sigma=5. This option may be repeated.',
+    )(function)
 
 
 def checked(texts: Iterable[str]) -> tuple[str, ...]:
-    """Returns the texts with names and values checked, values in the type of their setting, paths made absolute.
+    """Returns the checked texts: values have the type of their setting, paths are absolute.
 
     Raises:
-        UserError: no such setting, with those there are; a value of another kind or out of range.
+        UserError: an unknown setting, with the known ones; a value of the wrong type or out of range.
     """
     return tuple(f'{name}={json.dumps(value)}' for name, value in map(_checked, texts))
 
@@ -49,7 +55,7 @@ def _checked(text: str) -> tuple[str, Any]:
         raise UserError(f'unknown setting {name!r}', expected='one of ' + ', '.join(known) + others)
     field = leaves[name]
     if isinstance(field.default, str):
-        value = text.partition('=')[2].strip()  # a text of digits stays one
+        value = text.partition('=')[2].strip()  # digits of a text setting are no number
         if name in _PATHS and value:
             value = str(Path(value).expanduser().absolute())
     return name, check(name, value, field.default, field.metadata)

@@ -10,7 +10,7 @@ import tty
 
 
 class Keys:
-    """Keys pressed so far, as text; never blocks longer than asked."""
+    """Keys pressed so far, as text; a read never blocks longer than its timeout."""
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
@@ -25,18 +25,18 @@ class Keys:
         except OSError:
             data = b''
         self.is_open = bool(data)
-        # An arrow or function key is a sequence that begins with escape: none of ours.
+        # Arrow and function keys are sequences that begin with escape; none of them is used.
         return '' if data.startswith(b'\x1b') else data.decode(errors='ignore').lower()
 
 
 def is_interactive() -> bool:
-    """Whether a person reads and types here."""
+    """Whether standard input and output are terminals."""
     return sys.stdin.isatty() and sys.stdout.isatty()
 
 
 @contextmanager
 def key_reader() -> Iterator[Keys]:
-    """Yields the terminal's keys; sets the terminal back whatever happens."""
+    """Yields the terminal's keys; the terminal is restored in any case."""
     descriptor = sys.stdin.fileno()
     before = termios.tcgetattr(descriptor)
     try:

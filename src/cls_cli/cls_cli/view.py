@@ -16,7 +16,7 @@ from cls_bringup.snapshot import LearnerStatuses as Pair
 from cls_bringup.snapshot import Replayed, Snapshot
 
 from . import keys
-from .acting.picture import picture
+from .run_policy.terminal_image import picture
 
 if TYPE_CHECKING:
     from cls_common.images import Image

@@ -1,4 +1,4 @@
-"""Runs the fake graph as `up` does, in a runtime folder of its own, and ends whatever a test leaves behind."""
+"""Runs the fake graph as `up` does, in a runtime folder of its own, and ends what a test leaves behind."""
 
 from collections.abc import Iterator
 import json

@@ -1,4 +1,4 @@
-"""What doctor finds, in folders made for it, and on this machine."""
+"""Findings of doctor, in temporary folders and on this machine."""
 
 import fcntl
 
@@ -8,12 +8,12 @@ from cls_cli.doctor.software import interpreter, packages, ros
 from cls_cli.doctor.storage import disk, image_weights, leftovers, log_folder, shared_memory
 
 
-def test_where_the_tests_run_everything_needed_is_there():
+def test_nothing_necessary_is_missing_where_the_tests_run():
     for finding in [*interpreter(), *ros(), *packages(), *disk()]:
         assert finding.level is not Level.WRONG, finding
 
 
-def test_segments_of_dead_processes_are_told_from_used_ones(tmp_path):
+def test_segments_of_dead_processes_are_distinguished_from_used_ones(tmp_path):
     for name in ('fastrtps_dead', 'fastrtps_used'):
         (tmp_path / name).write_bytes(bytes(1000))
         (tmp_path / f'{name}_el').touch()
@@ -24,7 +24,7 @@ def test_segments_of_dead_processes_are_told_from_used_ones(tmp_path):
     assert note.level is Level.NOTE and note.found.startswith('1 segments') and 'shm clean' in note.do
 
 
-def test_ros_of_another_year_is_wrong(monkeypatch):
+def test_another_ros_distribution_is_wrong(monkeypatch):
     monkeypatch.setenv('ROS_DISTRO', 'humble')
     assert [finding.level for finding in ros() if finding.found == 'humble is sourced'] == [Level.WRONG]
 
@@ -49,7 +49,7 @@ def test_cameras_are_optional_but_must_open(tmp_path):
     assert cameras(tmp_path)[0].level is Level.OK
 
 
-def test_a_home_that_can_not_be_written_is_said(monkeypatch, tmp_path):
+def test_a_read_only_home_is_reported(monkeypatch, tmp_path):
     for name in ('ROS_HOME', 'ROS_LOG_DIR'):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv('HOME', str(tmp_path))

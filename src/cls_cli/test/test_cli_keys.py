@@ -1,4 +1,4 @@
-"""One signed mapping from keys to actions (H7)."""
+"""One signed mapping from keys to actions."""
 
 from hypothesis import given
 from hypothesis import strategies as st

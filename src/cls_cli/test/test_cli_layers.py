@@ -1,4 +1,4 @@
-"""A command whose packages are missing installs them, or says in one line how to."""
+"""A command whose packages are missing installs them, or names the command that does."""
 
 import os
 from pathlib import Path
@@ -25,7 +25,7 @@ sys.exit(main(sys.argv[1:]))
 """
 COMMANDS = {
     'export': ['sessions', 'export', '{session}', '--format', 'lerobot', '--output', '{output}'],
-    'bench': ['bench', 'learning', '--short', '--cache', '{output}'],
+    'bench': ['bench', 'learning', '--short', '--cache-dir', '{output}'],
 }
 
 

@@ -18,7 +18,7 @@ HALF = Replayed(
 )  # fmt: skip
 
 
-def test_line_and_view_show_how_far_a_replay_is_and_what_was_not_learned():
+def test_line_and_view_show_the_progress_of_a_replay_and_its_losses():
     scene = Scene(robot='sim', elapsed=5.0, pair=Pair(FAST, SLOW), replay=HALF)
     wanted = 'playing 43% of session 2/3  1,260 actions, 40 left out, 2 not learned'
     console = Console(width=200, record=True, file=open('/dev/null', 'w'))  # noqa: SIM115 - the console's own
@@ -35,7 +35,7 @@ def test_the_end_of_a_replay_ends_the_run_and_saves(up, tmp_path):
     report, saves = tmp_path / 'report.json', tmp_path / 'saves'
     run = up(
         player={'seconds': 2.0}, fast_learner={'mode': 'follow'}, slow_learner={'saves': str(saves)},
-        choices={'report': str(report)},
+        options={'report': str(report)},
     )  # fmt: skip
     assert run.process.wait(60) == 0, run.output.read_text()
     assert 'replay finished 100% 40 actions, 3 not learned' in ' '.join(run.output.read_text().split())
@@ -52,7 +52,7 @@ def test_the_end_of_a_replay_ends_the_run_and_saves(up, tmp_path):
         ([], 'Missing argument'),
     ],
 )
-def test_what_makes_no_sense_is_one_line_before_anything_starts(capsys, arguments, what):
+def test_wrong_arguments_are_one_line_before_any_process_starts(capsys, arguments, what):
     assert entry.main(['play', *arguments]) == 2
     said = capsys.readouterr().err.splitlines()
     assert len(said) == 1 and what in said[0]

@@ -1,4 +1,4 @@
-"""`./cls record` as a person uses it: a line while it runs, Ctrl-C, and a whole session in the folder it names."""
+"""`./cls record` as a person uses it: progress line, Ctrl-C, and a whole session in the named folder."""
 
 import os
 from pathlib import Path
@@ -23,7 +23,7 @@ DEADLINE = 30.0
 
 @pytest.fixture
 def robot():
-    """A robot in namespace /far that does something whenever it is asked to."""
+    """A robot in namespace /far that publishes applied actions on request."""
     context = rclpy.Context()
     rclpy.init(context=context)
     node = rclpy.create_node('robot', context=context, namespace='far')
@@ -42,7 +42,7 @@ def record(*arguments, **options) -> subprocess.Popen:
 def await_listener(publisher) -> None:
     end = time.monotonic() + DEADLINE
     while not publisher.get_subscription_count():
-        assert time.monotonic() < end, 'nobody listens'
+        assert time.monotonic() < end, 'no subscriber'
         time.sleep(0.05)
 
 
@@ -54,7 +54,7 @@ def read_until(descriptor, wanted: str) -> str:
     return said
 
 
-def test_a_line_shows_how_it_fares_and_ctrl_c_ends_it_with_a_whole_session(robot, tmp_path):
+def test_a_line_shows_the_progress_and_ctrl_c_ends_it_with_a_whole_session(robot, tmp_path):
     _, publisher = robot
     ours, theirs = pty.openpty()
     process = record('mine', '--sessions-dir', tmp_path, '--namespace', 'far', stdout=theirs)

@@ -1,4 +1,4 @@
-"""What a run leaves, from statuses to JSON."""
+"""The report of a run, from statuses to JSON."""
 
 import io
 import json
@@ -43,7 +43,7 @@ def test_report_joins_both_learners_and_has_no_nan(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ['report.json']
 
 
-def test_a_run_that_heard_nothing_still_reports():
+def test_a_run_without_statuses_still_reports():
     report = build_report(Pair(), startup_seconds=None, ended='not ready', weights_sha256=None, restarts={})
     assert report['steps'] is None and report['skill'] == {'fast': None, 'slow': None} and report['losses'] == {}
 
@@ -70,7 +70,7 @@ def test_ready_means_loaded_and_acting_or_waiting_for_a_person(fast, slow, ready
     assert bool(pair.missing()) is not ready
 
 
-def test_phase_is_the_sleeping_halfs_while_it_sleeps():
+def test_phase_is_that_of_the_slow_learner_during_sleep():
     assert Pair(change(FAST, phase='asleep'), change(SLOW, phase='rem')).phase == 'rem'
     assert Pair(FAST, SLOW).phase == 'wake'
 
@@ -120,7 +120,7 @@ def test_the_view_shows_what_matters_at_any_width(width):
     assert all(len(row) <= width for row in text.splitlines())
 
 
-def test_the_picture_stands_beside_the_figures():
+def test_the_image_stands_beside_the_figures():
     console = Console(width=130, record=True, file=io.StringIO(), color_system='truecolor')
     rgb = np.zeros((48, 64, 3), np.uint8)
     rgb[:24] = (255, 0, 0)
@@ -131,7 +131,7 @@ def test_the_picture_stands_beside_the_figures():
     assert 'curiosity' in text and 'losses' in text
 
 
-def test_before_the_learners_speak_the_view_says_what_is_awaited():
+def test_the_view_names_what_is_awaited_before_the_first_status():
     console = Console(width=100, record=True, file=open('/dev/null', 'w'))  # noqa: SIM115
     console.print(render(Scene(robot='sim', elapsed=1.0, pair=Pair(), processes={'fast_learner': 'RUNNING'})))
     text = console.export_text()
@@ -145,7 +145,7 @@ def test_one_line_stands_in_for_the_view():
     assert clock(59.9) == '0:00:59'
 
 
-def test_alarms_and_nights_stand_beside_the_faults():
+def test_alarms_and_rolled_back_sleeps_stand_beside_the_faults():
     pair = Pair(FAST, SLOW)
     console = Console(record=True, width=120, file=io.StringIO())
     console.print(render(Scene(robot='sim', elapsed=5.0, pair=pair)))

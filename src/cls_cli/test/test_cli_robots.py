@@ -1,4 +1,4 @@
-"""Robots of other people at the command line: their modules are found, their mistakes are one line and status 2."""
+"""Environments of other packages at the command line: modules are found, mistakes are one line and status 2."""
 
 import json
 import os
@@ -56,7 +56,7 @@ def test_the_set_up_keeps_the_paths_of_the_caller(tmp_path: Path) -> None:
         ('gym:little_envs:NotAnEnvironment-v0', 'gymnasium.Env'),
     ],
 )
-def test_a_robot_that_can_not_be_made_is_refused_before_anything_starts(
+def test_a_robot_that_can_not_be_made_is_refused_before_any_process_starts(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, runtime: Path, command: str, robot: str, found: str
 ) -> None:
     line = refused(capsys, command, '--robot', robot)
@@ -132,7 +132,7 @@ def test_a_path_among_the_settings_is_found_from_everywhere() -> None:
         ('sim.lock_step=true', '--lock-step'),
     ],
 )
-def test_a_setting_that_there_is_not_is_refused_with_the_known_ones(text: str, said: str) -> None:
+def test_an_unknown_setting_is_refused_with_the_known_ones(text: str, said: str) -> None:
     with pytest.raises(UserError) as caught:
         checked([text])
     assert said in str(caught.value)

@@ -1,4 +1,4 @@
-"""`run` as real processes over the real simulator: what is done, what is told, what is refused, how it ends."""
+"""`run` as real processes over the real simulator: actions, reports, refusals and ends."""
 
 from contextlib import contextmanager
 import json
@@ -42,7 +42,7 @@ def running(tmp_path, *options, stdin=None):
 
 @pytest.fixture
 def act(runtime, tmp_path, capsys):
-    """Calls `run` in this process; returns its status, its report and what it said."""
+    """Calls `run` in this process; returns its status, its report and its output."""
 
     def call(*options):
         report = tmp_path / 'report.json'
@@ -60,27 +60,27 @@ def answers(session):
     return [(message.commanded.tolist(), message.joints_after.tolist()) for message in messages.values()]
 
 
-def test_what_was_recorded_can_be_done_again(act, tmp_path):
-    """Rows 001-062 and 001-071: first the actions that the seed says, then the same, to the last bit of a joint."""
-    status, told, said = act('--lock-step', '--seed', 5, '--steps', 120, '--record', '--sessions-dir', tmp_path / 'a')
+def test_recorded_actions_can_be_repeated(act, tmp_path):
+    """First the actions of the seed, then the same ones from the recording, to the last bit of a joint."""
+    status, report, said = act('--lock-step', '--seed', 5, '--steps', 120, '--record', '--sessions-dir', tmp_path / 'a')
     assert status == 0, said
-    first = answers(told['session'])
+    first = answers(report['session'])
     expected = [PAN_TILT.to_units(uniform(2, stream(5, 'run', step))).tolist() for step in range(120)]
     assert [action for action, _ in first] == expected
-    assert (told['actions'], told['kinds'], told['exit'], told['refused']) == (120, 120, 'clean', {})
-    assert told['ended'] == 'all 120 actions are done' and 0 < told['interval_seconds']['median'] < 1
+    assert (report['actions'], report['kinds'], report['exit'], report['refused']) == (120, 120, 'clean', {})
+    assert report['ended'] == 'all 120 actions are done' and 0 < report['interval_seconds']['median'] < 1
     assert '\n100 actions   ' in said.out and '\n120 actions, 120 different\ninterval: mean ' in said.out
 
-    again = ('--lock-step', '--seed', 5, '--session', told['session'], '--record', '--sessions-dir', tmp_path / 'b')
-    status, told, said = act(*again)
+    again = ('--lock-step', '--seed', 5, '--session', report['session'], '--record', '--sessions-dir', tmp_path / 'b')
+    status, report, said = act(*again)
     assert status == 0, said
-    assert answers(told['session']) == first
-    assert told['ended'].startswith('all 120 recorded actions of session_')
+    assert answers(report['session']) == first
+    assert report['ended'].startswith('all 120 recorded actions of session_')
 
 
 def test_real_time_survives_a_crash_refuses_others_and_ends_on_ctrl_c(act, runtime, tmp_path):
-    options = ('--robot', 'gym:CartPole-v1', '--sequence', 'double_move', '--rate', '25')
-    with running(tmp_path, *options) as (process, output, report):
+    options = ('--robot', 'gym:CartPole-v1', '--sequence', 'double_move', '--max-rate', '25')
+    with running(tmp_path, *options) as (process, output, report_file):
 
         def status():
             assert process.poll() is None, output.read_text()
@@ -88,7 +88,7 @@ def test_real_time_survives_a_crash_refuses_others_and_ends_on_ctrl_c(act, runti
             return json.loads(files[0].read_text()) if files else {'steps': 0}
 
         wait_until(lambda: status()['steps'] > 5, 40.0, 'acting')
-        for others, problem in ((('--robot', 'square'), 'a graph runs already'), (('--attach',), 'somebody else')):
+        for others, problem in ((('--robot', 'square'), 'a graph runs already'), (('--attach',), 'another node')):
             code, _, said = act(*others)
             assert code == 2 and problem in said.err and said.err.count('\n') == 1
         [simulator] = [pid for pid in descendants(process.pid) if is_node(pid, 'simulator')]
@@ -97,14 +97,14 @@ def test_real_time_survives_a_crash_refuses_others_and_ends_on_ctrl_c(act, runti
         wait_until(lambda: status()['steps'] > steps + 60, 40.0, 'acting again')
         pids = descendants(process.pid)
         process.send_signal(signal.SIGINT)
-        assert process.wait(40) == 0, output.read_text()
-        wait_until(lambda: not any(map(is_running, pids)), 40.0, 'every process gone')
-        told = json.loads(report.read_text())
-    assert (told['ended'], told['exit'], told['restarts']) == ('interrupted', 'clean', {'simulator': 1})
-    assert told['robot'] == 'gym:CartPole-v1' and told['episodes'] > 0 and told['reward'] > 60
-    done = told['distribution']
+        assert process.wait(30) == 0, output.read_text()
+        wait_until(lambda: not any(map(is_running, pids)), 10.0, 'every process gone')
+        report = json.loads(report_file.read_text())
+    assert (report['ended'], report['exit'], report['restarts']) == ('interrupted', 'clean', {'simulator': 1})
+    assert report['robot'] == 'gym:CartPole-v1' and report['episodes'] > 0 and report['reward'] > 60
+    done = report['distribution']
     assert set(done) == {'action=0', 'action=1'} and done['action=1'] == pytest.approx(2 * done['action=0'], abs=2)
-    assert told['interval_seconds']['median'] == pytest.approx(0.04, abs=0.02)
+    assert report['interval_seconds']['median'] == pytest.approx(0.04, abs=0.02)
 
 
 def is_node(pid, name):
@@ -120,11 +120,11 @@ def test_a_person_confirms_overrides_and_ends(act, monkeypatch):
     os.write(writer, b'\n__import__("os")\ntilt=-4\n\nq\n')
     with open(reader) as typed:
         monkeypatch.setattr(sys, 'stdin', typed)
-        status, told, said = act('--interactive', '--sequence', '1 1; 2 2', '--lock-step')
+        status, report, said = act('--interactive', '--sequence', '1 1; 2 2', '--lock-step')
     os.close(writer)
     assert status == 0, said
-    assert told['distribution'] == {'pan=1 tilt=1': 2, 'pan=0 tilt=-4': 1}
-    assert told['ended'] == 'ended by the person who typed'
+    assert report['distribution'] == {'pan=1 tilt=1': 2, 'pan=0 tilt=-4': 1}
+    assert report['ended'] == 'ended by the person who typed'
     assert "error: action '__import__(" in said.err and '\n2: pan=2 tilt=2  [Enter' in said.out
 
 
@@ -142,7 +142,7 @@ def test_a_person_confirms_overrides_and_ends(act, monkeypatch):
         (('--attach', '--startup-timeout', '1'), 'not ready after 1 s; expected a robot (robot/info)'),
     ],
 )
-def test_what_can_not_be_is_one_line(runtime, capsys, options, text):
+def test_contradicting_options_are_one_line(runtime, capsys, options, text):
     assert entry.main(['run', *options]) == 2
     [line] = capsys.readouterr().err.splitlines()
     assert line.startswith('error: ') and text in line

@@ -1,4 +1,4 @@
-"""What `run` decides and counts, without ROS: one action at a time, its outcome, what is overdue, what is shown."""
+"""The pure parts of `run`: one action at a time, its outcome, overdue answers, statistics and the image."""
 
 import io
 import os
@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from cls_cli.acting import statistics
-from cls_cli.acting.actor import Actor, ASK_AGAIN, GIVE_UP, LATE, REST, SOURCE
-from cls_cli.acting.picture import picture
-from cls_cli.acting.prompt import Lines
-from cls_cli.acting.statistics import Statistics
+from cls_cli.run_policy import statistics
+from cls_cli.run_policy.actor import Actor, ASK_AGAIN, GIVE_UP, LATE, REST, SOURCE
+from cls_cli.run_policy.prompt import Lines
+from cls_cli.run_policy.statistics import Statistics
+from cls_cli.run_policy.terminal_image import picture
 from cls_common.robot import Channel, Kind, RobotInfo
 from cls_common.step_builder import Applied
 from cls_learning import policies
@@ -24,7 +24,7 @@ NS = 10**9
 
 
 class World:
-    """An actor, a clock that stands until it is moved, and a robot that answers when it is told to."""
+    """An actor, a manual clock, and a robot that answers on request."""
 
     def __init__(self, sequence='1 0; 2 0; 3 0', **options):
         self.now = 100.0
@@ -32,15 +32,15 @@ class World:
         policy = policies.make(settings, ROBOT, 0, None, 1)
         self.actor = Actor(policy, ROBOT, clock=lambda: self.now, **options)
         self.look()
-        self.actor.feel(np.zeros(2))
+        self.actor.set_joints(np.zeros(2))
 
     def look(self):
-        self.actor.see(int(self.now * NS))
+        self.actor.add_observation(int(self.now * NS))
 
     def answer(self, command, trouble='', reward=float('nan'), ended=False):
         stamp, zero = int(self.now * NS), np.zeros(2)
         applied = Applied(command.values, command.values, zero, zero, stamp, stamp, reward, ended, False)
-        self.actor.hear(command.sequence, SOURCE, applied, trouble)
+        self.actor.add_applied_action(command.sequence, SOURCE, applied, trouble)
 
     def do(self):
         """One whole step; returns the values."""
@@ -66,15 +66,15 @@ def test_one_action_at_a_time_after_answer_and_settled_image():
     assert world.actor.act().values.tolist() == [2, 0]
 
 
-def test_it_waits_for_eyes_and_joints():
+def test_the_first_action_waits_for_an_observation_and_joints():
     world = World()
     world.actor.restart()
     assert world.actor.lacks == 'an image or observation' and world.actor.act() is None
     world.look()
     assert world.actor.lacks == 'joint_states' and world.actor.act() is None
-    world.actor.feel(np.array([np.nan, 0.0]))
+    world.actor.set_joints(np.array([np.nan, 0.0]))
     assert world.actor.lacks == 'joint_states'
-    world.actor.feel(np.zeros(2))
+    world.actor.set_joints(np.zeros(2))
     assert not world.actor.lacks and world.actor.act()
 
 
@@ -86,7 +86,7 @@ def test_steps_end_it_when_the_last_outcome_was_seen():
 
 
 def test_the_rate_is_kept_and_lateness_does_not_add_up():
-    world, sent = World(rate=2.0), []
+    world, sent = World(max_rate=2.0), []
     for _ in range(4000):
         world.now += 0.003
         world.look()
@@ -114,7 +114,7 @@ def test_a_refused_action_is_chosen_again_after_a_rest():
     assert report['refused'] == {'stopped; call rearm (212)': 2} and report['actions'] == 1
 
 
-def test_no_answer_is_asked_for_again_then_given_up():
+def test_an_unanswered_action_is_sent_again_then_given_up():
     world = World()
     command = world.actor.act()
     assert world.actor.repeat() is None
@@ -130,7 +130,7 @@ def test_no_answer_is_asked_for_again_then_given_up():
     assert world.do() == [1, 0] and world.actor.statistics.unanswered == 1
 
 
-def test_a_missing_observation_is_told_and_waited_for():
+def test_a_missing_observation_is_reported_and_awaited():
     world = World()
     world.answer(world.actor.act())
     world.now += LATE + 0.01
@@ -142,7 +142,7 @@ def test_a_missing_observation_is_told_and_waited_for():
     assert world.actor.act().values.tolist() == [2, 0], 'it goes on'
 
 
-def test_the_last_action_does_not_wait_for_ever():
+def test_the_wait_after_the_last_action_is_bounded():
     world = World(steps=1)
     world.answer(world.actor.act())
     assert world.actor.act() is None and not world.actor.ended
@@ -151,17 +151,16 @@ def test_the_last_action_does_not_wait_for_ever():
     assert world.actor.act() is None and world.actor.ended
 
 
-def test_what_others_do_is_not_counted():
+def test_actions_of_other_sources_are_not_counted():
     world = World()
     zero, stamp = np.zeros(2), int(world.now * NS) + 1
-    world.actor.hear(7, 'teleop', Applied(zero, zero, zero, zero, stamp, stamp, 0.0, False, False))
+    world.actor.add_applied_action(7, 'teleop', Applied(zero, zero, zero, zero, stamp, stamp, 0.0, False, False))
     world.now += 0.2
     world.look()
     assert world.do() == [1, 0] and world.actor.statistics.actions == 1
 
 
 def test_statistics_of_a_run():
-    """Row 001-060."""
     counts = Statistics(CHANNELS)
     for step in range(10):
         counts.sent(10.0 + step * 0.1 + (1.0 if step == 9 else 0.0))
@@ -213,7 +212,6 @@ def test_lines_come_whole_however_they_are_sent(parts):
 
 
 def test_an_image_becomes_half_blocks_of_its_colours():
-    """Row 001-059."""
     rgb = np.zeros((40, 60, 3), np.uint8)
     rgb[:20], rgb[20:, :30], rgb[20:, 30:] = (255, 0, 0), (0, 255, 0), (0, 0, 255)
     text = picture(rgb, columns=6)

@@ -1,4 +1,4 @@
-"""Keys move the robot: through the learner where there is one, else directly."""
+"""Keys move the robot: through the learner if one runs, else directly."""
 
 from contextlib import contextmanager
 import os
@@ -51,7 +51,7 @@ def press_until(press, key, condition, what):
     wait_until(turn, 20.0, what)
 
 
-def test_keys_move_the_robot_where_no_learner_runs(tmp_path):
+def test_keys_move_the_robot_without_a_learner(tmp_path):
     log = tmp_path / 'simulator'
     with node('simulator', log), teleop('--step', '2.5') as (screen, press):
         screen.wait_for('w/s')
@@ -59,7 +59,7 @@ def test_keys_move_the_robot_where_no_learner_runs(tmp_path):
         press_until(press, b'a', lambda: 'applied teleop [2.5, 0.0]' in log.read_text(), 'moved')
 
 
-def test_keys_go_to_the_learner_where_one_runs(tmp_path):
+def test_keys_go_to_a_running_learner(tmp_path):
     simulator, learner = tmp_path / 'simulator', tmp_path / 'learner'
     with (
         node('simulator', simulator),
@@ -71,7 +71,7 @@ def test_keys_go_to_the_learner_where_one_runs(tmp_path):
     assert 'tilt -5 deg' in screen.text
 
 
-def test_without_a_terminal_it_says_so():
+def test_a_missing_terminal_is_reported():
     done = subprocess.run(
         [sys.executable, '-m', 'cls_cli', 'teleop'], stdin=subprocess.DEVNULL, capture_output=True, text=True
     )

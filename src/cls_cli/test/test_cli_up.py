@@ -23,7 +23,7 @@ def assert_all_gone(pids, timeout=10.0):
 
 def test_steps_end_the_run_saved_and_reported(up, tmp_path):
     report, saves = tmp_path / 'report.json', tmp_path / 'saves'
-    run = up(fast_learner={'max_steps': 30}, slow_learner={'saves': str(saves)}, choices={'report': str(report)})
+    run = up(fast_learner={'max_steps': 30}, slow_learner={'saves': str(saves)}, options={'report': str(report)})
     assert run.process.wait(40) == 0, run.output.read_text()
     text = run.output.read_text()
     assert f'export ROS_DOMAIN_ID={os.environ["ROS_DOMAIN_ID"]}' in text
@@ -67,7 +67,7 @@ def test_keys_of_the_live_view_reach_the_graph(up, runtime, tmp_path):
 
 def test_a_killed_node_comes_back_and_ctrl_c_saves(up, tmp_path):
     saves, report = tmp_path / 'saves', tmp_path / 'report.json'
-    run = up(fast_learner={'tells_pid': True}, slow_learner={'saves': str(saves)}, choices={'report': str(report)})
+    run = up(fast_learner={'tells_pid': True}, slow_learner={'saves': str(saves)}, options={'report': str(report)})
     run.await_ready()
     before = run.node_pids()
     assert set(before) == ALL
@@ -100,8 +100,8 @@ def test_no_child_outlives_a_killed_up(up):
     assert_all_gone(pids)
 
 
-def test_a_graph_that_never_gets_ready_says_who_is_awaited(up):
-    run = up(fast_learner={'mode': 'random', 'silent': True}, choices={'startup_timeout': 4.0})
+def test_a_graph_that_is_never_ready_names_what_is_awaited(up):
+    run = up(fast_learner={'mode': 'random', 'silent': True}, options={'startup_timeout': 4.0})
     assert run.process.wait(40) == 1
     text = run.output.read_text()
     # On a busy machine the other one may not have been heard either.
@@ -130,7 +130,7 @@ def test_a_closed_terminal_ends_it_in_order(up):
     assert run.process.wait(40) == 0, run.output.read_text()
 
 
-def test_a_learner_that_something_else_started_is_found_and_left_alone(up):
+def test_a_learner_of_another_start_is_found_and_left_alone(up):
     command = [sys.executable, '-m', 'fake_graph.nodes.fast_learner']
     path = f'{Path(__file__).parent}{os.pathsep}{os.environ.get("PYTHONPATH", "")}'
     with subprocess.Popen(command, env={**os.environ, 'PYTHONPATH': path}) as learner:

@@ -16,7 +16,7 @@ class WeightSettings(Settings):
     weights: str = setting(
         '',
         "backbone weights: empty: the published ones (torchvision's cache, else a download), "
-        'a path of a .pth or .safetensors file (for trained encoders: a file of `./cls eyes --out`), '
+        'a path of a .pth or .safetensors file (for trained encoders: a file of `./cls encoder train --output`), '
         "or 'random' for a seeded random backbone",
     )
     backend: str = setting(

@@ -22,6 +22,7 @@ from .small_images import SmallImageEncoder
 from .torch_encoder import EncoderNetwork
 
 _CONFIG: Final = 'cls.encoder'  # key in the metadata of an encoder file
+_EXPECTED: Final = 'a file that `./cls encoder train --output` wrote'
 
 
 class TrainedEncoder(SmallImageEncoder):
@@ -61,7 +62,7 @@ class TrainedEncoder(SmallImageEncoder):
                 f'encoder {cls.name} has no weights',
                 expected="an encoder trained on the robot's first minutes",
                 do='Record some with `./cls run --record --steps 1000`, train with '
-                f'`./cls eyes SESSION --encoder {cls.name} --model NAME`, then use that model.',
+                f'`./cls encoder train SESSION --encoder {cls.name} --model NAME`, then use that model.',
             )
         config, weights = read_encoder_file(Path(settings.weights).expanduser())
         if config.get('name') != cls.name:
@@ -89,11 +90,9 @@ def read_encoder_file(path: Path) -> tuple[dict[str, Any], bytes]:
             config = json.loads((opened.metadata() or {})[_CONFIG])
             arrays = {name: opened.get_tensor(name) for name in list(opened.keys())}
     except (OSError, KeyError, ValueError, safetensors.SafetensorError) as error:
-        raise UserError(
-            f'encoder file {path}', expected='a file that `./cls eyes --out` wrote', found=str(error) or repr(error)
-        ) from error
+        raise UserError(f'encoder file {path}', expected=_EXPECTED, found=str(error) or repr(error)) from error
     if not isinstance(config, dict):
-        raise UserError(f'encoder file {path}', expected='a file that `./cls eyes --out` wrote', found='no config')
+        raise UserError(f'encoder file {path}', expected=_EXPECTED, found='no config')
     return config, weight_files.to_bytes(arrays)
 
 

@@ -87,7 +87,9 @@ def test_the_loss_decreases(name, steps, views):
 
 @pytest.mark.parametrize('name', TRAINED)
 def test_without_weights_the_error_explains_training(name):
-    with pytest.raises(UserError, match=rf'no weights.*run --record.*\./cls eyes SESSION --encoder {name} --model'):
+    with pytest.raises(
+        UserError, match=rf'no weights.*run --record.*\./cls encoder train SESSION --encoder {name} --model'
+    ):
         encoders.make(EncoderSettings(name=name))
 
 
@@ -107,7 +109,7 @@ def test_a_truncated_file_is_refused_by_name(tmp_path, content):
 def test_other_files_are_refused(tmp_path, trained):
     path = tmp_path / 'plain.safetensors'
     safetensors.numpy.save_file({'a': np.zeros(3, np.float32)}, path)
-    with pytest.raises(UserError, match='eyes --out'):
+    with pytest.raises(UserError, match='encoder train --output'):
         read_encoder_file(path)
     write_encoder_file(trained, tmp_path / 'encoder.safetensors')
     other = next(name for name in TRAINED if name != trained.name)

@@ -133,8 +133,8 @@ class Lived:
 
     def write(self, path: Path, *topics: comms.Topic, alter: Callable[[list[Any]], list[Any]] = list) -> Path:
         """Records these topics, as `ros2 bag record` does."""
-        eyes = {**self.encoder.config(), 'id': self.encoder.id, 'size': self.encoder.size, 'version': 1}
-        info = SessionInfo(name=path.name, robot=self.robot, encoder=eyes)
+        stored = {**self.encoder.config(), 'id': self.encoder.id, 'size': self.encoder.size, 'version': 1}
+        info = SessionInfo(name=path.name, robot=self.robot, encoder=stored)
         with Writer(path, version=9, storage_plugin=StoragePlugin.MCAP) as bag:
             for key, value in info.to_custom_data().items():
                 bag.set_custom_data(key, value)
@@ -167,8 +167,8 @@ def live(models: Path, steps: int, simulator: Mapping[str, Any] = {}) -> Lived:
     encoder = encoders.make(EncoderSettings(name='early_resnet18', seed=SEED, threads=1))
     folder = ModelFolder(models, 'life')
     recipe, origins, _ = resolve(config_dir() / 'presets', '', RECIPE)
-    eyes = {**encoder.config(), 'id': encoder.id, 'size': encoder.size, 'version': encoder.version}
-    folder.create(ModelConfig(robot.info, eyes, SEED, recipe, origins, ''), encoder.weights())
+    stored = {**encoder.config(), 'id': encoder.id, 'size': encoder.size, 'version': encoder.version}
+    folder.create(ModelConfig(robot.info, stored, SEED, recipe, origins, ''), encoder.weights())
     diary = Diary(folder, robot, encoder, 'curiosity', lambda _: None)
     with diary.living:
         diary.live(steps)

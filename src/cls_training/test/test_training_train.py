@@ -45,7 +45,7 @@ def test_one_seed_one_hash(trained: tuple[Path, str, list[Progress]], tmp_path: 
 
 def test_the_command_line_gives_the_same_hash(trained: tuple[Path, str, list[Progress]]) -> None:
     folder, first, _ = trained
-    command = [sys.executable, '-m', 'cls_cli', 'hash', 'm', '--models-dir', str(folder)]
+    command = [sys.executable, '-m', 'cls_cli', 'models', 'hash', 'm', '--models-dir', str(folder)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0 and done.stdout.strip() == first
 

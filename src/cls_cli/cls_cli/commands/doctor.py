@@ -1,13 +1,18 @@
-"""`doctor`: what is missing or wrong here."""
+"""`doctor`: checks this machine."""
 
 import click
+
+from ..invocation import as_called, examples
 
 _STYLES = {'ok': 'green', 'note': 'yellow', 'wrong': 'bold red'}
 
 
-@click.command('doctor')
+@click.command('doctor', epilog=examples('./cls doctor'))
 def command() -> int:
-    """Look at this machine and say what to do. Exit status 1 when something needed is wrong."""
+    """Check this machine, and show what is missing and what to do.
+
+    The exit status is 1 if something necessary is missing.
+    """
     from rich.console import Console
     from rich.table import Table
 
@@ -19,8 +24,8 @@ def command() -> int:
         level = finding.level.value
         table.add_row(f'[{_STYLES[level]}]{level}[/]', finding.name, finding.found)
         if finding.do:
-            table.add_row('', '', f'[dim]→ {finding.do}[/]')
+            table.add_row('', '', f'[dim]→ {as_called(finding.do)}[/]')
     Console().print(table)
     wrong = [finding.name for finding in findings if finding.level.value == 'wrong']
-    print(f'wrong: {", ".join(wrong)}' if wrong else 'everything needed is here')
+    print(f'wrong: {", ".join(wrong)}' if wrong else 'everything necessary is here')
     return 1 if wrong else 0

@@ -1,4 +1,4 @@
-"""`faults`: kill the learners at random moments and check that nothing they learned is lost."""
+"""`faults`: kills the learners at random moments and checks that nothing is lost."""
 
 from pathlib import Path
 import tempfile
@@ -6,7 +6,9 @@ from typing import Any, TYPE_CHECKING
 
 import click
 
-from cls_common.errors import UserError
+from .. import options
+from ..invocation import examples
+from ..run_policy.robot_process import check_alone
 
 if TYPE_CHECKING:
     from cls_bench.faults.result import TrialResult
@@ -14,44 +16,60 @@ if TYPE_CHECKING:
 _COLUMNS = ('trial', 'kind', 'aim', 'phase', 'before', 'after', 'lost', 'weights', 'seconds', 'verdict')
 
 
-@click.command('faults')
-@click.option('--trials', default=10, show_default=True, type=click.IntRange(1), help='How many kills.')
-@click.option('--seed', default=1, show_default=True, type=click.IntRange(0), help='Of the moments and of the life.')
+_EXAMPLES = examples(
+    './cls faults --trials 50 --report faults.json',
+    './cls faults --victim slow,both --seed 7',
+    './cls faults --victim end                  # orderly ends instead of kills',
+)
+
+
+@click.command('faults', epilog=_EXAMPLES)
+@click.option('--trials', default=10, show_default=True, type=click.IntRange(1), metavar='N', help='Number of trials.')
+@click.option(
+    '--seed',
+    default=1,
+    show_default=True,
+    type=click.IntRange(0),
+    metavar='N',
+    help='Seed of everything random, the moments of the kills included.',
+)
 @click.option(
     '--victim',
-    '--kinds',
     'kinds',
     default='slow,fast,both,graph',
     show_default=True,
-    help='What is killed, in turn; `end`: nothing, each graph is ended in order, on one core beside busy processes.',
+    metavar='KIND,...',
+    help='What is killed, in turn. With `end` nothing is killed: each graph is ended in order, on one core beside busy '
+    'processes.',
 )
-@click.option('--json', 'json_file', type=click.Path(path_type=Path), help='Write every outcome as JSON.')
-@click.option('--folder', type=click.Path(path_type=Path), help='Keep the models here; default: thrown away.')
-def command(trials: int, seed: int, kinds: str, json_file: Path | None, folder: Path | None) -> int:
-    """Kill learners of a real lock-step graph with SIGKILL while they wake, sleep and save, and check what comes back.
+@click.option(
+    '--keep-dir',
+    'folder',
+    metavar='FOLDER',
+    type=options.FOLDER,
+    show_default='not kept',
+    help='Keep the models of the trials in this folder.',
+)
+@options.report
+def command(trials: int, seed: int, kinds: str, report: Path | None, folder: Path | None) -> int:
+    """Kill the learners at random moments, and check that nothing is lost.
 
-    Weights are compared with those of a run in one process that was never interrupted. Exit status 1 if any differ,
-    or if more than a second of steps is lost; after an orderly end none may be. Takes about half a minute a trial.
+    Each trial runs a real graph in lock-step and kills it with SIGKILL while it is awake, asleep or saving. The weights
+    are compared with those of an uninterrupted run in one process. The exit status is 1 if weights differ or if more
+    than one second of steps is lost; after an orderly end no step may be lost. A trial takes about half a minute.
     """
     from cls_bench.faults.plan import make_plan, parse_kinds
-    from cls_bringup.run_directory import domain, find_status
 
     plan = make_plan(trials, seed, parse_kinds(kinds))
-    if json_file is not None and not json_file.absolute().parent.is_dir():
-        raise UserError(f'JSON file {json_file}', expected='an existing folder')
-    if other := find_status(''):
-        raise UserError(
-            f'a graph runs already in ROS domain {domain()}', found=f'process {other["pid"]}',
-            do='End it, or set another ROS_DOMAIN_ID.',
-        )  # fmt: skip
+    check_alone('')
     if folder is not None:
         folder.mkdir(parents=True, exist_ok=True)
-        return _run(plan, seed, json_file, folder.absolute())
+        return _run(plan, seed, report, folder.absolute())
     with tempfile.TemporaryDirectory(prefix='cls-faults-') as temporary:
-        return _run(plan, seed, json_file, Path(temporary))
+        return _run(plan, seed, report, Path(temporary))
 
 
-def _run(plan: Any, seed: int, json_file: Path | None, folder: Path) -> int:
+def _run(plan: Any, seed: int, report: Path | None, folder: Path) -> int:
     from cls_bench.faults.experiment import Experiment
     from cls_bench.faults.reference import ReferenceRun
     from cls_bench.faults.result import summary, write_json
@@ -62,8 +80,8 @@ def _run(plan: Any, seed: int, json_file: Path | None, folder: Path) -> int:
         for outcome in running.run(plan):
             outcomes.append(outcome)
             print(_row(_cells(outcome)), flush=True)
-            if json_file is not None:
-                write_json(json_file, outcomes, seed=seed)
+            if report is not None:
+                write_json(report, outcomes, seed=seed)
     figures = summary(outcomes)
     passed = figures['trials'] - figures['failed']
     print(f'{passed} of {figures["trials"]} passed, {figures["most_steps_lost"]} steps lost at most')

@@ -1,21 +1,34 @@
-"""`models`: what has been learned so far."""
+"""`models`: lists, shows, exports and deletes saved models."""
 
 from collections.abc import Sequence
+from contextlib import ExitStack
+import json
 from pathlib import Path
 from typing import Any
 
 import click
 
+from cls_common.errors import UserError
+
 from .. import options
+from ..deletion import delete
+from ..invocation import examples
 
 _WIDEST = 1000
+# Any of these makes a folder a model, also a damaged one.
+_OF_A_MODEL = ('config.json', 'generations', 'journal')
 NONE_FOUND = 'No models found.'
 _UNITS = ('B', 'kB', 'MB', 'GB')
 
 
-@click.command('models')
+@click.group('models', epilog=examples('./cls models list', './cls models show default', './cls models delete first'))
+def command() -> None:
+    """List, show, export or delete saved models."""
+
+
+@command.command('list', epilog=examples('./cls models list', './cls models list --models-dir /data/models'))
 @options.models_dir
-def command(models_dir: Path) -> int:
+def list_command(models_dir: Path) -> int:
     """List the saved models."""
     from cls_learning.model_store.listing import list_models
 
@@ -23,11 +36,83 @@ def command(models_dir: Path) -> int:
     if not summaries:
         print(NONE_FOUND)
         return 0
-    show(summaries)
+    show_table(summaries)
     return 0
 
 
-def show(summaries: Sequence[Any]) -> None:
+@command.command('show', epilog=examples('./cls models show default', './cls models show default --json'))
+@options.model_argument
+@options.models_dir
+@options.as_json
+def show_command(model: str, models_dir: Path, as_json: bool) -> int:
+    """Show every setting of MODEL and its origin."""
+    from cls_learning.model_store.listing import read_config
+
+    config = read_config(options.model_folder(models_dir, model))
+    if as_json:
+        print(json.dumps(config, indent=2))
+        return 0
+    width = max((len(name) for name in config['values']), default=0)
+    for name, value in config['values'].items():
+        print(f'{name:<{width}}  {value!s:<20}  {config["origins"].get(name, "")}'.rstrip())
+    return 0
+
+
+@command.command('hash', epilog=examples('./cls models hash default'))
+@options.model_argument
+@options.models_dir
+def hash_command(model: str, models_dir: Path) -> int:
+    """Print the SHA-256 of the weights of MODEL as last saved.
+
+    Models with the same hash have the same weights.
+    """
+    from cls_learning.model_store.listing import weights_hash
+
+    value = weights_hash(options.model_folder(models_dir, model))
+    if not value:
+        raise UserError(f'model {model!r} was never saved', do='`./cls save` while it runs.')
+    print(value)
+    return 0
+
+
+@command.command('export', epilog=examples('./cls models export default --output default.tar'))
+@options.model_argument
+@options.models_dir
+@click.option('--output', required=True, metavar='FILE', type=options.FILE, help='File to write, which must be new.')
+def export_command(model: str, models_dir: Path, output: Path) -> int:
+    """Write MODEL to one tar file, to keep or to use on another machine.
+
+    Unpacked in a folder of models, it is the same model again. A model in use is refused.
+    """
+    from ..model_archive import write_archive
+
+    write_archive(options.model_folder(models_dir, model), output)
+    print(f'{output}: {size(output.stat().st_size)}; unpack it with `tar -xf {output} -C models`')
+    return 0
+
+
+@command.command('delete', epilog=examples('./cls models delete first', './cls models delete first second --yes'))
+@click.argument('models', nargs=-1, required=True, metavar='MODEL...', shell_complete=options.complete_model)
+@options.models_dir
+@options.yes
+def delete_command(models: tuple[str, ...], models_dir: Path, yes: bool) -> int:
+    """Delete each MODEL with everything that it learned.
+
+    A model in use is refused, and then none is deleted.
+    """
+    from cls_learning.model_store import ownership
+
+    folders = [options.model_folder(models_dir, name) for name in dict.fromkeys(models)]
+    with ExitStack() as owned:
+        for folder in folders:
+            if not any((folder / name).exists() for name in _OF_A_MODEL):
+                raise UserError(f'folder {folder}', expected='a model', found='none of its files')
+            ownership.check_access(folder)
+            owned.callback(ownership.take(folder).release)
+        return delete(folders, 'model', yes)
+
+
+def show_table(summaries: Sequence[Any]) -> None:
     """Prints a table of model summaries, by name."""
     from rich.console import Console
     from rich.table import Table
@@ -37,10 +122,16 @@ def show(summaries: Sequence[Any]) -> None:
         table.add_column(name, justify='right' if name in ('steps', 'cycles', 'size') else 'left')
     for model in sorted(summaries, key=lambda summary: str(summary.name)):
         table.add_row(
-            model.name, f'{model.total_steps:,}', f'{model.cycles:,}', model.encoder, model.robot,
-            size(model.size_bytes), str(model.created_at), f'[red]{model.problem}[/]' if model.problem else '',
-        )  # fmt: skip
-    # As wide as it needs to be, also where no terminal reads it: a name that is cut can't be typed.
+            model.name,
+            f'{model.total_steps:,}',
+            f'{model.cycles:,}',
+            model.encoder,
+            model.robot,
+            size(model.size_bytes),
+            str(model.created_at),
+            f'[red]{model.problem}[/]' if model.problem else '',
+        )
+    # As wide as needed, also without a terminal: a name that is cut can not be typed.
     console = Console(width=_WIDEST)
     with console.capture() as capture:
         console.print(table)
@@ -48,7 +139,7 @@ def show(summaries: Sequence[Any]) -> None:
 
 
 def size(count: int) -> str:
-    """Returns bytes for people."""
+    """Returns a number of bytes as text."""
     power = 0
     while power < len(_UNITS) - 1 and count >= 1000 ** (power + 1):
         power += 1

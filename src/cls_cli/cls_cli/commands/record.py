@@ -1,23 +1,44 @@
-"""`record`: a session of the running graph, from now until Ctrl-C."""
+"""`record`: records the running graph as a session."""
 
 from pathlib import Path
 
 import click
 
 from .. import options
+from ..invocation import examples
+
+_EXAMPLES = examples(
+    './cls record                               # until Ctrl-C',
+    './cls record monday --budget-gb 50',
+    './cls record --topic robot/info --topic robot/applied_action',
+)
 
 
-@click.command('record')
+@click.command('record', epilog=_EXAMPLES)
 @click.argument('name', default='')
-@click.option('--topic', 'topics', multiple=True, metavar='TOPIC', help='Only this one; may be given again.')
-@click.option('--sessions-dir', default='sessions', show_default=True, type=click.Path(path_type=Path), help='Folder.')
 @click.option(
-    '--budget-gb', default=10.0, show_default=True, type=click.FloatRange(0.001), metavar='N',
-    help='What the sessions of a robot may use, in units of 1024^3 bytes; the oldest are removed first.',
-)  # fmt: skip
+    '--topic',
+    'topics',
+    multiple=True,
+    metavar='TOPIC',
+    show_default='all topics of the graph',
+    help='Record only this topic. This option may be repeated.',
+)
+@options.sessions_dir
+@click.option(
+    '--budget-gb',
+    default=10.0,
+    show_default=True,
+    type=click.FloatRange(0.001),
+    metavar='GIB',
+    help='Disk space for the sessions of one robot, in units of 1024^3 bytes. The oldest sessions are removed first.',
+)
 @options.namespace
 def command(name: str, topics: tuple[str, ...], sessions_dir: Path, budget_gb: float, namespace: str) -> int:
-    """Record the running graph as session NAME, until Ctrl-C. Without NAME it is called by the time."""
+    """Record the running graph as a session, until Ctrl-C.
+
+    The session is called NAME, or by the time if no name is given.
+    """
     from cls_recording.session import check_name
 
     if name:
@@ -25,8 +46,10 @@ def command(name: str, topics: tuple[str, ...], sessions_dir: Path, budget_gb: f
     from ..nodes.recording import record
 
     parameters = {
-        'sessions_dir': str(sessions_dir.absolute()), 'name': name, 'topics': ','.join(topics),
+        'sessions_dir': str(sessions_dir.absolute()),
+        'name': name,
+        'topics': ','.join(topics),
         'budget_bytes': max(int(budget_gb * 1024**3), 1 << 20),
-    }  # fmt: skip
+    }
     status: int = record(parameters, namespace)
     return status

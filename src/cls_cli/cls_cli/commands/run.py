@@ -1,4 +1,4 @@
-"""`run`: acts on a robot without learning."""
+"""`run`: runs a policy on a robot, without learning."""
 
 from pathlib import Path
 from typing import Any
@@ -11,76 +11,103 @@ from cls_common.errors import UserError
 from cls_common.overrides import by_node, RECIPE
 
 from .. import options, set_options
+from ..invocation import examples
 
-# The option that tells a policy what to do chooses it too.
-_TOLD = {'action': 'constant', 'sequence': 'sequence', 'session': 'recorded'}
+# Option that is the input of a policy -> that policy, which the option therefore chooses.
+_POLICY_OF = {'action': 'constant', 'sequence': 'sequence', 'session': 'recorded'}
 _ROBOT = ('robot', 'port', 'camera', 'scene', 'lock_step', 'seed', 'record', 'sessions_dir', 'params_file', 'settings')
+_EXAMPLES = examples(
+    './cls run --steps 500 --report run.json      # random actions',
+    "./cls run --robot pan_tilt --sequence 'pan=5; pan=-5' --interactive",
+    './cls run --robot gym:CartPole-v1 --sequence triple_move --max-rate 20',
+    './cls run --session sessions/sim/session_20250102_030405',
+)
 
 
-@click.command('run')
-@click.option('--robot', default='sim', show_default=True, metavar='ROBOT', help='sim, square, pan_tilt or gym:ID.')
-@click.option('--attach', is_flag=True, help='Act on a robot that runs already; start nothing.')
+@click.command('run', epilog=_EXAMPLES)
+@options.robot
+@click.option('--attach', is_flag=True, help='Use a robot that already runs, and start no process.')
 @click.option(
     '--policy',
     default='',
     metavar='NAME',
-    help='random (default), constant, sequence, recorded, manual, or visit_count on a robot with joints.',
+    show_default='random',
+    help='Policy: random, constant, sequence, recorded, manual, or visit_count on a robot with joints.',
 )
 @click.option(
-    '--action', default='', metavar='VALUES', help="Of constant: '5 0' or pan=5,tilt=0, in the robot's units."
+    '--action',
+    default='',
+    metavar='VALUES',
+    show_default='none',
+    help="Action of policy constant in the robot's units: '5 0' or pan=5,tilt=0.",
 )
 @click.option(
     '--sequence',
     default='',
     metavar='ACTIONS',
-    help="Of sequence: 'pan=5; pan=-5', or alternate, double_move ... with one discrete channel.",
+    show_default='none',
+    help="Actions of policy sequence: 'pan=5; pan=-5', or for one discrete channel a name such as alternate or "
+    'double_move.',
 )
-@click.option('--session', default='', metavar='FOLDER', type=click.Path(), help='Of recorded: whose actions to do.')
-@click.option('--filter-action', default='', metavar='KEY=VALUE', help='Of recorded: only actions of this value.')
-@click.option('--steps', default=0, type=click.IntRange(0), help='End after this many actions.')
-@click.option('--duration', default=0.0, type=click.FloatRange(0.0), help='End this many seconds after the first.')
-@click.option('--rate', default=0.0, type=click.FloatRange(0.0, 1000.0), help='Actions a second at most.')
-@click.option('--interactive', is_flag=True, help='Confirm or override each action.')
-@click.option('--view/--no-view', default=False, help='Show what the camera sees, on a terminal.')
-@click.option('--record', is_flag=True, help='Record a session.')
-@click.option('--sessions-dir', default='sessions', show_default=True, type=click.Path(), help='Where sessions lie.')
-@click.option('--lock-step', is_flag=True, help='The simulator waits for each action.')
-@click.option('--seed', default=-1, type=click.IntRange(-1), help='Of the simulation and of chance.')
-@click.option('--scene', default=-1, type=click.IntRange(-1), help='Which simulated scene.')
-@click.option('--port', default='', help='Serial port of the servo board.')
-@click.option('--camera', default='', help='Index, path, video file or folder of images.')
-@click.option('--params-file', default='', type=click.Path(), help='Parameter file that wins over ours.')
+@click.option(
+    '--session',
+    default='',
+    metavar='SESSION',
+    type=click.Path(),
+    show_default='none',
+    help='Session whose actions policy recorded repeats.',
+)
+@options.filter_action
+@click.option(
+    '--max-rate',
+    default=0.0,
+    type=click.FloatRange(0.0, 1000.0),
+    metavar='HZ',
+    show_default='no limit',
+    help='Send at most this many actions per second.',
+)
+@click.option('--interactive', is_flag=True, help='Confirm or replace each action at the keyboard.')
+@options.steps()
+@options.duration
+@options.startup_timeout(60.0)
+@click.option('--view/--no-view', default=False, show_default=True, help='Show the camera image on a terminal.')
+@options.record
+@options.sessions_dir
+@options.report
+@options.lock_step
+@options.seed
+@options.scene
 @set_options.option
+@options.port
+@options.camera
+@options.params_file
 @options.namespace
-@click.option('--log-level', default='', type=click.Choice(['', 'debug', 'info', 'warn', 'error']), metavar='LEVEL')
-@click.option('--startup-timeout', default=60.0, show_default=True, type=click.FloatRange(1.0), help='Seconds.')
-@click.option('--report', type=click.Path(path_type=Path), help='Write a JSON report at the end.')
-def command(policy: str, params_file: str, sessions_dir: str, session: str, **chosen: Any) -> int:
-    """Act on a robot without learning: no networks, no model. Ctrl-C ends."""
-    # Nodes need not share our working directory.
-    chosen |= {
-        'params_file': _absolute(params_file), 'sessions_dir': _absolute(sessions_dir), 'session': _absolute(session),
-    }  # fmt: skip
+@options.log_level
+def command(policy: str, params_file: str, sessions_dir: Path, session: str, **chosen: Any) -> int:
+    """Run a policy on a robot, without learning.
+
+    No networks run and no model is needed. Ctrl-C ends the run. At its end the actions, their timing and
+    refusals are printed.
+    """
+    chosen |= {'params_file': options.absolute(params_file), 'sessions_dir': options.absolute(sessions_dir)}
+    chosen['session'] = options.absolute(session)
     chosen['policy'] = _policy(policy, chosen)
     if RECIPE in by_node(chosen['settings']):
-        raise UserError('--set', expected='sim.NAME: nothing is learned here')
+        raise UserError('--set', expected='sim.NAME, because nothing is learned')
     robot = GraphOptions(**{name: chosen.pop(name) for name in _ROBOT})
     check_robot(robot)
-    from ..acting.choices import Choices
-    from ..acting.run import run
+    from ..run_policy.options import RunOptions
+    from ..run_policy.run import run
 
-    return run(robot, Choices(**chosen))
+    return run(robot, RunOptions(**chosen))
 
 
 def _policy(policy: str, chosen: dict[str, Any]) -> str:
-    told = [name for name in _TOLD if chosen[name]]
-    if len(told) > 1 or (told and policy not in ('', _TOLD[told[0]])):
-        given = ' and '.join(f'--{name}' for name in told)
-        raise UserError(f'{given} with policy {policy or "none"}', expected=f'--{told[0]} with {_TOLD[told[0]]} alone')
-    if chosen['filter_action'] and told != ['session']:
+    given = [name for name in _POLICY_OF if chosen[name]]
+    if len(given) > 1 or (given and policy not in ('', _POLICY_OF[given[0]])):
+        names = ' and '.join(f'--{name}' for name in given)
+        expected = f'--{given[0]} with {_POLICY_OF[given[0]]} alone'
+        raise UserError(f'{names} with policy {policy or "none"}', expected=expected)
+    if chosen['filter_action'] and given != ['session']:
         raise UserError('--filter-action', expected='a --session to filter')
-    return policy or (_TOLD[told[0]] if told else 'random')
-
-
-def _absolute(path: str) -> str:
-    return str(Path(path).absolute()) if path else ''
+    return policy or (_POLICY_OF[given[0]] if given else 'random')

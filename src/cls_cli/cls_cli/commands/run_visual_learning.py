@@ -1,4 +1,4 @@
-"""`run-visual-learning`: the pan-tilt robot, as the first system's own entry point (rows 000-079 to 000-095)."""
+"""`run-visual-learning`: the pan-tilt robot with its camera, with few options and with keys."""
 
 from pathlib import Path
 
@@ -8,23 +8,51 @@ from cls_bringup.graph import GraphOptions
 from cls_common.errors import UserError
 
 from .. import options
+from ..invocation import examples
 from ..terminal import is_interactive
 from .models import NONE_FOUND
 
+_EXAMPLES = examples(
+    './cls run-visual-learning                  # asks for the serial port',
+    './cls run-visual-learning --port /dev/ttyACM0 --camera 1 --mode curiosity',
+    './cls run-visual-learning --robot sim      # without a robot',
+)
 
-@click.command('run-visual-learning')
-@click.option('--model', default='default', show_default=True, help='New or resumed, by itself.')
-@click.option('--port', default='', help='Serial port of the servo board; without it you are asked.')
-@click.option('--camera', default='0', show_default=True, help='Index, path, video file or folder of images.')
-@click.option('--mode', default='manual', show_default=True, type=click.Choice(['manual', 'random', 'curiosity']))
-@click.option('--list-models', is_flag=True, help='Print the names of the saved models and end.')
-@click.option('--save-frames', is_flag=True, help='Keep a JPEG before and after each action.')
-@click.option('--robot', default='pan_tilt', show_default=True, help='Or sim, to try it.')
+
+@click.command('run-visual-learning', epilog=_EXAMPLES)
+@options.model
 @options.models_dir
+@click.option('--port', default='', metavar='PATH', show_default='asked for', help='Serial port of the servo board.')
+@click.option(
+    '--camera',
+    default='0',
+    show_default=True,
+    metavar='SOURCE',
+    help='Camera: an index, a device path, a video file or a folder of images.',
+)
+@click.option(
+    '--mode',
+    default='manual',
+    show_default=True,
+    type=click.Choice(['manual', 'random', 'curiosity']),
+    help='Source of the actions.',
+)
+@click.option(
+    '--robot',
+    default='pan_tilt',
+    show_default=True,
+    metavar='ROBOT',
+    help='Robot: pan_tilt, or sim to try the command.',
+)
+@click.option('--save-frames', is_flag=True, help='Save a JPEG image before and after each action.')
+@click.option('--list-models', is_flag=True, help='Print the names of the saved models and exit.')
 def command(
     model: str, port: str, camera: str, mode: str, list_models: bool, save_frames: bool, robot: str, models_dir: Path
 ) -> int:
-    """Learn what moving does to what the camera sees, with keys for everything."""
+    """Let the pan-tilt robot learn, and steer it by keys.
+
+    This is `up` with the few options that this robot needs.
+    """
     if list_models:
         return _list_models(models_dir)
     if robot != 'pan_tilt':
@@ -32,12 +60,17 @@ def command(
     elif not port:
         port = _ask_port()
     graph = GraphOptions(
-        robot=robot, model=model, models_dir=str(models_dir.absolute()), mode=mode, port=port, camera=camera,
+        robot=robot,
+        model=model,
+        models_dir=options.absolute(models_dir),
+        mode=mode,
+        port=port,
+        camera=camera,
         save_frames=save_frames,
-    )  # fmt: skip
-    from ..running import Choices, run
+    )
+    from ..running import run, SessionOptions
 
-    return run(graph, Choices(view=True))
+    return run(graph, SessionOptions(view=True))
 
 
 def _list_models(models_dir: Path) -> int:
@@ -54,9 +87,10 @@ def _ask_port() -> str:
     found = find_ports()
     if not is_interactive():
         raise UserError(
-            'no serial port was given', found=', '.join(port.device for port in found) or 'no ports',
+            'no serial port was given',
+            found=', '.join(port.device for port in found) or 'no ports',
             do='Give --port, or --robot sim to try it without a robot.',
-        )  # fmt: skip
+        )
     if not found:
         print('No serial ports found. Is the board plugged in?')
     for number, port in enumerate(found, 1):

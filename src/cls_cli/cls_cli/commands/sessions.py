@@ -1,59 +1,40 @@
-"""`sessions`: what was recorded, how good it is, and what can be done with it."""
+"""`sessions`: lists, examines, repairs, exports and deletes recorded sessions."""
 
-import importlib
 import json
 from pathlib import Path
 from typing import Any
 
 import click
 
-# Name -> (module in commands/, attribute, what it does). The texts stand here so that `--help` imports nothing more.
-_COMMANDS = {
-    'list': ('sessions', 'list_command', 'List the recorded sessions.'),
-    'info': ('sessions', 'info_command', 'What sessions hold, what they lack, and whether they are fit to learn from.'),
-    'repair': ('sessions', 'repair_command', 'Make sessions whole again whose recording was cut off.'),
-    'export': ('sessions_export', 'command', 'Write sessions as a LeRobot dataset or a video.'),
-}
-_PATHS = click.Path(path_type=Path)
+from cls_common.errors import UserError
+
+from .. import options
+from ..deletion import delete, users_of
+from ..invocation import as_called, examples
+from .sessions_export import command as export_command
+
+_ONE = './cls sessions {} sessions/sim/session_20250102_030405'
 
 
-class _Sessions(click.Group):
-    """A group whose commands are imported when they are called."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(_COMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in _COMMANDS:
-            return None
-        module, attribute, _ = _COMMANDS[cmd_name]
-        command: click.Command = getattr(importlib.import_module(f'cls_cli.commands.{module}'), attribute)
-        return command
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        with formatter.section('Commands'):
-            formatter.write_dl([(name, text) for name, (_, _, text) in _COMMANDS.items()])
-
-
-@click.group('sessions', cls=_Sessions)
+@click.group('sessions', epilog=examples('./cls sessions list', _ONE.format('info'), _ONE.format('delete')))
 def command() -> None:
-    """What was recorded, how good it is, and what can be done with it.
+    """List, examine, repair, export or delete recorded sessions.
 
-    SESSION is a session's folder; a robot's folder, or the folder of all robots, stands for all sessions in it.
+    SESSION is the folder of a session. The folder of a robot, or of all robots, stands for all sessions in it.
     """
 
 
-@click.command('list')
-@click.option('--sessions-dir', default='sessions', show_default=True, type=_PATHS, help='Folder of the sessions.')
-@click.option('--json', 'as_json', is_flag=True, help='One JSON array.')
+@command.command('list', epilog=examples('./cls sessions list', './cls sessions list --sessions-dir /data --json'))
+@options.sessions_dir
+@options.as_json
 def list_command(sessions_dir: Path, as_json: bool) -> int:
-    """List the recorded sessions, damaged ones too."""
+    """List the recorded sessions, also damaged ones."""
     from cls_recording.discovery import find_sessions
     from cls_recording.summary import summarize
 
     from .. import session_tables
 
-    # A folder that does not exist yet is no mistake: nothing was recorded.
+    # A missing folder is no mistake: nothing was recorded yet.
     empty = not sessions_dir.exists() or (sessions_dir.is_dir() and not any(sessions_dir.iterdir()))
     summaries = [] if empty else [summarize(path) for path in find_sessions([sessions_dir])]
     if as_json:
@@ -65,11 +46,14 @@ def list_command(sessions_dir: Path, as_json: bool) -> int:
     return 0
 
 
-@click.command('info')
-@click.argument('sessions', nargs=-1, required=True, type=_PATHS)
-@click.option('--json', 'as_json', is_flag=True, help='One JSON array.')
+@command.command('info', epilog=examples(_ONE.format('info'), './cls sessions info sessions/sim --json'))
+@click.argument('sessions', nargs=-1, required=True, metavar='SESSION...', type=options.SESSIONS)
+@options.as_json
 def info_command(sessions: tuple[Path, ...], as_json: bool) -> int:
-    """What SESSIONS hold and lack, and whether they are fit to learn from. Exit status 1 where one can't be read."""
+    """Show what each SESSION holds and lacks.
+
+    The quality says whether a model can learn from it. The exit status is 1 if a session cannot be read.
+    """
     from cls_recording.quality.verdict import examine
 
     from .. import session_tables
@@ -80,10 +64,13 @@ def info_command(sessions: tuple[Path, ...], as_json: bool) -> int:
     return failed
 
 
-@click.command('repair')
-@click.argument('sessions', nargs=-1, required=True, type=_PATHS)
+@command.command('repair', epilog=examples(_ONE.format('repair'), './cls sessions repair sessions/sim'))
+@click.argument('sessions', nargs=-1, required=True, metavar='SESSION...', type=options.SESSIONS)
 def repair_command(sessions: tuple[Path, ...]) -> int:
-    """Make SESSIONS whole again whose recording was cut off, and say what was lost."""
+    """Repair each SESSION whose recording was cut off.
+
+    What was lost is shown. The original files are kept beside the repaired ones.
+    """
     from cls_recording.repair import repair
 
     from .. import session_tables
@@ -92,9 +79,37 @@ def repair_command(sessions: tuple[Path, ...]) -> int:
     return failed
 
 
+command.add_command(export_command)
+
+
+@command.command('delete', epilog=examples(_ONE.format('delete'), './cls sessions delete sessions/sim --yes'))
+@click.argument('sessions', nargs=-1, required=True, metavar='SESSION...', type=options.SESSIONS)
+@options.yes
+def delete_command(sessions: tuple[Path, ...], yes: bool) -> int:
+    """Delete each SESSION.
+
+    A session that is recorded, replayed or read is refused, and then none is deleted.
+    """
+    from cls_recording.bag import is_being_recorded
+    from cls_recording.discovery import find_sessions
+
+    # A path without its last slash and dots: of `link/` the link is meant.
+    folders = list(dict.fromkeys(path.parent.resolve() / path.name for path in map(_named, find_sessions(sessions))))
+    for folder in folders:
+        if is_being_recorded(folder):
+            raise UserError(f'session {folder} is being recorded', do='Stop the recorder first.')
+        if users := users_of(folder):
+            numbers = ', '.join(map(str, users))
+            raise UserError(f'session {folder} is in use', found=f'process {numbers}', do='End it first.')
+    return delete(folders, 'session', yes)
+
+
+def _named(path: Path) -> Path:
+    return path if path.name not in ('', '..') else path.resolve()
+
+
 def _each(paths: tuple[Path, ...], work: Any, show: Any) -> tuple[list[Any], int]:
-    """Does `work` with each session; one that fails says so in a line and harms no other."""
-    from cls_common.errors import UserError
+    """Calls `work` for each session; a session that fails is reported in one line and the others continue."""
     from cls_recording.discovery import find_sessions
 
     found = [path for given in paths for path in ([given] if not given.is_dir() else find_sessions([given]))]
@@ -111,5 +126,5 @@ def _each(paths: tuple[Path, ...], work: Any, show: Any) -> tuple[list[Any], int
                 show(done[-1])
         except UserError as error:
             failed = 1
-            click.echo(f'error: {error}', err=True)
+            click.echo(as_called(f'error: {error}'), err=True)
     return done, failed

@@ -1,4 +1,4 @@
-"""`sessions export`: recorded sessions for other people's tools."""
+"""`sessions export`: writes recorded sessions in formats of other tools."""
 
 from collections.abc import Callable
 import math
@@ -8,23 +8,45 @@ import click
 
 from cls_common.errors import UserError
 
+from .. import options
+from ..invocation import examples
 from ..layers import require
 
+_EXAMPLES = examples(
+    './cls sessions export sessions/sim --format lerobot --output dataset',
+    './cls sessions export sessions/sim/session_20250102_030405 \\',
+    '      --format mp4 --output run.mp4',
+)
 
-@click.command('export')
-@click.argument('sessions', nargs=-1, required=True, metavar='SESSION...', type=click.Path(path_type=Path))
+
+@click.command('export', epilog=_EXAMPLES)
+@click.argument('sessions', nargs=-1, required=True, metavar='SESSION...', type=options.SESSIONS)
 @click.option(
-    '--format', 'form', required=True, type=click.Choice(['lerobot', 'mp4']),
-    help='lerobot: a LeRobotDataset v3.0, one row a step. mp4: a video of the camera.',
-)  # fmt: skip
-@click.option('--output', required=True, type=click.Path(path_type=Path), help='Folder or file to make.')
+    '--format',
+    'form',
+    required=True,
+    type=click.Choice(['lerobot', 'mp4']),
+    help='Format: a LeRobotDataset v3.0 with one row per step, or a video of the camera.',
+)
 @click.option(
-    '--fps', type=click.IntRange(1, 1000),
-    help='lerobot: the rate to claim; default: the median of the steps. mp4: even frames; default: as stamped.',
-)  # fmt: skip
-@click.option('--task', metavar='TEXT', help='lerobot: what the robot did, in words.')
+    '--output',
+    required=True,
+    metavar='PATH',
+    type=click.Path(path_type=Path),
+    help='Folder or file to write, which must be new.',
+)
+@click.option(
+    '--fps',
+    type=click.IntRange(1, 1000),
+    metavar='N',
+    show_default='lerobot: the median rate of the steps; mp4: the recorded times',
+    help='Frames per second of the dataset, or of the video.',
+)
+@click.option(
+    '--task', metavar='TEXT', show_default='a general one', help='With lerobot, description of what the robot does.'
+)
 def command(sessions: tuple[Path, ...], form: str, output: Path, fps: int | None, task: str | None) -> int:
-    """Write SESSIONs (folders, or folders of them) as a dataset of LeRobot or as a video."""
+    """Write each SESSION to one LeRobot dataset or to one video."""
     from rich.console import Console
     from rich.progress import Progress
 

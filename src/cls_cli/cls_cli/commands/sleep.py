@@ -1,4 +1,4 @@
-"""`sleep`: one sleep, watched."""
+"""`sleep`: one sleep of the running graph."""
 
 from collections.abc import Callable
 import math
@@ -10,35 +10,43 @@ from cls_bringup.interrupts import Interrupts
 from cls_common.errors import UserError
 
 from .. import options
+from ..invocation import examples
 
 _TURN = 0.2
-# After a cancel the learner still has to roll back.
+# After a cancel the learner restores its state.
 _CANCEL_TIMEOUT = 30.0
-# Discovery may lose sight of a server for a moment.
+# Discovery may lose a server for a moment.
 _GONE_TIMEOUT = 3.0
 F = TypeVar('F', bound=Callable[..., Any])
 
 
-def _old_phase(name: str) -> Callable[[F], F]:
+def _old_option(name: str) -> Callable[[F], F]:
     return click.option(f'--{name}', default=None, type=click.IntRange(-1), hidden=True)
 
 
-@click.command('sleep')
+@click.command('sleep', epilog=examples('./cls sleep', './cls sleep --phase sws=100 --phase rem=-1'))
 @click.option(
-    '--phase', 'phases', multiple=True, metavar='NAME=N',
-    help='Optimiser steps of a phase of the brain; 0: as configured, -1: skip it. May be given several times.',
-)  # fmt: skip
-@_old_phase('sws')
-@_old_phase('rem')
-@_old_phase('tether')
+    '--phase',
+    'phases',
+    multiple=True,
+    metavar='NAME=N',
+    show_default='as configured',
+    help='Number of steps of a phase of the brain; -1 skips it. This option may be repeated.',
+)
+@_old_option('sws')
+@_old_option('rem')
+@_old_option('tether')
 @options.namespace
 def command(phases: tuple[str, ...], namespace: str, **old: int | None) -> int:
-    """Send the learner to sleep and watch. Ctrl-C wakes it and undoes what it learned meanwhile."""
+    """Put the learner to sleep, and show the progress.
+
+    Ctrl-C ends the sleep and discards what it changed.
+    """
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
     from cls_bringup.nodes.graph_client import connect
 
-    steps = dict(map(parse_phase, phases)) | {name: count for name, count in old.items() if count is not None}
+    steps = dict(map(parse_phase, phases)) | _read_old(old)
     columns = TextColumn('{task.description:<7}'), BarColumn(), MofNCompleteColumn(), TextColumn('{task.fields[loss]}')
     with Interrupts() as interrupts, connect(namespace) as remote, Progress(*columns) as progress:
         tasks: dict[str, Any] = {}
@@ -62,6 +70,13 @@ def parse_phase(text: str) -> tuple[str, int]:
     return name, int(count)
 
 
+def _read_old(old: dict[str, int | None]) -> dict[str, int]:
+    given = {name: count for name, count in old.items() if count is not None}
+    for name, count in given.items():
+        click.echo(f'note: `./cls sleep --{name} {count}` is now `./cls sleep --phase {name}={count}`', err=True)
+    return given
+
+
 def _await(goal: Any, interrupts: Interrupts) -> Any | None:
     cancelled = unserved = 0.0
     while cancelled < _CANCEL_TIMEOUT:
@@ -69,7 +84,7 @@ def _await(goal: Any, interrupts: Interrupts) -> Any | None:
             return result
         unserved = 0.0 if goal.is_served else unserved + _TURN
         if unserved > _GONE_TIMEOUT:
-            raise UserError('slow_learner is gone', do='The model is as before this sleep; `./cls up` resumes it.')
+            raise UserError('slow_learner is gone', do='The model is as before this sleep; `./cls up` continues it.')
         if interrupts.count and not cancelled:
             print('waking up …')
             goal.cancel()
@@ -96,7 +111,7 @@ def _conclude(result: Any | None) -> int:
 
 
 def error_name(result: Any) -> str:
-    """Returns what a Sleep result's error code is called, in words; 'slept' for none."""
+    """Returns the name of a Sleep result's error code in words; 'slept' for none."""
     if result.error_code == result.NONE:
         return 'slept'
     constants = [name for name in dir(type(result)) if name.isupper()]

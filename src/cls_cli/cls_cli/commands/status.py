@@ -1,4 +1,4 @@
-"""`status`: how the running graph fares, within a second."""
+"""`status`: the state of the running graph, within a second."""
 
 from collections.abc import Mapping
 import json
@@ -10,18 +10,22 @@ import click
 from cls_bringup.run_directory import domain, find_status
 
 from .. import options
+from ..invocation import examples
 
-# On a machine at rest importing and joining take half a second and the latched statuses another quarter, seen: the
-# answer is there within a second. A machine that is slow at the first is as slow at the second, so it gets longer.
+# Measured on an idle machine: imports and joining take half a second, the latched statuses another quarter, so the
+# answer comes within a second. A machine that is slow to join is slow to receive, so it gets more time.
 _ANSWER_AFTER, _JOIN_TIME, _SLOWER = 0.85, 0.6, 3.0
-_NOT_FOR_PEOPLE = ('pid', 'written', 'namespace', 'domain')
+_NOT_SHOWN = ('pid', 'written', 'namespace', 'domain')
 
 
-@click.command('status')
-@click.option('--json', 'as_json', is_flag=True, help='One JSON object.')
+@click.command('status', epilog=examples('./cls status', './cls status --json'))
+@options.as_json
 @options.namespace
 def command(as_json: bool, namespace: str) -> int:
-    """How the running graph fares. Exit status 1 when none runs."""
+    """Show the state of the running graph.
+
+    The exit status is 1 if no graph runs.
+    """
     begun = time.monotonic()
     status = find_status(namespace) or _ask(namespace, begun)
     if status is None:
@@ -30,7 +34,7 @@ def command(as_json: bool, namespace: str) -> int:
     if as_json:
         print(json.dumps({'running': True, **status}))
     else:
-        print(as_text({name: value for name, value in status.items() if name not in _NOT_FOR_PEOPLE}))
+        print(as_text({name: value for name, value in status.items() if name not in _NOT_SHOWN}))
     return 0
 
 
@@ -48,7 +52,7 @@ def _ask(namespace: str, begun: float) -> dict[str, Any] | None:
 
 
 def as_text(status: Mapping[str, Any], prefix: str = '') -> str:
-    """Returns one line for each figure, nested names joined by dots."""
+    """Returns one line per value; nested names are joined by dots."""
     lines = []
     for name, value in status.items():
         if isinstance(value, dict):

@@ -1,4 +1,4 @@
-"""`./cls train`: both halves in one process, without ROS."""
+"""`train`: learns in simulation, in one process."""
 
 from typing import Any
 
@@ -6,44 +6,59 @@ import click
 
 from cls_common.overrides import by_node, RECIPE
 
-from .. import set_options
-from ..options import accept_robot, models_dir
+from .. import options, set_options
+from ..invocation import examples
+
+_EXAMPLES = examples(
+    './cls train --steps 2000',
+    './cls train --model second --seed 1 --preset reference',
+    './cls train --robot gym:CartPole-v1 --encoder identity',
+)
 
 # Steps from one look at the figures to the next: drawing takes time from learning.
 _SHOW_EVERY = 20
 
 
-@click.command(help='Learn in simulation in one process, without ROS, for STEPS more wake steps.')
-@click.option('--robot', default='sim', show_default=True, help='sim, square or gym:ID.')
-@click.option('--scene', default=-1, type=click.IntRange(-1), help='Which simulated scene.')
-@click.option('--brain', default='', help='Brain of a new model, by name; default: cls.')
-@click.option('--model', default='default', show_default=True, help='Name of the model; created where it is missing.')
-@models_dir
-@click.option('--steps', default=500, show_default=True, type=click.IntRange(1), help='Wake steps to add.')
-@click.option('--seed', default=-1, help='Of world, networks and exploration. Implies one thread and an exact result.')
-@click.option('--encoder', default='', help="By name; default: the model's own, retina for a new one.")
-@click.option('--preset', default='', help='A recipe of config/presets, for a new model.')
-@click.option('--mode', default='curiosity', show_default=True, type=click.Choice(['curiosity', 'random']))
+@click.command('train', epilog=_EXAMPLES)
+@options.robot
+@options.scene
+@options.brain
+@options.model
+@options.models_dir
+@options.steps(500)
+@options.seed
+@options.encoder
+@options.preset
+@click.option(
+    '--mode',
+    default='curiosity',
+    show_default=True,
+    type=click.Choice(['curiosity', 'random']),
+    help='Source of the actions.',
+)
 @set_options.option
-@accept_robot
-def command(**options: Any) -> int:
-    """Trains with a progress bar and prints the hash of the weights as its last line."""
+@options.accept_robot
+def command(**chosen: Any) -> int:
+    """Learn in simulation in one process.
+
+    ROS is not used. An existing model continues. The last line printed is the hash of the weights.
+    """
     from rich.progress import Progress
 
     from cls_training.train_loop import TrainProgress
     from cls_training.training import train, TrainOptions
 
-    settings = by_node(options.pop('settings'))
-    chosen = TrainOptions(overrides=settings.get(RECIPE, {}), simulator=settings.get('simulator', {}), **options)
+    settings = by_node(chosen.pop('settings'))
+    asked = TrainOptions(overrides=settings.get(RECIPE, {}), simulator=settings.get('simulator', {}), **chosen)
     with Progress(transient=False) as bar:
-        task = bar.add_task('waking', total=chosen.steps)
+        task = bar.add_task('wake', total=asked.steps)
 
         def show(progress: TrainProgress) -> None:
-            if progress.phase == 'wake' and progress.step % _SHOW_EVERY and progress.step < chosen.steps:
+            if progress.phase == 'wake' and progress.step % _SHOW_EVERY and progress.step < asked.steps:
                 return
             figures = ' '.join(f'{name} {value:.3f}' for name, value in progress.measure().items())
             bar.update(task, completed=progress.step, description=f'{progress.phase:6} {figures}')
 
-        weights = train(chosen, show)
+        weights = train(asked, show)
     click.echo(f'weights sha256 {weights}')
     return 0

@@ -1,4 +1,4 @@
-"""What this machine lacks, each check a small function that returns findings. No ROS here."""
+"""Checks of this machine; each is a function that returns findings. No ROS here."""
 
 from collections.abc import Callable
 

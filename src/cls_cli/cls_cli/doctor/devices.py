@@ -1,4 +1,4 @@
-"""What hangs on this machine: boards, cameras, an accelerator."""
+"""Devices of this machine: servo boards, cameras, an accelerator."""
 
 import os
 from pathlib import Path

@@ -1,11 +1,11 @@
-"""One thing found out about the machine."""
+"""The result of one check."""
 
 from dataclasses import dataclass
 from enum import Enum
 
 
 class Level(Enum):
-    """OK: as it should be. NOTE: something optional is missing. WRONG: something needed is."""
+    """OK: present. NOTE: something optional is missing. WRONG: something necessary is missing."""
 
     OK = 'ok'
     NOTE = 'note'
@@ -14,7 +14,7 @@ class Level(Enum):
 
 @dataclass(frozen=True)
 class Finding:
-    """What was looked at, how it is, what was found, and what to do where it is not as it should be."""
+    """What was checked, its level, what was found, and what to do if it is not ok."""
 
     name: str
     level: Level

@@ -24,7 +24,7 @@ def interpreter() -> list[Finding]:
 
 
 def ros() -> list[Finding]:
-    """ROS 2 Jazzy, the workspace, and what keeps the graph on this machine."""
+    """ROS 2 Jazzy, the workspace, the DDS profile and the discovery range."""
     distribution = os.environ.get('ROS_DISTRO', '')
     findings = []
     if distribution not in ('', 'jazzy'):
@@ -61,7 +61,7 @@ def _profile() -> Finding:
 
 def _parent_death() -> Finding:
     if shutil.which('setpriv'):
-        return Finding('setpriv', Level.OK, 'nodes end with whoever started them')
+        return Finding('setpriv', Level.OK, 'nodes end with the process that started them')
     return Finding(
         'setpriv', Level.NOTE, 'missing: nodes outlive a killed `./cls up`', 'sudo apt-get install util-linux'
     )

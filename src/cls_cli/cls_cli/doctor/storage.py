@@ -1,4 +1,4 @@
-"""Disk, shared memory and weights that a download brought."""
+"""Disk, log folder, shared memory and downloaded weights."""
 
 import fcntl
 import os
@@ -26,7 +26,7 @@ def disk(path: Path = Path()) -> list[Finding]:
 
 
 def log_folder() -> list[Finding]:
-    """Where ROS 2 logs: its own choice, or the run folder where that can't be written."""
+    """The log folder of ROS 2: its own, or the run folder if that can not be written."""
     provide_log_folder()
     folder = ros_log_folder()
     if folder != fallback_log_folder():
@@ -41,7 +41,7 @@ def log_folder() -> list[Finding]:
 
 
 def shared_memory(path: Path = Path('/dev/shm')) -> list[Finding]:
-    """Room for images between processes, and what killed ROS processes left there."""
+    """Shared memory for images between processes, and leftovers of killed ROS processes."""
     if not path.is_dir():
         return [Finding('shared memory', Level.NOTE, f'no {path}', 'Images go over loopback sockets instead.')]
     free = shutil.disk_usage(path).free / 1e6
@@ -58,7 +58,7 @@ def shared_memory(path: Path = Path('/dev/shm')) -> list[Finding]:
 
 
 def leftovers(path: Path) -> list[Path]:
-    """Returns the Fast DDS segments in `path` whose process is gone: nobody holds their lock file."""
+    """Returns the Fast DDS segments in `path` whose process is gone: their lock file is not held."""
     found = []
     for lock in path.glob('fastrtps_*_el'):
         segment = lock.with_name(lock.name.removesuffix('_el'))
@@ -73,7 +73,7 @@ def leftovers(path: Path) -> list[Path]:
 
 
 def image_weights() -> list[Finding]:
-    """Weights of the pretrained eyes, in torchvision's cache."""
+    """Weights of pretrained encoders in torchvision's cache."""
     cache = os.environ.get('XDG_CACHE_HOME', os.path.expanduser('~/.cache'))
     folder = Path(os.environ.get('TORCH_HOME', Path(cache, 'torch')), 'hub', 'checkpoints')
     have = [name for name in _BACKBONES if list(folder.glob(f'{name}-*.pth'))]

@@ -1,4 +1,4 @@
-"""A recorder in this process, with a line that shows how it fares."""
+"""A recorder in this process, with a progress line on the terminal."""
 
 from collections.abc import Mapping
 import sys
@@ -15,12 +15,12 @@ from cls_recording.nodes.recorder import Recorder
 from cls_recording.session_writer import RecordingProgress
 
 _LINE_PERIOD = 0.5
-# With nobody at the screen, a line now and then.
+# Without a terminal, one line every ten seconds.
 _QUIET_EVERY = 20
 
 
-class ShownRecorder(Recorder):
-    """A recorder that says on standard output how it fares, and ends when it can't record.
+class TerminalRecorder(Recorder):
+    """A recorder that prints its progress and ends if it cannot record.
 
     Parameters, topics and services: those of `Recorder`.
 
@@ -43,12 +43,13 @@ class ShownRecorder(Recorder):
         return True
 
     def _on_status(self, message: RecorderStatus) -> None:
-        # Our own is heard too; of two recorders the one that was here first goes on.
+        # Our own status arrives too; of two recorders the older one continues.
         if message.recording and message.duration > self.progress.duration + _LINE_PERIOD:
             raise UserError(
                 f'a recorder runs already in ROS domain {domain()}',
-                found=message.session, do='Call its recorder/stop, or let it do the work.',
-            )  # fmt: skip
+                found=message.session,
+                do='Stop it with its service recorder/stop, or use its session.',
+            )
 
     def _on_line(self) -> None:
         self._lines += 1
@@ -59,7 +60,7 @@ class ShownRecorder(Recorder):
 
 
 def line(progress: RecordingProgress) -> str:
-    """Returns how a recording fares, for people."""
+    """Returns the progress of a recording as text."""
     if not progress.session:
         return 'waiting for robot/info ...' + (f' ({progress.messages} messages wait)' if progress.messages else '')
     minutes, seconds = divmod(int(progress.duration), 60)
@@ -73,12 +74,12 @@ def record(parameters: Mapping[str, Any], namespace: str) -> int:
     """Records until a signal.
 
     Returns:
-        exit status: 0 after an orderly end, 1 when the disk failed, 2 for a mistake of the user's.
+        exit status: 0 after an orderly end, 1 when the disk failed, 2 for a mistake of the user.
     """
-    nodes: list[ShownRecorder] = []
+    nodes: list[TerminalRecorder] = []
 
-    def make() -> ShownRecorder:
-        nodes.append(ShownRecorder())
+    def make() -> TerminalRecorder:
+        nodes.append(TerminalRecorder())
         return nodes[0]
 
     arguments = ['--ros-args', *(['-r', f'__ns:=/{namespace.strip("/")}'] if namespace else [])]
@@ -91,5 +92,5 @@ def record(parameters: Mapping[str, Any], namespace: str) -> int:
     print(('\r\x1b[K' if sys.stdout.isatty() else '') + line(progress))
     if progress.fault:
         print(f'error: {progress.fault}', file=sys.stderr)
-    print(progress.session or 'nothing was heard, nothing recorded')
+    print(progress.session or 'no message was received, nothing recorded')
     return 1 if progress.fault else 0

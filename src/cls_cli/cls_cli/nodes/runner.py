@@ -1,4 +1,4 @@
-"""Acts on a robot from within a command: no learner, no networks (rows 001-058 to 001-062)."""
+"""Node of `./cls run`: sends the actions of a policy to a robot. No learner, no networks."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -20,16 +20,16 @@ from cls_common.robot import RobotInfo
 from cls_interfaces.msg import AppliedAction, RecorderStatus, RobotAction, RobotState
 from cls_interfaces.msg import RobotInfo as RobotInfoMessage
 
-from ..acting.actor import Actor, Command, SOURCE
+from ..run_policy.actor import Actor, Command, SOURCE
 
-# Who else commands a robot is found a quarter of a second after the robot on a machine at rest; or heard of by what
-# the robot does.
-_POLITE = 1.5
+# s to wait for other publishers of actions. Discovery finds them a quarter of a second after the robot on an idle
+# machine; later ones are noticed by actions that are not ours.
+_DISCOVERY_TIME = 1.5
 _STILL = (RobotState.STOPPED, RobotState.FAULT)
 
 
 class Runner(Node):
-    """Publishes one action at a time, the next when the robot has answered and shown what came of the last.
+    """Publishes one action at a time, the next one after the answer and the observation that follow the last one.
 
     Publishers:
         robot/action (cls_interfaces/RobotAction)
@@ -41,9 +41,9 @@ class Runner(Node):
         recorder/status (cls_interfaces/RecorderStatus)
 
     Args:
-        make_actor: makes what acts, as soon as the robot says what it is.
-        records: whether to wait until a recorder records.
-        is_guest: whether the robot ran before: then somebody else may command it, which takes a while to see.
+        make_actor: makes the actor from the robot's description.
+        records: wait until a recorder records.
+        is_guest: the robot already ran, so that another process may command it.
     """
 
     def __init__(
@@ -62,7 +62,7 @@ class Runner(Node):
         self._make_actor = make_actor
         self._records = records
         self._is_guest = is_guest
-        self._polite_until = 0.0
+        self._discovery_until = 0.0
         self.actor: Actor | None = None
         self.recorder: RecorderStatus | None = None
         self._state: RobotState | None = None
@@ -76,7 +76,7 @@ class Runner(Node):
 
     @property
     def waits_for(self) -> str:
-        """What is missing before it can act; empty where nothing is."""
+        """What is missing before an action can be sent; empty if nothing is."""
         if self.actor is None:
             return 'a robot (robot/info)'
         if self._state is None or self._state.state in _STILL:
@@ -85,20 +85,20 @@ class Runner(Node):
             return 'the robot to listen (robot/action)'
         if self._records and not (self.recorder and self.recorder.recording and self.recorder.session):
             return f'the recorder ({(self.recorder and self.recorder.fault) or "recorder/status"})'
-        if time.monotonic() < self._polite_until:
-            return 'a moment, for others to be seen'
+        if time.monotonic() < self._discovery_until:
+            return 'the discovery of other nodes'
         return self.actor.lacks
 
     def check_alone(self) -> None:
-        """Raises UserError where somebody else may command this robot: one at a time does."""
+        """Raises UserError if another node publishes actions for this robot."""
         if self.count_publishers(comms.ROBOT_ACTION.name) > 1:
             raise _not_alone()
 
-    def turn(self) -> None:
-        """Sends what is due; to be called after each turn of the executor.
+    def send_due(self) -> None:
+        """Sends the action that is due, if any; called after each turn of the executor.
 
         Raises:
-            UserError: a person typed what is no action.
+            UserError: the typed text is no action.
         """
         if self.actor is None:
             return
@@ -113,22 +113,22 @@ class Runner(Node):
         self._action.publish(message)
 
     def image(self) -> Any:
-        """Returns the newest image, uint8 (H, W, 3) RGB; None where the robot shows none."""
+        """Returns the newest image, uint8 (H, W, 3) RGB; None if there is none."""
         return from_image(self._image) if self._image is not None else None
 
     def _on_info(self, message: RobotInfoMessage) -> None:
         robot = from_robot_info(message)
         if self.actor is not None:
             if robot != self.actor.robot:
-                raise UserError('the robot became another one', found=robot.name)
+                raise UserError('the robot was replaced by another one', found=robot.name)
             self.actor.restart()
             return
         self.actor = self._make_actor(robot)
-        self._polite_until = time.monotonic() + (_POLITE if self._is_guest else 0.0)
+        self._discovery_until = time.monotonic() + (_DISCOVERY_TIME if self._is_guest else 0.0)
         if robot.lock_step:
             self.set_parameters([Parameter('use_sim_time', value=True)])
         if 'camera' in robot.modalities:
-            # A lost image would stop the world in lock-step.
+            # In lock-step a lost image would stop the simulation.
             profile = comms.SENSOR_RELIABLE if robot.lock_step else comms.SENSOR
             subscription(self, comms.IMAGE, self._on_image, profile=profile)
         else:
@@ -142,7 +142,7 @@ class Runner(Node):
 
     def _on_observation(self, message: Any) -> None:
         assert self.actor is not None
-        self.actor.see(to_nanoseconds(message.header.stamp))
+        self.actor.add_observation(to_nanoseconds(message.header.stamp))
 
     def _on_state(self, message: RobotState) -> None:
         self._state = message
@@ -151,7 +151,7 @@ class Runner(Node):
 
     def _on_joints(self, message: Any) -> None:
         if self.actor is not None:
-            self.actor.feel(to_array(message.position, np.float64))
+            self.actor.set_joints(to_array(message.position, np.float64))
 
     def _on_applied(self, message: AppliedAction) -> None:
         if self.actor is None:
@@ -159,7 +159,7 @@ class Runner(Node):
         applied = from_applied_action(message)
         is_refused = message.error_code != AppliedAction.NONE
         trouble = f'{message.error_msg} ({message.error_code})' if is_refused else ''
-        is_ours = self.actor.hear(message.sequence, message.source, applied, trouble)
+        is_ours = self.actor.add_applied_action(message.sequence, message.source, applied, trouble)
         if self._is_guest and not is_ours:
             raise _not_alone()
 
@@ -169,20 +169,21 @@ class Runner(Node):
 
 def _not_alone() -> UserError:
     return UserError(
-        'somebody else commands this robot', expected='no learner, teleop or other runner',
+        'another node commands this robot',
+        expected='no learner, teleop or other runner',
         do='End it first, or set another ROS_DOMAIN_ID.',
-    )  # fmt: skip
+    )
 
 
 class Spinner:
-    """A runner and what turns it, in the thread of who asks."""
+    """A runner and its executor, which spins in the caller's thread."""
 
     def __init__(self, runner: Runner, executor: SingleThreadedExecutor) -> None:
         self.runner = runner
         self._executor = executor
 
     def spin(self, timeout: float) -> None:
-        """Takes one message, waiting up to `timeout` s for it."""
+        """Handles one message, waiting up to `timeout` s for it."""
         self._executor.spin_once(timeout_sec=timeout)
 
 

@@ -1,4 +1,4 @@
-"""Moves the robot by keys (rows 000-086 to 000-088 and 000-096)."""
+"""Node that moves a robot by keys."""
 
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -29,7 +29,7 @@ class TeleopSettings(Settings):
 
 
 class Teleop(Node):
-    """Publishes an action for each key.
+    """Publishes an action for each key pressed.
 
     Parameters:
         step (double, 5.0): size of one manual step of a pan-tilt robot, degrees.
@@ -65,7 +65,7 @@ class Teleop(Node):
         self.finished |= not self._keys.is_open
 
     def close(self) -> None:
-        """Gives the terminal back."""
+        """Restores the terminal."""
         self._stack.close()
         print()
 

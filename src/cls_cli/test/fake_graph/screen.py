@@ -7,7 +7,7 @@ from watching import wait_until
 
 
 class Screen:
-    """Reads what a terminal is shown, all the time: a program stops when nobody reads."""
+    """Reads the terminal continuously: a program blocks when its output is not read."""
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor, self.text = descriptor, ''
@@ -21,7 +21,7 @@ class Screen:
             return
 
     def press_for(self, key: bytes, text: str) -> int:
-        """Presses a key until the text is there: who just began to listen may miss the first. Returns how often."""
+        """Presses a key until the text is shown: a new subscriber may miss the first press. Returns the presses."""
         for presses in range(1, 10):
             os.write(self._descriptor, key)
             try:

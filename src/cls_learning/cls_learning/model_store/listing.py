@@ -74,7 +74,7 @@ def read_config(folder: Path) -> dict[str, Any]:
     except FileNotFoundError as error:
         raise UserError(
             f'model {folder.name!r}', expected=f'a folder with config.json in {folder.parent}', found='none',
-            do='./cls models lists what there is.',
+            do='./cls models list shows what there is.',
         ) from error  # fmt: skip
     except (OSError, ValueError) as error:
         raise UserError(f'{path}', expected='a readable JSON file', found=str(error)) from error

@@ -1,4 +1,4 @@
-"""`run` as a whole: from options to exit status (rows 001-058 to 001-062)."""
+"""Runs `./cls run` from its options to its exit status."""
 
 from collections.abc import Callable
 from contextlib import nullcontext
@@ -24,10 +24,10 @@ from cls_learning.policies.manual import ManualPolicy
 
 from ..terminal import is_interactive
 from .actor import Actor
-from .body import Body
-from .choices import Choices, MANUAL
-from .picture import picture
+from .options import MANUAL, RunOptions
 from .prompt import Lines
+from .robot_process import RobotProcesses
+from .terminal_image import picture
 
 if TYPE_CHECKING:
     from ..nodes.runner import Spinner
@@ -36,39 +36,39 @@ _TURN, _WATCH_PERIOD, _SAY_PERIOD, _PICTURE_PERIOD = 0.05, 0.5, 5.0, 0.25
 _PROGRESS = 100
 
 
-def run(options: GraphOptions, choices: Choices) -> int:
-    """Starts the robot, acts until the end, tells what was done.
+def run(robot: GraphOptions, options: RunOptions) -> int:
+    """Starts the robot, runs the policy to its end and prints the statistics.
 
     Returns:
         exit status: 0 after a clean end, else 1.
 
     Raises:
-        UserError: something outside is wrong, also where a node says so.
+        UserError: an option, the machine or a node reports a mistake of the user's.
     """
-    choices.check(options)
-    processes = [] if choices.attach else describe_body(options) + describe_recorder(options)
-    seed = options.seed if options.seed >= 0 else secrets.randbelow(2**31)
-    # Importing ROS takes a third of a second: after the checks that need none.
+    options.check(robot)
+    processes = [] if options.attach else describe_body(robot) + describe_recorder(robot)
+    seed = robot.seed if robot.seed >= 0 else secrets.randbelow(2**31)
+    # Imported after the checks, since importing ROS takes a third of a second.
     from ..nodes.runner import join
 
-    with Interrupts() as interrupts, Body(processes, choices.namespace, choices.log_level) as body:
-        acting = Acting(choices, options.robot, seed, body, interrupts)
-        wants = {'records': options.record, 'is_guest': choices.attach}
-        with join(choices.namespace, acting.make_actor, **wants) as spinner:
-            acting.live(spinner)
+    with Interrupts() as interrupts, RobotProcesses(processes, options.namespace, options.log_level) as running:
+        policy_run = PolicyRun(options, robot.robot, seed, running, interrupts)
+        wants = {'records': robot.record, 'is_guest': options.attach}
+        with join(options.namespace, policy_run.make_actor, **wants) as spinner:
+            policy_run.loop(spinner)
             recorder = spinner.runner.recorder
-        body.end(is_excused=not acting.has_begun)
-        return acting.conclude(recorder.session if recorder else '')
+        running.end(is_excused=not policy_run.has_begun)
+        return policy_run.conclude(recorder.session if recorder else '')
 
 
 @dataclass
-class Acting:
+class PolicyRun:
     """One run from the first message to the last action."""
 
-    choices: Choices
+    options: RunOptions
     robot: str
     seed: int
-    body: Body
+    processes: RobotProcesses
     interrupts: Interrupts
     ended: str = ''
     _begun: float = field(default_factory=time.monotonic)
@@ -83,34 +83,34 @@ class Acting:
 
     @property
     def has_begun(self) -> bool:
-        """Whether all was there to act."""
+        """Whether everything was ready for the first action."""
         return self._first is not None
 
     def make_actor(self, robot: RobotInfo) -> Actor:
-        """Makes what acts on this robot; raises UserError where the policy can't."""
-        choices = self.choices
+        """Returns the actor for this robot; raises UserError if the policy does not fit it."""
+        options = self.options
         policy: Policy | None = None
-        if choices.policy != MANUAL:
-            policy = policies.make(choices.settings(), robot, 0, None, self.seed)
-        if choices.interactive or policy is None:
+        if options.policy != MANUAL:
+            policy = policies.make(options.settings(), robot, 0, None, self.seed)
+        if options.interactive or policy is None:
             policy = ManualPolicy(robot, self._ask, policy)
-        print(f'{robot.name}: {choices.policy} acts, seed {self.seed}; Ctrl-C ends', flush=True)
-        self._actor = Actor(policy, robot, rate=choices.rate, steps=choices.steps, seed=self.seed)
+        print(f'{robot.name}: policy {options.policy}, seed {self.seed}; Ctrl-C ends', flush=True)
+        self._actor = Actor(policy, robot, max_rate=options.max_rate, steps=options.steps, seed=self.seed)
         return self._actor
 
-    def live(self, spinner: 'Spinner') -> None:
-        """Acts until it is over."""
+    def loop(self, spinner: 'Spinner') -> None:
+        """Runs the policy until the run ends."""
         self._spinner = spinner
-        asks = self.choices.interactive or self.choices.policy == MANUAL
+        asks = self.options.interactive or self.options.policy == MANUAL
         if asks:
             self._lines = Lines(sys.stdin.fileno())
-        shows = self.choices.view and is_interactive() and not asks
+        shows = self.options.view and is_interactive() and not asks
         with Live(auto_refresh=False) if shows else nullcontext() as self._live:
             while not self._is_over():
                 try:
-                    spinner.runner.turn()
+                    spinner.runner.send_due()
                 except UserError as error:
-                    # Only what a person typed is wrong here: it is typed again.
+                    # A typed action is wrong: it can be typed again.
                     if not asks:
                         raise
                     print(f'error: {error}', file=sys.stderr, flush=True)
@@ -121,14 +121,14 @@ class Acting:
         actor = self._actor
         if actor is not None and actor.ended:
             self.ended = actor.ended
-        elif self._first is not None and 0 < self.choices.duration <= time.monotonic() - self._first:
-            self.ended = f'{self.choices.duration:g} s are over'
+        elif self._first is not None and 0 < self.options.duration <= time.monotonic() - self._first:
+            self.ended = f'{self.options.duration:g} s are over'
         elif self.interrupts.count:
             self.ended = 'interrupted'
-        return bool(self.ended or self.body.trouble)
+        return bool(self.ended or self.processes.trouble)
 
     def _tick(self, timeout: float) -> None:
-        """Takes a message, and looks after everything else now and then."""
+        """Handles one message, and periodically the view, the processes and the readiness."""
         spinner, now = self._spinner, time.monotonic()
         assert spinner is not None
         spinner.spin(timeout)
@@ -139,14 +139,14 @@ class Acting:
         if now - self._watched < _WATCH_PERIOD:
             return
         self._watched = now
-        self.body.watch(now, self._status())
+        self.processes.watch(now, self._status())
         if self._first is None:
             spinner.runner.check_alone()
             waits_for = spinner.runner.waits_for
             if not waits_for:
                 self._first = now
-            elif now - self._begun > self.choices.startup_timeout:
-                raise UserError(f'not ready after {self.choices.startup_timeout:g} s', expected=waits_for)
+            elif now - self._begun > self.options.startup_timeout:
+                raise UserError(f'not ready after {self.options.startup_timeout:g} s', expected=waits_for)
 
     def _say_progress(self) -> None:
         actor = self._actor
@@ -161,20 +161,20 @@ class Acting:
 
     def _status(self) -> dict[str, Any]:
         statistics = self._actor.statistics if self._actor else None
-        return {'robot': self.robot, 'phase': 'acting', 'policy': self.choices.policy,
+        return {'robot': self.robot, 'phase': 'acting', 'policy': self.options.policy,
                 'steps': statistics.actions if statistics else 0}  # fmt: skip
 
     def _ask(self, proposed: Floats) -> str:
-        """Shows a proposed action and returns what was typed; messages go on being taken meanwhile."""
+        """Shows a proposed action and returns the typed line; messages are handled meanwhile."""
         assert self._lines is not None and self._actor is not None and self._spinner is not None
-        if self.choices.view and is_interactive():
+        if self.options.view and is_interactive():
             self._show(Console().print)
         statistics = self._actor.statistics
         hint = '[Enter: do it; other numbers or name=value; q: end]'
         print(f'{statistics.actions + 1}: {statistics.name(proposed)}  {hint} ', end='', flush=True)
         while (line := self._lines.read(0.0)) is None:
             if not self._lines.is_open or self._is_over():
-                raise EndOfActionsError(self.ended or 'nobody types any more')
+                raise EndOfActionsError(self.ended or 'the input ended')
             self._tick(_TURN)
         if not is_interactive():
             print(line)
@@ -189,28 +189,30 @@ class Acting:
         actor = self._actor
         if actor is None:
             return
-        line = actor.statistics.line() if actor.last is None else (
-            f'{actor.statistics.name(actor.last)}   {actor.statistics.line()}'
-        )  # fmt: skip
+        line = (
+            actor.statistics.line()
+            if actor.last is None
+            else (f'{actor.statistics.name(actor.last)}   {actor.statistics.line()}')
+        )
         show(Group(picture(image), Text(line)) if image is not None else Text(line))
 
     def conclude(self, session: str) -> int:
-        """Tells what was done, writes the report, and returns the exit status."""
-        trouble = self.body.trouble
+        """Prints the statistics, writes the report, and returns the exit status."""
+        trouble = self.processes.trouble
         print(f'ended: {trouble or self.ended}')
         report: dict[str, Any] = {
-            'robot': self.robot, 'policy': self.choices.policy, 'seed': self.seed, 'ended': self.ended,
+            'robot': self.robot, 'policy': self.options.policy, 'seed': self.seed, 'ended': self.ended,
             'seconds': round(time.monotonic() - self._first, 3) if self._first is not None else 0.0,
-            'session': session, 'restarts': self.body.restarts, 'exit': trouble or CLEAN,
+            'session': session, 'restarts': self.processes.restarts, 'exit': trouble or CLEAN,
         }  # fmt: skip
         if self._actor is not None:
             print(self._actor.statistics.summary(), flush=True)
             report |= {'robot': self._actor.robot.name, **self._actor.statistics.report()}
         if session:
             print(f'recorded: {session}')
-        if self.choices.report:
-            write_report(self.choices.report, report)
+        if self.options.report:
+            write_report(self.options.report, report)
         if trouble:
             print(f'error: {trouble}', file=sys.stderr)
-            print(f'logs: {self.body.directory.path}', file=sys.stderr)
+            print(f'logs: {self.processes.directory.path}', file=sys.stderr)
         return 1 if trouble else 0

@@ -1,4 +1,4 @@
-"""What a user may choose for `run`, and what can't be."""
+"""Options of `run` beside the robot, and their checks."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,21 +9,22 @@ from cls_learning import policies
 from cls_learning.config import LearningSettings
 from cls_recording.reader import SessionReader
 
-from .body import check_alone
+from .robot_process import check_alone
 
 MANUAL = 'manual'
 
 
 @dataclass(frozen=True, kw_only=True)
-class Choices:
-    """What a user may choose beside the robot.
+class RunOptions:
+    """Options beside the robot.
 
     Attributes:
-        policy: by name; the others belong to one of them each: see PolicySettings.
-        steps, duration: actions and s after which it ends; 0: not by this.
-        rate: actions a second at most; 0: as fast as the robot goes.
-        interactive: a person confirms or overrides each action.
-        attach: the robot runs already.
+        policy: its name. action, sequence, session, filter_action: input of one policy each, see PolicySettings.
+        steps: number of actions after which the run ends; 0: no limit.
+        duration: s after the first action after which the run ends; 0: no limit.
+        max_rate: actions per second at most; 0: as fast as the robot answers.
+        interactive: each action is confirmed or replaced at the keyboard.
+        attach: the robot already runs; no process is started.
     """
 
     policy: str = 'random'
@@ -33,7 +34,7 @@ class Choices:
     filter_action: str = ''
     steps: int = 0
     duration: float = 0.0
-    rate: float = 0.0
+    max_rate: float = 0.0
     interactive: bool = False
     view: bool = False
     attach: bool = False
@@ -43,22 +44,19 @@ class Choices:
     report: Path | None = None
 
     def settings(self) -> LearningSettings:
-        """Returns what the policy is told."""
-        told = {name: getattr(self, name) for name in ('action', 'sequence', 'session', 'filter_action')}
-        told['kind'] = self.policy
-        return LearningSettings.from_flat({f'policy.{name}': value for name, value in told.items()})
+        """Returns the settings of the policy."""
+        given = {name: getattr(self, name) for name in ('action', 'sequence', 'session', 'filter_action')}
+        given['kind'] = self.policy
+        return LearningSettings.from_flat({f'policy.{name}': value for name, value in given.items()})
 
     def check(self, options: GraphOptions) -> None:
-        """Raises UserError for what can't be, before anything is started."""
+        """Raises UserError for options that contradict each other or the machine, before any process is started."""
         if options.robot == REPLAY:
             raise UserError(
                 'robot replay', expected='a robot that acts', do='./cls play replays, --session acts again.'
             )
         if self.attach and options.record:
             raise UserError('--record with --attach', do='Start a recorder beside it: ./cls record.')
-        folder = self.report.parent if self.report else Path()
-        if not folder.is_dir():
-            raise UserError(f'report {self.report}', expected='an existing folder', do=f'mkdir -p {folder}')
         if self.policy != MANUAL:
             policies.find(self.policy)
         if self.session:

@@ -1,4 +1,4 @@
-"""A camera image in a terminal: two pixels a character, as coloured half blocks (row 001-059)."""
+"""A camera image in a terminal: two pixels per character, as coloured half blocks."""
 
 from typing import TYPE_CHECKING
 

@@ -1,4 +1,4 @@
-"""The robot's own processes while somebody acts, and the folder that says so."""
+"""Processes of the robot while a policy runs, and the run folder that holds their logs and the status."""
 
 from collections.abc import Sequence
 from types import TracebackType
@@ -15,16 +15,17 @@ def check_alone(namespace: str) -> None:
     """Raises UserError where a graph runs already in this domain and namespace."""
     if other := find_status(namespace):
         raise UserError(
-            f'a graph runs already in ROS domain {domain()}', found=f'process {other["pid"]}',
+            f'a graph runs already in ROS domain {domain()}',
+            found=f'process {other["pid"]}',
             do='End it (q or Ctrl-C there), or set another ROS_DOMAIN_ID.',
-        )  # fmt: skip
+        )
 
 
-class Body:
-    """Starts processes (none to attach to a robot that runs already), keeps them up, ends them in order.
+class RobotProcesses:
+    """Starts processes, restarts crashed ones and ends them in order. Without processes only the run folder is made.
 
     Attributes:
-        trouble: what went wrong; empty where nothing did.
+        trouble: first failure; empty if there was none.
     """
 
     def __init__(self, processes: Sequence[Process], namespace: str, log_level: str) -> None:
@@ -42,14 +43,17 @@ class Body:
 
     @property
     def restarts(self) -> dict[str, int]:
-        """How often each crashed process was started again."""
+        """Number of restarts by process name."""
         return dict(self._supervisor.policy.restarts) if self._supervisor else {}
 
     def watch(self, now: float, status: dict[str, Any]) -> None:
-        """Looks after the processes and writes the status, at s on the steady clock.
+        """Polls the processes and writes the status.
+
+        Args:
+            now: steady clock, s.
 
         Raises:
-            UserError: a process says that the user has to mend something, or all is over.
+            UserError: a process ended with an error that the user has to mend.
         """
         processes: dict[str, str] = {}
         if self._supervisor:
@@ -65,10 +69,10 @@ class Body:
         )
 
     def end(self, *, is_excused: bool) -> None:
-        """Asks every process to end, waits, and notes those that did not end well.
+        """Asks every process to end and waits; the first one with a bad exit status becomes `trouble`.
 
         Args:
-            is_excused: whether they were still starting: then they can't end in order yet.
+            is_excused: exit statuses are ignored, because processes that are still starting cannot end in order.
         """
         if self._supervisor is None or self.trouble:
             return
@@ -77,7 +81,7 @@ class Body:
         bad = [f'{s.name} ended with exit status {s.status}' for s in states if s.status and not is_excused]
         self.trouble = bad[0] if bad else ''
 
-    def __enter__(self) -> 'Body':
+    def __enter__(self) -> 'RobotProcesses':
         return self
 
     def __exit__(

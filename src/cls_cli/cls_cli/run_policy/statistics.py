@@ -1,4 +1,4 @@
-"""What was done, how often, how fast, and what went wrong (row 001-060). Pure."""
+"""Statistics of a run: action counts, rate, refusals and missing answers. Pure."""
 
 from array import array
 from collections import Counter
@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 
 from cls_common.robot import Channel
 
-# A policy of continuous actions hardly ever does the same twice: no run may fill the memory with their names.
+# Continuous actions rarely repeat, so the number of counted kinds is bounded.
 MOST_KINDS = 10_000
 _SHOWN, _REPORTED = 8, 100
 
@@ -22,14 +22,15 @@ class Statistics:
     """Counts of one run.
 
     Attributes:
-        channels: of the robot's action.
-        actions: done, by the robot's own answer.
-        distribution: how often each action was commanded, by its values as text; `kinds` counts all there were.
-        intervals: s from one action to the next, as float64 numbers.
-        refused: how often each reason was given.
-        unanswered: actions that no answer came to.
-        missing: actions whose outcome was not seen in time.
-        episodes, reward: ended ones, and the sum of rewards (NaN where the robot gives none).
+        channels: channels of the robot's action.
+        actions: number of actions that the robot answered without error.
+        distribution: count per commanded action, by its values as text.
+        others: count of actions beyond the first MOST_KINDS kinds.
+        intervals: s from one action to the next, float64.
+        refused: count per reason.
+        unanswered: number of actions without an answer.
+        missing: number of actions whose outcome was not observed in time.
+        episodes: number of finished episodes. reward: sum of rewards; NaN if the robot gives none.
     """
 
     channels: Sequence[Channel]
@@ -45,13 +46,13 @@ class Statistics:
     _last_sent: float | None = None
 
     def sent(self, now: float) -> None:
-        """Notes that an action goes out, at s on the steady clock."""
+        """Records that an action is sent at `now`, steady clock in s."""
         if self._last_sent is not None:
             self.intervals.append(now - self._last_sent)
         self._last_sent = now
 
     def done(self, values: ArrayLike, reward: float, ended: bool) -> None:
-        """Notes an action that the robot did: commanded (A,) in its units, its reward, whether an episode ended."""
+        """Records an executed action: commanded values (A,) in the robot's units, reward, whether an episode ended."""
         self.actions += 1
         name = self.name(values)
         if name in self.distribution or len(self.distribution) < MOST_KINDS:
@@ -63,17 +64,17 @@ class Statistics:
             self.reward = reward + (0.0 if math.isnan(self.reward) else self.reward)
 
     def name(self, values: ArrayLike) -> str:
-        """Returns an action as people write it, such as `pan=5 tilt=0`."""
+        """Returns an action as text, such as `pan=5 tilt=0`."""
         return ' '.join(f'{c.name}={v:g}' for c, v in zip(self.channels, np.asarray(values, np.float64)))
 
     def line(self) -> str:
-        """Returns how it goes, in one line."""
+        """Returns the current counts in one line."""
         median = self._median()
         rate = f'{1.0 / median:.1f} a second' if median else 'no rate yet'
         return '   '.join([f'{self.actions:,} actions', rate, *self._troubles()])
 
     def summary(self) -> str:
-        """Returns what there is to say at the end, in lines."""
+        """Returns the statistics at the end of the run, as lines."""
         lines = [f'{self.actions:,} actions, {self._kinds()} different']
         for name, count in self.distribution.most_common(_SHOWN) if self._kinds() < self.actions else ():
             lines.append(f'  {name:<24} {count:>7,}  {count / self.actions:6.1%}')
@@ -89,7 +90,7 @@ class Statistics:
         return '\n'.join(lines)
 
     def report(self) -> dict[str, Any]:
-        """Returns the same for JSON; null where undefined."""
+        """Returns the statistics as plain data for JSON; undefined values are None."""
         return {
             'actions': self.actions,
             'distribution': dict(self.distribution.most_common(_REPORTED)),
@@ -103,7 +104,7 @@ class Statistics:
         }
 
     def _kinds(self) -> int:
-        # Beyond the most that are told apart, each is taken for a kind of its own.
+        # Every action beyond MOST_KINDS counts as a kind of its own.
         return len(self.distribution) + self.others
 
     def _mean(self) -> float | None:
@@ -113,7 +114,5 @@ class Statistics:
         return float(np.median(self.intervals)) if len(self.intervals) else None
 
     def _troubles(self) -> list[str]:
-        counts = {
-            'refused': self.refused.total(), 'unanswered': self.unanswered, 'missing observations': self.missing
-        }  # fmt: skip
+        counts = {'refused': self.refused.total(), 'unanswered': self.unanswered, 'missing observations': self.missing}
         return [f'{count:,} {what}' for what, count in counts.items() if count]

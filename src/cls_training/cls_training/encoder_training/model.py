@@ -1,4 +1,4 @@
-"""A model gets its eyes when it is made, and keeps them: so they are frozen before its first step."""
+"""Creates a model with a trained encoder. The encoder of a model never changes after its creation."""
 
 from collections.abc import Iterator
 import contextlib
@@ -16,12 +16,12 @@ from cls_perception.encoder import Encoder
 
 @contextlib.contextmanager
 def new_model(models_dir: Path, name: str) -> Iterator[ModelFolder]:
-    """Opens the folder of a model that is to be made; raises UserError where there is one of that name."""
+    """Opens the folder of a new model; raises UserError if a model of that name exists."""
     folder = ModelFolder(models_dir, name)
     try:
         if folder.config is not None:
             raise UserError(
-                f'model {name!r}', expected='a new name: a model keeps the eyes it was made with',
+                f'model {name!r}', expected='a new name: a model keeps the encoder it was made with',
                 found='an existing model', do='Choose another model name.',
             )  # fmt: skip
         yield folder
@@ -30,11 +30,11 @@ def new_model(models_dir: Path, name: str) -> Iterator[ModelFolder]:
 
 
 def create(folder: ModelFolder, robot: RobotInfo, encoder: Encoder, preset: str, seed: int) -> None:
-    """Makes the model.
+    """Creates the model.
 
     Args:
-        preset: of its recipe; empty: the default.
-        seed: of its networks; -1: drawn.
+        preset: name of its preset; empty: none.
+        seed: seed of its networks; -1: drawn.
     """
     settings, origins, _ = resolve(config_dir() / 'presets', preset, {})
     seed = seed if seed >= 0 else secrets.randbelow(2**31)

@@ -1,14 +1,14 @@
-"""Lines that a person types, without waiting for them."""
+"""Lines typed at a terminal, read without blocking."""
 
 import os
 import select
 
 
 class Lines:
-    """Whole lines from a descriptor; never blocks longer than asked.
+    """Whole lines from a descriptor; a read never blocks longer than its timeout.
 
     Attributes:
-        is_open: whether more may come.
+        is_open: whether more lines may follow.
     """
 
     def __init__(self, descriptor: int) -> None:
@@ -24,7 +24,7 @@ class Lines:
             except OSError:  # the terminal went away
                 data = b''
             self.is_open = bool(data)
-            # What stands before the end of a file is a line too.
+            # The text before the end of a file counts as a line.
             self._data += data if data or not self._data else b'\n'
         line, end, rest = self._data.partition(b'\n')
         if not end:

@@ -1,4 +1,4 @@
-"""One action after the other: the next when the robot has answered the last and shown what came of it. Pure."""
+"""Sends one action at a time: the next one after the answer and the observation that follow the last one. Pure."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -15,20 +15,20 @@ from cls_learning.randomness import stream
 from .statistics import Statistics
 
 SOURCE = 'runner'
-# An action or its answer may be lost while processes are still finding each other: a driver answers a sequence twice
-# but acts on it once.
+# An action or its answer may be lost during discovery, so an action is sent again. A driver answers a repeated sequence
+# number but executes it once.
 ASK_AGAIN, GIVE_UP = 0.5, 5.0
-# A robot that refuses is not asked a thousand times a second.
+# s to wait after a refusal, so that a refusing robot is not flooded.
 REST = 0.5
-# A simulator in lock-step shows its last image again after 2 s.
+# s until an outcome counts as missing: a simulator in lock-step publishes its last image again after 2 s.
 LATE = 3.0
-# Policies that look at what is seen are refused beforehand: nothing encodes it here.
+# The observation given to the policy: empty, because no encoder runs here. Policies that need one are refused.
 NOTHING = np.zeros(0, np.float32)
 
 
 @dataclass(frozen=True)
 class Command:
-    """An action to send: its number, float32 (A,) values in the robot's units."""
+    """An action to send: its sequence number and its values, float32 (A,) in the robot's units."""
 
     sequence: int
     values: Floats
@@ -36,21 +36,21 @@ class Command:
 
 @dataclass
 class Actor:
-    """Acts on one robot. Feed it what is heard; send what `act` and `repeat` return.
+    """Runs a policy on one robot. The caller passes messages in and sends what `act` and `repeat` return.
 
     Attributes:
-        policy: chooses; its z has no length.
-        rate: actions a second at most; 0: as fast as the robot answers and shows.
-        steps: actions to do; 0: no end.
-        seed: of chance.
+        policy: chooses actions; it receives an empty observation.
+        max_rate: actions per second at most; 0: as fast as the robot answers.
+        steps: number of actions; 0: no limit.
+        seed: seed of the policy's random numbers.
         clock: steady time, s.
-        ended: why there is no further action; empty while there is.
-        news: a warning to show once; empty where there is none.
+        ended: reason why no further action follows; empty while the run goes on.
+        news: a warning to show once; empty if there is none.
     """
 
     policy: Policy
     robot: RobotInfo
-    rate: float = 0.0
+    max_rate: float = 0.0
     steps: int = 0
     seed: int = 0
     clock: Callable[[], float] = time.monotonic
@@ -58,7 +58,7 @@ class Actor:
     news: str = ''
     last: Floats | None = None
     statistics: Statistics = field(init=False)
-    # Numbers go on rising over a restart, so that no driver takes a new action for an old one.
+    # Starts from the clock, so that sequence numbers also rise over a restart of this program.
     _sequence: int = field(default_factory=lambda: time.time_ns() // 1000)
     _not_before: float = 0.0
     _asked: float = 0.0
@@ -72,32 +72,36 @@ class Actor:
 
     @property
     def is_busy(self) -> bool:
-        """Whether the outcome of an action is still awaited, and not overdue."""
+        """Whether the outcome of an action is awaited and not overdue."""
         return self._wake.is_open and not self._is_late
 
     @property
     def lacks(self) -> str:
-        """What has not been heard yet and is needed to act; empty where nothing."""
+        """The message that is still missing before an action can be sent; empty if none is."""
         if self._wake.newest is None:
             return 'an image or observation'
         return '' if len(self._wake.joints) == len(self.robot.joint_names) else 'joint_states'
 
     def restart(self) -> None:
-        """The robot began anew: what was seen before says nothing any more."""
+        """Discards observations and joints; called when the robot has restarted."""
         self._wake.reset()
         self._wake.joints = np.zeros(0)
 
-    def feel(self, joints: Doubles) -> None:
-        """Takes joint angles, float64 (J,), rad."""
+    def set_joints(self, joints: Doubles) -> None:
+        """Sets joint angles, float64 (J,), rad."""
         if not self._wake.is_open and np.isfinite(joints).all():
             self._wake.joints = joints
 
-    def see(self, stamp: int) -> None:
-        """Takes the stamp, ns, of an image or observation."""
+    def add_observation(self, stamp: int) -> None:
+        """Adds an observation by its stamp, ns."""
         self._close(self._wake.add_reading(EMBEDDING, Reading(NOTHING, stamp)))
 
-    def hear(self, sequence: int, source: str, applied: Applied, trouble: str = '') -> bool:
-        """Takes the robot's answer to an action, `trouble` saying why it was refused; returns whether it was ours."""
+    def add_applied_action(self, sequence: int, source: str, applied: Applied, trouble: str = '') -> bool:
+        """Adds the robot's answer to an action and returns whether the action was ours.
+
+        Args:
+            trouble: reason of a refusal; empty if the action was executed.
+        """
         key = (source, sequence)
         is_ours = source == SOURCE and self._first_sequence < sequence <= self._sequence
         is_new = self._wake.is_unanswered and is_ours and sequence == self._sequence
@@ -125,10 +129,10 @@ class Actor:
         self._not_before = self.clock() + REST
 
     def act(self) -> Command | None:
-        """Returns the next action where it is time for one; sets `ended` where there is none.
+        """Returns the next action if one is due, else None; sets `ended` after the last one.
 
         Raises:
-            UserError: a person typed what is no action; call again.
+            UserError: the typed text is no action; call again.
         """
         if self.steps and self.statistics.actions >= self.steps and not self.is_busy:
             self.ended = self.ended or f'all {self.steps} actions are done'
@@ -148,32 +152,32 @@ class Actor:
         return Command(self._sequence, action)
 
     def _pace(self, now: float) -> None:
-        if self.rate > 0:
-            period = 1.0 / self.rate
-            # By the last appointment, so that being late does not add up; anew where that is long past.
+        if self.max_rate > 0:
+            period = 1.0 / self.max_rate
+            # Counted from the last due time, so that delays do not add up; from now if that is long past.
             self._not_before = (self._not_before if now - self._not_before < period else now) + period
 
     @property
     def rest(self) -> float:
-        """Returns s until the next action is due by the rate; 0 where that does not hold it back."""
+        """Seconds until the next action is due by `max_rate`; 0 if it is due."""
         return max(0.0, self._not_before - self.clock())
 
     def _may_act(self) -> bool:
         return self._wake.can_start and not self.lacks and self.clock() >= self._not_before
 
     def _choose(self) -> Floats:
-        # Only what was done counts: a refused action is chosen again.
+        # Only executed actions count as steps: a refused action is chosen again.
         step = self.statistics.actions
         return self.robot.to_units(self.policy.act(NOTHING, self._wake.joints, step, stream(self.seed, 'run', step)))
 
     def repeat(self) -> Command | None:
-        """Returns the last action once more where nothing answered it; notes what is overdue."""
+        """Returns the last action again if it is unanswered, else None; counts overdue answers and observations."""
         now = self.clock()
         if not self._wake.is_unanswered:
             if self.is_busy and now - self._answered > LATE:
                 self._is_late = True
                 self.statistics.missing += 1
-                self.news = f'nothing was seen within {LATE:g} s after an action; waiting'
+                self.news = f'no observation within {LATE:g} s after an action; waiting'
         elif self._wake.expire(now, GIVE_UP):
             self.statistics.unanswered += 1
             self.news = f'no answer to an action within {GIVE_UP:g} s'

@@ -1,4 +1,4 @@
-"""`./cls eyes`: from a recorded session to trained eyes, and to a model that sees with them."""
+"""`./cls encoder train`: from a recorded session to a trained encoder, and to a model that uses it."""
 
 from dataclasses import replace
 import json
@@ -17,8 +17,8 @@ from cls_perception import encoders
 from cls_perception.settings import EncoderSettings
 from cls_recording.definitions import installed
 from cls_recording.session import SessionInfo
-from cls_training.eyes.views import in_unit, read_views, robot_of
-from cls_training.transition_reader import Recording
+from cls_training.encoder_training.image_pairs import in_unit, read_image_pairs, robot_of
+from cls_training.recorded import Recording
 
 NS = 1_000_000_000
 STEPS = 70
@@ -43,10 +43,10 @@ def record(path: Path, *, steps: int = STEPS, compressed: bool = True, robot: Ro
 
     def image(number: int, time: int):
         header = types['std_msgs/msg/Header'](stamp=stamp(time), frame_id='camera')
-        shot = shade(number)
+        picture = shade(number)
         if compressed:
-            return types[comms.COMPRESSED.type](header, 'jpeg', np.frombuffer(to_jpeg(shot), np.uint8))
-        return types[comms.IMAGE.type](header, 48, 64, 'rgb8', 0, 192, shot.reshape(-1))
+            return types[comms.COMPRESSED.type](header, 'jpeg', np.frombuffer(to_jpeg(picture), np.uint8))
+        return types[comms.IMAGE.type](header, 48, 64, 'rgb8', 0, 192, picture.reshape(-1))
 
     def action(i: int, start: int):
         values, none = np.array([i % 20 - 10.0, 90.0 * (i % 2)], np.float32), np.zeros(0)
@@ -81,30 +81,30 @@ def session(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize('compressed', [True, False])
-def test_views_are_the_images_before_and_after_each_action(tmp_path, compressed):
+def test_image_pairs_are_the_images_before_and_after_each_action(tmp_path, compressed):
     path = record(tmp_path / 'one', steps=12, compressed=compressed)
-    told: list[int] = []
-    views = read_views([path], robot_of(path), 1000, told.append)
-    assert told == list(range(1, 13))
-    # What was seen while it moved is in none of the steps.
-    assert views.images.shape == (13, 3, 96, 96)
-    for i, (before, after) in enumerate(zip(views.before, views.after)):
-        assert abs(int(views.images[before].float().mean()) - int(shade(2 * i).mean())) <= 2
-        assert abs(int(views.images[after].float().mean()) - int(shade(2 * i + 2).mean())) <= 2
-    assert views.actions[:2].tolist() == [[-1.0, -1.0], pytest.approx([-0.9, 1.0])]
+    counts: list[int] = []
+    pairs = read_image_pairs([path], robot_of(path), 1000, counts.append)
+    assert counts == list(range(1, 13))
+    # Images taken during the motion belong to no step.
+    assert pairs.images.shape == (13, 3, 96, 96)
+    for i, (before, after) in enumerate(zip(pairs.before, pairs.after)):
+        assert abs(int(pairs.images[before].float().mean()) - int(shade(2 * i).mean())) <= 2
+        assert abs(int(pairs.images[after].float().mean()) - int(shade(2 * i + 2).mean())) <= 2
+    assert pairs.actions[:2].tolist() == [[-1.0, -1.0], pytest.approx([-0.9, 1.0])]
 
 
-def test_only_the_first_minutes_are_taken_and_sessions_do_not_join(tmp_path):
+def test_the_number_of_steps_is_limited_and_sessions_are_not_joined(tmp_path):
     paths = [record(tmp_path / name, steps=10) for name in ('one', 'two')]
-    assert len(read_views(paths, ROBOT, 7).before) == 7
-    both = read_views(paths, ROBOT, 1000)
+    assert len(read_image_pairs(paths, ROBOT, 7).before) == 7
+    both = read_image_pairs(paths, ROBOT, 1000)
     assert len(both.before) == 20 and both.before[10] == 11 and both.after[9] == 10
 
 
 def test_sessions_of_another_robot_are_refused(tmp_path):
     other = RobotInfo(name='leg', modalities=('camera',), channels=ROBOT.channels[:1])
     with pytest.raises(UserError, match="expected robot 'arm'"):
-        read_views([record(tmp_path / 'leg', steps=2, robot=other)], ROBOT, 10)
+        read_image_pairs([record(tmp_path / 'leg', steps=2, robot=other)], ROBOT, 10)
 
 
 def test_a_model_learns_from_recordings_of_another_robot_only_when_that_is_accepted(session, tmp_path, capsys):
@@ -130,53 +130,53 @@ def test_actions_come_in_units_of_their_range():
     assert np.isfinite(in_unit(fixed, np.array([3.0], np.float32))).all()
 
 
-def test_from_a_session_to_a_model_with_frozen_eyes(session, tmp_path, capsys):
-    models, out = tmp_path / 'models', tmp_path / 'eyes.safetensors'
-    common = ['eyes', str(session), '--models-dir', str(models)]
-    trained = ['--encoder', 'joint_prediction', '--steps', '2', '--device', 'cpu', '--seed', '4']
-    assert entry.main([*common, *trained, '--model', 'one', '--out', str(out)]) == 0
+def test_from_a_session_to_a_model_with_a_frozen_encoder(session, tmp_path, capsys):
+    models, out = tmp_path / 'models', tmp_path / 'encoder.safetensors'
+    common = ['encoder', 'train', str(session), '--models-dir', str(models)]
+    trained = ['--encoder', 'joint_prediction', '--updates', '2', '--device', 'cpu', '--seed', '4']
+    assert entry.main([*common, *trained, '--model', 'one', '--output', str(out)]) == 0
     said = capsys.readouterr().out
     config = json.loads((models / 'one' / 'config.json').read_text())
     assert (config['robot']['name'], config['seed']) == ('arm', 4)
     assert config['encoder']['training']['sessions'] == ['first']
-    assert f'eyes {config["encoder"]["id"]}' in said and '--model one' in said
+    assert f'encoder {config["encoder"]["id"]}' in said and '--model one' in said
 
     stored = json.loads((models / 'one' / 'encoder' / 'config.json').read_text())
-    eyes = encoders.load(stored, (models / 'one' / 'encoder' / 'weights.safetensors').read_bytes(), threads=1)
-    assert eyes.id == config['encoder']['id']
-    assert eyes.id == encoders.make(EncoderSettings(name='joint_prediction', weights=str(out), threads=1)).id
-    steps = list(Recording([session], ROBOT, eyes).transitions())
+    encoder = encoders.load(stored, (models / 'one' / 'encoder' / 'weights.safetensors').read_bytes(), threads=1)
+    assert encoder.id == config['encoder']['id']
+    assert encoder.id == encoders.make(EncoderSettings(name='joint_prediction', weights=str(out), threads=1)).id
+    steps = list(Recording([session], ROBOT, encoder).transitions())
     assert len(steps) == STEPS and steps[0].z.shape == (512,)
 
-    # The same eyes for a second model; a model never gets other ones.
+    # The same encoder for a second model; the encoder of a model never changes.
     assert entry.main([*common, '--weights', str(out), '--model', 'two']) == 0
-    assert json.loads((models / 'two' / 'config.json').read_text())['encoder']['id'] == eyes.id
+    assert json.loads((models / 'two' / 'config.json').read_text())['encoder']['id'] == encoder.id
     before = {file: file.read_bytes() for file in (models / 'one').rglob('*') if file.name.startswith('config')}
     assert entry.main([*common, *trained, '--model', 'one']) == 2
-    assert 'a model keeps the eyes it was made with' in capsys.readouterr().err
+    assert 'a model keeps the encoder it was made with' in capsys.readouterr().err
     assert all(file.read_bytes() == content for file, content in before.items())
 
 
 @pytest.mark.parametrize(
     ('asked', 'answer'),
     [
-        (['--encoder', 'joint_prediction'], '--out FILE or --model NAME'),
-        (['--out', 'x'], '--encoder NAME to be trained, or --weights'),
-        (['--encoder', 'joint_prediction', '--weights', 'x', '--out', 'y'], '--encoder NAME to be trained'),
-        (['--encoder', 'retina', '--out', 'x'], 'can not be trained'),
-        (['--encoder', 'masked', '--out', 'x'], 'unknown encoder'),
+        (['--encoder', 'joint_prediction'], '--output FILE or --model NAME'),
+        (['--output', 'x'], '--encoder NAME to be trained, or --weights'),
+        (['--encoder', 'joint_prediction', '--weights', 'x', '--output', 'y'], '--encoder NAME to be trained'),
+        (['--encoder', 'retina', '--output', 'x'], 'can not be trained'),
+        (['--encoder', 'masked', '--output', 'x'], 'unknown encoder'),
         (['--weights', 'nowhere.safetensors', '--model', 'x'], 'nowhere.safetensors'),
     ],
 )
 def test_what_makes_no_sense_is_one_line(session, tmp_path, capsys, monkeypatch, asked, answer):
     monkeypatch.chdir(tmp_path)
-    assert entry.main(['eyes', str(session), *asked]) == 2
+    assert entry.main(['encoder', 'train', str(session), *asked]) == 2
     said = capsys.readouterr().err
     assert answer in said and said.count('\n') == 1 and not (tmp_path / 'x').exists()
 
 
-def test_training_without_trained_eyes_says_how_to_get_them(tmp_path, capsys):
+def test_training_with_an_untrained_encoder_names_the_command_that_trains_it(tmp_path, capsys):
     args = ['train', '--encoder', 'masked_autoencoder', '--steps', '1', '--models-dir', str(tmp_path), '--model', 'a']
     assert entry.main(args) == 2
-    assert './cls eyes SESSION --encoder masked_autoencoder --model NAME' in capsys.readouterr().err
+    assert './cls encoder train SESSION --encoder masked_autoencoder --model NAME' in capsys.readouterr().err
     assert not (tmp_path / 'a' / 'config.json').exists()

@@ -1,0 +1,56 @@
+"""`mode`, `save`, `stop`, `rearm`: one service call to the running graph each."""
+
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+from cls_common.comms import MODES
+
+from .. import options
+from ..invocation import examples
+
+
+def _call(namespace: str, call: Callable[[Any], str]) -> int:
+    """Calls the graph, prints its answer and returns the exit status."""
+    from cls_bringup.nodes.graph_client import connect
+
+    with connect(namespace) as remote:
+        print(call(remote))
+    return 0
+
+
+@click.command('mode', epilog=examples('./cls mode manual', './cls mode curiosity'))
+@click.argument('mode', type=click.Choice(MODES))
+@options.namespace
+def mode(mode: str, namespace: str) -> int:
+    """Choose the source of the actions of the running graph.
+
+    In mode manual the keys choose the actions, in mode random chance, and in mode curiosity the model. In mode follow
+    the model learns without acting, such as from a replay.
+    """
+    return _call(namespace, lambda remote: str(remote.set_mode(mode)))
+
+
+@click.command('save', epilog=examples('./cls save'))
+@options.namespace
+def save(namespace: str) -> int:
+    """Save the model of the running graph now.
+
+    It is also saved regularly and at the end of the run.
+    """
+    return _call(namespace, lambda remote: str(remote.save_model()))
+
+
+@click.command('stop', epilog=examples('./cls stop', './cls stop && sleep 10 && ./cls rearm'))
+@options.namespace
+def stop(namespace: str) -> int:
+    """Stop the robot at once: no motion and no torque until `rearm`."""
+    return _call(namespace, lambda remote: str(remote.emergency_stop()))
+
+
+@click.command('rearm', epilog=examples('./cls rearm'))
+@options.namespace
+def rearm(namespace: str) -> int:
+    """Allow motion again after an emergency stop."""
+    return _call(namespace, lambda remote: str(remote.rearm()))

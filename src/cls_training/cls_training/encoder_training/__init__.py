@@ -1,0 +1,1 @@
+"""Trains encoders on recorded sessions, and creates models with them."""

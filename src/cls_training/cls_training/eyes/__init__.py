@@ -1,1 +1,0 @@
-"""Eyes trained on recorded sessions, and models made with them."""
