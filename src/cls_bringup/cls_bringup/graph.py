@@ -10,10 +10,12 @@ from typing import Any
 from cls_common.comms import MODES
 from cls_common.errors import UserError
 from cls_common.overrides import by_node
+from cls_common.registry import split
 from cls_common.robot import GYM
+from cls_sim.settings import ROBOTS as SIMULATED
 
 BRAINS = ('cls',)
-ROBOTS = ('sim', 'square', 'pan_tilt', 'replay')
+HARDWARE = ('pan_tilt',)
 REPLAY = 'replay'  # a recorded session in the place of a robot
 # A node may still be writing its model when it is asked to end, at low priority on a busy machine; after so many
 # seconds it hangs and is killed.
@@ -49,7 +51,7 @@ class GraphOptions:
     What the user leaves at its default here is left to the parameter files.
 
     Attributes:
-        robot: 'sim', 'square', 'pan_tilt' or 'gym:ID'.
+        robot: 'pan_tilt', or the name of a simulated robot: 'sim', 'square', 'gym:ID' or one of an installed package.
         brain: which composition of learner nodes.
         model: name of the model folder; created where it is missing.
         mode: manual, random, curiosity or follow; empty: manual on hardware, curiosity in simulation.
@@ -98,10 +100,11 @@ class GraphOptions:
     accept_robot: bool = False
 
     def __post_init__(self) -> None:
-        is_gym = self.robot.startswith(GYM) and self.robot != GYM
-        if self.robot not in ROBOTS and not is_gym:
-            known = ', '.join(robot for robot in ROBOTS if robot != REPLAY)
-            raise UserError(f'unknown robot {self.robot!r}', expected=f'{known} or {GYM}ID')
+        name, argument = split(self.robot)
+        known = [*SIMULATED.names(), *HARDWARE, REPLAY]
+        if name not in known or (name == GYM.rstrip(':') and not argument):
+            listed = ', '.join(robot for robot in known if robot not in (GYM.rstrip(':'), REPLAY))
+            raise UserError(f'unknown robot {self.robot!r}', expected=f'{listed} or {GYM}ID')
         if self.brain not in BRAINS:
             raise UserError(f'unknown brain {self.brain!r}', expected=' or '.join(BRAINS))
         if self.mode and self.mode not in MODES:
@@ -127,7 +130,7 @@ class GraphOptions:
     @property
     def simulated(self) -> bool:
         """Whether the robot is simulated."""
-        return self.robot not in ('pan_tilt', REPLAY)
+        return self.robot not in (*HARDWARE, REPLAY)
 
     @property
     def deployment(self) -> str:

@@ -55,5 +55,5 @@ def for_new_model(settings: EncoderNodeSettings) -> EncoderSettings:
     """Returns the settings of a new model's encoder: the requested one, else the default."""
     return EncoderSettings(
         name=settings.encoder or settings.default_encoder, seed=settings.seed, weights=settings.weights,
-        backend=settings.backend, threads=settings.threads, device=settings.device,
+        backend=settings.backend, threads=settings.threads, device=settings.device, plugins=settings.plugins,
     )  # fmt: skip

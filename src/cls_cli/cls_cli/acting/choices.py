@@ -5,8 +5,8 @@ from pathlib import Path
 
 from cls_bringup.graph import GraphOptions, REPLAY
 from cls_common.errors import UserError
-from cls_learning import policies
 from cls_learning.config import LearningSettings
+from cls_learning.registries import POLICIES
 from cls_recording.reader import SessionReader
 
 from .body import check_alone
@@ -60,7 +60,7 @@ class Choices:
         if not folder.is_dir():
             raise UserError(f'report {self.report}', expected='an existing folder', do=f'mkdir -p {folder}')
         if self.policy != MANUAL:
-            policies.find(self.policy)
+            POLICIES.find(self.policy)
         if self.session:
             with SessionReader(Path(self.session)):
                 pass

@@ -6,9 +6,9 @@ from typing import Any
 
 from cls_common.errors import UserError
 
-from .. import consolidation, policies, world_models
 from ..config import LearningSettings
 from ..presets import read_preset
+from ..registries import MEMORIES, PHASES, POLICIES, WORLD_MODELS
 
 
 def resolve(
@@ -20,30 +20,31 @@ def resolve(
         the settings, the origin of each value by dotted name, and the values that were asked for.
     """
     chosen = read_preset(presets_dir, preset)
-    origins = {name: 'default' for name, _ in LearningSettings.leaves()}
-    origins |= dict.fromkeys(chosen, f'preset {preset}')
-    origins |= dict.fromkeys(overrides, 'parameter')
     asked = {**chosen, **overrides}
     settings = LearningSettings.from_flat(asked)
+    origins = dict.fromkeys(settings.to_flat(), 'default')
+    origins |= dict.fromkeys(chosen, f'preset {preset}')
+    origins |= dict.fromkeys(overrides, 'parameter')
     _check_rooms(settings)
     return settings, origins, asked
 
 
 def _check_rooms(settings: LearningSettings) -> None:
     """Refuses names of no file now: in a model's frozen config they could never be mended."""
-    world_models.find(settings.network.world_model)
-    policies.find(settings.policy.kind)
+    WORLD_MODELS.find(settings.network.world_model)
+    POLICIES.find(settings.policy.kind)
+    MEMORIES.find(settings.memory.kind)
     for name in settings.sleep.phases.split():
-        consolidation.make(name)
+        PHASES.find(name)
 
 
 def check_against(settings: LearningSettings, asked: Mapping[str, Any], model: str) -> None:
     """Refuses values asked for by name that differ from an existing model's frozen recipe (row 000-070)."""
     frozen = settings.to_flat()
     for name, value in asked.items():
-        if frozen[name] != value:
+        if frozen.get(name) != value:
             raise UserError(
                 f'parameter {name!r} for the existing model {model!r}',
-                expected=f'{frozen[name]!r}, as in its config.json',
+                expected=f'{frozen.get(name)!r}, as in its config.json',
                 found=repr(value), do='Leave it out, or choose another model name.',
             )  # fmt: skip
