@@ -7,7 +7,7 @@ from typing import Any
 from .errors import UserError
 
 # First part of a name -> the node whose parameter the rest names. Names without any of these are of the recipe.
-NODES = {'sim': 'simulator'}
+NODES = {'sim': 'simulator', 'encoder': 'encoder'}
 RECIPE = 'slow_learner'
 
 

@@ -129,7 +129,7 @@ class Settings:
             unknown -= known.keys()
         if unknown:
             for name in sorted(unknown):
-                cls._explain(name, '', values)
+                cls.explain(name, values)
             raise UserError(
                 f'unknown parameter {min(unknown)!r}', expected='one of ' + ', '.join(sorted(known)),
                 do='Check the spelling in the parameter file or on the command line.',
@@ -137,8 +137,12 @@ class Settings:
         return cls._build('', values)
 
     @classmethod
-    def _explain(cls, name: str, prefix: str, values: Mapping[str, Any]) -> None:
-        """Raises UserError if an unknown parameter belongs to a plug-in that is missing or can't be imported."""
+    def explain(cls, name: str, values: Mapping[str, Any], prefix: str = '') -> None:
+        """Raises UserError if an unknown dotted name belongs to a plug-in that is missing or can't be imported.
+
+        Args:
+            values: by dotted name, beside it; they may choose the plug-in.
+        """
         for field in dataclasses.fields(cls):
             factory = field.default_factory
             if factory is PluginSettings and name.startswith(prefix):
@@ -147,7 +151,7 @@ class Settings:
                 if plugin in registry.installed() or plugin in {split(chosen)[0] for chosen in _chosen(field, own)}:
                     registry.load(plugin)
             elif isinstance(factory, type) and issubclass(factory, Settings):
-                factory._explain(name, f'{prefix}{field.name}.', values)
+                factory.explain(name, values, f'{prefix}{field.name}.')
 
     @classmethod
     def _build(cls, prefix: str, values: Mapping[str, Any]) -> Self:

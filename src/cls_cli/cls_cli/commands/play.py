@@ -8,7 +8,7 @@ import click
 from cls_bringup.graph import GraphOptions, REPLAY
 from cls_common.errors import UserError
 
-from .. import options
+from .. import options, set_options
 from ..running import Choices, run
 
 _CHOICES = ('namespace', 'log_level', 'duration', 'startup_timeout', 'report', 'view')
@@ -30,6 +30,7 @@ _CHOICES = ('namespace', 'log_level', 'duration', 'startup_timeout', 'report', '
 @click.option('--record', is_flag=True, help='Record the replay as a session of its own.')
 @click.option('--sessions-dir', default='sessions', show_default=True, type=click.Path(path_type=Path))
 @click.option('--params-file', default='', type=click.Path(), help='Parameter file that wins over ours.')
+@set_options.option
 @options.accept_robot
 @options.namespace
 @click.option('--log-level', default='', type=click.Choice(['', 'debug', 'info', 'warn', 'error']), metavar='LEVEL')

@@ -62,7 +62,7 @@ def command(policy: str, params_file: str, sessions_dir: str, session: str, **ch
         'params_file': _absolute(params_file), 'sessions_dir': _absolute(sessions_dir), 'session': _absolute(session),
     }  # fmt: skip
     chosen['policy'] = _policy(policy, chosen)
-    if RECIPE in by_node(chosen['settings']):
+    if {RECIPE, 'encoder'} & by_node(chosen['settings']).keys():
         raise UserError('--set', expected='sim.NAME: nothing is learned here')
     robot = GraphOptions(**{name: chosen.pop(name) for name in _ROBOT})
     check_robot(robot)

@@ -30,7 +30,12 @@ def command(**options: Any) -> int:
     from cls_training.training import train, TrainOptions
 
     settings = by_node(options.pop('settings'))
-    chosen = TrainOptions(overrides=settings.get(RECIPE, {}), simulator=settings.get('simulator', {}), **options)
+    chosen = TrainOptions(
+        overrides=settings.get(RECIPE, {}),
+        simulator=settings.get('simulator', {}),
+        encoder_settings=settings.get('encoder', {}),
+        **options,
+    )
     with Progress(transient=False) as bar:
         task = bar.add_task('waking', total=chosen.steps)
 
