@@ -4,10 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from cls_bringup.graph import describe, GraphOptions, REPLAY, ROBOTS
+from cls_bringup.graph import describe, GraphOptions, HARDWARE, REPLAY
 from cls_bringup.preflight import SETTINGS, settings_of
 from cls_common.settings import read_parameter_file
-from cls_sim.robots import ROBOTS as SIMULATED
 
 ROOT = Path(__file__).resolve().parents[1]
 FILES = sorted([*ROOT.glob('config/*.param.yaml'), *ROOT.glob('config/presets/*')])
@@ -17,7 +16,7 @@ def of_robot(path: Path) -> GraphOptions:
     robot = path.name.removesuffix('.param.yaml')
     if robot == REPLAY:
         return GraphOptions(robot=REPLAY, session='session', record=True)
-    return GraphOptions(robot=robot if robot in ROBOTS else 'sim', record=True)
+    return GraphOptions(robot=robot if robot in HARDWARE else 'sim', record=True)
 
 
 @pytest.mark.parametrize('path', FILES, ids=lambda path: path.name)
@@ -77,7 +76,3 @@ def test_every_node_of_the_graph_has_a_settings_class() -> None:
     for node in nodes:
         for name, field in settings_of(node).leaves():
             assert field.metadata['description'], f'{node} {name} has no description'
-
-
-def test_every_robot_of_the_graph_can_be_made() -> None:
-    assert set(ROBOTS) == {*SIMULATED, 'pan_tilt', REPLAY}

@@ -10,11 +10,13 @@ from typing import Any
 from cls_common.comms import MODES
 from cls_common.errors import UserError
 from cls_common.overrides import by_node
+from cls_common.registry import split
 from cls_common.robot import GYM
 from cls_learning.brain import find
 from cls_learning.node_settings import choose_brain
+from cls_sim.settings import ROBOTS as SIMULATED
 
-ROBOTS = ('sim', 'square', 'pan_tilt', 'replay')
+HARDWARE = ('pan_tilt',)
 REPLAY = 'replay'  # a recorded session instead of a robot
 # s from SIGINT until a node is killed; saving a model at low priority on a busy machine takes long.
 STOP_WAIT = 45.0
@@ -77,10 +79,11 @@ class GraphOptions:
     accept_robot: bool = False
 
     def __post_init__(self) -> None:
-        is_gym = self.robot.startswith(GYM) and self.robot != GYM
-        if self.robot not in ROBOTS and not is_gym:
-            known = ', '.join(robot for robot in ROBOTS if robot != REPLAY)
-            raise UserError(f'unknown robot {self.robot!r}', expected=f'{known} or {GYM}ID')
+        name, argument = split(self.robot)
+        known = [*SIMULATED.names(), *HARDWARE, REPLAY]
+        if name not in known or (name == GYM.rstrip(':') and not argument):
+            listed = ', '.join(robot for robot in known if robot not in (GYM.rstrip(':'), REPLAY))
+            raise UserError(f'unknown robot {self.robot!r}', expected=f'{listed} or {GYM}ID')
         if self.brain:
             find(self.brain)
         if self.mode and self.mode not in MODES:
@@ -107,7 +110,7 @@ class GraphOptions:
     @property
     def simulated(self) -> bool:
         """Whether the robot is simulated."""
-        return self.robot not in ('pan_tilt', REPLAY)
+        return self.robot not in (*HARDWARE, REPLAY)
 
     @property
     def deployment(self) -> str:

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 from cls_common.errors import UserError
-from cls_common.robot import GYM
 from cls_common.settings import read_parameter_file, Settings
 
 from .graph import Process
@@ -70,14 +69,9 @@ def _parameters(process: Process) -> dict[str, Any]:
 
 
 def _check_simulator(settings: Any) -> None:
-    from cls_sim.robots import ROBOTS
+    from cls_sim import robots
 
-    if settings.robot.startswith(GYM):
-        from cls_sim.bodies.gym_env import find
-
-        find(settings.robot)
-    elif settings.robot not in ROBOTS:
-        raise UserError(f'unknown robot {settings.robot!r}', expected=', '.join([*ROBOTS, f'{GYM}ID']))
+    robots.check(settings.robot)
     _expect_file('panorama', settings.panorama)
 
 
@@ -111,11 +105,9 @@ def _check_servo_driver(settings: Any) -> None:
 
 
 def _check_encoder(settings: Any) -> None:
-    from cls_perception.encoders import NAMES
+    from cls_perception.settings import ENCODERS
 
-    name = settings.encoder or settings.default_encoder
-    if name not in NAMES:
-        raise UserError(f'unknown encoder {name!r}', expected='one of ' + ', '.join(NAMES))
+    ENCODERS.check(settings.encoder or settings.default_encoder)
 
 
 def _check_slow_learner(settings: Any) -> None:

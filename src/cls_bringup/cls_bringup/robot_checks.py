@@ -5,7 +5,9 @@ from pathlib import Path
 from typing import Any, TYPE_CHECKING
 
 from cls_common.errors import UserError
+from cls_common.registry import split
 from cls_common.robot import GYM
+from cls_sim.settings import ROBOTS
 
 from .graph import describe, describe_body, GraphOptions, REPLAY
 from .preflight import settings_in_force
@@ -23,7 +25,8 @@ def check_robot(options: GraphOptions) -> 'RobotInfo | None':
     Raises:
         UserError: unknown name, or it cannot be made.
     """
-    if not options.simulated or not (options.robot.startswith(GYM) or options.settings):
+    can_fail = options.robot.startswith(GYM) or split(options.robot)[0] in ROBOTS.installed() or options.settings
+    if not options.simulated or not can_fail:
         return None
     return _make(options)
 

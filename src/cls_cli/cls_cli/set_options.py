@@ -12,11 +12,41 @@ from cls_common.errors import UserError
 from cls_common.overrides import NODES, parse_override
 from cls_common.settings import check, Settings
 
-# First part of a name -> where its settings are declared; then those that have an option of their own.
-_DECLARED = {'sim': 'cls_sim.settings:SimulatorSettings'}
+# First part of a name -> where its settings are declared, and those that have an option of their own.
+_DECLARED = {'sim': 'cls_sim.settings:SimulatorSettings', 'encoder': 'cls_perception.settings:EncoderSettings'}
 _RECIPE = 'cls_learning.config:LearningSettings'
-_OWN_OPTIONS = {'sim.robot': '--robot', 'sim.scene': '--scene', 'sim.seed': '--seed', 'sim.lock_step': '--lock-step'}
-_PATHS = ('sim.panorama',)
+_OWN_OPTIONS = {
+    'sim.robot': '--robot',
+    'sim.scene': '--scene',
+    'sim.seed': '--seed',
+    'sim.lock_step': '--lock-step',
+    'encoder.name': '--encoder',
+    'encoder.seed': '--seed',
+}
+_PATHS = ('sim.panorama', 'encoder.weights')
+_NO_PATH = ('', 'random')
+
+
+class _SetOption(click.Option):
+    """Lists the settings of installed plug-ins in `--help`, and imports them for it only then."""
+
+    def get_help_record(self, ctx: click.Context) -> tuple[str, str] | None:
+        record = super().get_help_record(ctx)
+        found = _plugin_settings()
+        if record is None or not found:
+            return record
+        return record[0], f'{record[1]} Of installed plug-ins: ' + ', '.join(found) + '.'
+
+
+def _plugin_settings() -> list[str]:
+    """Returns each setting of an installed plug-in with its meaning and default."""
+    found: list[str] = []
+    for prefix, place in (('', _RECIPE), *((f'{room}.', place) for room, place in _DECLARED.items())):
+        declared = _settings(place)
+        ours = dict(declared.leaves(prefix, with_plugins=False))
+        theirs = ((name, field) for name, field in declared.leaves(prefix) if name not in ours)
+        found += [f'{name} ({field.metadata["description"].rstrip(".")}; {field.default})' for name, field in theirs]
+    return found
 
 
 def option(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -24,12 +54,13 @@ def option(function: Callable[..., Any]) -> Callable[..., Any]:
     return click.option(
         '--set',
         'settings',
+        cls=_SetOption,
         multiple=True,
         metavar='NAME=VALUE',
         callback=lambda _c, _p, texts: checked(texts),
         show_default='none',
         help='Set a learning parameter of a new model, such as fast.ring=400, or of the simulation, such as '
-        'sim.noise_sigma=5. This option may be repeated.',
+        'sim.noise_sigma=5, or of its encoder, encoder.NAME. This option may be repeated.',
     )(function)
 
 
@@ -48,15 +79,19 @@ def _checked(text: str) -> tuple[str, Any]:
         raise UserError(f'--set {text}', expected=f'{_OWN_OPTIONS[name]} in its place')
     room = name.partition('.')[0]
     prefix = f'{room}.' if room in NODES else ''
-    leaves = dict(_settings(_DECLARED[room] if prefix else _RECIPE).leaves(prefix))
+    declared = _settings(_DECLARED[room] if prefix else _RECIPE)
+    leaves = dict(declared.leaves(prefix, with_plugins=False))
+    if name not in leaves:
+        leaves = dict(declared.leaves(prefix))  # imports plug-ins
     known = [leaf for leaf in leaves if leaf not in _OWN_OPTIONS]
     if name not in known:
+        declared.explain(name.removeprefix(prefix), {})
         others = '' if prefix else ', or ' + ', '.join(f'{other}.NAME' for other in NODES)
         raise UserError(f'unknown setting {name!r}', expected='one of ' + ', '.join(known) + others)
     field = leaves[name]
     if isinstance(field.default, str):
-        value = text.partition('=')[2].strip()  # digits of a text setting are no number
-        if name in _PATHS and value:
+        value = text.partition('=')[2].strip()  # a text of digits stays one
+        if name in _PATHS and value not in _NO_PATH:
             value = str(Path(value).expanduser().absolute())
     return name, check(name, value, field.default, field.metadata)
 

@@ -109,6 +109,8 @@ def test_an_environment_that_fails_in_the_graph_ends_it_with_its_own_line(tmp_pa
         ('fast.ring=7', 'fast.ring=7'),
         ('policy.action=123', 'policy.action="123"'),
         ('sim.panorama=', 'sim.panorama=""'),
+        ('encoder.weights=random', 'encoder.weights="random"'),
+        ('encoder.backend=torch-bf16', 'encoder.backend="torch-bf16"'),
     ],
 )
 def test_settings_are_read_in_their_own_type(text: str, said: str) -> None:
@@ -116,6 +118,7 @@ def test_settings_are_read_in_their_own_type(text: str, said: str) -> None:
 
 
 def test_a_path_among_the_settings_is_found_from_everywhere() -> None:
+    assert checked(['encoder.weights=a.pth']) == (f'encoder.weights="{Path("a.pth").absolute()}"',)
     assert checked(['sim.panorama=a.jpg']) == (f'sim.panorama="{Path("a.jpg").absolute()}"',)
 
 
@@ -130,6 +133,8 @@ def test_a_path_among_the_settings_is_found_from_everywhere() -> None:
         ('sim.noise_sigma=31', '0.0 to 30.0'),
         ('sim.noise_sigma=loud', 'a number'),
         ('sim.lock_step=true', '--lock-step'),
+        ('encoder.name=retina', '--encoder'),
+        ('encoder.backend=abacus', 'one of torch, torch-bf16'),
     ],
 )
 def test_an_unknown_setting_is_refused_with_the_known_ones(text: str, said: str) -> None:
@@ -155,4 +160,5 @@ def test_only_a_simulated_robot_has_settings_of_the_simulation(capsys: pytest.Ca
     for command in ('up', 'run'):
         line = refused(capsys, command, '--robot', 'pan_tilt', '--set', 'sim.noise_sigma=3')
         assert 'expected a simulated robot; found pan_tilt' in line
-    assert 'nothing is learned' in refused(capsys, 'run', '--set', 'fast.ring=3')
+    for setting in ('fast.ring=3', 'encoder.weights=random'):
+        assert 'nothing is learned' in refused(capsys, 'run', '--set', setting)

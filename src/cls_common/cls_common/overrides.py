@@ -6,8 +6,8 @@ from typing import Any
 
 from .errors import UserError
 
-# First part of a name -> node that has the parameter. Other names are parameters of the learners.
-NODES = {'sim': 'simulator'}
+# First part of a name -> the node whose parameter the rest names. Names without any of these are of the recipe.
+NODES = {'sim': 'simulator', 'encoder': 'encoder'}
 RECIPE = 'slow_learner'
 
 

@@ -10,7 +10,6 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 import math
-from pathlib import Path
 from typing import Any, Literal, Protocol, TYPE_CHECKING
 
 from cls_common.errors import UserError
@@ -18,7 +17,7 @@ from cls_common.robot import RobotInfo
 from cls_common.settings import Settings
 from cls_common.transition import Doubles, EMBEDDING, Experience, Floats, Observation, Transition
 
-from . import by_name
+from .registries import BRAINS
 
 if TYPE_CHECKING:  # brains are listed and models are read without PyTorch
     from torch import Tensor
@@ -431,8 +430,8 @@ def find(name: str) -> Brain:
     Raises:
         UserError: there is none of that name.
     """
-    module = by_name.find('cls_learning.brains', Path(__file__).parent / 'brains', 'brain', name)
-    brain: Brain = module.BRAIN
+    found = BRAINS.find(name)
+    brain: Brain = getattr(found, 'BRAIN', found)
     return brain
 
 

@@ -6,7 +6,9 @@ The defaults are the `default` recipe (learning probe, sections 8 and 11, in its
 
 from dataclasses import dataclass
 
-from cls_common.settings import group, setting, Settings
+from cls_common.settings import group, plugin_group, PluginSettings, setting, Settings
+
+from .registries import MEMORIES, PHASES, POLICIES, REWARDS, WORLD_MODELS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,6 +21,7 @@ class NetworkSettings(Settings):
     action_scaling: str = setting(
         'unit', 'Actions enter the networks in [-1, 1], or raw in robot units.', choices=('unit', 'raw')
     )
+    plugins: PluginSettings = plugin_group(WORLD_MODELS, 'world_model')
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,15 +68,14 @@ class MemorySettings(Settings):
         low=0.0,
     )  # fmt: skip
     kind: str = setting(
-        'pieces',
-        'pieces: balanced over episodes; fifo: the newest, as the reference.',
-        choices=('pieces', 'fifo'),
+        'pieces', 'Replay memory, by the name of its file in memory/. pieces: balanced over episodes; fifo: the newest.'
     )
     capacity: int = setting(5000, 'Transitions kept for sleep (row 000-051).', low=32)
     piece_length: int = setting(
         3, 'Consecutive transitions that are kept or dropped together, at least rem_k: shorter ones show more views.',
         low=1,
     )  # fmt: skip
+    plugins: PluginSettings = plugin_group(MEMORIES, 'kind')
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,6 +111,7 @@ class SleepSettings(Settings):
     probes: int = setting(
         200, 'Transitions never slept on, to judge nights by; at most a quarter of the memory, 0: none.', low=0
     )
+    plugins: PluginSettings = plugin_group(PHASES, 'phases')
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -132,6 +135,8 @@ class PolicySettings(Settings):
     sequence: str = setting('', 'What `sequence` does over and over: actions with semicolons between, or its name.')
     session: str = setting('', 'Folder of the session whose actions `recorded` does again.')
     filter_action: str = setting('', 'KEY=VALUE: `recorded` does only actions of this value.')
+    plugins: PluginSettings = plugin_group(POLICIES, 'kind')
+    reward_plugins: PluginSettings = plugin_group(REWARDS, 'reward')
 
 
 @dataclass(frozen=True, kw_only=True)

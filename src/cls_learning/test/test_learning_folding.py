@@ -1,7 +1,6 @@
 """A new snapshot of the normaliser changes no prediction in raw units: networks, averages, optimisers, rewards."""
 
 from collections.abc import Callable
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -11,19 +10,18 @@ import pytest
 import torch
 from torch import Tensor
 
-from cls_learning import policies, rewards, world_models
+from cls_learning import policies, world_models
 from cls_learning.brains.cls.consolidator import ClsConsolidator
 from cls_learning.consolidation.night import Goal
 from cls_learning.learners.folding import fold_module, fold_moments
 from cls_learning.learners.optimisation import make_adam
+from cls_learning.registries import REWARDS, WORLD_MODELS
 from cls_learning.rewards.imagined import Imagined
 from cls_learning.space_change import SpaceChange
 from cls_learning.world_models.contract import WorldModel
 from cls_learning.world_models.mlp import MlpWorldModel
 
-KINDS = sorted(
-    file.stem for file in Path(world_models.__file__).parent.glob('*.py') if file.stem not in ('__init__', 'contract')
-)
+KINDS = WORLD_MODELS.names()
 D, A = 7, 2
 NO_JOINTS: dict[str, Any] = {'joint_names': (), 'joint_low': (), 'joint_high': ()}
 
@@ -162,7 +160,7 @@ def test_a_rolled_back_night_leaves_everything_as_it_was(open_life: Callable[...
 
 
 @pytest.mark.parametrize('body', [{}, NO_JOINTS], ids=['joints', 'no_joints'])
-@pytest.mark.parametrize('reward', rewards.names())
+@pytest.mark.parametrize('reward', REWARDS.names())
 def test_a_morning_changes_nothing_that_curiosity_holds(
     tools: SimpleNamespace, reward: str, body: dict[str, Any]
 ) -> None:

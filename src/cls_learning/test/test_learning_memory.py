@@ -18,8 +18,9 @@ from cls_learning.config import MemorySettings
 from cls_learning.memory.contract import Record, ReplayMemory
 from cls_learning.memory.pieces import PieceMemory
 from cls_learning.memory.recent import RecentMemory
+from cls_learning.registries import MEMORIES
 
-KINDS = ('fifo', 'pieces')
+KINDS = MEMORIES.names()
 
 
 def record(episode: int, sequence: int) -> Record:

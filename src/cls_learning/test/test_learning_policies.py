@@ -1,8 +1,6 @@
 """One contract for every policy by name; what counting visits is for (rows 000-056 to 000-062, 000-106)."""
 
 from collections.abc import Iterator
-from importlib import metadata
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -14,14 +12,12 @@ import torch
 
 from cls_common.errors import UserError
 from cls_common.robot import Channel, Kind
-from cls_learning import policies
 from cls_learning.policies.contract import EndOfActionsError
 from cls_learning.randomness import stream
+from cls_learning.registries import POLICIES
 
 # `manual` needs a person: what it keeps of this contract stands in test_learning_selectors.py.
-NO_POLICIES = ('__init__', 'contract', 'typed', 'manual')
-OURS = {p.stem for p in Path(policies.__file__).parent.glob('*.py') if p.stem not in NO_POLICIES}
-KINDS = sorted(OURS | metadata.entry_points(group=policies.__name__).names)
+KINDS = [kind for kind in POLICIES.names() if kind != 'manual']
 EXPLORERS = ('curious', 'visit_count', 'prediction_error', 'random')
 # What those are told that have to be told something; each suits every body below.
 TOLD = {
@@ -228,7 +224,7 @@ def test_visit_count_is_curious_by_default(tools: SimpleNamespace) -> None:
 def test_an_unknown_kind_is_refused_with_the_list() -> None:
     listed = r'constant, curious, manual, prediction_error, random, recorded, sequence, visit_count'
     with pytest.raises(UserError, match=rf"'psychic'.*{listed}"):
-        policies.find('psychic')
+        POLICIES.find('psychic')
 
 
 def test_visits_of_another_robot_are_refused(tools: SimpleNamespace) -> None:

@@ -14,10 +14,11 @@ from cls_common.errors import UserError
 from cls_common.transition import Transition
 from cls_learning import rewards
 from cls_learning.randomness import stream
+from cls_learning.registries import REWARDS
 from cls_learning.rewards.bounded import Bounded
 from cls_learning.rewards.imagined import Imagined
 
-NAMES = rewards.names()
+NAMES = REWARDS.names()
 EVERY = [*NAMES, 'visit_count*disagreement', 'rnd * learning_progress']
 NO_JOINTS = {'joint_names': (), 'joint_low': (), 'joint_high': ()}
 NASTY = [0.0, -1e9, 1e30, -3e38, float('inf'), float('nan'), 1e-40]

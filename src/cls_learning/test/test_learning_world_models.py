@@ -1,15 +1,12 @@
 """One contract for every world model, and what sets the default one apart."""
 
-from pathlib import Path
-
 import pytest
 import torch
 
 from cls_learning import world_models
+from cls_learning.registries import WORLD_MODELS
 
-KINDS = sorted(
-    file.stem for file in Path(world_models.__file__).parent.glob('*.py') if file.stem not in ('__init__', 'contract')
-)
+KINDS = WORLD_MODELS.names()
 
 
 def make(kind, seed=1, hidden=(32, 32), residual=True):

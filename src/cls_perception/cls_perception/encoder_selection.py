@@ -62,4 +62,5 @@ def for_new_model(settings: EncoderNodeSettings) -> EncoderSettings:
         backend=settings.backend,
         threads=settings.threads,
         device=settings.device,
+        plugins=settings.plugins,
     )

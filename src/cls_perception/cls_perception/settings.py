@@ -1,9 +1,12 @@
 """Settings of encoders and cameras."""
 
 import dataclasses
+from typing import Final
 
-from cls_common.settings import setting, Settings
+from cls_common.registry import Registry
+from cls_common.settings import plugin_group, PluginSettings, setting, Settings
 
+ENCODERS: Final = Registry('cls_perception.encoders', 'encoder')
 RANDOM = 'random'
 BACKENDS = ('torch', 'torch-bf16')
 
@@ -32,7 +35,10 @@ class WeightSettings(Settings):
 class EncoderSettings(WeightSettings):
     """Settings of a new encoder."""
 
-    name: str = setting('resnet50', 'architecture: the name of a file in cls_perception/encoders')
+    name: str = setting(
+        'resnet50', 'architecture: the name of a file in cls_perception/encoders, or of one in an installed package'
+    )
+    plugins: PluginSettings = plugin_group(ENCODERS, 'name')
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -64,6 +70,7 @@ class EncoderNodeSettings(WeightSettings):
     models_dir: str = setting('models', 'folder that holds the models')
     reliable_images: bool = setting(False, 'embed every image, as needed in lock-step simulation')
     modality: str = setting('state', 'observation that a vector encoder embeds')
+    plugins: PluginSettings = plugin_group(ENCODERS, 'encoder', 'default_encoder')
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -11,7 +11,7 @@ from cls_common.errors import UserError
 from . import backbones, encoders
 from .devices import choose_device
 from .objective import ImagePairs, Objective, TrainingBatch
-from .settings import TrainingSettings
+from .settings import ENCODERS, TrainingSettings
 from .torch_encoder import EncoderNetwork
 from .trained_encoder import PrincipalProjection, TrainedEncoder
 
@@ -25,7 +25,8 @@ def find_trainable(name: str) -> type[TrainedEncoder]:
     """Returns the class of a trainable encoder; raises UserError for others."""
     kind = encoders.find(name)
     if not issubclass(kind, TrainedEncoder):
-        known = ', '.join(other for other in encoders.NAMES if issubclass(encoders.find(other), TrainedEncoder))
+        own = (other for other in ENCODERS.names() if other not in ENCODERS.installed())
+        known = ', '.join(other for other in own if issubclass(encoders.find(other), TrainedEncoder))
         raise UserError(f'encoder {name!r} can not be trained', expected=f'one of {known}')
     return kind
 

@@ -16,7 +16,7 @@ from cls_common.errors import UserError
 from cls_perception import encoders, torch_encoder
 from cls_perception import weights as weight_files
 from cls_perception.encoder import Encoder
-from cls_perception.settings import EncoderSettings
+from cls_perception.settings import ENCODERS, EncoderSettings
 from cls_perception.threads import thread_count
 
 # Parameters of the backbone and of the projection.
@@ -42,7 +42,7 @@ def make(name: str, seed: int = 0, **values: object) -> Encoder:
     return encoders.make(EncoderSettings(**{'name': name, 'seed': seed, 'weights': weights, **values}), size=3)
 
 
-@pytest.fixture(scope='module', params=encoders.NAMES)
+@pytest.fixture(scope='module', params=ENCODERS.names())
 def encoder(request: pytest.FixtureRequest) -> Encoder:
     return make(request.param)
 
@@ -65,7 +65,7 @@ def early() -> Encoder:
 
 
 def test_all_encoders_are_listed():
-    assert set(encoders.NAMES) == set(PARAMETERS)
+    assert set(ENCODERS.names()) == set(PARAMETERS)
 
 
 def test_embeddings_have_the_shape_and_type_of_the_contract(encoder, z):

@@ -1,9 +1,12 @@
 """Settings of the simulator, also the parameters of its node."""
 
 from dataclasses import dataclass
+from typing import Final
 
-from cls_common.settings import group, setting, Settings
+from cls_common.registry import Registry
+from cls_common.settings import group, plugin_group, PluginSettings, setting, Settings
 
+ROBOTS: Final = Registry('cls_sim.robots', 'robot')
 # Joint limits, degrees in both directions.
 PAN_LIMIT, TILT_LIMIT = 90.0, 40.0
 
@@ -57,3 +60,4 @@ class SimulatorSettings(Settings):
     start_pan: float = setting(0.0, 'initial pan angle', unit='deg', low=-PAN_LIMIT, high=PAN_LIMIT)
     start_tilt: float = setting(0.0, 'initial tilt angle', unit='deg', low=-TILT_LIMIT, high=TILT_LIMIT)
     faults: FaultSettings = group(FaultSettings)
+    plugins: PluginSettings = plugin_group(ROBOTS, 'robot')

@@ -211,7 +211,7 @@ def test_a_gym_action_is_limited_to_its_space(name, asked, applied):
 
 
 def test_an_unknown_robot_is_refused_with_the_list():
-    with pytest.raises(UserError, match=r'sim, square, gym:ID'):
+    with pytest.raises(UserError, match=r'gym, sim, square'):
         make('rover', SimulatorSettings())
     with pytest.raises(UserError, match=r'CartPole-v1'):
         make('gym:CartPol-v1', SimulatorSettings())

@@ -21,14 +21,17 @@ from cls_recording.reader import SessionReader
 
 from .transition_reader import missing
 
+NONE: Mapping[str, Any] = {}
+
 
 def open_model(
     folder: ModelFolder, paths: Sequence[Path], encoder: str, preset: str, overrides: Mapping[str, Any], seed: int,
-    accept_robot: bool = False, brain: str = '',
+    accept_robot: bool = False, brain: str = '', encoder_settings: Mapping[str, Any] = NONE,
 ) -> Encoder | None:  # fmt: skip
     """Creates the model of the first session's robot and encoder, or checks the existing one; returns its encoder.
 
     Args:
+        encoder_settings: of a new model, by dotted name.
         accept_robot: it learns from every session whose robot has the same actions and joints, whatever its name.
         brain: of a new model, by name; empty: cls.
 
@@ -56,7 +59,7 @@ def open_model(
     with SessionReader(paths[0]) as reader:
         seed = seed if seed >= 0 else secrets.randbelow(2**31)
         needs_encoder = any(each.kind == 'embedding' for each in inputs)
-        own = _new_encoder(reader, encoder, seed) if needs_encoder else None
+        own = _new_encoder(reader, encoder, seed, encoder_settings) if needs_encoder else None
         vectors = {each.name: _length(reader, each.name) for each in inputs if each.kind == 'vector'}
     accepted = tuple(dict.fromkeys(r.name for r in robots if r.name != robots[0].name)) if accept_robot else ()
     config = new_config(robots[0], own, seed, settings, origins, chosen.name, vectors, accepted)
@@ -76,7 +79,7 @@ def _robots(paths: Sequence[Path]) -> list[RobotInfo]:
     return robots
 
 
-def _new_encoder(reader: SessionReader, name: str, seed: int) -> Encoder:
+def _new_encoder(reader: SessionReader, name: str, seed: int, chosen: Mapping[str, Any]) -> Encoder:
     """Makes the encoder that recorded, where its weights follow from its settings; else the one that was named."""
     recorded = reader.info.encoder or {}
     name = name or str(recorded.get('name', ''))
@@ -91,7 +94,8 @@ def _new_encoder(reader: SessionReader, name: str, seed: int) -> Encoder:
     if is_vector and not size:
         size, modality = _first_observation(reader)
     own_seed = int(recorded.get('seed', seed)) if recorded.get('name') == name else seed
-    return encoders.make(EncoderSettings(name=name, seed=own_seed, threads=1), size=size, modality=modality)
+    settings = EncoderSettings.from_flat({'name': name, 'seed': own_seed, 'threads': 1, **chosen})
+    return encoders.make(settings, size=size, modality=modality)
 
 
 def _first_observation(reader: SessionReader) -> tuple[int, str]:

@@ -36,6 +36,7 @@ class ReplayOptions:
         model, models_dir: the model folder; created where it is missing, else gone on with.
         seed: of a new model; -1: drawn.
         encoder, preset, overrides: of a new model; an empty encoder is the one that recorded.
+        encoder_settings: of a new model's encoder, by dotted name.
         filter_action: 'KEY=VALUE', only these steps; empty: all.
         until_plateau: more than one epoch, until the loss stays. The others are its rule.
         steps: wake steps after which this run stops, to be gone on with; 0: none.
@@ -50,6 +51,7 @@ class ReplayOptions:
     encoder: str = ''
     preset: str = ''
     overrides: Mapping[str, Any] = field(default_factory=dict)
+    encoder_settings: Mapping[str, Any] = field(default_factory=dict)
     filter_action: str = ''
     until_plateau: bool = False
     patience: int = 5
@@ -106,7 +108,7 @@ def replay(
     try:
         encoder = open_model(
             folder, paths, options.encoder, options.preset, options.overrides, options.seed, options.accept_robot,
-            options.brain,
+            options.brain, options.encoder_settings,
         )  # fmt: skip
         assert folder.config is not None
         config = folder.config

@@ -46,7 +46,7 @@ class TrainOptions:
         encoder, preset: by name; empty: the model's own, or the defaults for a new one.
         overrides: learning parameters by dotted name.
         mode: random or curiosity.
-        simulator: settings of the simulation by dotted name.
+        simulator: settings of the simulation by dotted name. encoder_settings: of a new model's encoder.
         accept_robot: the model goes on with this robot, though it was made with one of another name.
         brain: of a new model, by name; empty: cls.
     """
@@ -62,6 +62,7 @@ class TrainOptions:
     overrides: Mapping[str, Any] = field(default_factory=dict)
     mode: str = 'curiosity'
     simulator: Mapping[str, Any] = field(default_factory=dict)
+    encoder_settings: Mapping[str, Any] = field(default_factory=dict)
     accept_robot: bool = False
     brain: str = ''
 
@@ -217,7 +218,7 @@ def _encoder(options: TrainOptions, folder: ModelFolder, seed: int, robot: Simul
         return load_stored_encoder(folder, options.encoder, threads)
     name = options.encoder or DEFAULT_ENCODER
     encoders.check_sense(name, robot.info)
-    settings = EncoderSettings(name=name, seed=seed, threads=threads)
+    settings = EncoderSettings.from_flat({'name': name, 'seed': seed, 'threads': threads, **options.encoder_settings})
     if not encoders.find(name).vectors:
         return encoders.make(settings)
     modality, vector = next(iter(robot.reset().observations.items()))

@@ -8,7 +8,7 @@ import click
 from cls_bringup.graph import GraphOptions, REPLAY
 from cls_common.errors import UserError
 
-from .. import options
+from .. import options, set_options
 from ..invocation import examples
 from ..running import run, SessionOptions
 
@@ -37,6 +37,7 @@ _EXAMPLES = examples(
 @options.encoder
 @options.preset
 @options.params_file
+@set_options.option
 @options.accept_robot
 @options.seed
 @options.duration

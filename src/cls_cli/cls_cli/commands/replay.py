@@ -84,7 +84,9 @@ def command(sessions: tuple[Path, ...], settings: tuple[str, ...], **chosen: Any
     overrides = by_node(settings)
     if 'simulator' in overrides:
         raise UserError('--set sim.NAME', expected='a simulated robot', found='recorded sessions')
-    asked = ReplayOptions(sessions=sessions, overrides=overrides.get(RECIPE, {}), **chosen)
+    asked = ReplayOptions(
+        sessions=sessions, overrides=overrides.get(RECIPE, {}), encoder_settings=overrides.get('encoder', {}), **chosen
+    )
     with Progress() as bar, Interrupts() as interrupts:
         task = bar.add_task('reading', total=_length(asked))
 

@@ -92,7 +92,7 @@ def command(policy: str, params_file: str, sessions_dir: Path, session: str, **c
     chosen |= {'params_file': options.absolute(params_file), 'sessions_dir': options.absolute(sessions_dir)}
     chosen['session'] = options.absolute(session)
     chosen['policy'] = _policy(policy, chosen)
-    if RECIPE in by_node(chosen['settings']):
+    if {RECIPE, 'encoder'} & by_node(chosen['settings']).keys():
         raise UserError('--set', expected='sim.NAME, because nothing is learned')
     robot = GraphOptions(**{name: chosen.pop(name) for name in _ROBOT})
     check_robot(robot)

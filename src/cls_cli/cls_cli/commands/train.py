@@ -49,7 +49,12 @@ def command(**chosen: Any) -> int:
     from cls_training.training import train, TrainOptions
 
     settings = by_node(chosen.pop('settings'))
-    asked = TrainOptions(overrides=settings.get(RECIPE, {}), simulator=settings.get('simulator', {}), **chosen)
+    asked = TrainOptions(
+        overrides=settings.get(RECIPE, {}),
+        simulator=settings.get('simulator', {}),
+        encoder_settings=settings.get('encoder', {}),
+        **chosen,
+    )
     with Progress(transient=False) as bar:
         task = bar.add_task('wake', total=asked.steps)
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 from cls_bringup.graph import GraphOptions, REPLAY
 from cls_common.errors import UserError
-from cls_learning import policies
 from cls_learning.config import LearningSettings
+from cls_learning.registries import POLICIES
 from cls_recording.reader import SessionReader
 
 from .robot_process import check_alone
@@ -58,7 +58,7 @@ class RunOptions:
         if self.attach and options.record:
             raise UserError('--record with --attach', do='Start a recorder beside it: ./cls record.')
         if self.policy != MANUAL:
-            policies.find(self.policy)
+            POLICIES.find(self.policy)
         if self.session:
             with SessionReader(Path(self.session)):
                 pass

@@ -47,7 +47,8 @@ def declare(
     settings = settings_class.from_flat({**settings.to_flat(), **(in_force or {})})
     flat = settings.to_flat()
     for name, field in settings_class.leaves():
-        node.declare_parameter(name, flat[name], _descriptor(field.metadata, type(field.default)), ignore_override=True)
+        value = flat.get(name, field.default)  # plug-ins that are not chosen have no values
+        node.declare_parameter(name, value, _descriptor(field.metadata, type(field.default)), ignore_override=True)
     node.add_on_set_parameters_callback(lambda changes: _validate(node, settings_class, changes))
     return settings
 

@@ -1,8 +1,6 @@
 """Sleep: phases by name, one file each, found by `sleep.phases`; `phases` runs them."""
 
-from pathlib import Path
-
-from .. import by_name
+from ..registries import PHASES
 from .contract import Phase
 
 
@@ -12,5 +10,5 @@ def make(name: str) -> Phase:
     Raises:
         UserError: no such phase.
     """
-    phase: Phase = by_name.find(__name__, Path(__file__).parent, 'sleep phase', name, apart=('phases',)).PHASE
+    phase: Phase = PHASES.find(name).PHASE
     return phase

@@ -28,6 +28,7 @@ class FastLearner(Learner):
         model = world_models.make(
             network.world_model, z_size=z_size, action_size=code.size, hidden=(network.fast_hidden,),
             residual=network.residual, seed=derive(seed, 'fast'),
+            plugins=network.plugins,
         )  # fmt: skip
         super().__init__('fast', model, settings.fast.average, normalizer, code, network.gradient_norm)
         self.robot = robot

@@ -25,6 +25,7 @@ class SlowLearner(Learner):
         model = world_models.make(
             network.world_model, z_size=z_size, action_size=code.size,
             hidden=(network.slow_hidden, network.slow_hidden), residual=network.residual, seed=derive(seed, 'slow'),
+            plugins=network.plugins,
         )  # fmt: skip
         super().__init__('slow', model, settings.slow.average, normalizer, code, network.gradient_norm)
         self._wake = settings.slow

@@ -1,18 +1,15 @@
-"""Memories by name: `pieces` and `fifo` feed sleep, `recent` feeds Fast and the policy."""
-
-from cls_common.errors import UserError
+"""Replay memories by name: one file each, found by `memory.kind`."""
 
 from ..config import MemorySettings
+from ..registries import MEMORIES
 from .contract import ReplayMemory
 
 
 def make(settings: MemorySettings, seed: int) -> ReplayMemory:
-    """Makes an empty replay memory."""
-    from .fifo import FifoMemory
-    from .pieces import PieceMemory
+    """Makes an empty replay memory.
 
-    if settings.kind == 'fifo':
-        return FifoMemory(settings.capacity)
-    if settings.kind == 'pieces':
-        return PieceMemory(settings.capacity, settings.piece_length, seed)
-    raise UserError(f'unknown memory {settings.kind!r}', expected='pieces or fifo')
+    Raises:
+        UserError: no such kind.
+    """
+    memory: ReplayMemory = MEMORIES.make(settings.kind, settings, seed)
+    return memory

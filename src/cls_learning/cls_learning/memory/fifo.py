@@ -6,6 +6,7 @@ from collections.abc import Mapping
 import numpy as np
 from torch import Tensor
 
+from ..config import MemorySettings
 from ..types import Batch, Windows
 from .contract import pack, Record, ReplayMemory, to_batch, to_windows, unpack
 
@@ -53,3 +54,8 @@ class FifoMemory(ReplayMemory):
         self._runs.clear()
         for record in unpack(state, 'memory'):
             self.add(record)
+
+
+def make(settings: MemorySettings, seed: int) -> FifoMemory:
+    """Makes an empty memory."""
+    return FifoMemory(settings.capacity)

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..config import MemorySettings
 from ..randomness import stream
 from ..types import Batch, Windows
 from .contract import pack, Record, ReplayMemory, to_batch, to_windows, unpack
@@ -79,3 +80,8 @@ class PieceMemory(ReplayMemory):
         ends = np.cumsum(state['memory.lengths'].numpy())
         self._pieces = [records[end - length : end] for end, length in zip(ends, state['memory.lengths'].tolist())]
         self._count = len(records)
+
+
+def make(settings: MemorySettings, seed: int) -> PieceMemory:
+    """Makes an empty memory."""
+    return PieceMemory(settings.capacity, settings.piece_length, seed)

@@ -13,9 +13,11 @@ import threading
 from typing import Any
 
 from cls_common.errors import UserError
+from cls_common.registry import split
 from cls_common.robot import RobotInfo
 from cls_common.transition import Experience
 from cls_perception import encoders
+from cls_perception.settings import ENCODERS
 
 from . import config_file, generations, journal, ownership
 from .config_file import ModelConfig
@@ -86,7 +88,7 @@ class ModelFolder:
             UserError: there is one, or its robot lacks the sense that its encoder takes.
         """
         name = str(config.encoder.get('name', ''))
-        if name in encoders.NAMES:
+        if split(name)[0] in ENCODERS.names():
             encoders.check_sense(name, config.robot)
         if self.config is not None:
             raise UserError(f'model {self.path.name!r}', expected='a new name', found='an existing model')

@@ -1,23 +1,11 @@
-"""Policies by name: one file each, found by `policy.kind`. Curious ones learn, selectors do as they are told."""
-
-from pathlib import Path
-from types import ModuleType
+"""Policies by name: one file each, found by `policy.kind`. Curious ones learn, selectors do not."""
 
 from cls_common.robot import RobotInfo
 
-from .. import by_name
 from ..config import LearningSettings
 from ..learners.fast import FastLearner
+from ..registries import POLICIES
 from .contract import Policy
-
-
-def find(kind: str) -> ModuleType:
-    """Returns the module of a kind of policy.
-
-    Raises:
-        UserError: no such kind.
-    """
-    return by_name.find(__name__, Path(__file__).parent, 'policy', kind, apart=('typed',))
 
 
 def make(settings: LearningSettings, robot: RobotInfo, z_size: int, fast: FastLearner | None, seed: int) -> Policy:
@@ -29,5 +17,5 @@ def make(settings: LearningSettings, robot: RobotInfo, z_size: int, fast: FastLe
     Raises:
         UserError: no such kind, or it can't act on this robot, with these settings or without a learner.
     """
-    policy: Policy = find(settings.policy.kind).make(settings, robot, z_size, fast, seed)
+    policy: Policy = POLICIES.make(settings.policy.kind, settings, robot, z_size, fast, seed)
     return policy

@@ -1,33 +1,13 @@
 """Rewards of curiosity by name: one file each, found by `policy.reward`; NAME*NAME is the product of two."""
 
-from pathlib import Path
-from types import ModuleType
-
 from cls_common.errors import UserError
 from cls_common.robot import RobotInfo
 
-from .. import by_name
 from ..config import LearningSettings
 from ..learners.fast import FastLearner
+from ..registries import REWARDS
 from .contract import Reward
 from .product import ProductReward
-
-_NONE = ('bounded', 'cells', 'headed', 'heads', 'imagined', 'product', 'visits')
-_FOLDER = Path(__file__).parent
-
-
-def names() -> list[str]:
-    """Returns the rewards there are, products aside."""
-    return sorted(path.stem for path in _FOLDER.glob('*.py') if path.stem not in ('__init__', 'contract', *_NONE))
-
-
-def find(name: str) -> ModuleType:
-    """Returns the module of a reward.
-
-    Raises:
-        UserError: no such reward.
-    """
-    return by_name.find(__name__, _FOLDER, 'reward', name, apart=_NONE)
 
 
 def parse(expression: str) -> list[str]:
@@ -38,7 +18,7 @@ def parse(expression: str) -> list[str]:
     """
     factors = [name.strip() for name in expression.split('*')]
     for name in factors:
-        find(name)
+        REWARDS.find(name)
     if len(set(factors)) < len(factors):
         raise UserError(f'reward {expression!r}', expected='each factor once')
     return factors
@@ -54,6 +34,6 @@ def make(settings: LearningSettings, robot: RobotInfo, z_size: int, fast: FastLe
         UserError: no such reward, or it needs a learner and there is none.
     """
     factors: list[Reward] = [
-        find(name).make(settings, robot, z_size, fast, seed) for name in parse(settings.policy.reward)
+        REWARDS.make(name, settings, robot, z_size, fast, seed) for name in parse(settings.policy.reward)
     ]
     return factors[0] if len(factors) == 1 else ProductReward(factors)

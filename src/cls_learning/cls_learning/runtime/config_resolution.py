@@ -24,11 +24,11 @@ def resolve(
     """
     brain = brain or find('cls')
     chosen = read_preset(presets_dir, preset)
-    origins = {name: 'default' for name, _ in brain.settings.leaves()}
-    origins |= dict.fromkeys(chosen, f'preset {preset}')
-    origins |= dict.fromkeys(overrides, 'parameter')
     asked = {**chosen, **overrides}
     settings = brain.settings.from_flat(asked)
+    origins = dict.fromkeys(settings.to_flat(), 'default')
+    origins |= dict.fromkeys(chosen, f'preset {preset}')
+    origins |= dict.fromkeys(overrides, 'parameter')
     brain.check(settings)
     return settings, origins, asked
 
@@ -37,9 +37,9 @@ def check_against(settings: Settings, asked: Mapping[str, Any], model: str) -> N
     """Refuses values asked for by name that differ from an existing model's frozen recipe."""
     frozen = settings.to_flat()
     for name, value in asked.items():
-        if frozen[name] != value:
+        if frozen.get(name) != value:
             raise UserError(
                 f'parameter {name!r} for the existing model {model!r}',
-                expected=f'{frozen[name]!r}, as in its config.json',
+                expected=f'{frozen.get(name)!r}, as in its config.json',
                 found=repr(value), do='Leave it out, or choose another model name.',
             )  # fmt: skip

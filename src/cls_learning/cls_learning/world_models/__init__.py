@@ -1,28 +1,28 @@
 """World models by name: one file each, found by `network.world_model`."""
 
-from pathlib import Path
-from types import ModuleType
+from cls_common.settings import PluginSettings
 
-from .. import by_name
+from ..registries import WORLD_MODELS
 from .contract import WorldModel
 
-
-def find(kind: str) -> ModuleType:
-    """Returns the module of a kind of world model.
-
-    Raises:
-        UserError: no such kind.
-    """
-    return by_name.find(__name__, Path(__file__).parent, 'world model', kind)
+NONE = PluginSettings()
 
 
-def make(kind: str, *, z_size: int, action_size: int, hidden: tuple[int, ...], residual: bool, seed: int) -> WorldModel:
+def make(
+    kind: str, *, z_size: int, action_size: int, hidden: tuple[int, ...], residual: bool, seed: int,
+    plugins: PluginSettings = NONE,
+) -> WorldModel:  # fmt: skip
     """Makes an untrained world model; equal arguments give equal weights.
 
+    Args:
+        plugins: of NetworkSettings. A module that declares SETTINGS is given its own ones as the keyword `own`.
+
     Raises:
         UserError: no such kind.
     """
-    model: WorldModel = find(kind).make(
-        z_size=z_size, action_size=action_size, hidden=hidden, residual=residual, seed=seed
+    settings_class = getattr(WORLD_MODELS.find(kind), 'SETTINGS', None)
+    own = {'own': plugins.of(settings_class)} if settings_class else {}
+    model: WorldModel = WORLD_MODELS.make(
+        kind, z_size=z_size, action_size=action_size, hidden=hidden, residual=residual, seed=seed, **own
     )
     return model

@@ -3,26 +3,20 @@
 A file is imported when its encoder is used, so that vector observations do not import torch.
 """
 
-import importlib
-import pkgutil
-from typing import Any, Final
+from typing import Any
 
 from cls_common.errors import UserError
 from cls_common.robot import RobotInfo
 
 from ..encoder import CAMERA, Encoder
-from ..settings import EncoderSettings
+from ..settings import ENCODERS, EncoderSettings
 
-NAMES: Final = tuple(sorted(module.name for module in pkgutil.iter_modules(__path__)))
-
-__all__ = ['NAMES', 'Encoder', 'check_sense', 'find', 'load', 'make']
+__all__ = ['Encoder', 'check_sense', 'find', 'load', 'make']
 
 
 def find(name: str) -> type[Encoder]:
     """Returns the class of an encoder by name; raises UserError for an unknown name."""
-    if name not in NAMES:
-        raise UserError(f'unknown encoder {name!r}', expected='one of ' + ', '.join(NAMES))
-    encoder: type[Encoder] = importlib.import_module(f'{__name__}.{name}').ENCODER
+    encoder: type[Encoder] = ENCODERS.find(name).ENCODER
     return encoder
 
 

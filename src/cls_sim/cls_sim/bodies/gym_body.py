@@ -15,7 +15,7 @@ from ..settings import SimulatorSettings
 from .action_spaces import channels_of, to_env_action
 from .body import ActionEffect, AT_REST, Body
 from .environment_errors import describe, environment_code
-from .gym_env import Env, find, make_env
+from .gym_env import Env
 from .image_conversion import ImageConverter
 
 STATE = 'state'
@@ -99,16 +99,6 @@ class GymBody(Body):
                 self._env.close()
         except UserError as error:
             _log.warning('%s', error)
-
-
-def make_gym(name: str, settings: SimulatorSettings) -> Body:
-    """Makes the body of 'gym:ID'; the robot's name includes the version.
-
-    Raises:
-        UserError: unknown ID, a required package is missing, or its spaces are not supported.
-    """
-    full_name, spec = find(name)
-    return GymBody(full_name, make_env(full_name, spec), settings)
 
 
 def _space(robot: str, env: Env, name: str) -> 'spaces.Space[Any]':

@@ -10,7 +10,7 @@ from cls_common.robot import Channel, Kind, RobotInfo
 
 from ..noise import Image
 from ..settings import SimulatorSettings
-from ..worlds import ROOM_ID, SQUARE_ID
+from ..worlds import ROOM_ID
 from ..worlds.pan_tilt import LIMITS_DEG, PanTiltEnv, STEP_LIMIT_DEG
 from ..worlds.room import RoomEnv
 from .body import ActionEffect, AT_REST, Body
@@ -85,11 +85,6 @@ class PanTiltBody(Body):
         return np.clip(self._camera_before, pose - self._play / 2, pose + self._play / 2)
 
 
-def make_room(name: str, settings: SimulatorSettings) -> Body:
-    """Makes the default robot: RoomEnv."""
-    return PanTiltBody(name, room_env(settings), settings)
-
-
 def room_env(settings: SimulatorSettings) -> RoomEnv:
     """Returns the environment of the default robot."""
     env = gymnasium.make(
@@ -110,11 +105,3 @@ def room_env(settings: SimulatorSettings) -> RoomEnv:
     )
     assert isinstance(env.unwrapped, RoomEnv)
     return env.unwrapped
-
-
-def make_square(name: str, settings: SimulatorSettings) -> Body:
-    """Makes the robot with the square: SquareEnv."""
-    start = (settings.start_pan, settings.start_tilt)
-    env = gymnasium.make(SQUARE_ID, seed=settings.seed, start_pose_deg=start, frame_rate=settings.frame_rate)
-    assert isinstance(env.unwrapped, PanTiltEnv)
-    return PanTiltBody(name, env.unwrapped, settings)

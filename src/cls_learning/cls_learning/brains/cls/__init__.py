@@ -10,6 +10,7 @@ from cls_common.robot import RobotInfo
 
 from ...brain import Brain, Consolidator, Input, Model, OnlineLearner
 from ...config import LearningSettings
+from ...registries import MEMORIES, PHASES, POLICIES, WORLD_MODELS
 from .log_rows import COLUMNS
 
 # Acting and online weights of Fast, Slow and policy, and the normaliser.
@@ -30,12 +31,11 @@ class ClsBrain(Brain):
 
     def check(self, settings: Any) -> None:
         """See Brain."""
-        from ... import consolidation, policies, world_models
-
-        world_models.find(settings.network.world_model)
-        policies.find(settings.policy.kind)
+        WORLD_MODELS.find(settings.network.world_model)
+        POLICIES.find(settings.policy.kind)
+        MEMORIES.find(settings.memory.kind)
         for name in settings.sleep.phases.split():
-            consolidation.make(name)
+            PHASES.find(name)
 
     def phases(self, settings: Any) -> tuple[str, ...]:
         """See Brain."""
