@@ -19,7 +19,7 @@ from cls_interfaces.msg import Embedding, Experience, LearnerStatus, PlayerStatu
 from cls_interfaces.srv import GetEncoder, GetExperiences, Seek, SetRate
 from cls_learning.agent.wake_state import Applied, Seen, WakeState
 
-DEADLINE = 40.0
+DEADLINE = 60.0
 COUNT = 8
 RECEIVED = (
     comms.ROBOT_INFO, comms.ROBOT_STATE, comms.COMPRESSED, comms.APPLIED_ACTION, comms.EMBEDDING, comms.CLOCK,

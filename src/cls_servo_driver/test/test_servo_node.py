@@ -22,7 +22,7 @@ from cls_common.nodes.conversions import from_robot_info, to_time
 from cls_interfaces.msg import AppliedAction, RobotAction, RobotState
 from cls_servo_driver.fake_servo_board import FakeServoBoard
 
-DEADLINE = 40.0
+DEADLINE = 60.0
 FAST = {
     'open_wait': 0.05, 'reply_timeout': 0.3, 'firmware_timeout': 0.6, 'keepalive': 0.1, 'reconnect.first': 0.1,
     'reconnect.longest': 0.2,
