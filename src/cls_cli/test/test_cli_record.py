@@ -18,7 +18,7 @@ from cls_common.robot import RobotInfo
 from cls_interfaces.msg import AppliedAction
 from cls_recording.reader import SessionReader
 
-DEADLINE = 30.0
+DEADLINE = 60.0
 
 
 @pytest.fixture

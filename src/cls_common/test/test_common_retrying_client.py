@@ -14,7 +14,7 @@ from cls_common import comms
 from cls_common.nodes import qos
 from cls_common.nodes.retrying_client import RetryingClient
 
-DEADLINE = 20.0
+DEADLINE = 60.0
 
 
 class Server(Node):

@@ -22,7 +22,7 @@ from cls_common.transition import EMBEDDING, Experience, Reading
 from cls_interfaces.msg import Embedding, LearnerStatus, PlayerStatus
 from cls_interfaces.srv import GetEncoder, GetExperiences, Seek, SetRate
 
-DEADLINE = 40.0
+DEADLINE = 60.0
 COUNT = 8
 RECEIVED = (
     comms.ROBOT_INFO,

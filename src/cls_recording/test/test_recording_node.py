@@ -31,7 +31,7 @@ from cls_recording.bag import METADATA, storage_files
 from cls_recording.reader import SessionReader
 from cls_recording.repair import repair
 
-DEADLINE = 30.0
+DEADLINE = 60.0
 ROBOT = RobotInfo('twin', ('state',), (ActionChannel('pan', Kind.RELATIVE, 'deg', -1.0, 1.0),))
 
 
@@ -94,7 +94,8 @@ class Graph:
         return self.status
 
     def call(self, service: comms.Service, request):
-        requests, answers = RetryingClient(qos.client(self.node, service), retry_after=5.0), []
+        # Repeated only where the first request was lost: a second start finds the first session.
+        requests, answers = RetryingClient(qos.client(self.node, service), retry_after=30.0), []
         self.until(lambda: answers or requests.request(request, answers.append), f'an answer of {service.name}')
         return answers[0]
 

@@ -12,7 +12,7 @@ from cls_common.nodes import qos
 from cls_recording.message_queue import ReceivedMessage
 from cls_recording.nodes.raw_subscriptions import RawSubscriptions
 
-DEADLINE = 30.0
+DEADLINE = 60.0
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from cls_recording.schemas import find_schema
 from cls_recording.settings import RecorderSettings
 
 MB = 1 << 20
-DEADLINE = 20.0
+DEADLINE = 60.0
 
 
 def until(condition, what):

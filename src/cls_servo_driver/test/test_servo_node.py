@@ -22,7 +22,7 @@ from cls_common.nodes.retrying_client import RetryingClient
 from cls_interfaces.msg import AppliedAction, RobotAction, RobotState
 from cls_servo_driver.fake_servo_board import FakeServoBoard
 
-DEADLINE = 40.0
+DEADLINE = 60.0
 FAST = {
     'open_wait': 0.05,
     'reply_timeout': 0.3,

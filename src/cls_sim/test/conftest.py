@@ -18,7 +18,7 @@ from cls_common.nodes.retrying_client import RetryingClient
 from cls_interfaces.msg import AppliedAction, RobotAction
 from cls_sim.nodes.messages import observation_topic
 
-DEADLINE = 20.0
+DEADLINE = 60.0
 
 
 class SimulatorClient:

@@ -1,6 +1,6 @@
 """Raw subscriptions to a list of topics, created as their publishers appear, with the offered quality of service."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 import time
 from typing import Any
@@ -74,7 +74,8 @@ class RawSubscriptions:
             if raw is not None and wanted is not None and (raw.reliable, raw.latched) == wanted[1:]:
                 continue
             if wanted is not None and full not in self._refused:
-                self._close(full)
+                if raw is not None:
+                    self._close(full)
                 self._open(full, relative, infos, *wanted)
 
     def _open(
@@ -128,25 +129,26 @@ class RawSubscriptions:
             if _profile(relative) is not comms.COMMAND
         )
 
-    def _close(self, full: str) -> None:
-        if full in self._subscriptions:
-            self._take_arrived(full)
+    def _close(self, *names: str) -> None:
+        arrived = [(full, *taken) for full in names for taken in self._take_arrived(full)]
+        for full, data, times in sorted(arrived, key=lambda taken: taken[2]['received_timestamp']):
+            self._on_raw(full, data, times)
+        for full in names:
             self._node.destroy_subscription(self._subscriptions.pop(full).subscription)
 
-    def _take_arrived(self, full: str) -> None:
-        """Takes the messages that have arrived and that the executor has not taken yet."""
+    def _take_arrived(self, full: str) -> Iterator[tuple[bytes, Mapping[str, int]]]:
+        """Yields the messages that have arrived and that the executor has not taken yet."""
         subscription = self._subscriptions[full].subscription
         with subscription.handle:
             for _ in range(_DEPTH):
                 taken = subscription.handle.take_message(subscription.msg_type, True)
                 if taken is None:
                     return
-                self._on_raw(full, *taken)
+                yield taken
 
     def close(self) -> None:
         """Takes what has arrived, and destroys all subscriptions."""
-        for full in list(self._subscriptions):
-            self._close(full)
+        self._close(*self._subscriptions)
 
 
 def _wanted(relative: str, infos: list[TopicEndpointInfo]) -> tuple[str, bool, bool] | None:
