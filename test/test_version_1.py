@@ -4,9 +4,12 @@ import json
 from pathlib import Path
 import re
 import shutil
+import subprocess
+import sys
 from typing import Any
 
 import pytest
+import yaml
 
 from cls_cli.entry import main
 from cls_learning.model_store import journal
@@ -52,6 +55,20 @@ def test_a_replay_of_the_session_ends_in_the_weights_of_the_recorded_run(
     settings = [part for setting in EXPECTED['settings'] for part in ('--set', setting)]
     output = cls(capsys, 'replay', SESSION, '--models-dir', tmp_path, '--seed', '3', *settings)
     assert output.splitlines()[-1] == f'weights sha256 {EXPECTED["recorded_sha256"]}'
+
+
+@pytest.mark.timeout(300)  # four processes load PyTorch on what may be two busy cores
+def test_the_session_played_into_a_graph_ends_in_the_weights_of_the_recorded_run(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    settings = tmp_path / 'small.param.yaml'
+    values = {name: json.loads(value) for name, value in (text.split('=') for text in EXPECTED['settings'])}
+    settings.write_text(yaml.safe_dump({'/**/slow_learner': {'ros__parameters': values}}))
+    play = [sys.executable, '-m', 'cls_cli', 'play', SESSION, '--rate', '0', '--no-view']
+    new_model = ['--model', 'played', '--models-dir', tmp_path, '--seed', '3', '--encoder', 'identity']
+    done = subprocess.run([*play, *new_model, '--params-file', settings], capture_output=True, text=True, timeout=280)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert cls(capsys, 'hash', 'played', '--models-dir', tmp_path).strip() == EXPECTED['recorded_sha256']
 
 
 @pytest.mark.parametrize('model', ['journal', 'slept'])

@@ -154,7 +154,7 @@ class Player(Node):
         shown = self._replay.playlist.on_encoder(EncoderAnswer(answer.encoder_id, answer.modality))
         self._open_publishers()
         if shown is not None:
-            self._session_publishers.publish(shown)
+            self._session_publishers.publish_first(self._replay.playlist.source, shown)
         self._publish_due()
 
     def _on_learner(self, number: int) -> None:

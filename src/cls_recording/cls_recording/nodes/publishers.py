@@ -72,6 +72,11 @@ class SessionPublishers:
         """Publishes a robot's description."""
         self._publishers[comms.ROBOT_INFO.name].publish(info)
 
+    def publish_first(self, source: Source, item: Item) -> None:
+        """Publishes an observation before the session is opened: an encoder of vectors is made from it."""
+        self._open(source.topics[item.topic])
+        self.publish(item)
+
     def publish(self, item: Item) -> None:
         """Publishes a message, and images also in their other form if there are subscribers for it."""
         try:
