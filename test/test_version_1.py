@@ -74,7 +74,7 @@ def test_the_session_played_into_a_graph_ends_in_the_weights_of_the_recorded_run
 @pytest.mark.parametrize('model', ['journal', 'slept'])
 def test_a_journal_is_read_whole(model: str) -> None:
     entries = list(journal.read(FIXTURES / 'models' / model / 'journal' / '000001.journal'))
-    sleeps = [place for place, entry in enumerate(entries) if isinstance(entry, journal.LivedNight)]
+    sleeps = [place for place, entry in enumerate(entries) if isinstance(entry, journal.SleepRecord)]
     steps = [entry for place, entry in enumerate(entries) if place not in sleeps]
     assert [entry.sequence for entry in steps] == list(range(21, EXPECTED[model]['steps'] + 1))
     assert sleeps == EXPECTED[model]['sleeps']

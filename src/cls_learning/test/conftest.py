@@ -16,9 +16,9 @@ import torch
 from cls_common import comms
 from cls_common.robot import Channel, Kind, RobotInfo
 from cls_common.transition import Transition
+from cls_learning.brain import Goal
 from cls_learning.brains.cls.online_learner import ClsOnlineLearner
 from cls_learning.config import LearningSettings
-from cls_learning.consolidation.night import Goal
 from cls_learning.model_store.config_file import ModelConfig
 from cls_learning.model_store.folder import ModelFolder
 from cls_learning.model_store.hashing import weights_sha256
@@ -129,9 +129,9 @@ class Life:
     def __init__(self, folder: ModelFolder, body: Body) -> None:
         self.folder = folder
         self.body = body
-        self.cortex = LearnerSession(folder)
-        self.waking = make_online_learner(self.cortex.config)
-        self.waking.load_bytes(self.cortex.waking_bytes)
+        self.session = LearnerSession(folder)
+        self.waking = make_online_learner(self.session.config)
+        self.waking.load_bytes(self.session.online_bytes)
 
     def live(self, steps: int) -> 'Life':
         for _ in range(steps):
@@ -141,26 +141,26 @@ class Life:
     def step(self) -> None:
         body, waking = self.body, self.waking
         action = waking.act(body.see(), body.joints, 'curiosity', waking.total_steps)
-        self.cortex.learn(waking.learn(body.step(action)), NOW)
-        if waking.should_sleep:
+        self.session.learn(waking.learn(body.step(action)), NOW)
+        if waking.wants_sleep:
             self.sleep()
 
     def sleep(self) -> None:
         goal = Goal()
-        night = self.cortex.begin_night(self.waking.to_bytes(), goal)
+        night = self.session.begin_sleep(self.waking.to_bytes(), goal)
         for _ in night.run():
             pass
         data = night.finish()
         self.waking.load_bytes(data)
-        self.cortex.keep(night, goal, data, NOW)
-        if self.cortex.save_is_due:
+        self.session.keep(night, goal, data, NOW)
+        if self.session.save_is_due:
             self.save()
 
     def save(self) -> int:
-        return self.cortex.save(self.waking.to_bytes(), NOW)
+        return self.session.save(self.waking.to_bytes(), NOW)
 
     def hash(self) -> str:
-        return weights_sha256(self.waking.to_bytes(), self.cortex.sleeping.to_bytes())
+        return weights_sha256(self.waking.to_bytes(), self.session.consolidator.to_bytes())
 
 
 @pytest.fixture(autouse=True, scope='session')

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from cls_common.transition import Transition
+from cls_learning.brain import Goal
 from cls_learning.brains.cls.camera_watch import CameraWatch
 from cls_learning.brains.cls.consolidator import ClsConsolidator
 from cls_learning.brains.cls.image_delay import ImageDelay
-from cls_learning.consolidation.night import Goal
 from cls_learning.evaluation.gate import Scores
 from cls_learning.evaluation.history import EvaluationHistory
 from cls_perception import encoders
@@ -35,8 +35,8 @@ def live(tools: SimpleNamespace, transitions: Iterator[Transition]) -> ClsConsol
     half = ClsConsolidator(waking.settings, waking.robot, tools.Z_SIZE, 0)
     for transition in transitions:
         half.learn(waking.learn(transition))
-        if waking.should_sleep:
-            night = half.begin_night(waking.to_bytes(), Goal())
+        if waking.wants_sleep:
+            night = half.begin_sleep(waking.state(), Goal())
             list(night.run())
             waking.load_bytes(night.finish())
     return half
@@ -44,8 +44,8 @@ def live(tools: SimpleNamespace, transitions: Iterator[Transition]) -> ClsConsol
 
 def test_a_model_that_uses_actions_gives_no_alarm(tools: SimpleNamespace) -> None:
     half = live(tools, tools.Body().walk(1040))
-    assert len(half.probes) == 200 and half.mornings.nights == 4 and half.mornings.skill > 0.3
-    assert half.mornings.action_use > 0.3 and IGNORED not in half.alarms
+    assert len(half.holdout) == 200 and half.history.nights == 4 and half.history.skill > 0.3
+    assert half.history.action_use > 0.3 and IGNORED not in half.alarms
 
 
 def drift(tools: SimpleNamespace, actions: Iterator[np.ndarray]) -> Iterator[Transition]:
@@ -59,21 +59,21 @@ def drift(tools: SimpleNamespace, actions: Iterator[np.ndarray]) -> Iterator[Tra
 def test_where_actions_do_nothing_the_model_ignores_them_and_says_so(tools: SimpleNamespace) -> None:
     draw = GENERATOR(3)
     half = live(tools, drift(tools, (draw.uniform(-10, 10, 2).astype(np.float32) for _ in range(1040))))
-    assert half.mornings.skill > 0.2 > 0.1 > abs(half.mornings.action_use)
+    assert half.history.skill > 0.2 > 0.1 > abs(half.history.action_use)
     assert half.alarms == [IGNORED]
 
 
 def test_with_one_action_for_ever_nobody_can_tell(tools: SimpleNamespace) -> None:
     half = live(tools, drift(tools, (np.array([3.0, 0.0], np.float32) for _ in range(1040))))
-    assert half.mornings.skill > 0.05 and half.mornings.action_use == 0 and half.alarms == []
+    assert half.history.skill > 0.05 and half.history.action_use == 0 and half.alarms == []
 
 
 def morning(
-    mornings: EvaluationHistory, skill: float, use: float, *, varies: bool = True, is_enough: bool = True
+    history: EvaluationHistory, skill: float, use: float, *, varies: bool = True, is_enough: bool = True
 ) -> EvaluationHistory:
     errors = GENERATOR(1).normal(1.0 - skill, 0.001, (40, 5))
     found = Scores(errors, errors + use, np.ones((40, 5)))
-    return mornings.after_night(found, found, np.arange(40), varies, is_enough, GENERATOR(2))
+    return history.after_sleep(found, found, np.arange(40), varies, is_enough, GENERATOR(2))
 
 
 @pytest.mark.parametrize(
@@ -91,18 +91,18 @@ def morning(
 def test_when_the_model_is_said_to_ignore_actions(
     nights: int, skill: float, use: float, changes: dict[str, Any], is_said: bool
 ) -> None:
-    mornings = EvaluationHistory()
+    history = EvaluationHistory()
     for _ in range(nights):
-        mornings = morning(mornings, skill, use, **changes)
-    assert mornings.ignores_actions is is_said
+        history = morning(history, skill, use, **changes)
+    assert history.ignores_actions is is_said
 
 
 def test_the_alarm_holds_until_actions_clearly_count() -> None:
-    mornings = EvaluationHistory()
+    history = EvaluationHistory()
     said = []
     for use in (0.0, 0.0, 0.01, 0.0, 0.015, 0.03, 0.015, 0.01):
-        mornings = morning(mornings, 0.3, use)
-        said.append(mornings.ignores_actions)
+        history = morning(history, 0.3, use)
+        said.append(history.ignores_actions)
     assert said == [False, True, True, True, True, False, False, False]
 
 
@@ -225,8 +225,8 @@ def test_late_images_and_that_nothing_is_learned_are_said(tools: SimpleNamespace
     assert any('images are 1 step late' in alarm for alarm in half.alarms)
     assert metrics[-1]['image_delay'] == 1.0 and metrics[50]['image_delay'] == 0.0
     nothing = EvaluationHistory(skill=-0.1, fast_skill=0.01, nights=1, rolled_back=1)
-    half.mornings = nothing
+    half.history = nothing
     assert any(alarm.startswith('nothing is learned') for alarm in half.alarms)
     for other in (EvaluationHistory(), replace(nothing, nights=0), replace(nothing, fast_skill=0.1)):
-        half.mornings = other
+        half.history = other
         assert not any(alarm.startswith('nothing is learned') for alarm in half.alarms)

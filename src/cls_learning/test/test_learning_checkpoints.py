@@ -90,7 +90,7 @@ def save_for_ever(models: Path, experience: Experience, told: int) -> None:
     folder = ModelFolder(models, 'm')
     found = folder.load()
     start = 0 if found is None else found[0].number
-    sequence = max([0 if found is None else found[0].sequence, *(e.sequence for e in folder.lived_since(start))])
+    sequence = max([0 if found is None else found[0].sequence, *(e.sequence for e in folder.entries_since(start))])
     while True:
         sequence += 1
         folder.write_down(dataclasses.replace(experience, sequence=sequence))
@@ -126,7 +126,7 @@ def test_killed_at_any_moment_it_opens_again(tmp_path: Path, tools: SimpleNamesp
             manifest, parts, problems = found
             assert problems == [] and manifest.sequence == number_of(parts), f'trial {trial}'
             begun = manifest.sequence
-        journal = [e.sequence for e in folder.lived_since(0 if found is None else found[0].number)]
+        journal = [e.sequence for e in folder.entries_since(0 if found is None else found[0].number)]
         rest = [s for s in journal if s > begun]
         assert rest == list(range(begun + 1, begun + 1 + len(rest)))
         assert begun + len(rest) >= promised, f'trial {trial}: {promised} was promised'
@@ -194,9 +194,9 @@ def test_behind_a_damaged_generation_life_is_relived(
     """The generation before and two journals, with a night between them, give the same weights."""
     DAMAGES[damage](path / 'generations' / '000002')
     again = open_life()
-    assert len(again.cortex.problems) == 1 and '000002' in again.cortex.problems[0]
+    assert len(again.session.problems) == 1 and '000002' in again.session.problems[0]
     assert again.hash() == old.hash
-    assert (again.cortex.cycles, again.waking.total_steps) == (2, 70)
+    assert (again.session.cycles, again.waking.total_steps) == (2, 70)
 
 
 def test_after_damage_the_whole_one_is_kept_behind(path: Path, open_life: Callable[..., Any]) -> None:
@@ -309,9 +309,9 @@ def test_config_is_written_once(tools: SimpleNamespace, path: Path, open_life: C
     before = ((path / 'config.json').read_bytes(), (path / 'config.json').stat().st_mtime_ns)
     again = open_life().live(31)
     with pytest.raises(UserError, match='existing model'):
-        again.folder.create(again.cortex.config, b'')
+        again.folder.create(again.session.config, b'')
     assert ((path / 'config.json').read_bytes(), (path / 'config.json').stat().st_mtime_ns) == before
-    assert again.cortex.config == tools.config()
+    assert again.session.config == tools.config()
     assert (path / 'encoder' / 'weights.safetensors').read_bytes() == b'eyes'
 
 
@@ -376,16 +376,16 @@ def test_a_waking_half_of_another_recipe_is_refused(tools: SimpleNamespace, chan
 
 
 def test_a_memory_of_another_kind_is_refused(tools: SimpleNamespace, lived: Any, open_life: Callable[..., Any]) -> None:
-    other = open_life('other', settings=tools.recipe({'memory.kind': 'fifo'})).live(20).cortex.sleeping
+    other = open_life('other', settings=tools.recipe({'memory.kind': 'fifo'})).live(20).session.consolidator
     with pytest.raises(UserError, match='replay memory'):
-        lived.cortex.sleeping.load_bytes(lived.cortex.sleeping.to_bytes(), other.memory_to_bytes())
+        lived.session.consolidator.load_bytes(lived.session.consolidator.to_bytes(), other.memory_to_bytes())
 
 
 # --- Hash, list, log, frames
 
 
 def test_the_hash_is_of_weights_alone(lived: Any) -> None:
-    waking, sleeping = lived.waking.state(), lived.cortex.sleeping.state()
+    waking, sleeping = lived.waking.state(), lived.session.consolidator.state()
     original = weights_sha256(state_bytes.pack(waking), state_bytes.pack(sleeping))
     assert original == lived.hash() and len(original) == 64
 
@@ -502,7 +502,7 @@ def test_frames(tmp_path: Path) -> None:
     assert before.shape == image.shape and np.abs(before.astype(int) - image)[:, [5, 75]].max() < 12
 
 
-def test_opening_without_a_config_is_not_for_cortex(tmp_path: Path) -> None:
+def test_opening_without_a_config_is_not_for_session(tmp_path: Path) -> None:
     folder = ModelFolder(tmp_path, 'empty')
     assert folder.config is None and folder.load() is None and folder.generation == 0
     with pytest.raises(AssertionError):

@@ -12,10 +12,10 @@ import pytest
 import torch
 
 from cls_common.robot import RobotInfo
+from cls_learning.brain import Goal
 from cls_learning.brains.cls.consolidator import ClsConsolidator
 from cls_learning.brains.cls.online_learner import ClsOnlineLearner
 from cls_learning.config import LearningSettings
-from cls_learning.consolidation.night import Goal
 from cls_learning.memory.contract import Record, to_batch
 from cls_learning.types import Batch
 
@@ -55,8 +55,8 @@ class Pair:
         for transition in body.walk(steps, seed):
             experience = self.waking.learn(transition)
             self.sleeping.learn(experience)
-            if self.waking.should_sleep and self._sleeps:
-                night = self.sleeping.begin_night(self.waking.to_bytes(), Goal())
+            if self.waking.wants_sleep and self._sleeps:
+                night = self.sleeping.begin_sleep(self.waking.state(), Goal())
                 list(night.run())
                 assert not night.diverged
                 self.waking.load_bytes(night.finish())
@@ -83,7 +83,7 @@ def test_fast_beats_no_change_within_200_steps(seed: int, tools: SimpleNamespace
     errors = []
     for transition in scene(tools, seed).walk(260, seed):
         experience = half.learn(transition)
-        errors.append((experience.error_before, experience.copy_error))
+        errors.append((experience.metrics['error_before'], experience.metrics['copy_error']))
     fast, copied = np.array(errors[200:]).sum(axis=0)
     assert 0.0 < fast < 0.8 * copied
 

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from cls_learning import policies, world_models
+from cls_learning.brain import Goal
 from cls_learning.brains.cls.consolidator import ClsConsolidator
-from cls_learning.consolidation.night import Goal
 from cls_learning.learners.folding import fold_module, fold_moments
 from cls_learning.learners.optimisation import make_adam
 from cls_learning.registries import REWARDS, WORLD_MODELS
@@ -135,7 +135,7 @@ def test_no_snapshot_awake_changes_a_prediction_of_slow(tools: SimpleNamespace) 
         if step >= 2:
             scales.add(float(sleeping.normalizer.scale))
             found.append(sleeping.slow.predict(z, action))
-    night = sleeping.begin_night(waking.to_bytes(), Goal(dict.fromkeys(('sws', 'rem', 'tether'), -1)))
+    night = sleeping.begin_sleep(waking.state(), Goal(dict.fromkeys(('sws', 'rem', 'tether'), -1)))
     for _ in night.run():
         pass
     night.finish()
@@ -148,9 +148,9 @@ def test_no_snapshot_awake_changes_a_prediction_of_slow(tools: SimpleNamespace) 
 
 def test_a_rolled_back_night_leaves_everything_as_it_was(open_life: Callable[..., Any]) -> None:
     life = open_life().live(29)
-    half = life.cortex.sleeping
+    half = life.session.consolidator
     before = {name: tensor.clone() for name, tensor in half.state().items()}
-    night = half.begin_night(life.waking.to_bytes(), Goal())
+    night = half.begin_sleep(life.waking.state(), Goal())
     for _ in night.run():
         pass
     night.finish()

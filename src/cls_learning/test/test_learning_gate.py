@@ -16,8 +16,8 @@ import pytest
 import torch
 
 from cls_interfaces.msg import LearnerStatus
+from cls_learning.brain import Goal
 from cls_learning.brains.cls.consolidator import ClsConsolidator, Night
-from cls_learning.consolidation.night import Goal
 from cls_learning.evaluation.gate import interval, judge, Scores
 from cls_learning.evaluation.history import EvaluationHistory
 from cls_learning.evaluation.holdout import affordable, Holdout, PIECE
@@ -159,7 +159,7 @@ def test_rolled_back_where_harm_is_large_and_sure(
     change += mean - change.mean()
     before = np.ones((pieces, PIECE))
     verdict = judge((scores(before), scores(before - change)), (scores(before),) * 2, 200, is_open, GENERATOR(3))
-    assert verdict.change == pytest.approx(mean) and verdict.probes == pieces * PIECE
+    assert verdict.change == pytest.approx(mean) and verdict.holdout == pieces * PIECE
     assert verdict.rolled_back is rolled_back
 
 
@@ -186,9 +186,9 @@ def test_the_first_sleep_is_judged_by_the_probes_that_are_there(tools: SimpleNam
         half.learn(waking.learn(transition))
     before = half.state()
     night, _ = slept(waking, half)
-    assert night.verdict.probes == 90 and night.verdict.rolled_back
+    assert night.verdict.holdout == 90 and night.verdict.rolled_back
     night.roll_back()
-    assert half.mornings.rolled_back == 1
+    assert half.history.rolled_back == 1
     assert all(torch.equal(value, half.state()[name]) for name, value in before.items())
 
 
@@ -205,8 +205,8 @@ def day(tools: SimpleNamespace) -> tuple[bytes, ...]:
     half = ClsConsolidator(waking.settings, waking.robot, tools.Z_SIZE, 7)
     for transition in tools.Body().walk(1005):
         half.learn(waking.learn(transition))
-        if waking.should_sleep:
-            night = half.begin_night(waking.to_bytes(), Goal())
+        if waking.wants_sleep:
+            night = half.begin_sleep(waking.state(), Goal())
             list(night.run())
             waking.load_bytes(night.finish())
     return waking.to_bytes(), half.to_bytes(), half.memory_to_bytes()
@@ -228,7 +228,7 @@ def evening(day: tuple[bytes, ...], tools: SimpleNamespace) -> Callable[..., tup
 
 
 def slept(waking: Any, half: ClsConsolidator) -> tuple[Night, bytes]:
-    night = half.begin_night(waking.to_bytes(), Goal())
+    night = half.begin_sleep(waking.state(), Goal())
     for _ in night.run():
         pass
     return night, night.finish()
@@ -236,37 +236,37 @@ def slept(waking: Any, half: ClsConsolidator) -> tuple[Night, bytes]:
 
 def test_probes_count_in_the_capacity_and_are_never_slept_on(evening: Any) -> None:
     _, half = evening()
-    assert len(half.probes) == 200 and half.probes.room + 790 <= 1000 and len(half.memory) <= 1000 - half.probes.room
+    assert len(half.holdout) == 200 and half.holdout.room + 790 <= 1000 and len(half.memory) <= 1000 - half.holdout.room
     keys = half.memory.state()['memory.keys'][:, 2]
-    apart = {int(k) + i for k in half.probes.names() for i in range(PIECE)}
+    apart = {int(k) + i for k in half.holdout.names() for i in range(PIECE)}
     assert len(apart) == 200 and not apart & {int(k) for k in keys}
 
 
 def test_a_good_night_is_kept_and_scored(evening: Any) -> None:
     waking, half = evening()
     night, _ = slept(waking, half)
-    verdict, mornings = night.verdict, half.mornings
-    assert verdict.change > 0 and not verdict.rolled_back and verdict.probes == 200
+    verdict, history = night.verdict, half.history
+    assert verdict.change > 0 and not verdict.rolled_back and verdict.holdout == 200
     assert verdict.low < verdict.change < verdict.high
     assert verdict.change == pytest.approx(verdict.skill_after - verdict.skill_before)
-    assert (mornings.nights, mornings.rolled_back) == (5, 0)
-    assert mornings.skill == verdict.skill_after and mornings.fast_skill == verdict.fast_after
-    batch = half.probes.batch()
+    assert (history.nights, history.rolled_back) == (5, 0)
+    assert history.skill == verdict.skill_after and history.fast_skill == verdict.fast_after
+    batch = half.holdout.batch()
     error = (half.slow.predict(batch.z, batch.action) - batch.z_next).square().mean()
-    assert mornings.skill == pytest.approx(1 - float(error / (batch.z - batch.z_next).square().mean()), abs=1e-5)
+    assert history.skill == pytest.approx(1 - float(error / (batch.z - batch.z_next).square().mean()), abs=1e-5)
 
 
 def test_a_night_that_did_harm_leaves_no_trace_but_its_count(evening: Any) -> None:
     waking, half = evening(learning_rate=0.3)
-    before, memory, fast = half.state(), half.memory.state() | half.probes.state(), waking.to_bytes()
+    before, memory, fast = half.state(), half.memory.state() | half.holdout.state(), waking.to_bytes()
     night, _ = slept(waking, half)
     assert night.verdict.rolled_back and night.verdict.change < night.verdict.high < 0 and not night.diverged
     night.roll_back()
     assert all(torch.equal(value, half.state()[name]) for name, value in before.items())
-    assert all(torch.equal(v, (half.memory.state() | half.probes.state())[k]) for k, v in memory.items())
+    assert all(torch.equal(v, (half.memory.state() | half.holdout.state())[k]) for k, v in memory.items())
     assert waking.to_bytes() == fast
-    assert (half.mornings.rolled_back, half.mornings.nights) == (1, 4)
-    assert half.mornings.skill == night.verdict.skill_before
+    assert (half.history.rolled_back, half.history.nights) == (1, 4)
+    assert half.history.skill == night.verdict.skill_before
 
 
 def test_with_the_gate_switched_off_harm_is_seen_and_kept(evening: Any) -> None:
@@ -277,13 +277,13 @@ def test_with_the_gate_switched_off_harm_is_seen_and_kept(evening: Any) -> None:
 def test_forgetting_is_what_a_stretch_of_life_has_lost_since_its_best_morning(evening: Any) -> None:
     waking, half = evening()
     slept(waking, half)
-    good = half.mornings.skill
+    good = half.history.skill
     with torch.no_grad():
         for weight in half.slow.acting.parameters():
             weight.mul_(0.5)
     slept(waking, half)
-    lost = good - half.mornings.skill
-    assert lost > 0.05 and half.mornings.forgetting == pytest.approx(lost, rel=0.5)
+    lost = good - half.history.skill
+    assert lost > 0.05 and half.history.forgetting == pytest.approx(lost, rel=0.5)
 
 
 @pytest.fixture
@@ -320,10 +320,10 @@ def test_life_goes_on_after_a_night_rolled_back(model: Any, tools: SimpleNamespa
         for transition in body.walk(260, seed=5):
             living.wake_step(transition, 'random', goes_on=False)
             living.sleep_where_due()
-            if living.cortex.sleeping.mornings.rolled_back:
+            if living.session.consolidator.history.rolled_back:
                 break
         assert living.waking.total_steps == 1250
-        assert living.waking.wake_steps_in_cycle == 250 and living.cortex.cycles == 4
+        assert living.waking.wake_steps_in_cycle == 250 and living.session.cycles == 4
         assert reports.count('sws') == 1 and 'morning' not in reports
         for transition in body.walk(5, seed=6):
             living.wake_step(transition, 'random', goes_on=False)
@@ -334,7 +334,7 @@ def test_life_goes_on_after_a_night_rolled_back(model: Any, tools: SimpleNamespa
     assert night['probes'] == '200' and night['step'] == '1250' and folder.generation == 2
     folder.close()
     again = LearnerSession(model())
-    assert again.sleeping.mornings.rolled_back == 1 and again.sequence == 1255
+    assert again.sleeping.history.rolled_back == 1 and again.sequence == 1255
 
 
 def test_slept_again_after_a_restart_it_counts_once(evening: Any) -> None:
@@ -342,7 +342,7 @@ def test_slept_again_after_a_restart_it_counts_once(evening: Any) -> None:
     for _ in range(2):
         night, _ = slept(waking, half)
         night.roll_back()
-    assert half.mornings.rolled_back == 1
+    assert half.history.rolled_back == 1
 
 
 def test_killed_after_a_kept_night_the_probes_and_mornings_are_relived(model: Any, tools: SimpleNamespace) -> None:
@@ -351,17 +351,17 @@ def test_killed_after_a_kept_night_the_probes_and_mornings_are_relived(model: An
     def live_on(folder: ModelFolder) -> LearnerSession:
         life = tools.Life(folder, tools.Body())
         for transition in tools.Body().walk(15, seed=9):
-            life.cortex.learn(life.waking.learn(transition), tools.NOW)
-        night = life.cortex.begin_night(life.waking.to_bytes(), Goal())
+            life.session.learn(life.waking.learn(transition), tools.NOW)
+        night = life.session.begin_sleep(life.waking.to_bytes(), Goal())
         for _ in night.run():
             pass
         data = night.finish()
-        life.cortex.keep(night, Goal(), data, tools.NOW)
+        life.session.keep(night, Goal(), data, tools.NOW)
         life.waking.load_bytes(data)
         for transition in tools.Body().walk(40, seed=10):
-            life.cortex.learn(life.waking.learn(transition), tools.NOW)
+            life.session.learn(life.waking.learn(transition), tools.NOW)
         life.folder.sync()
-        return life.cortex
+        return life.session
 
     folder = model()
     child = os.fork()
@@ -371,7 +371,7 @@ def test_killed_after_a_kept_night_the_probes_and_mornings_are_relived(model: An
     assert os.WTERMSIG(os.waitpid(child, 0)[1]) == signal.SIGKILL
     folder.close()
     relived = LearnerSession(model())
-    assert relived.sequence == 1060 and relived.sleeping.mornings.nights == 5
+    assert relived.sequence == 1060 and relived.sleeping.history.nights == 5
     again = relived.sleeping.memory_to_bytes()
     relived.folder.close()
     for path in (relived.folder.path / 'journal').iterdir():
@@ -386,7 +386,7 @@ def test_the_answer_and_the_status_say_what_the_gate_found(evening: Any) -> None
     night.roll_back()
     job = SleepJob(Goal(), lambda _: None, lambda: False, statistics=night.statistics, verdict=night.verdict)
     result = to_result(job)
-    assert (result.probes, result.rolled_back, result.change) == (200, True, night.verdict.change)
+    assert (result.holdout, result.rolled_back, result.change) == (200, True, night.verdict.change)
     assert result.skill_after < result.skill_before - 0.02 and result.change_low < result.change_high < 0
     assert 'tether ok, gate: skill on 200 probes' in result.status
     status = LearnerStatus()
@@ -396,6 +396,6 @@ def test_the_answer_and_the_status_say_what_the_gate_found(evening: Any) -> None
 
 
 def test_without_a_gate_the_answer_says_so(tools: SimpleNamespace, open_life: Callable[..., Any]) -> None:
-    night, _ = slept(*(lambda life: (life.waking, life.cortex.sleeping))(open_life().live(20)))
+    night, _ = slept(*(lambda life: (life.waking, life.session.consolidator))(open_life().live(20)))
     job = SleepJob(Goal(), lambda _: None, lambda: False, statistics=night.statistics, verdict=night.verdict)
     assert to_result(job).status.endswith('gate: not judged: memory has no 200 probes')

@@ -13,7 +13,7 @@ import pytest
 
 from cls_common.errors import UserError
 from cls_common.transition import Experience
-from cls_learning.model_store.journal import JournalWriter, LivedNight, read
+from cls_learning.model_store.journal import JournalWriter, read, SleepRecord
 
 Entry = Experience | dict[str, int]
 
@@ -33,7 +33,7 @@ def whole(tmp_path: Path, experiences: list[Experience]) -> Path:
     writer = JournalWriter(path)
     for item in experiences[:2]:
         writer.experience(item)
-    writer.night(LivedNight({'sws': 5, 'rem': -1, 'tether': 0}, is_kept=True))
+    writer.sleep(SleepRecord({'sws': 5, 'rem': -1, 'tether': 0}, is_kept=True))
     for item in experiences[2:]:
         writer.experience(item)
     writer.close()
@@ -42,7 +42,7 @@ def whole(tmp_path: Path, experiences: list[Experience]) -> Path:
 
 def sequences(path: Path) -> list[int]:
     """Sequences of what can be read; 0 for a night."""
-    return [0 if isinstance(entry, LivedNight) else entry.sequence for entry in read(path)]
+    return [0 if isinstance(entry, SleepRecord) else entry.sequence for entry in read(path)]
 
 
 def ends(path: Path) -> list[int]:
@@ -63,7 +63,7 @@ def tears(path: Path, stride: int) -> list[int]:
 
 def test_everything_comes_back(whole: Path, experiences: list[Experience]) -> None:
     entries = list(read(whole))
-    assert entries.pop(2) == LivedNight({'sws': 5, 'rem': -1, 'tether': 0}, is_kept=True)
+    assert entries.pop(2) == SleepRecord({'sws': 5, 'rem': -1, 'tether': 0}, is_kept=True)
     for entry, original in zip(entries, experiences, strict=True):
         assert isinstance(entry, Experience)
         for owner, other in ((entry, original), (entry.transition, original.transition)):
@@ -78,9 +78,9 @@ def test_everything_comes_back(whole: Path, experiences: list[Experience]) -> No
 
 def test_a_night_of_no_wishes(tmp_path: Path) -> None:
     writer = JournalWriter(tmp_path / 'j')
-    writer.night(LivedNight({}, is_kept=False))
+    writer.sleep(SleepRecord({}, is_kept=False))
     writer.close()
-    assert list(read(tmp_path / 'j')) == [LivedNight({}, is_kept=False)]
+    assert list(read(tmp_path / 'j')) == [SleepRecord({}, is_kept=False)]
 
 
 def test_torn_at_any_byte(whole: Path, tmp_path: Path) -> None:

@@ -13,10 +13,10 @@ import torch
 from cls_common.errors import UserError
 from cls_common.robot import Channel, Kind, RobotInfo
 from cls_common.transition import Transition
+from cls_learning.brain import Goal
 from cls_learning.brains.cls.consolidator import ClsConsolidator
 from cls_learning.brains.cls.late_images import can_pair, LateImages
 from cls_learning.brains.cls.online_learner import ClsOnlineLearner
-from cls_learning.consolidation.night import Goal
 
 WHAT_IS_LEARNED = ('z', 'z_next', 'action_commanded', 'action_applied', 'joints', 'joints_next')
 NO_SLEEP = {'sleep.wake_steps_per_cycle': 10_000}
@@ -171,8 +171,8 @@ def live(life: Any, images: LateImages, transitions: list[Transition]) -> None:
     waking = life.waking
     for transition in transitions:
         paired = images.pair(transition, waking.image_delay, is_new=waking.has_new_image_delay)
-        life.cortex.learn(waking.learn(paired), TOOLS[0].NOW)
-        if waking.should_sleep:
+        life.session.learn(waking.learn(paired), TOOLS[0].NOW)
+        if waking.wants_sleep:
             life.sleep()
 
 
@@ -212,9 +212,9 @@ def test_skill_comes_back(tools: SimpleNamespace) -> None:
         for transition in late(chain, 1):
             paired = images.pair(transition, waking.image_delay, is_new=waking.has_new_image_delay)
             half.learn(waking.learn(paired))
-            if waking.should_sleep:
-                night = half.begin_night(waking.to_bytes(), Goal())
+            if waking.wants_sleep:
+                night = half.begin_sleep(waking.state(), Goal())
                 list(night.run())
                 waking.load_bytes(night.finish())
-        skills[delay] = half.mornings.skill
+        skills[delay] = half.history.skill
     assert skills[-1] > 0.3 > 0.1 > skills[0], skills

@@ -81,7 +81,7 @@ def test_slow_follows_step_by_step(open_life: Callable[..., Any]) -> None:
         if step in (13, 40):
             life.body._is_new = True  # a boundary: both embeddings count
         life.step()
-        own, copy = life.waking.normalizer.state(), life.cortex.sleeping.normalizer.state()
+        own, copy = life.waking.normalizer.state(), life.session.consolidator.normalizer.state()
         assert all(torch.equal(own[name], copy[name]) for name in own), f'step {step + 1}'
     assert life.waking.cycles == 2
 

@@ -145,7 +145,7 @@ def test_the_reference_rewards_the_error_before(tools: SimpleNamespace) -> None:
     half = half_of(tools, 'prediction_error', steps=10)
     transition = next(tools.Body().walk(1))
     experience = half.learn(transition)
-    assert experience.metrics['curiosity_reward'] == experience.error_before
+    assert experience.metrics['curiosity_reward'] == experience.metrics['error_before']
 
 
 def test_the_reference_acts_at_random_first_and_then_noisily(tools: SimpleNamespace) -> None:

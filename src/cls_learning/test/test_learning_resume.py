@@ -11,7 +11,7 @@ import torch
 
 from cls_common.errors import UserError
 from cls_learning import state_bytes
-from cls_learning.consolidation.night import Goal
+from cls_learning.brain import Goal
 from cls_learning.model_store.folder import ModelFolder
 
 STEPS = 75  # with nights after 30 and 60
@@ -76,29 +76,29 @@ def test_when_it_is_saved_makes_no_difference(
 def test_the_reopened_half_is_bit_identical(tools: SimpleNamespace, open_life: Callable[..., Any]) -> None:
     """Not the hashed weights alone: optimisers, memories, counters and the normaliser too."""
     life = open_life(body=tools.Body()).live(47)
-    before = (life.waking.state(), life.cortex.sleeping.state(), life.cortex.sleeping.memory.state())
+    before = (life.waking.state(), life.session.consolidator.state(), life.session.consolidator.memory.state())
     life.folder.close()
     again = open_life()
-    after = (again.waking.state(), again.cortex.sleeping.state(), again.cortex.sleeping.memory.state())
+    after = (again.waking.state(), again.session.consolidator.state(), again.session.consolidator.memory.state())
     for a, b in zip(before, after):
         assert a.keys() == b.keys()
         assert [name for name in a if not torch.equal(a[name], b[name])] == []
-    assert again.cortex.cycles == 1 and again.cortex.sequence == 47
+    assert again.session.cycles == 1 and again.session.sequence == 47
 
 
 @pytest.mark.parametrize('steps', [0, 1, 29, 30, 31, 45, 60, 61])
 def test_a_fast_that_died_gets_back_what_it_was(steps: int, open_life: Callable[..., Any]) -> None:
     """What slow_learner hands to a fast_learner that came back with nothing."""
     life = open_life().live(steps)
-    assert life.cortex.rebuild_waking() == life.waking.to_bytes()
+    assert life.session.rebuild_online() == life.waking.to_bytes()
     life.live(3)
-    assert life.cortex.rebuild_waking() == life.waking.to_bytes()
+    assert life.session.rebuild_online() == life.waking.to_bytes()
 
 
 def test_a_night_that_was_taken_back_is_not_relived(open_life: Callable[..., Any]) -> None:
     life = open_life().live(20)
     for stop in (3, 8):
-        night = life.cortex.begin_night(life.waking.to_bytes(), Goal())
+        night = life.session.begin_sleep(life.waking.to_bytes(), Goal())
         for _, _ in zip(range(stop), night.run()):
             pass
         night.roll_back()
@@ -109,11 +109,11 @@ def test_a_night_that_was_taken_back_is_not_relived(open_life: Callable[..., Any
 def test_a_night_with_a_goal_is_relived_as_it_was(tools: SimpleNamespace, open_life: Callable[..., Any]) -> None:
     life = open_life().live(20)
     goal = Goal({'sws': 2, 'rem': -1, 'tether': 7})
-    night = life.cortex.begin_night(life.waking.to_bytes(), goal)
+    night = life.session.begin_sleep(life.waking.to_bytes(), goal)
     list(night.run())
     data = night.finish()
     life.waking.load_bytes(data)
-    life.cortex.keep(night, goal, data, tools.NOW)
+    life.session.keep(night, goal, data, tools.NOW)
     life.live(5).folder.close()
     assert open_life().hash() == life.hash()
 
@@ -121,11 +121,11 @@ def test_a_night_with_a_goal_is_relived_as_it_was(tools: SimpleNamespace, open_l
 def test_a_repeated_experience_changes_nothing(tools: SimpleNamespace, open_life: Callable[..., Any]) -> None:
     life = open_life().live(9)
     experience = life.waking.learn(life.body.step(np.array([1.0, 2.0], np.float32)))
-    life.cortex.learn(experience, tools.NOW)
+    life.session.learn(experience, tools.NOW)
     before = life.hash()
     for again in (experience, dataclasses.replace(experience, sequence=4)):
-        life.cortex.learn(again, tools.NOW)
-    assert life.hash() == before and len(life.cortex.sleeping.memory) == 10 and life.cortex.sleeping.gaps == 0
+        life.session.learn(again, tools.NOW)
+    assert life.hash() == before and len(life.session.consolidator.memory) == 10 and life.session.consolidator.gaps == 0
 
 
 def hear(life: Any, tools: SimpleNamespace, lost: set[int], boundaries: set[int], steps: int) -> None:
@@ -134,7 +134,7 @@ def hear(life: Any, tools: SimpleNamespace, lost: set[int], boundaries: set[int]
         number = life.waking.total_steps + 1
         experience = life.waking.learn(life.body.step(np.array([4.0, 1.0], np.float32), number in boundaries))
         if number not in lost:
-            life.cortex.learn(experience, tools.NOW)
+            life.session.learn(experience, tools.NOW)
 
 
 def test_lost_experiences_are_counted_and_leave_a_boundary(
@@ -143,7 +143,7 @@ def test_lost_experiences_are_counted_and_leave_a_boundary(
     """H2, H9."""
     life = open_life(settings=tools.recipe({'memory.kind': 'fifo'}))
     hear(life, tools, lost={5, 6, 12}, boundaries={1}, steps=16)
-    half = life.cortex.sleeping
+    half = life.session.consolidator
     assert half.gaps == 3 and half.sequence == 16 and len(half.memory) == 13
     assert half.memory.window_count(4) == 1 + 2 + 1  # of 1-4, 7-11 and 13-16
 
@@ -160,7 +160,7 @@ def test_after_losses_a_reopened_life_takes_no_number_twice(
     assert again.waking.episode == 2 and again.waking.total_steps == 9
     hear(again, tools, lost=set(), boundaries={10}, steps=3)
     assert again.waking.episode == 3
-    assert again.cortex.sleeping.memory.window_count(3) == 2 + 1 + 1  # of 1-4, 7-9 and 10-12
+    assert again.session.consolidator.memory.window_count(3) == 2 + 1 + 1  # of 1-4, 7-9 and 10-12
 
 
 @pytest.mark.parametrize('name', ['z', 'z_next', 'action_applied', 'joints_next'])
@@ -173,14 +173,14 @@ def test_what_is_no_number_is_not_remembered(name: str, tools: SimpleNamespace, 
         spoilt = getattr(experience.transition, name).copy()
         spoilt[0] = value
         bad = dataclasses.replace(experience.transition, **{name: spoilt})
-        life.cortex.learn(dataclasses.replace(experience, transition=bad), tools.NOW)
+        life.session.learn(dataclasses.replace(experience, transition=bad), tools.NOW)
     short = dataclasses.replace(experience.transition, **{name: np.zeros_like(spoilt[:-1])})
-    life.cortex.learn(dataclasses.replace(experience, transition=short), tools.NOW)
-    assert life.hash() == before and life.cortex.sequence == 9
+    life.session.learn(dataclasses.replace(experience, transition=short), tools.NOW)
+    assert life.hash() == before and life.session.sequence == 9
     life.live(3)
-    assert life.cortex.sleeping.gaps == 1, 'counted as never heard'
+    assert life.session.consolidator.gaps == 1, 'counted as never heard'
     life.folder.close()
-    assert open_life().cortex.sequence == 13
+    assert open_life().session.sequence == 13
 
 
 @pytest.mark.parametrize('name', ['z', 'z_next', 'action_commanded', 'action_applied', 'joints', 'joints_next'])
@@ -210,15 +210,17 @@ def test_a_fast_that_lived_on_alone_is_taken_over(tools: SimpleNamespace, open_l
         life.waking.learn(transition)
     life.folder.close()
     again = open_life()
-    assert again.cortex.sequence == 20
-    again.cortex.adopt(life.waking.to_bytes(), 35, 'other run', tools.NOW)
-    assert again.cortex.sequence == 35 and again.cortex.sleeping.gaps == 15 and again.cortex.run_id == 'other run'
-    own, copy = life.waking.normalizer.state(), again.cortex.sleeping.normalizer.state()
+    assert again.session.sequence == 20
+    again.session.adopt(life.waking.to_bytes(), 35, 'other run', tools.NOW)
+    assert (
+        again.session.sequence == 35 and again.session.consolidator.gaps == 15 and again.session.run_id == 'other run'
+    )
+    own, copy = life.waking.normalizer.state(), again.session.consolidator.normalizer.state()
     assert all(torch.equal(own[name], copy[name]) for name in own)
-    assert again.cortex.rebuild_waking() == life.waking.to_bytes()
+    assert again.session.rebuild_online() == life.waking.to_bytes()
     again.folder.close()
     third = open_life()
-    assert third.waking.to_bytes() == life.waking.to_bytes() and third.cortex.sequence == 35
+    assert third.waking.to_bytes() == life.waking.to_bytes() and third.session.sequence == 35
 
 
 def test_a_night_that_only_fast_remembers_counts(tools: SimpleNamespace, open_life: Callable[..., Any]) -> None:
@@ -227,18 +229,18 @@ def test_a_night_that_only_fast_remembers_counts(tools: SimpleNamespace, open_li
     life.waking.wake_up()
     life.folder.close()
     again = open_life()
-    again.cortex.adopt(life.waking.to_bytes(), 20, 'r', tools.NOW)
-    assert again.cortex.cycles == 1
-    assert again.cortex.sleeping.normalizer.version == life.waking.normalizer.version
+    again.session.adopt(life.waking.to_bytes(), 20, 'r', tools.NOW)
+    assert again.session.cycles == 1
+    assert again.session.consolidator.normalizer.version == life.waking.normalizer.version
 
 
 def test_a_fast_from_before_is_not_taken_over(tools: SimpleNamespace, open_life: Callable[..., Any]) -> None:
     life = open_life().live(20)
     with pytest.raises(UserError, match='expected step 20 or later; found step 19'):
-        life.cortex.adopt(life.waking.to_bytes(), 19, 'r', tools.NOW)
+        life.session.adopt(life.waking.to_bytes(), 19, 'r', tools.NOW)
     with pytest.raises(UserError):
-        life.cortex.adopt(state_bytes.pack({}), 21, 'r', tools.NOW)
-    assert life.cortex.sequence == 20 and life.cortex.sleeping.gaps == 0
+        life.session.adopt(state_bytes.pack({}), 21, 'r', tools.NOW)
+    assert life.session.sequence == 20 and life.session.consolidator.gaps == 0
 
 
 def test_what_comes_while_a_save_is_written_is_kept(tools: SimpleNamespace, open_life: Callable[..., Any]) -> None:
@@ -246,14 +248,14 @@ def test_what_comes_while_a_save_is_written_is_kept(tools: SimpleNamespace, open
     life = open_life(body=tools.Body()).live(10)
     ahead = [life.waking.learn(step) for step in tools.Body(scene=1).walk(3)]
     before = life.waking.to_bytes()
-    life.cortex.write_down(ahead[0])
-    life.cortex.write_down(ahead[2])  # one is missing: it may still be had, and comes first
-    life.cortex.save(before, tools.NOW)
-    life.cortex.write_down(ahead[1])
+    life.session.write_down(ahead[0])
+    life.session.write_down(ahead[2])  # one is missing: it may still be had, and comes first
+    life.session.save(before, tools.NOW)
+    life.session.write_down(ahead[1])
     life.folder.close()
     again = open_life(body=tools.Body())
-    assert again.cortex.sequence == 12
-    assert again.cortex.last is not None and np.array_equal(again.cortex.last.transition.z, ahead[1].transition.z)
+    assert again.session.sequence == 12
+    assert again.session.last is not None and np.array_equal(again.session.last.transition.z, ahead[1].transition.z)
 
 
 @pytest.mark.parametrize('was_kept', [True, False])
@@ -262,25 +264,25 @@ def test_a_night_that_ended_while_slow_died_is_kept_where_fast_woke_from_it(
 ) -> None:
     life = open_life(body=tools.Body()).live(28)
     goal = Goal({'sws': 2, 'rem': 1, 'tether': 1})
-    life.cortex.announce(goal)
+    life.session.announce(goal)
     life.folder.close()
     again = open_life(body=tools.Body())
-    assert again.cortex.pending is not None and again.cortex.cycles == 0
+    assert again.session.pending is not None and again.session.cycles == 0
     if was_kept:
-        again.cortex.keep_pending(tools.NOW)
-    assert again.cortex.pending is None or not was_kept
+        again.session.keep_pending(tools.NOW)
+    assert again.session.pending is None or not was_kept
     twin = tools.Life(_twin(again, tools), tools.Body()).live(28)
     if was_kept:
-        night = twin.cortex.begin_night(twin.waking.to_bytes(), goal)
+        night = twin.session.begin_sleep(twin.waking.to_bytes(), goal)
         assert len(list(night.run())) == 4
         twin.waking.load_bytes(night.finish())
-        twin.cortex.keep(night, goal, twin.waking.to_bytes(), tools.NOW)
-    again.waking.load_bytes(again.cortex.waking_bytes)
-    assert again.hash() == twin.hash() and again.cortex.cycles == twin.cortex.cycles == was_kept
+        twin.session.keep(night, goal, twin.waking.to_bytes(), tools.NOW)
+    again.waking.load_bytes(again.session.online_bytes)
+    assert again.hash() == twin.hash() and again.session.cycles == twin.session.cycles == was_kept
     twin.folder.close()
 
 
 def _twin(life: Any, tools: SimpleNamespace) -> ModelFolder:
     folder = ModelFolder(life.folder.path.parent, 'twin')
-    folder.create(life.cortex.config, b'')
+    folder.create(life.session.config, b'')
     return folder

@@ -136,7 +136,7 @@ def test_what_was_learned_before_an_environment_failed_is_kept(tmp_path: Path) -
     gymnasium.register('FailsLater-v0', FailsLater)
     assert 'the battery is flat' in refusal(lambda: train(options(tmp_path, 'FailsLater-v0')))
     with closing(ModelFolder(tmp_path / 'models', 'm')) as folder:
-        assert [entry.sequence for entry in folder.lived_since(0)] == [1, 2, 3]
+        assert [entry.sequence for entry in folder.entries_since(0)] == [1, 2, 3]
 
 
 def test_an_unlearned_model_made_on_purpose_stays(tmp_path: Path, tools: Any) -> None:

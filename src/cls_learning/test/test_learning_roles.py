@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from cls_learning.consolidation.night import Goal
+from cls_learning.brain import Goal
 from cls_learning.learners.optimisation import State
 
 SKIP = {'sws': -1, 'rem': -1, 'tether': -1}
@@ -38,9 +38,9 @@ def life(tools: SimpleNamespace, open_life: Callable[..., Any]) -> Any:
 )
 def test_a_phase_trains_its_own(life: Any, phase: str, sleeping: set[str], waking: set[str]) -> None:
     """Fast is frozen in SWS and REM, Slow in Tether; only optimisers of the phase's own move."""
-    half = life.cortex.sleeping
+    half = life.session.consolidator
     before, fast_before = half.state(), life.waking.state()
-    night = half.begin_night(life.waking.to_bytes(), Goal(SKIP | {phase: 5}))
+    night = half.begin_sleep(life.waking.state(), Goal(SKIP | {phase: 5}))
     assert [p.step for p in night.run()] == [1, 2, 3, 4, 5]
     assert changed(before, half.state()) == sleeping
     assert changed(fast_before, night._waking.state()) == waking
@@ -49,20 +49,20 @@ def test_a_phase_trains_its_own(life: Any, phase: str, sleeping: set[str], wakin
 
 def test_a_wake_step_of_slow_leaves_fast_alone(life: Any) -> None:
     experience = life.waking.learn(life.body.step(np.array([3.0, -2.0], np.float32)))
-    fast, slow = life.waking.state(), life.cortex.sleeping.state()
-    life.cortex.learn(experience, datetime(2025, 1, 1))
+    fast, slow = life.waking.state(), life.session.consolidator.state()
+    life.session.learn(experience, datetime(2025, 1, 1))
     assert changed(fast, life.waking.state()) == set()
-    moved = changed(slow, life.cortex.sleeping.state())
+    moved = changed(slow, life.session.consolidator.state())
     assert {'slow.raw', 'slow.acting', 'slow.wake_optimizer'} <= moved
     assert 'slow.sleep_optimizer' not in moved
 
 
 def test_no_gradient_reaches_fast_from_distillation(life: Any) -> None:
     """Row 000-023: what Slow is taught with carries no graph."""
-    half, batch = life.cortex.sleeping, life.waking.memory.sample(4, np.random.default_rng(0))
+    half, batch = life.session.consolidator, life.waking.memory.sample(4, np.random.default_rng(0))
     predicted = life.waking.fast.predict(batch.z, batch.action)
     assert not predicted.requires_grad and predicted.grad_fn is None
-    night = half.begin_night(life.waking.to_bytes(), Goal(SKIP | {'sws': 1, 'rem': 1}))
+    night = half.begin_sleep(life.waking.state(), Goal(SKIP | {'sws': 1, 'rem': 1}))
     for weight in night._waking.fast.raw.parameters():
         weight.grad = None
     list(night.run())
@@ -87,7 +87,7 @@ def test_the_actor_learns_every_fourth_step_after_warmup(life: Any, steps: int, 
 
 def test_five_optimisers_of_their_own(life: Any) -> None:
     """Row 000-020, each with its own learning rate (rows 000-017 to 000-019, 000-044)."""
-    waking, half = life.waking, life.cortex.sleeping
+    waking, half = life.waking, life.session.consolidator
     settings = waking.settings
     optimizers = [
         (waking.fast._optimizer, settings.fast.learning_rate, waking.fast.raw),

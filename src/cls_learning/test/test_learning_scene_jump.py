@@ -92,13 +92,13 @@ def test_the_journal_gives_the_same_episodes_and_weights(open_life: Callable[...
     settings = tools.recipe(SETTINGS | {'policy.kind': 'visit_count'})
     life = open_life('a', settings=settings)
     for transition in walk(tools, 460, lambda step: step >= 400):
-        life.cortex.learn(life.waking.learn(transition), tools.NOW)
+        life.session.learn(life.waking.learn(transition), tools.NOW)
     assert life.waking.episode == 2
-    found, own = life.cortex.rebuild_waking(), life.waking.to_bytes()
+    found, own = life.session.rebuild_online(), life.waking.to_bytes()
     assert found == own
-    life.cortex.folder.sync()
+    life.session.folder.sync()
     life.folder.close()
     again = open_life('a')
     assert again.waking.to_bytes() == own
-    state, twin = life.cortex.sleeping.state(), again.cortex.sleeping.state()
+    state, twin = life.session.consolidator.state(), again.session.consolidator.state()
     assert all(torch.equal(state[name], twin[name]) for name in state)

@@ -10,8 +10,8 @@ import torch
 
 from cls_common.errors import UserError
 from cls_learning import state_bytes
+from cls_learning.brain import Goal, Progress
 from cls_learning.brains.cls.consolidator import Night
-from cls_learning.consolidation.night import Goal, Progress
 from cls_learning.learners.optimisation import State
 
 
@@ -33,7 +33,7 @@ def assert_same(before: State, after: State) -> None:
 
 
 def night_of(life: Any, **steps: int) -> Night:
-    night: Night = life.cortex.begin_night(life.waking.to_bytes(), Goal(steps))
+    night: Night = life.session.begin_sleep(life.waking.to_bytes(), Goal(steps))
     return night
 
 
@@ -93,12 +93,12 @@ def test_too_little_to_sleep_on(
     """Row 000-046, with a batch of 8: SWS and Tether need 8 transitions, REM 8 windows of 3."""
     life = open_life(settings=tools.recipe({'memory.kind': 'fifo'})).live(steps)
     night = night_of(life)
-    before = everything(life.cortex.sleeping)
+    before = everything(life.session.consolidator)
     done = list(night.run())
     assert night.statistics.status == {'sws': sws, 'rem': rem, 'tether': sws}
     if steps == 7:
         assert done == [] and not night.diverged
-        assert_same(before, everything(life.cortex.sleeping))
+        assert_same(before, everything(life.session.consolidator))
 
 
 def test_rem_needs_one_entry_more_than_its_steps(tools: SimpleNamespace, open_life: Callable[..., Any]) -> None:
@@ -111,7 +111,7 @@ def test_rem_needs_one_entry_more_than_its_steps(tools: SimpleNamespace, open_li
 
 def test_pieces_are_long_enough_for_a_dream(tools: SimpleNamespace, open_life: Callable[..., Any]) -> None:
     life = open_life(settings=tools.recipe({'sleep.rem_k': 6, 'memory.piece_length': 1})).live(60)
-    assert life.cortex.sleeping.memory.window_count(6) >= 10 > life.cortex.sleeping.memory.window_count(7)
+    assert life.session.consolidator.memory.window_count(6) >= 10 > life.session.consolidator.memory.window_count(7)
 
 
 @pytest.mark.parametrize('kind', ['fifo', 'pieces'])
@@ -122,7 +122,7 @@ def test_a_night_stopped_anywhere_can_be_taken_back(
     """Weights, averages, optimisers, normaliser and counters, bit by bit, and the next night is as if it never was."""
     changes = {'memory.kind': kind, 'slow.average': average, 'fast.average': average}
     life = open_life(settings=tools.recipe(changes)).live(40)
-    half, handed_over = life.cortex.sleeping, life.waking.to_bytes()
+    half, handed_over = life.session.consolidator, life.waking.to_bytes()
     before = everything(half)
     undisturbed = losses_of(night_of(life))
     for stop in range(12):
@@ -139,17 +139,17 @@ def test_a_night_stopped_anywhere_can_be_taken_back(
 
 def test_before_the_first_night_optimisers_have_no_moments_to_give_back(open_life: Callable[..., Any]) -> None:
     life = open_life().live(20)
-    before = everything(life.cortex.sleeping)
+    before = everything(life.session.consolidator)
     assert not any(name.startswith(('slow.sleep_optimizer', 'tether.optimizer')) for name in before)
     night = night_of(life)
     list(night.run())
     night.roll_back()
-    assert_same(before, everything(life.cortex.sleeping))
+    assert_same(before, everything(life.session.consolidator))
 
 
 def test_a_finished_night_can_still_be_taken_back(life: Any) -> None:
     """When Fast does not answer any more: the normaliser's snapshot and what was seen of the scenes too."""
-    half = life.cortex.sleeping
+    half = life.session.consolidator
     before, remembered = everything(half), half.memory_to_bytes()
     night = night_of(life)
     list(night.run())
@@ -164,10 +164,10 @@ def test_after_a_night_a_new_day_begins(open_life: Callable[..., Any]) -> None:
     """Row 000-047: wake counter 0, cycle + 1, saved; Fast unfrozen and learning."""
     life = open_life().live(29)
     waking = life.waking
-    assert (waking.cycles, waking.wake_steps_in_cycle, life.cortex.cycles, life.folder.generation) == (0, 29, 0, 0)
+    assert (waking.cycles, waking.wake_steps_in_cycle, life.session.cycles, life.folder.generation) == (0, 29, 0, 0)
     life.live(1)
     waking = life.waking
-    assert (waking.cycles, waking.wake_steps_in_cycle, life.cortex.cycles, life.folder.generation) == (1, 0, 1, 1)
+    assert (waking.cycles, waking.wake_steps_in_cycle, life.session.cycles, life.folder.generation) == (1, 0, 1, 1)
     assert waking.total_steps == 30 and waking.episode == 1
     weights = waking.fast.state()
     life.live(1)
@@ -181,7 +181,7 @@ def test_saves_come_every_so_many_nights(
 ) -> None:
     """Row 000-048; 0 means only when asked."""
     life = open_life(settings=tools.recipe({'save_interval': interval})).live(90)
-    assert life.cortex.cycles == 3 and life.folder.generation == generations
+    assert life.session.cycles == 3 and life.folder.generation == generations
 
 
 def test_sleep_is_due_after_a_cycle_and_again_after_each_further_one(tools: SimpleNamespace) -> None:
@@ -190,7 +190,7 @@ def test_sleep_is_due_after_a_cycle_and_again_after_each_further_one(tools: Simp
     due = []
     for step, transition in enumerate(tools.Body().walk(95), 1):
         half.learn(transition)
-        if half.should_sleep:
+        if half.wants_sleep:
             due.append(step)
     assert due == [30, 60, 90]
 
@@ -200,7 +200,7 @@ def test_a_night_sees_the_normaliser_that_fast_used(open_life: Callable[..., Any
     life = open_life().live(20)
     for transition in life.body.walk(5):
         life.waking.learn(transition)
-    half, original = life.cortex.sleeping, life.waking.normalizer.state()
+    half, original = life.session.consolidator, life.waking.normalizer.state()
     before = everything(half)
     assert not torch.equal(half.normalizer.state()['normalizer.running_mean'], original['normalizer.running_mean'])
     night = night_of(life)
@@ -217,7 +217,7 @@ def test_a_night_sees_the_normaliser_that_fast_used(open_life: Callable[..., Any
 
 def test_what_diverges_says_so(life: Any) -> None:
     """A memory with a number too large to square: refused step by step, and the night is to be taken back."""
-    half = life.cortex.sleeping
+    half = life.session.consolidator
     state = half.memory.state()
     state['memory.z_next'][:] = 3e38
     state['memory.first_z'][:] = -3e38
@@ -232,7 +232,7 @@ def test_what_diverges_says_so(life: Any) -> None:
 
 
 def test_an_unknown_phase_is_refused_before_anything_is_done(life: Any) -> None:
-    half = life.cortex.sleeping
+    half = life.session.consolidator
     before = everything(half)
     sleep = half.settings.sleep
     object.__setattr__(sleep, 'phases', 'sws nap')
@@ -254,9 +254,9 @@ def test_the_same_night_twice_is_the_same(life: Any) -> None:
 
 
 def test_a_damaged_waking_half_starts_no_night(life: Any) -> None:
-    before = everything(life.cortex.sleeping)
+    before = everything(life.session.consolidator)
     data = life.waking.to_bytes()
     for bad in (b'', data[:-1], b'\x80\x04N.', state_bytes.pack({})):
         with pytest.raises(UserError):
-            life.cortex.begin_night(bad, Goal())
-    assert_same(before, everything(life.cortex.sleeping))
+            life.session.begin_sleep(bad, Goal())
+    assert_same(before, everything(life.session.consolidator))

@@ -42,7 +42,7 @@ def begun(settle_time: float = 0.0, max_still: float = 1.0) -> StepBuilder:
     """Saw an image at 100 ms and sent action 1."""
     state = StepBuilder(settle_time=settle_time, max_still=max_still)
     assert not state.can_start
-    state.see(seen(100))
+    see(state, seen(100))
     assert state.can_start
     state.open(own(1), now=0.0)
     return state
@@ -53,8 +53,8 @@ def test_a_step_is_closed_by_the_first_image_after_it() -> None:
     assert state.is_open and state.is_unanswered and not state.can_start
     assert state.hear(own(1), applied(110, 150), now=0.1) is None
     assert state.is_open and not state.is_unanswered
-    assert state.see(seen(150)) is None, 'taken at the very end'
-    transition = state.see(seen(151))
+    assert see(state, seen(150)) is None, 'taken at the very end'
+    transition = see(state, seen(151))
     assert span(transition) == (100, 151, True)
     assert transition is not None and not state.is_open
     assert (transition.action_commanded[0], transition.action_applied[0], transition.reward) == (10, 8, 1)
@@ -64,7 +64,7 @@ def test_a_step_is_closed_by_the_first_image_after_it() -> None:
 
 def test_an_image_may_come_before_the_answer() -> None:
     state = begun()
-    assert state.see(seen(160)) is None
+    assert see(state, seen(160)) is None
     assert span(state.hear(own(1), applied(110, 150), now=0.1)) == (100, 160, True)
 
 
@@ -72,25 +72,25 @@ def test_the_robot_settles_first() -> None:
     """Row 000-068: 0.1 s on pan_tilt."""
     state = begun(settle_time=0.1)
     state.hear(own(1), applied(110, 150), now=0.1)
-    assert state.see(seen(200)) is None and state.see(seen(250)) is None
-    assert span(state.see(seen(251))) == (100, 251, True)
+    assert see(state, seen(200)) is None and see(state, seen(250)) is None
+    assert span(see(state, seen(251))) == (100, 251, True)
 
 
 def test_old_embeddings_are_ignored() -> None:
     state = begun()
     state.hear(own(1), applied(110, 150), now=0.1)
     for ms in (100, 99, 1):
-        assert state.see(seen(ms)) is None
+        assert see(state, seen(ms)) is None
         assert state.newest is not None and state.newest.stamp == 100 * MS
-    assert span(state.see(seen(200))) == (100, 200, True)
-    assert state.see(seen(180)) is None and state.newest.stamp == 200 * MS
+    assert span(see(state, seen(200))) == (100, 200, True)
+    assert see(state, seen(180)) is None and state.newest.stamp == 200 * MS
 
 
 def closed() -> StepBuilder:
     """One step lived: from 100 to 200 ms."""
     state = begun()
     state.hear(own(1), applied(110, 150), now=0.1)
-    assert state.see(seen(200)) is not None
+    assert see(state, seen(200)) is not None
     return state
 
 
@@ -98,23 +98,23 @@ def test_the_next_step_continues_the_chain() -> None:
     state = closed()
     state.open(own(2), now=0.2)
     state.hear(own(2), applied(210, 250), now=0.3)
-    assert span(state.see(seen(300))) == (200, 300, False)
+    assert span(see(state, seen(300))) == (200, 300, False)
 
 
 def test_a_paced_robot_keeps_the_chain() -> None:
     """At rest, z next stands for what came after it: 2 Hz and 30 images a second are unbroken windows."""
     state = closed()
     for ms in range(233, 700, 33):
-        assert state.see(seen(ms)) is None
+        assert see(state, seen(ms)) is None
     state.open(own(2), now=0.7)
     state.hear(own(2), applied(710, 750), now=0.8)
-    assert span(state.see(seen(800))) == (200, 800, False)
+    assert span(see(state, seen(800))) == (200, 800, False)
 
 
 @pytest.mark.parametrize('rest_ms, boundary', [(1000, False), (1001, True), (60_000, True)])
 def test_who_rested_too_long_begins_anew(rest_ms: int, boundary: bool) -> None:
     state = closed()
-    state.see(seen(200 + rest_ms))
+    see(state, seen(200 + rest_ms))
     seen_first, breaks = state.start()
     assert breaks is boundary and seen_first.stamp == (200 + (rest_ms if boundary else 0)) * MS
 
@@ -124,41 +124,41 @@ def test_a_second_answer_says_nothing_new() -> None:
     state = begun()
     state.hear(own(1), applied(110, 150), now=0.1)
     assert state.hear(own(1), applied(110, 150), now=0.2) is None and state.is_open
-    assert span(state.see(seen(200))) == (100, 200, True)
+    assert span(see(state, seen(200))) == (100, 200, True)
     state.open(own(2), now=0.2)
     assert state.hear(own(1), applied(110, 150), now=0.3) is None and state.is_unanswered
     state.hear(own(2), applied(210, 250), now=0.4)
-    assert span(state.see(seen(300))) == (200, 300, False)
+    assert span(see(state, seen(300))) == (200, 300, False)
 
 
 def test_actions_of_others_are_lived_through() -> None:
     """They go on with the chain, and the next own step does after them."""
     state = closed()
-    state.see(seen(230))
+    see(state, seen(230))
     assert state.hear(('teleop', 1), applied(240, 280), now=0.3) is None and state.is_open
-    assert span(state.see(seen(300))) == (200, 300, False)
+    assert span(see(state, seen(300))) == (200, 300, False)
     state.open(own(2), now=0.4)
     state.hear(own(2), applied(310, 350), now=0.5)
-    assert span(state.see(seen(400))) == (300, 400, False)
+    assert span(see(state, seen(400))) == (300, 400, False)
 
 
 def test_a_replayed_life_has_the_windows_of_the_first_one() -> None:
     """Mode follow: nobody here sends anything; without unbroken windows there would be no REM on recordings."""
     state, spans = StepBuilder(), []
-    state.see(seen(0))
+    see(state, seen(0))
     for number in range(1, 5):
         state.hear(own(number), applied(number * 100 - 90, number * 100 - 50), now=0.0)
-        spans.append(span(state.see(seen(number * 100))))
-    state.see(seen(5000))
+        spans.append(span(see(state, seen(number * 100))))
+    see(state, seen(5000))
     state.hear(own(5), applied(5010, 5050), now=0.0)
-    spans.append(span(state.see(seen(5100))))
+    spans.append(span(see(state, seen(5100))))
     assert spans == [(0, 100, True), (100, 200, False), (200, 300, False), (300, 400, False), (5000, 5100, True)]
 
 
 def test_another_action_on_top_of_an_open_step_gives_it_up() -> None:
     state = begun()
     assert state.hear(('teleop', 1), applied(105, 150), now=0.1) is None
-    assert span(state.see(seen(200))) == (100, 200, True)
+    assert span(see(state, seen(200))) == (100, 200, True)
     state.open(own(2), now=0.2)
     assert state.hear(own(1), applied(110, 160), now=0.3) is None, 'its image before is long gone'
     assert not state.is_open and state.can_start
@@ -167,9 +167,9 @@ def test_another_action_on_top_of_an_open_step_gives_it_up() -> None:
 def test_an_action_without_an_image_before_it_is_none() -> None:
     state = StepBuilder()
     assert state.hear(('teleop', 1), applied(10, 50), now=0.0) is None and not state.is_open
-    state.see(seen(100))
+    see(state, seen(100))
     assert state.hear(('teleop', 2), applied(90, 120), now=0.0) is None and not state.is_open
-    assert state.see(seen(200)) is None
+    assert see(state, seen(200)) is None
 
 
 def test_no_answer_in_time_breaks_the_chain() -> None:
@@ -179,7 +179,7 @@ def test_no_answer_in_time_breaks_the_chain() -> None:
     assert state.expire(now=6.1, timeout=5.0) and not state.expire(now=20.0, timeout=5.0)
     assert not state.is_open and state.can_start
     assert state.start()[1], 'a boundary, since nobody knows what the robot did'
-    assert state.see(seen(300)) is None, 'never a transition'
+    assert see(state, seen(300)) is None, 'never a transition'
     assert state.hear(own(2), applied(210, 250), now=7.0) is None, 'an answer that came too late'
     assert not state.is_open
 
@@ -189,13 +189,13 @@ def test_an_episode_ends(flags: dict[str, bool]) -> None:
     """The last image starts nothing, whoever acts; the next episode's first one begins a chain."""
     state = begun()
     state.hear(own(1), applied(110, 150, **flags), now=0.1)
-    transition = state.see(seen(200))
+    transition = see(state, seen(200))
     assert transition is not None and (transition.terminal, transition.truncated) == (
         flags.get('terminal', False), flags.get('truncated', False),
     )  # fmt: skip
     assert not state.can_start
     assert state.hear(('teleop', 1), applied(210, 250), now=0.2) is None and not state.is_open
-    assert state.see(seen(300)) is None and state.can_start
+    assert see(state, seen(300)) is None and state.can_start
     assert state.start()[0].stamp == 300 * MS and state.start()[1]
 
 
@@ -203,7 +203,7 @@ def test_another_robot_another_clock() -> None:
     state = closed()
     state.restart()
     assert not state.can_start
-    assert state.see(seen(5)) is None and state.can_start, 'its time began anew'
+    assert see(state, seen(5)) is None and state.can_start, 'its time began anew'
     assert state.start()[1]
 
 
@@ -216,9 +216,9 @@ def test_whatever_happens_chains_are_true(events: list[str], settle_ms: int) -> 
         now_ms += 10
         transition = None
         if event == 's':
-            transition = state.see(seen(now_ms))
+            transition = see(state, seen(now_ms))
         elif event == 'o':
-            transition = state.see(seen(now_ms - 35))
+            transition = see(state, seen(now_ms - 35))
         elif event == 'a' and state.can_start:
             number += 1
             sent = number
@@ -249,44 +249,44 @@ def in_lock_step() -> StepBuilder:
 @pytest.mark.parametrize('shown', [100, 200], ids=['nothing happened', 'the next action was done already'])
 def test_in_lock_step_a_restarted_process_goes_on_with_the_chain(shown: float) -> None:
     state = in_lock_step()
-    state.see(seen(shown))
+    see(state, seen(shown))
     state.feel(np.array([9.0]))
     assert state.can_start and state.start() == (state._closed, False) and state.joints[0] == 1.0
     state.open(own(2), now=0.0)
-    transition = state.hear(own(2), applied(101, 150), now=0.1) or state.see(seen(200))
+    transition = state.hear(own(2), applied(101, 150), now=0.1) or see(state, seen(200))
     assert span(transition) == (100, 200, False)
 
 
 def test_in_lock_step_an_action_that_nobody_heard_of_breaks_the_chain() -> None:
     state = in_lock_step()
-    state.see(seen(200))
+    see(state, seen(200))
     state.open(own(2), now=0.0)
     assert state.hear(own(2), applied(201, 250), now=0.1) is None and not state.is_open
-    assert state.see(seen(300)) is None and state.start()[1]
+    assert see(state, seen(300)) is None and state.start()[1]
 
 
 def test_in_lock_step_a_world_that_began_anew_breaks_the_chain() -> None:
     state = in_lock_step()
-    state.see(seen(5))
+    see(state, seen(5))
     assert state.start()[0].stamp == 5 * MS and state.start()[1]
 
 
 def test_a_stamp_from_long_before_is_another_time() -> None:
     """A replay that jumped back: what was seen before is forgotten, what was only late is not."""
     state = closed()
-    assert state.see(seen(150)) is None and state.newest is not None and state.newest.stamp == 200 * MS
-    state.see(seen(5000))
-    assert state.see(seen(1000)) is None and state.newest.stamp == 1000 * MS
+    assert see(state, seen(150)) is None and state.newest is not None and state.newest.stamp == 200 * MS
+    see(state, seen(5000))
+    assert see(state, seen(1000)) is None and state.newest.stamp == 1000 * MS
     assert state.start() == (state.newest, True)
 
 
 @pytest.mark.parametrize('order', ['aee', 'eae', 'eea'])
 def test_it_does_not_matter_whether_the_answer_or_its_images_come_first(order: str) -> None:
     state = StepBuilder()
-    state.see(seen(100))
+    see(state, seen(100))
     images = iter([seen(160), seen(200)])
     found = [
-        state.see(next(images)) if event == 'e' else state.hear(('player', 7), applied(110, 150), 0.0)
+        see(state, next(images)) if event == 'e' else state.hear(('player', 7), applied(110, 150), 0.0)
         for event in order
     ]
     (transition,) = [t for t in found if t is not None]
@@ -295,11 +295,11 @@ def test_it_does_not_matter_whether_the_answer_or_its_images_come_first(order: s
 
 def test_an_action_of_the_same_source_that_was_missed_breaks_the_chain() -> None:
     state = StepBuilder()
-    state.see(seen(100))
+    see(state, seen(100))
     boundaries = []
     for number, start in ((1, 110), (2, 210), (4, 310)):
         state.hear(('player', number), applied(start, start + 50), 0.0)
-        boundaries.append(span(state.see(seen(start + 90)))[2])
+        boundaries.append(span(see(state, seen(start + 90)))[2])
     assert boundaries == [True, False, True]
 
 
