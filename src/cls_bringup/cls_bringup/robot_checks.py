@@ -49,6 +49,7 @@ def check_model(options: GraphOptions) -> None:
         UserError: the model was made with another robot, or the encoder needs a modality that the robot lacks.
     """
     from cls_learning.model_store.config_file import ModelConfig
+    from cls_learning.node_settings import choose_brain
     from cls_perception import encoders
 
     file = Path(options.models_dir, options.model, 'config.json')
@@ -56,9 +57,15 @@ def check_model(options: GraphOptions) -> None:
     try:
         config = ModelConfig.from_json(file.read_text(encoding='utf-8'), str(file))
     except FileNotFoundError:
-        chosen: Any = settings_in_force(next(p for p in describe(options) if p.name == 'encoder'))
+        processes = {process.name: process for process in describe(options)}
+        if 'encoder' in processes:
+            chosen: Any = settings_in_force(processes['encoder'])
+            for robot in robots:
+                encoders.check_sense(chosen.encoder or chosen.default_encoder, robot)
+        brain = choose_brain(processes['slow_learner'].parameters)
+        recipe: Any = brain.settings()
         for robot in robots:
-            encoders.check_sense(chosen.encoder or chosen.default_encoder, robot)
+            brain.inputs(recipe, robot)
         return
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f'model {options.model!r}', expected='a readable config.json', found=str(error)) from error

@@ -23,8 +23,8 @@ if TYPE_CHECKING:  # brains are listed and models are read without PyTorch
     from torch import Tensor
 
 State = dict[str, 'Tensor']
-# Part of a model that is the state of its online learner; the consolidator names its own.
-ONLINE = 'online'
+# Parts of a model, each a file of a generation; a consolidator may have more.
+ONLINE, CONSOLIDATOR = 'online', 'consolidator'
 
 
 @dataclass(frozen=True)
@@ -201,13 +201,13 @@ class OnlineLearner(ABC):
         """Returns figures for the status by name, NaN where unknown."""
         return {}
 
-    @abstractmethod
     def state(self) -> State:
         """Returns everything by name, copied to the CPU; `counters()` is part of it."""
+        return self.counters()
 
-    @abstractmethod
     def load(self, state: State) -> None:
         """Takes everything back; raises KeyError, RuntimeError or ValueError where it can't."""
+        self.load_counters(state)
 
     def to_bytes(self) -> bytes:
         """Returns the state as safetensors."""
@@ -327,16 +327,16 @@ class Consolidator(ABC):
         """Returns what training.log gets of a save, by column."""
         return {}
 
-    @abstractmethod
     def state(self) -> dict[str, State]:
         """Returns everything by part and name, copied to the CPU; parts are the files of a generation.
 
-        `counters()` is in one of them.
+        `counters()` is in the part CONSOLIDATOR.
         """
+        return {CONSOLIDATOR: self.counters()}
 
-    @abstractmethod
     def load(self, parts: dict[str, State]) -> None:
         """Takes everything back; raises KeyError, RuntimeError or ValueError where it can't."""
+        self.load_counters(parts[CONSOLIDATOR])
 
     def counters(self) -> State:
         """Returns the counters as tensors named `counters.NAME`."""

@@ -42,7 +42,7 @@ def _summary(folder: Path) -> ModelSummary:
     size = _size(folder)
     try:
         config = read_config(folder)
-        encoder = str(config['encoder'].get('name', '?'))
+        encoder = str(config['encoder'].get('name', '?')) if config['encoder'] else '-'
         found = generations.numbers(folder / 'generations')
         steps = cycles = number = 0
         if found:

@@ -10,7 +10,7 @@ from cls_common.robot import RobotInfo
 from cls_common.transition import Experience
 
 from ... import memory
-from ...brain import Consolidator, Goal, OnlineLearner, SleepRun, State
+from ...brain import CONSOLIDATOR, Consolidator, Goal, OnlineLearner, SleepRun, State
 from ...config import LearningSettings
 from ...evaluation.history import EvaluationHistory
 from ...evaluation.holdout import affordable, Holdout
@@ -26,8 +26,7 @@ from . import log_rows
 from .online_learner import ClsOnlineLearner
 from .watch import Watch
 
-# Names of its files in a generation.
-CONSOLIDATOR, MEMORY = 'consolidator', 'memory'
+MEMORY = 'memory'  # its other part
 
 
 class ClsConsolidator(Consolidator):
