@@ -32,6 +32,7 @@ _EXAMPLES = examples(
 @click.option('--loop', is_flag=True, help='Start again at the end.')
 @click.option('--paused', is_flag=True, help='Start paused; the service player/set_paused continues.')
 @options.filter_action
+@options.brain
 @options.model
 @options.models_dir
 @options.encoder
