@@ -127,7 +127,7 @@ def test_layers_outlive_an_environment_that_is_made_anew(checkout: Checkout) -> 
 def test_an_unknown_layer_is_refused(checkout: Checkout) -> None:
     refused = checkout.add('wheels')
     assert refused.returncode == 1
-    assert refused.stderr == "setup: there is no layer 'wheels': export, bench and dev are there.\n"
+    assert refused.stderr == "setup: there is no layer 'wheels': export, bench, examples and dev are there.\n"
 
 
 def test_layers_are_installed_where_no_home_can_be_written(checkout: Checkout) -> None:

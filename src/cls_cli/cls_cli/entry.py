@@ -60,7 +60,7 @@ def cli() -> None:
     """A robot that learns by itself how what it sees changes when it acts, and keeps what it learned.
 
     `./cls COMMAND --help` explains a command; `./cls exec COMMAND...` runs any program in the environment.
-    `./cls add LAYER` adds what single commands need before they ask for it: export, bench or dev.
+    `./cls add LAYER` adds what single commands need before they ask for it: export, bench, examples or dev.
     """
 
 
