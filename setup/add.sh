@@ -10,8 +10,8 @@ source setup/install.sh
 for layer in "$@"; do
   lock=requirements/$layer.txt stamp=.venv/.layer-$layer
   case $layer in
-    export | bench | dev) ;;
-    *) fail "there is no layer '$layer': export, bench and dev are there." ;;
+    export | bench | examples | dev) ;;
+    *) fail "there is no layer '$layer': export, bench, examples and dev are there." ;;
   esac
   want=$(sha256sum "$lock" | cut -c1-16)
   have=$(cat "$stamp" 2>/dev/null || true)
@@ -21,5 +21,7 @@ for layer in "$@"; do
   [ "$have" = unfinished ] && again=--reinstall || again=
   echo unfinished >"$stamp"
   install "$lock" $again || fail "'$layer' could not be added, see above; '$root/cls add $layer' tries again."
+  # The plug-ins themselves, as links: what is changed in examples/ counts at once.
+  [ "$layer" != examples ] || link examples || fail "the package in examples/ could not be added, see above."
   echo "$want" >"$stamp"
 done

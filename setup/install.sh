@@ -14,6 +14,9 @@ install() {
   .venv/bin/uv pip install $quiet --compile-bytecode --python .venv/bin/python --no-deps --require-hashes -r "$@"
 }
 
+# link FOLDER: a Python package of this repository, as links, with what is installed already.
+link() { .venv/bin/uv pip install --quiet --python .venv/bin/python --no-deps --no-build-isolation --editable "$1"; }
+
 # The layers that were added to .venv.
 layers_here() {
   local stamp

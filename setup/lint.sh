@@ -11,7 +11,7 @@ check() {
 }
 
 # Every pure module: what lies in a package, outside nodes/.
-mapfile -t modules < <(find src/*/cls_* -name '*.py' -not -path '*/nodes/*' -not -path '*/test/*' | sort)
+mapfile -t modules < <(find src/*/cls_* examples -name '*.py' -not -path '*/nodes/*' -not -path '*/test/*' -not -name 'test_*' | sort)
 
 check 'style' ruff check .
 check 'format' ruff format --check .

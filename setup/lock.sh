@@ -20,6 +20,6 @@ beside_apt=(--excludes "$scratch/excludes.txt" --constraints apt.txt --no-emit-p
 lock "${beside_apt[@]}" jazzy.in -o jazzy.txt
 # One lock a layer for both: with the base's versions, and with either numpy.
 grep '==' wheels.txt | grep -v '^numpy==' | tr -d '\\' >"$scratch/base.txt"
-for layer in export bench dev; do
+for layer in export bench examples dev; do
   lock "${beside_apt[@]}" --constraints "$scratch/base.txt" "$layer.in" -o "$layer.txt"
 done

@@ -8,7 +8,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 REQUIREMENTS = ROOT / 'requirements'
-LAYERS = ('export', 'bench', 'dev')
+LAYERS = ('export', 'bench', 'examples', 'dev')
 LOCKS = ('wheels', 'jazzy', *LAYERS)
 
 
@@ -41,8 +41,8 @@ def test_all_locks_agree(lock: str) -> None:
 
 def test_the_base_has_no_requirement_of_a_single_command() -> None:
     for road in ('wheels', 'jazzy'):
-        assert not {'av', 'pyarrow', 'scipy', 'matplotlib', 'mypy', 'ruff', 'hypothesis'} & set(pins(road))
-    assert set(pins('export')) | set(pins('bench')) <= set(pins('dev'))
+        assert not {'av', 'pyarrow', 'scipy', 'matplotlib', 'timm', 'mypy', 'ruff', 'hypothesis'} & set(pins(road))
+    assert set(pins('export')) | set(pins('bench')) | set(pins('examples')) <= set(pins('dev'))
 
 
 @pytest.mark.parametrize('lock', ('jazzy', *LAYERS))

@@ -127,7 +127,7 @@ def test_layers_are_installed_again_in_a_new_environment(checkout: Checkout) -> 
 def test_an_unknown_layer_is_refused(checkout: Checkout) -> None:
     refused = checkout.add('wheels')
     assert refused.returncode == 1
-    assert refused.stderr == "setup: there is no layer 'wheels': export, bench and dev are there.\n"
+    assert refused.stderr == "setup: there is no layer 'wheels': export, bench, examples and dev are there.\n"
 
 
 def test_layers_are_installed_without_a_writable_home(checkout: Checkout) -> None:

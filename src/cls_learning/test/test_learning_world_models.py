@@ -3,63 +3,32 @@
 import pytest
 import torch
 
-from cls_learning import world_models
+from cls_learning import testing
 from cls_learning.registries import WORLD_MODELS
-
-KINDS = WORLD_MODELS.names()
-
-
-def make(kind, seed=1, hidden=(32, 32), residual=True):
-    return world_models.make(kind, z_size=12, action_size=2, hidden=hidden, residual=residual, seed=seed)
+from cls_learning.testing import draw
 
 
-def weights(model):
-    return torch.cat([p.detach().flatten() for p in model.parameters()])
+@pytest.fixture(params=WORLD_MODELS.names())
+def make_model(request):
+    return testing.maker(request.param)
 
 
-def draw(*shape, seed=0):
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
+class TestWorldModels(testing.WorldModelSuite):
+    """Every one, those of installed packages too."""
 
 
 def trained(kind, action_of, steps=400):
     """A model that saw z_next = z + action_of(a) x a fixed direction of z."""
-    model, turn = make(kind), draw(12, 12, seed=5) / 4
+    model, turn = testing.maker(kind)(), draw(12, 12, seed=5) / 4
     optimizer = torch.optim.Adam(model.parameters(), 3e-3)
     for step in range(steps):
         z, a = draw(64, 12, seed=step), draw(64, 2, seed=step + 10_000).clamp(-1, 1)
-        _, out, _ = model.predict(None, z, a)
+        _, out, _ = model.predict(model.initial(64), z, a)
         loss = (out - z - action_of(a) * torch.tanh(z @ turn)).square().mean()
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
     return model
-
-
-@pytest.mark.parametrize('kind', KINDS)
-@pytest.mark.parametrize('hidden', [(32,), (32, 32)])
-def test_equal_seeds_give_equal_weights_whatever_was_drawn_before(kind, hidden):
-    torch.manual_seed(3)
-    first = make(kind, hidden=hidden)
-    torch.manual_seed(4)
-    assert torch.equal(weights(first), weights(make(kind, hidden=hidden)))
-    assert not torch.equal(weights(first), weights(make(kind, seed=2, hidden=hidden)))
-
-
-@pytest.mark.parametrize('kind', KINDS)
-def test_untrained_it_says_no_change(kind):
-    model, z, a = make(kind), draw(5, 12), draw(5, 2, seed=1)
-    assert torch.equal(model.predict(model.initial(5), z, a)[1], z)
-    assert not torch.equal(make(kind, residual=False).predict(None, z, a)[1], z)
-
-
-@pytest.mark.parametrize('kind', KINDS)
-def test_a_dream_is_its_steps_one_after_another(kind):
-    model, z, actions = trained(kind, lambda a: a[:, :1], 3), draw(4, 12), draw(4, 3, 2, seed=1)
-    path = model.rollout(z, actions)
-    assert path.shape == (4, 4, 12) and torch.equal(path[:, 0], z)
-    for k in range(3):
-        z = model.predict(None, z, actions[:, k])[1]
-        torch.testing.assert_close(path[:, k + 1], z)
 
 
 def test_a_small_action_changes_little_and_none_nothing():

@@ -53,6 +53,15 @@ class TorchEncoder(Encoder):
         """Returns the network with torch's default initialisation."""
 
     @classmethod
+    def backbone_state(cls, settings: EncoderSettings) -> backbones.State:
+        """Returns the weights of the backbone by name: the published ones, or those of the file `settings.weights`.
+
+        Raises:
+            UserError: they are not available or invalid.
+        """
+        return backbones.from_source(cls.name, cls.published, settings.weights)
+
+    @classmethod
     def make(cls, settings: EncoderSettings, size: int, modality: str) -> Self:
         random = settings.weights == RANDOM or not cls.published
         if random and settings.weights not in ('', RANDOM):
@@ -65,7 +74,7 @@ class TorchEncoder(Encoder):
             with backbones.seeded(settings.seed):
                 network = cls.build()
         else:
-            network = _with_backbone(cls, backbones.from_source(cls.name, cls.published, settings.weights))
+            network = _with_backbone(cls, cls.backbone_state(settings))
         network.projection = seeded_projection(network.projection, settings.seed)
         origin = RANDOM if random else 'file' if settings.weights else cls.published
         config = {

@@ -9,6 +9,8 @@ A robot's file defines `make(name, settings)`, which returns a `Body`. It may de
 UserError for a name that it can not make, faster than by making it.
 """
 
+from dataclasses import replace
+
 from ..robot import SimulatedRobot, Step
 from ..settings import ROBOTS, SimulatorSettings
 
@@ -26,6 +28,7 @@ def make(robot_id: str, settings: SimulatorSettings) -> SimulatedRobot:
     Raises:
         UserError: unknown robot, with the list of known ones, or one that can't be made.
     """
+    settings = replace(settings, robot=robot_id)
     return SimulatedRobot(ROBOTS.make(robot_id, robot_id, settings), settings)
 
 
