@@ -48,6 +48,7 @@ def check_model(options: GraphOptions) -> None:
     Raises:
         UserError: the model was made with another robot, or the encoder needs a modality that the robot lacks.
     """
+    from cls_learning.brain import inputs_of
     from cls_learning.model_store.config_file import ModelConfig
     from cls_learning.node_settings import choose_brain
     from cls_perception import encoders
@@ -62,10 +63,12 @@ def check_model(options: GraphOptions) -> None:
             chosen: Any = settings_in_force(processes['encoder'])
             for robot in robots:
                 encoders.check_sense(chosen.encoder or chosen.default_encoder, robot)
+        elif options.simulated:
+            robots = [_make(options)]
         brain = choose_brain(processes['slow_learner'].parameters)
         recipe: Any = brain.settings()
         for robot in robots:
-            brain.inputs(recipe, robot)
+            inputs_of(brain, recipe, robot)
         return
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f'model {options.model!r}', expected='a readable config.json', found=str(error)) from error

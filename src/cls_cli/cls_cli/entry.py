@@ -51,7 +51,7 @@ SECTIONS = {
         'doctor': ('doctor:command', 'Check this machine, and show what is missing and what to do.'),
         'shell': ('shell:command', 'Print the set-up of a shell for `cls`, to be evaluated there.'),
         'exec': ('environment:exec_command', 'Run any program in the environment of the workspace.'),
-        'add': ('environment:add_command', 'Install packages for some commands: export, bench or dev.'),
+        'add': ('environment:add_command', 'Install packages for some commands: export, bench, examples or dev.'),
     },
 }  # fmt: skip
 COMMANDS = {name: entry for section in SECTIONS.values() for name, entry in section.items()}

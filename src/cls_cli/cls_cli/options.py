@@ -76,8 +76,10 @@ robot = click.option(
     shell_complete=_complete_robot,
     help='Robot: sim, square, pan_tilt, gym:ID, or gym:MODULE:ID of your own module.',
 )
+# Eager: these choose the settings that --set may name.
 brain = click.option(
     '--brain',
+    is_eager=True,
     default='',
     metavar='NAME',
     help='Brain of a new model. An existing model has its own.',
@@ -85,6 +87,7 @@ brain = click.option(
 )
 model = click.option(
     '--model',
+    is_eager=True,
     default='default',
     show_default=True,
     metavar='NAME',
@@ -94,6 +97,7 @@ model = click.option(
 model_argument = click.argument('model', shell_complete=complete_model)
 models_dir = click.option(
     '--models-dir',
+    is_eager=True,
     default='models',
     show_default=True,
     metavar='FOLDER',

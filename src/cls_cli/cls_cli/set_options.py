@@ -1,6 +1,7 @@
 """`--set NAME=VALUE`: checked against the declared settings, before anything is started."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+import contextlib
 import importlib
 import json
 from pathlib import Path
@@ -14,7 +15,6 @@ from cls_common.settings import check, Settings
 
 # First part of a name -> where its settings are declared, and those that have an option of their own.
 _DECLARED = {'sim': 'cls_sim.settings:SimulatorSettings', 'encoder': 'cls_perception.settings:EncoderSettings'}
-_RECIPE = 'cls_learning.config:LearningSettings'
 _OWN_OPTIONS = {
     'sim.robot': '--robot',
     'sim.scene': '--scene',
@@ -25,6 +25,14 @@ _OWN_OPTIONS = {
 }
 _PATHS = ('sim.panorama', 'encoder.weights')
 _NO_PATH = ('', 'random')
+
+
+def _recipe_of(chosen: Mapping[str, Any]) -> type[Settings]:
+    """Returns the settings of the brain that the options --brain, --model and --models-dir choose."""
+    from cls_learning.node_settings import choose_brain
+
+    names = ('brain', 'model', 'models_dir')
+    return choose_brain({name: chosen[name] for name in names if chosen.get(name)}).settings
 
 
 class _SetOption(click.Option):
@@ -40,13 +48,22 @@ class _SetOption(click.Option):
 
 def _plugin_settings() -> list[str]:
     """Returns each setting of an installed plug-in with its meaning and default."""
+    from cls_learning.brain import find
+    from cls_learning.registries import BRAINS
+
     found: list[str] = []
-    for prefix, place in (('', _RECIPE), *((f'{room}.', place) for room, place in _DECLARED.items())):
-        declared = _settings(place)
+    for prefix, declared in (('', _recipe_of({})), *((f'{room}.', _settings(p)) for room, p in _DECLARED.items())):
         ours = dict(declared.leaves(prefix, with_plugins=False))
         theirs = ((name, field) for name, field in declared.leaves(prefix) if name not in ours)
-        found += [f'{name} ({field.metadata["description"].rstrip(".")}; {field.default})' for name, field in theirs]
+        found += [_describe(name, field) for name, field in theirs]
+    for brain in BRAINS.installed():
+        with contextlib.suppress(UserError):  # using it says why
+            found += [f'{_describe(name, field)} with --brain {brain}' for name, field in find(brain).settings.leaves()]
     return found
+
+
+def _describe(name: str, field: Any) -> str:
+    return f'{name} ({field.metadata["description"].rstrip(".")}; {field.default})'
 
 
 def option(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -57,29 +74,32 @@ def option(function: Callable[..., Any]) -> Callable[..., Any]:
         cls=_SetOption,
         multiple=True,
         metavar='NAME=VALUE',
-        callback=lambda _c, _p, texts: checked(texts),
+        callback=lambda context, _, texts: checked(texts, context.params),
         show_default='none',
         help='Set a learning parameter of a new model, such as fast.ring=400, or of the simulation, such as '
         'sim.noise_sigma=5, or of its encoder, encoder.NAME. This option may be repeated.',
     )(function)
 
 
-def checked(texts: Iterable[str]) -> tuple[str, ...]:
+def checked(texts: Iterable[str], chosen: Mapping[str, Any] = {}) -> tuple[str, ...]:
     """Returns the checked texts: values have the type of their setting, paths are absolute.
+
+    Args:
+        chosen: the other options, of which --brain, --model and --models-dir choose the brain.
 
     Raises:
         UserError: an unknown setting, with the known ones; a value of the wrong type or out of range.
     """
-    return tuple(f'{name}={json.dumps(value)}' for name, value in map(_checked, texts))
+    return tuple(f'{name}={json.dumps(value)}' for name, value in (_checked(text, chosen) for text in texts))
 
 
-def _checked(text: str) -> tuple[str, Any]:
+def _checked(text: str, chosen: Mapping[str, Any]) -> tuple[str, Any]:
     name, value = parse_override(text)
     if name in _OWN_OPTIONS:
         raise UserError(f'--set {text}', expected=f'{_OWN_OPTIONS[name]} in its place')
     room = name.partition('.')[0]
     prefix = f'{room}.' if room in NODES else ''
-    declared = _settings(_DECLARED[room] if prefix else _RECIPE)
+    declared = _settings(_DECLARED[room]) if prefix else _recipe_of(chosen)
     leaves = dict(declared.leaves(prefix, with_plugins=False))
     if name not in leaves:
         leaves = dict(declared.leaves(prefix))  # imports plug-ins

@@ -435,6 +435,25 @@ def find(name: str) -> Brain:
     return brain
 
 
+def inputs_of(brain: Brain, settings: Any, robot: RobotInfo) -> tuple[Input, ...]:
+    """Returns what a brain perceives of a robot.
+
+    A robot without modalities, from an old recording, is taken to have them.
+
+    Raises:
+        UserError: the robot lacks one.
+    """
+    inputs = brain.inputs(settings, robot)
+    for each in inputs:
+        if each.kind != 'embedding' and robot.modalities and each.name not in robot.modalities:
+            raise UserError(
+                f'brain {brain.name!r}', expected=f'a robot that senses {each.name!r}',
+                found=f'{robot.name!r}, which senses {", ".join(robot.modalities)}',
+                do='Choose another robot or brain.',
+            )  # fmt: skip
+    return inputs
+
+
 def check_goal(goal: Goal, phases: tuple[str, ...]) -> None:
     """Raises UserError for a goal that names a phase that the brain does not have."""
     unknown = sorted(set(goal.steps) - set(phases))

@@ -9,6 +9,7 @@ from cls_common import comms
 from cls_common.errors import UserError
 from cls_common.resources import config_dir
 from cls_common.robot import RobotInfo
+from cls_learning.brain import inputs_of
 from cls_learning.model_store.folder import ModelFolder
 from cls_learning.node_settings import choose_brain
 from cls_learning.runtime.config_resolution import check_against, resolve
@@ -55,7 +56,7 @@ def open_model(
             folder.config.check_robot(robot)
         return load_stored_encoder(folder, encoder, threads=1) if folder.config.encoder else None
     robots = _robots(paths)
-    inputs = chosen.inputs(settings, robots[0])
+    inputs = inputs_of(chosen, settings, robots[0])
     with SessionReader(paths[0]) as reader:
         seed = seed if seed >= 0 else secrets.randbelow(2**31)
         needs_encoder = any(each.kind == 'embedding' for each in inputs)

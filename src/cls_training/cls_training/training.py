@@ -13,7 +13,7 @@ from cls_common.errors import UserError
 from cls_common.images import resize
 from cls_common.resources import config_dir
 from cls_common.transition import Floats, Observation, Reading, Transition
-from cls_learning.brain import Input
+from cls_learning.brain import Input, inputs_of
 from cls_learning.model_store.config_file import ModelConfig
 from cls_learning.model_store.folder import ModelFolder
 from cls_learning.model_store.listing import weights_hash
@@ -85,10 +85,10 @@ def train(options: TrainOptions, report: Callable[[TrainProgress], None] = lambd
         seed = _seed(options, folder.config)
         robot = make_robot(options.robot, _simulation(options, seed))
         try:
-            inputs = brain.inputs(settings, robot.info)
+            inputs = inputs_of(brain, settings, robot.info)
             encoder = _encoder(options, folder, seed, robot) if _needs_encoder(inputs) else None
             if folder.config is None:
-                vectors = {each.name: len(robot.reset().observations[each.name]) for each in _vectors(inputs)}
+                vectors = _vector_sizes(options, seed, inputs)
                 create_model(
                     folder, new_config(robot.info, encoder, seed, settings, origins, brain.name, vectors), encoder
                 )
@@ -190,8 +190,17 @@ def _needs_encoder(inputs: Sequence[Input]) -> bool:
     return any(each.kind == 'embedding' for each in inputs)
 
 
-def _vectors(inputs: Sequence[Input]) -> list[Input]:
-    return [each for each in inputs if each.kind == 'vector']
+def _vector_sizes(options: TrainOptions, seed: int, inputs: Sequence[Input]) -> dict[str, int]:
+    vectors = [each.name for each in inputs if each.kind == 'vector']
+    if not vectors:
+        return {}
+    # Another one: the first episode of the robot that learns must be that of its seed.
+    robot = make_robot(options.robot, _simulation(options, seed))
+    try:
+        observations = robot.reset().observations
+    finally:
+        robot.close()
+    return {name: len(observations[name]) for name in vectors}
 
 
 def _simulation(options: TrainOptions, seed: int) -> SimulatorSettings:

@@ -9,7 +9,7 @@ from typing import Any
 from cls_common.errors import UserError
 from cls_common.robot import difference, from_plain, RobotInfo, to_plain
 
-from ..brain import Brain, find, Input
+from ..brain import Brain, find, Input, inputs_of
 from .files import write_whole
 
 SCHEMA = 1
@@ -49,7 +49,7 @@ class ModelConfig:
     @property
     def inputs(self) -> tuple[Input, ...]:
         """What the brain perceives of the robot."""
-        return self.brain.inputs(self.settings, self.robot)
+        return inputs_of(self.brain, self.settings, self.robot)
 
     @property
     def shapes(self) -> dict[str, tuple[int, ...]]:

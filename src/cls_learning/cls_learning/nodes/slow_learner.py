@@ -32,7 +32,7 @@ from cls_interfaces.action import Sleep
 from cls_interfaces.msg import LearnerStatus
 from cls_perception.devices import choose_device
 
-from ..brain import check_goal, Progress
+from ..brain import check_goal, inputs_of, Progress
 from ..model_store.config_file import ModelConfig
 from ..model_store.folder import ModelFolder
 from ..node_settings import choose_brain, with_recipe
@@ -148,7 +148,7 @@ class SlowLearnerNode(Node):
 
     def _describe_new_model(self) -> tuple[ModelConfig, bytes]:
         robot = self._await_robot()
-        inputs = self._brain.inputs(self._recipe, robot)
+        inputs = inputs_of(self._brain, self._recipe, robot)
         vectors = self._await_vectors([each.name for each in inputs if each.kind == 'vector'])
         encoder, weights = self._await_encoder() if any(each.kind == 'embedding' for each in inputs) else ({}, b'')
         seed = self._settings.seed if self._settings.seed >= 0 else secrets.randbelow(2**31)
