@@ -1,0 +1,137 @@
+"""Brains of an installed package run in the whole graph, though no package of ours knows them."""
+
+from collections.abc import Callable, Iterator
+import contextlib
+import json
+import os
+from pathlib import Path
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+import tomllib
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from cls_cli import entry
+from cls_learning.model_store.listing import list_models, weights_hash
+
+BRAINS = Path(__file__).with_name('null_brains')
+PATIENCE = 120.0  # importing PyTorch is slow on a busy machine
+pytestmark = pytest.mark.timeout(300)
+
+
+@pytest.fixture(autouse=True)
+def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Installs the package of the null brains as an installer does: modules, and entry points in its metadata."""
+    site = tmp_path / 'site'
+    project = tomllib.loads((BRAINS / 'pyproject.toml').read_text())['project']
+    shutil.copytree(BRAINS, site, ignore=shutil.ignore_patterns('__pycache__'))
+    metadata = site / f'null_brains-{project["version"]}.dist-info'
+    metadata.mkdir()
+    (metadata / 'METADATA').write_text(f'Metadata-Version: 2.1\nName: {project["name"]}\nVersion: 1.0\n')
+    lines = [
+        f'[{group}]\n' + '\n'.join(f'{k} = {v}' for k, v in e.items()) for group, e in project['entry-points'].items()
+    ]
+    (metadata / 'entry_points.txt').write_text('\n'.join(lines))
+    monkeypatch.setenv('PYTHONPATH', f'{site}{os.pathsep}{os.environ.get("PYTHONPATH", "")}')
+    monkeypatch.syspath_prepend(str(site))
+    monkeypatch.setenv('XDG_RUNTIME_DIR', str(tmp_path))
+
+
+@contextlib.contextmanager
+def up(folder: Path, *options: str) -> Iterator['subprocess.Popen[bytes]']:
+    """Yields a running `up` of the model `m`; its output goes to `up.log`."""
+    command = [
+        sys.executable,
+        '-m',
+        'cls_cli',
+        'up',
+        '--no-view',
+        '--model',
+        'm',
+        '--models-dir',
+        str(folder),
+        *options,
+    ]
+    with open(folder / 'up.log', 'ab') as log:
+        process = subprocess.Popen([*command, *options], stdout=log, stderr=log)
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            process.send_signal(signal.SIGINT)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(60)
+        process.kill()
+
+
+def status() -> dict[str, Any]:
+    """Returns what `status --json` prints; nothing before the graph runs."""
+    found = subprocess.run([sys.executable, '-m', 'cls_cli', 'status', '--json'], capture_output=True, text=True)
+    return json.loads(found.stdout) if found.returncode == 0 else {}
+
+
+def until(condition: Callable[[], Any], what: str) -> None:
+    deadline, pause = time.monotonic() + PATIENCE, threading.Event()
+    while not condition():
+        assert time.monotonic() < deadline, what
+        pause.wait(0.2)
+
+
+def run(*options: str) -> None:
+    assert entry.main([*map(str, options)]) == 0
+
+
+@pytest.mark.parametrize('brain', ['null', 'two_senses'])
+def test_graph_training_and_replay_end_in_the_same_state(brain: str, tmp_path: Path) -> None:
+    choice = ('--brain', brain, '--robot', 'gym:CartPole-v1', '--steps', '55', '--seed', '1')
+    sessions = ('--record', '--sessions-dir', str(tmp_path / 'sessions'))
+    with up(tmp_path, *choice, *sessions, '--lock-step') as process:
+        assert process.wait(PATIENCE) == 0, (tmp_path / 'up.log').read_text()
+    (session,) = (tmp_path / 'sessions').glob('*/session_*')
+    run('train', *choice, '--model', 'trained', '--models-dir', tmp_path)
+    run('replay', session, '--brain', brain, '--model', 'replayed', '--models-dir', tmp_path)
+    hashes = {weights_hash(tmp_path / name) for name in ('m', 'trained', 'replayed')}
+    assert len(hashes) == 1
+    assert {(m.total_steps, m.cycles, m.encoder) for m in list_models(tmp_path)} == {(55, 2, '-')}
+
+
+def test_a_null_brain_sleeps_by_goal_is_cancelled_killed_and_resumed(tmp_path: Path) -> None:
+    from cls_bringup.nodes.graph_client import connect
+    from cls_cli.view import render, Scene
+
+    with up(tmp_path, '--brain', 'null', '--set', 'cycle=100000') as process:
+        until(lambda: status().get('total_steps'), 'steps')
+        with connect() as client:
+            done = client.sleep({'rest': 7}).wait(PATIENCE)
+            assert (done.error_code, list(done.phases), list(done.steps)) == (0, ['rest'], [7]) and not done.judged
+            assert client.sleep({'dream': 7}).wait(PATIENCE).error_code == done.BAD_GOAL
+            asleep = threading.Event()
+            goal = client.sleep({'rest': 10**9}, lambda _: asleep.set())
+            assert asleep.wait(PATIENCE)
+            until(lambda: client.pair().phase == 'rest', 'the phase in the status')
+            goal.cancel()
+            assert goal.wait(PATIENCE).error_code == done.CANCELLED
+            console = Console(record=True, width=120, file=open(os.devnull, 'w'))  # noqa: SIM115
+            console.print(render(Scene(robot='sim', elapsed=1.0, pair=client.pair())))
+            assert 'counted' in console.export_text()
+        before = status()
+        assert (before['brain'], before['cycles']) == ('null', 1)
+        for name in ('fast_learner', 'slow_learner'):
+            pattern = f'__node:={name}'
+            pids = subprocess.run(['pgrep', '-P', str(process.pid), '-f', pattern], capture_output=True, text=True)
+            os.kill(int(pids.stdout.split()[0]), signal.SIGKILL)
+        until(lambda: status().get('total_steps', 0) > before['total_steps'] + 30, 'steps after the kill')
+        assert status()['cycles'] == 1
+        process.send_signal(signal.SIGINT)
+        assert process.wait(PATIENCE) == 0, (tmp_path / 'up.log').read_text()
+    (saved,) = list_models(tmp_path)
+    with up(tmp_path, '--steps', '5') as process:
+        assert process.wait(PATIENCE) == 0, (tmp_path / 'up.log').read_text()
+    (resumed,) = list_models(tmp_path)
+    assert resumed.total_steps == saved.total_steps + 5 and resumed.cycles == 1
