@@ -13,6 +13,15 @@ from .schemas import field_types
 
 _OURS = 'cls_interfaces'
 _IDL_SEPARATOR = '=' * 80 + '\n'
+# Fields of version 1 of types that have changed, still read: see cls_common.experience_codec.
+_VERSION_1 = {
+    f'{_OURS}/msg/Experience': frozenset(
+        'header run_id sequence episode boundary stamp_z stamp_next encoder_id encoder_version z z_next action_commanded '
+        'action_applied joints joints_next error_before copy_error prediction_after normalizer_version fast_loss '
+        'policy_loss curiosity_reward reward terminal truncated'.split()
+    ),
+    f'{_OURS}/msg/LearnerStatus': frozenset('header node phase mode model run_id metric_names metric_values'.split()),
+}
 
 
 class Definitions:
@@ -61,7 +70,8 @@ def _check_fields(store: Typestore, type_name: str) -> None:
     for name in store.fielddefs:
         if name.startswith(f'{_OURS}/') and name in here:
             fields, wanted = (dict(defs[name][1]) for defs in (store.fielddefs, here))
-            if missing := sorted(wanted.keys() - fields.keys()):
+            missing = sorted(wanted.keys() - fields.keys())
+            if missing and not (name in _VERSION_1 and fields.keys() >= _VERSION_1[name]):
                 raise AttributeError(f'{name} without {", ".join(missing)}')
 
 
