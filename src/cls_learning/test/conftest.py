@@ -1,6 +1,7 @@
 """A small robot, model and training run for tests; one thread, as runs that must be exact use."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from types import SimpleNamespace
@@ -82,6 +83,24 @@ def _write_session(folder: Path, robot: RobotInfo | None, answers: Sequence[tupl
                 connections[topic.name] = bag.add_connection(f'/{topic.name}', topic.type, typestore=store)
             bag.write(connections[topic.name], now * 10**9, store.serialize_cdr(message, topic.type))
     return folder
+
+
+def _with_embeddings(
+    transition: Transition, z: NDArray[np.float32], z_next: NDArray[np.float32]
+) -> Transition:
+    """Returns the transition with other embeddings; the stamps stay."""
+    before = Observation.of_embedding(z, transition.stamp_z)
+    return replace(transition, before=before, after=Observation.of_embedding(z_next, transition.stamp_next))
+
+
+def _late(transitions: Iterable[Transition], by: int) -> Iterator[Transition]:
+    """Yields one unbroken chain as seen through a camera whose images come `by` steps late."""
+    seen: list[NDArray[np.float32]] = []
+    for transition in transitions:
+        if not seen:
+            seen = [transition.z] * (by + 1)
+        seen.append(transition.z_next)
+        yield _with_embeddings(transition, seen[-2 - by], seen[-1 - by])
 
 
 class PanTiltWorld:
@@ -205,7 +224,7 @@ def tools() -> SimpleNamespace:
     return SimpleNamespace(
         PanTiltWorld=PanTiltWorld, TrainingRun=TrainingRun, pan_tilt=_pan_tilt, recipe=recipe,
         online_learner=online_learner, config=config, Z_SIZE=Z_SIZE, NOW=NOW, SMALL=SMALL,
-        write_session=_write_session,
+        write_session=_write_session, with_embeddings=_with_embeddings, late=_late,
     )  # fmt: skip
 
 
