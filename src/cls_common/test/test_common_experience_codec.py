@@ -14,7 +14,13 @@ from rclpy.serialization import deserialize_message, serialize_message
 
 from cls_common.errors import UserError
 from cls_common.experience_codec import (
-    from_applied_action, from_arrays, from_embedding, from_message, from_observation, to_arrays, to_ndarray,
+    from_applied_action,
+    from_arrays,
+    from_embedding,
+    from_message,
+    from_observation,
+    to_arrays,
+    to_ndarray,
 )  # fmt: skip
 from cls_common.nodes.conversions import to_floats, to_time
 from cls_common.nodes.experience_messages import to_experience_message, to_named_array
@@ -139,7 +145,7 @@ def floats(count: int, start: float) -> NDArray[np.float32]:
 
 
 def arrays_1(**changes: Any) -> dict[str, NDArray[Any]]:
-    """Returns the arrays of version 1; counts are sequence, episode, normaliser, boundary, stamps, terminal and so on."""
+    """Returns what version 1 wrote; counts: sequence, episode, normaliser, boundary, stamps, terminal, truncated."""
     return {
         'z': floats(4, 0), 'z_next': floats(4, 10), 'prediction_after': floats(4, 20),
         'action_commanded': floats(2, 30), 'action_applied': floats(2, 40), 'joints': np.array([0.1, 0.2]),
