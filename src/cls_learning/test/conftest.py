@@ -85,9 +85,7 @@ def _write_session(folder: Path, robot: RobotInfo | None, answers: Sequence[tupl
     return folder
 
 
-def _with_embeddings(
-    transition: Transition, z: NDArray[np.float32], z_next: NDArray[np.float32]
-) -> Transition:
+def _with_embeddings(transition: Transition, z: NDArray[np.float32], z_next: NDArray[np.float32]) -> Transition:
     """Returns the transition with other embeddings; the stamps stay."""
     before = Observation.of_embedding(z, transition.stamp_z)
     return replace(transition, before=before, after=Observation.of_embedding(z_next, transition.stamp_next))

@@ -1,7 +1,7 @@
 """The model folder: whole generations or none, one owner, nothing foreign, one older generation as a reserve."""
 
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import AbstractContextManager, closing, contextmanager
 import csv
 import dataclasses
 from datetime import datetime
@@ -10,6 +10,7 @@ import os
 from pathlib import Path
 import pickle
 import random
+import resource
 import shutil
 import signal
 import subprocess
@@ -22,7 +23,6 @@ import cv2
 import numpy as np
 import pytest
 from safetensors.numpy import load, save
-import torch
 
 from cls_common.errors import UserError
 from cls_common.robot import Channel, Kind
@@ -30,7 +30,6 @@ from cls_common.transition import Experience
 from cls_learning import state_bytes
 from cls_learning.brain import ONLINE
 from cls_learning.brains.cls.consolidator import CONSOLIDATOR, MEMORY
-from cls_learning.model_store import generations
 from cls_learning.model_store.config_file import ModelConfig
 from cls_learning.model_store.files import sha256_file
 from cls_learning.model_store.folder import ModelFolder
@@ -146,13 +145,30 @@ def test_a_folder_opens_after_sigkill_at_any_moment(tmp_path: Path, tools: Simpl
     assert len(list((tmp_path / 'm' / 'generations').glob('[0-9]*'))) == 2
 
 
-def test_a_save_that_fails_leaves_everything_as_it_was(trained: Any) -> None:
+def test_a_save_on_a_full_disk_leaves_everything_as_it_was(trained: Any, full_disk: Callable[..., Any]) -> None:
     before = (trained.folder.generation, trained.folder.load()[0])
-    with pytest.raises(KeyError):
-        trained.folder.save({ONLINE: b'no safetensors'}, run_id='', sequence=1, cycles=1, now=NOW)
+    with full_disk(), pytest.raises(OSError):
+        trained.save()
     assert (trained.folder.generation, trained.folder.load()[0]) == before
     assert trained.save() == 3
     assert not list((trained.folder.path / 'generations').glob('.*'))
+
+
+@pytest.fixture
+def full_disk() -> Callable[[], AbstractContextManager[None]]:
+    """Gives a context in which no file of this process grows beyond 10 kB, as on a disk that becomes full."""
+
+    @contextmanager
+    def limited() -> Iterator[None]:
+        handler, limits = signal.signal(signal.SIGXFSZ, signal.SIG_IGN), resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, limits[1]))
+        try:
+            yield
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+            signal.signal(signal.SIGXFSZ, handler)
+
+    return limited
 
 
 def test_two_generations_are_kept_and_the_journals_they_need(trained: Any) -> None:
@@ -401,7 +417,9 @@ def test_a_memory_of_another_kind_is_refused(tools: SimpleNamespace, path: Path,
 def test_the_hash_is_of_weights_alone(trained: Any) -> None:
     session = trained.session
     states = {ONLINE: trained.learner.state(), **session.consolidator.state()}
-    original = weights_sha256({part: state_bytes.pack(state) for part, state in states.items()}, session.brain.is_weight)
+    original = weights_sha256(
+        {part: state_bytes.pack(state) for part, state in states.items()}, session.brain.is_weight
+    )
     assert original == trained.hash() and len(original) == 64
 
     def hash_with(part: str, name: str) -> str:

@@ -103,7 +103,7 @@ def test_sleep_keeps_the_old_scene(seed: int, tools: SimpleNamespace) -> None:
 
 
 def test_without_sleep_slow_stays_near_copying(tools: SimpleNamespace) -> None:
-    """The default's Fast keeps the old scene by its reservoir, so that sleep is compared with no sleep, not with Fast."""
+    """The default's Fast keeps the old scene by its reservoir, so that sleep is compared with no sleep."""
     pair, sleepless, old = two_scenes(tools, 0), two_scenes(tools, 0, sleeps=False), unseen(tools, 0)
     assert error(pair.consolidator.slow, old) < 0.3 * error(sleepless.consolidator.slow, old)
     assert max(error(pair.consolidator.slow, old), error(pair.learner.fast, old)) < 0.3 * copying(old)

@@ -149,7 +149,9 @@ def test_no_snapshot_awake_changes_a_prediction_of_slow(tools: SimpleNamespace) 
 def test_a_rolled_back_sleep_leaves_everything_as_it_was(open_run: Callable[..., Any]) -> None:
     run = open_run().train(29)
     consolidator = run.session.consolidator
-    before = {part: {name: tensor.clone() for name, tensor in each.items()} for part, each in consolidator.state().items()}
+    before = {
+        part: {name: tensor.clone() for name, tensor in each.items()} for part, each in consolidator.state().items()
+    }
     sleep = consolidator.begin_sleep(run.learner.state(), Goal())
     for _ in sleep.run():
         pass
@@ -163,9 +165,7 @@ def test_a_rolled_back_sleep_leaves_everything_as_it_was(open_run: Callable[...,
 
 @pytest.mark.parametrize('robot', [{}, NO_JOINTS], ids=['joints', 'no_joints'])
 @pytest.mark.parametrize('reward', REWARDS.names())
-def test_a_new_cycle_changes_no_intrinsic_reward(
-    tools: SimpleNamespace, reward: str, robot: dict[str, Any]
-) -> None:
+def test_a_new_cycle_changes_no_intrinsic_reward(tools: SimpleNamespace, reward: str, robot: dict[str, Any]) -> None:
     learner = trained(tools, 40, {'policy.kind': 'curious', 'policy.reward': reward}, **robot)
     z, joints = 0.3 * np.ones(tools.Z_SIZE, np.float32), np.zeros(0 if robot else 2)
     actions = np.random.default_rng(0).uniform(-1, 1, (6, 2)).astype(np.float32)

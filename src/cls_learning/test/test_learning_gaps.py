@@ -69,7 +69,7 @@ class World:
         return self.builder.add_reading(EMBEDDING, self._shown)
 
     def _move(self, key: tuple[str, int], answered: bool, ends: bool) -> Iterator[Transition | None]:
-        """Moves once, with images meanwhile; the applied action arrives before or after the image that shows the end."""
+        """Moves once, with images meanwhile; the applied action comes before or after the image of the end."""
         start, before = self._time, self.state
         for _ in range(0 if self._lock_step else int(self._generator.integers(1, 5))):
             self._pass(FRAME)

@@ -128,7 +128,7 @@ def scores(errors: np.ndarray, exchanged: np.ndarray | None = None) -> Scores:
 
 
 def test_the_change_is_paired() -> None:
-    """Transitions of very different difficulty, each a little worse: unpaired, the difference would be lost in noise."""
+    """Transitions of very different difficulty, each a little worse: unpaired, noise would hide the difference."""
     before = GENERATOR(0).uniform(0.0, 2.0, (40, PIECE))
     after = before + 0.03
     verdict = judge((scores(before), scores(after)), (scores(before), scores(before)), 200, False, GENERATOR(1))
@@ -253,7 +253,7 @@ def test_a_good_sleep_is_kept_and_scored(halves: Any) -> None:
     run, _ = slept(learner, consolidator)
     found, history = run.verdict.metrics, consolidator.history
     assert run.verdict.judged and not run.verdict.rolled_back and found['held_out'] == 200
-    assert 0 < found['change'] and found['change_low'] < found['change'] < found['change_high']
+    assert found['change'] > 0 and found['change_low'] < found['change'] < found['change_high']
     assert found['change'] == pytest.approx(found['skill_after'] - found['skill_before'])
     assert (history.nights, history.rolled_back) == (5, 0)
     assert history.skill == found['skill_after'] and history.fast_skill == found['fast_after']

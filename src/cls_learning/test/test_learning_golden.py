@@ -217,7 +217,9 @@ def actor_loss(learner: Any, batch: Batch, scale: float) -> Tensor:
 @pytest.mark.parametrize('scaling', ['raw', 'unit'])
 def test_the_actor_seeks_error_near_applied_actions(tools: SimpleNamespace, scaling: str) -> None:
     """Angles are scaled by their limits; the distance is in the action units of the networks."""
-    learner = tools.online_learner(tools.recipe({**BARE, 'network.action_scaling': scaling, 'policy.kind': 'prediction_error'}))
+    learner = tools.online_learner(
+        tools.recipe({**BARE, 'network.action_scaling': scaling, 'policy.kind': 'prediction_error'})
+    )
     for transition in tools.PanTiltWorld().walk(12):
         learner.learn(transition)
     batch, scale = learner.memory.sample(4, np.random.default_rng(3)), 10.0 if scaling == 'raw' else 1.0

@@ -19,6 +19,7 @@ from cls_common.errors import UserError
 from cls_common.transition import Experience, Observation
 from cls_learning.model_store.journal import JournalWriter, last_sequence, read, SleepRecord
 
+
 @pytest.fixture
 def experiences(tools: SimpleNamespace) -> list[Experience]:
     learner = tools.online_learner()

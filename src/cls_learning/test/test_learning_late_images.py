@@ -97,7 +97,9 @@ def test_a_re_paired_transition_is_not_re_paired_again(tools: SimpleNamespace) -
         (Kind.VELOCITY, (), False),
     ],
 )
-def test_re_pairing_is_offered_for_robots_with_joints_that_rest_at_0(kind: Kind, joints: tuple[str, ...], offered: bool) -> None:
+def test_re_pairing_is_offered_for_robots_with_joints_that_rest_at_0(
+    kind: Kind, joints: tuple[str, ...], offered: bool
+) -> None:
     limits: dict[str, Any] = {'joint_low': (-1.0,) * len(joints), 'joint_high': (1.0,) * len(joints)}
     robot = RobotInfo('r', ('camera',), (Channel('a', kind, '', -1.0, 1.0),), joint_names=joints, **limits)
     assert can_pair(robot) is offered
