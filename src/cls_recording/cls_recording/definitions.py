@@ -15,12 +15,8 @@ _OURS = 'cls_interfaces'
 _IDL_SEPARATOR = '=' * 80 + '\n'
 # Fields of version 1 of types that have changed, still read: see cls_common.experience_codec.
 _VERSION_1 = {
-    f'{_OURS}/msg/Experience': frozenset(
-        'header run_id sequence episode boundary stamp_z stamp_next encoder_id encoder_version z z_next action_commanded '
-        'action_applied joints joints_next error_before copy_error prediction_after normalizer_version fast_loss '
-        'policy_loss curiosity_reward reward terminal truncated'.split()
-    ),
-    f'{_OURS}/msg/LearnerStatus': frozenset('header node phase mode model run_id metric_names metric_values'.split()),
+    f'{_OURS}/msg/Experience': {'run_id', 'sequence', 'stamp_z', 'stamp_next', 'z', 'z_next', 'prediction_after'},
+    f'{_OURS}/msg/LearnerStatus': {'node', 'phase', 'mode', 'metric_names', 'metric_values'},
 }
 
 
