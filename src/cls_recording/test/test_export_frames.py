@@ -5,12 +5,12 @@ from pathlib import Path
 import sys
 
 import click
-import cv2
 import numpy as np
 import pytest
 
 from cls_cli.commands.sessions_export import command
 from cls_common.errors import UserError
+from cls_common.images import from_jpeg
 from cls_common.robot import Channel, Kind
 from cls_recording.export.step_frames import export_frames, FramesSummary
 
@@ -20,7 +20,7 @@ from export_bags import BagMessages, colour, FRAME, picture, REACTION, ROBOT, ST
 
 
 def assert_shows(path: Path, number: int, size: tuple[int, int] = (32, 48)) -> None:
-    image = np.asarray(cv2.imread(str(path))[..., ::-1])
+    image = from_jpeg(path.read_bytes())
     assert image.shape == (*size, 3)
     np.testing.assert_allclose(image[16, 30].astype(int), colour(number), atol=10)
     np.testing.assert_allclose(image[16, 3].astype(int), 255, atol=10)

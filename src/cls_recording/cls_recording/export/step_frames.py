@@ -31,9 +31,7 @@ class FramesSummary:
     missing: int
 
 
-def export_frames(
-    sessions: Sequence[Path], output: Path, *, progress: ProgressCallback = no_progress
-) -> FramesSummary:
+def export_frames(sessions: Sequence[Path], output: Path, *, progress: ProgressCallback = no_progress) -> FramesSummary:
     """Writes the images of the steps of one session to `output`, of several to one folder each within it.
 
     Steps and their numbers are those of the recorded experiences. Where none were recorded, actions and images are
