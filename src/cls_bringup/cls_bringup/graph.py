@@ -172,10 +172,8 @@ def describe_brain(options: GraphOptions) -> list[Process]:
     if choose_brain(slow).needs_encoder():
         processes.insert(0, Process('encoder', 'cls_perception', encoder, files))
     if options.save_frames:
-        frames: dict[str, Any] = {'folder': f'{options.models_dir}/{options.model}/frames'}
-        if options.lock_step or options.robot == REPLAY:
-            frames['reliable_images'] = True
-        processes.append(Process('frame_writer', 'cls_recording', frames, files))
+        folder = f'{options.models_dir}/{options.model}/frames'
+        processes.append(Process('frame_writer', 'cls_recording', {'folder': folder}, files))
     return _with_settings(options, processes)
 
 

@@ -40,4 +40,3 @@ class FrameWriterSettings(Settings):
     """Where images of steps are written."""
 
     folder: str = setting('frames', 'Folder of the images and their index.')
-    reliable_images: bool = setting(False, 'Receive every image, as published in lock-step and in a replay.')

@@ -13,10 +13,12 @@ import rclpy
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.serialization import serialize_message
 from rosbags.rosbag2 import StoragePlugin, Writer
+from sensor_msgs.msg import CompressedImage
 
 from cls_common import comms
+from cls_common.images import to_jpeg
 from cls_common.nodes import qos
-from cls_common.nodes.conversions import to_image, to_time
+from cls_common.nodes.conversions import to_bytes, to_time
 from cls_common.nodes.experience_messages import to_experience_message
 from cls_common.transition import Experience, Transition
 from cls_recording.definitions import installed
@@ -45,7 +47,7 @@ def experience(number: int) -> Experience:
 
 
 class Graph:
-    """A robot in lock-step and a learner."""
+    """A robot and a learner."""
 
     def __init__(self) -> None:
         self.context = rclpy.Context()
@@ -53,7 +55,7 @@ class Graph:
         self.node = rclpy.create_node('fast_learner', context=self.context)
         self.executor = SingleThreadedExecutor(context=self.context)
         self.executor.add_node(self.node)
-        self.image = qos.publisher(self.node, comms.IMAGE, profile=comms.SENSOR_RELIABLE)
+        self.image = qos.publisher(self.node, comms.COMPRESSED)
         self.experience = qos.publisher(self.node, comms.EXPERIENCE)
         self.sent = []
 
@@ -68,8 +70,9 @@ class Graph:
         self.sent.append((topic, bytes(serialize_message(message))))
 
     def send_image(self, number: int) -> None:
-        image = to_image(picture(number), to_time(STEP_NS * (number + 1)), 'camera')
-        self.send(self.image, comms.IMAGE, image)
+        image = CompressedImage(format='jpeg', data=to_bytes(to_jpeg(picture(number))))
+        image.header.stamp = to_time(STEP_NS * (number + 1))
+        self.send(self.image, comms.COMPRESSED, image)
 
     def send_experience(self, number: int) -> None:
         self.send(self.experience, comms.EXPERIENCE, to_experience_message(experience(number), 'run', 'cls'))
@@ -79,7 +82,7 @@ class Graph:
         with Writer(path, version=9, storage_plugin=StoragePlugin.MCAP) as writer:
             connections = {
                 topic.name: writer.add_connection('/' + topic.name, topic.type, typestore=store)
-                for topic in (comms.IMAGE, comms.EXPERIENCE)
+                for topic in (comms.COMPRESSED, comms.EXPERIENCE)
             }
             for time_ns, (topic, data) in enumerate(self.sent, 1_700_000_000_000_000_000):
                 writer.write(connections[topic.name], time_ns, data)
@@ -102,7 +105,7 @@ def graph():
 def writer(graph, tmp_path):
     """frame_writer, matched with the graph."""
     command = [sys.executable, '-m', 'cls_recording.nodes.frame_writer', '--ros-args']
-    command += ['-p', f'folder:={tmp_path / "m" / "frames"}', '-p', 'reliable_images:=true']
+    command += ['-p', f'folder:={tmp_path / "m" / "frames"}']
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     ends = (graph.image, graph.experience)
     graph.until(lambda: all(end.get_subscription_count() for end in ends), 'listening')

@@ -12,8 +12,9 @@ from rclpy.node import Node
 
 from cls_common import comms
 from cls_common.experience_codec import from_message
+from cls_common.images import from_jpeg
 from cls_common.nodes import qos
-from cls_common.nodes.conversions import from_image, to_nanoseconds
+from cls_common.nodes.conversions import to_nanoseconds
 from cls_common.nodes.parameters import declare
 from cls_common.nodes.runner import run
 
@@ -30,23 +31,25 @@ class FrameWriter(Node):
 
     Parameters: the fields of `cls_recording.settings.FrameWriterSettings`.
 
-    Subscribers: camera/image_raw (sensor_msgs/Image), experience (cls_interfaces/Experience).
+    Subscribers:
+        camera/image_raw/compressed (sensor_msgs/CompressedImage): reliable, unlike the images of a camera themselves.
+        experience (cls_interfaces/Experience).
     """
 
     def __init__(self) -> None:
         super().__init__('frame_writer')
         self._settings = declare(self, FrameWriterSettings)
-        self._frames = StepFrames(Path(self._settings.folder), from_image)
+        self._frames = StepFrames(Path(self._settings.folder), from_jpeg)
         self._last = time.monotonic()
         self._is_ending = False
-        profile = comms.SENSOR_RELIABLE if self._settings.reliable_images else comms.SENSOR
         # Deep: each image may be one that a step names.
-        qos.subscription(self, comms.IMAGE, self._on_image, profile=replace(profile, depth=HELD))
+        every = replace(comms.COMPRESSED.profile, depth=HELD)
+        qos.subscription(self, comms.COMPRESSED, self._on_image, profile=every)
         qos.subscription(self, comms.EXPERIENCE, self._on_experience)
 
     def _on_image(self, message: Any) -> None:
         stamp = to_nanoseconds(message.header.stamp)
-        self._add(partial(self._frames.add_image, stamp, message, time.time_ns()))
+        self._add(partial(self._frames.add_image, stamp, bytes(message.data), time.time_ns()))
 
     def _on_experience(self, message: Any) -> None:
         self._last = time.monotonic()
