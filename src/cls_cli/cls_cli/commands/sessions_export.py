@@ -49,7 +49,7 @@ _EXAMPLES = examples(
     '--task', metavar='TEXT', show_default='a general one', help='With lerobot, description of what the robot does.'
 )
 def command(sessions: tuple[Path, ...], form: str, output: Path, fps: int | None, task: str | None) -> int:
-    """Write each SESSION to one LeRobot dataset, to one video, or to images of its steps."""
+    """Write each SESSION as one dataset, one video or images of steps."""
     from rich.console import Console
     from rich.progress import Progress
 
