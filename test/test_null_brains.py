@@ -18,6 +18,7 @@ import pytest
 from rich.console import Console
 
 from cls_cli import entry
+from cls_common.images import from_jpeg
 from cls_learning.model_store.listing import list_models, weights_hash
 
 BRAINS = Path(__file__).with_name('null_brains')
@@ -87,13 +88,21 @@ def run(*options: str) -> None:
     assert entry.main([*map(str, options)]) == 0
 
 
+def images_of(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.glob('*.jpg')}
+
+
 @pytest.mark.parametrize('brain', ['null', 'two_senses'])
 def test_graph_training_and_replay_end_in_the_same_state(brain: str, tmp_path: Path) -> None:
     choice = ('--brain', brain, '--robot', 'gym:CartPole-v1', '--steps', '55', '--seed', '1')
     sessions = ('--record', '--sessions-dir', str(tmp_path / 'sessions'))
-    with up(tmp_path, *choice, *sessions, '--lock-step') as process:
+    with up(tmp_path, *choice, *sessions, '--lock-step', '--save-frames') as process:
         assert process.wait(PATIENCE) == 0, (tmp_path / 'up.log').read_text()
     (session,) = (tmp_path / 'sessions').glob('*/session_*')
+    run('sessions', 'export', session, '--format', 'frames', '--output', tmp_path / 'frames')
+    images = images_of(tmp_path / 'm' / 'frames')
+    assert images_of(tmp_path / 'frames') == images and len(images) == 2 * 55
+    assert from_jpeg(images['step_000054_after.jpg']).shape == (224, 224, 3)  # the camera's size, not the brain's
     run('train', *choice, '--model', 'trained', '--models-dir', tmp_path)
     run('replay', session, '--brain', brain, '--model', 'replayed', '--models-dir', tmp_path)
     hashes = {weights_hash(tmp_path / name) for name in ('m', 'trained', 'replayed')}

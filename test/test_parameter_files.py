@@ -67,7 +67,7 @@ def test_parameters_of_launch_are_declared_by_the_nodes(robot: str) -> None:
 
 def test_every_node_of_the_graph_has_a_settings_class() -> None:
     graphs = [
-        GraphOptions(robot='sim', record=True),
+        GraphOptions(robot='sim', record=True, save_frames=True),
         GraphOptions(robot='pan_tilt'),
         GraphOptions(robot=REPLAY, session='a'),
     ]

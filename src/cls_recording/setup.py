@@ -20,6 +20,7 @@ setup(
     license='Apache-2.0',
     entry_points={
         'console_scripts': [
+            'frame_writer = cls_common.node_process:main',
             'recorder = cls_common.node_process:main',
             'player = cls_common.node_process:main',
         ],

@@ -20,8 +20,8 @@ HARDWARE = ('pan_tilt',)
 REPLAY = 'replay'  # a recorded session instead of a robot
 # s from SIGINT until a node is killed; saving a model at low priority on a busy machine takes long.
 STOP_WAIT = 45.0
-# Asked to end when all others have: a recorder takes their last messages.
-ENDS_LAST = ('recorder',)
+# Asked to end when all others have: they take their last messages.
+ENDS_LAST = ('recorder', 'frame_writer')
 
 
 @dataclass(frozen=True)
@@ -159,8 +159,6 @@ def describe_brain(options: GraphOptions) -> list[Process]:
     if options.mode:
         fast['mode'] = options.mode
     slow: dict[str, Any] = {**model, **threads, **seed, **clock}
-    if options.save_frames:
-        slow['save_frames'] = True
     if options.preset:
         slow['preset'] = options.preset
     if options.accept_robot:
@@ -173,6 +171,9 @@ def describe_brain(options: GraphOptions) -> list[Process]:
     ]
     if choose_brain(slow).needs_encoder():
         processes.insert(0, Process('encoder', 'cls_perception', encoder, files))
+    if options.save_frames:
+        folder = f'{options.models_dir}/{options.model}/frames'
+        processes.append(Process('frame_writer', 'cls_recording', {'folder': folder}, files))
     return _with_settings(options, processes)
 
 

@@ -19,6 +19,7 @@ SETTINGS = {
     'servo_driver': 'cls_servo_driver.settings:ServoDriverSettings',
     'fast_learner': 'cls_learning.node_settings:FastNodeSettings',
     'slow_learner': 'cls_learning.node_settings:SlowNodeSettings',
+    'frame_writer': 'cls_recording.settings:FrameWriterSettings',
     'recorder': 'cls_recording.settings:RecorderSettings',
     'player': 'cls_recording.playback.settings:PlayerSettings',
 }

@@ -58,7 +58,7 @@ def test_names_are_unique_and_name_their_module(robot: str, mode: str) -> None:
         ({'model': 'kitchen', 'models_dir': 'm'}, 'encoder', {'model': 'kitchen', 'models_dir': 'm'}),
         ({'model': 'kitchen', 'models_dir': 'm'}, 'slow_learner', {'model': 'kitchen', 'models_dir': 'm'}),
         ({'preset': 'reference'}, 'slow_learner', {'preset': 'reference'}),
-        ({'save_frames': True}, 'slow_learner', {'save_frames': True}),
+        ({'save_frames': True, 'model': 'm', 'models_dir': '/d'}, 'frame_writer', {'folder': '/d/m/frames'}),
         ({'robot': 'pan_tilt', 'port': '/dev/ttyACM0'}, 'servo_driver', {'port': '/dev/ttyACM0'}),
         ({'robot': 'pan_tilt', 'camera': '2'}, 'camera', {'source': '2'}),
     ],

@@ -22,7 +22,7 @@ RUN = Path(__file__).with_name('launch_stand_in.py')
 PACKAGES = {
     process.name: process.package for robot in ('sim', 'pan_tilt') for process in describe(GraphOptions(robot=robot))
 }
-PACKAGES |= {'player': 'cls_recording', 'recorder': 'cls_recording'}
+PACKAGES |= dict.fromkeys(('player', 'recorder', 'frame_writer'), 'cls_recording')
 BRAIN = {'encoder', 'fast_learner', 'slow_learner'}
 VARIABLES = ('ROS_DOMAIN_ID', 'ROS_AUTOMATIC_DISCOVERY_RANGE', 'FASTRTPS_DEFAULT_PROFILES_FILE')
 TIMEOUT = 60.0
@@ -136,6 +136,7 @@ def launch(tmp_path: Path) -> Iterator[Callable[..., Launched]]:
     [
         ('sim', (), {'simulator'}, 'sim.param.yaml'),
         ('sim', ('record:=True',), {'simulator', 'recorder'}, 'sim.param.yaml'),
+        ('sim', ('save_frames:=True',), {'simulator', 'frame_writer'}, 'sim.param.yaml'),
         ('sim', ('robot:=pan_tilt',), {'camera', 'servo_driver'}, 'pan_tilt.param.yaml'),
         ('robot', (), {'camera', 'servo_driver'}, 'pan_tilt.param.yaml'),
         ('replay', ('session:=/s',), {'player'}, 'replay.param.yaml'),

@@ -44,7 +44,6 @@ class SlowNodeSettings(Settings):
         0, 'Threads of one optimiser step; 0: half of the cores, the body needs the rest.', low=0, high=64
     )
     device: str = setting('', 'torch device of Slow, such as cpu or cuda:0; empty: cuda, else mps, else cpu.')
-    save_frames: bool = setting(False, 'Keep a picture before and after each action (row 000-083).')
     nice: int = setting(
         10, 'Niceness of learning awake; sleep and saving, in which the robot rests, are not niced.', low=0, high=19
     )

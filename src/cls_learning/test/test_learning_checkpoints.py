@@ -19,7 +19,6 @@ import time
 from types import SimpleNamespace
 from typing import Any
 
-import cv2
 import numpy as np
 import pytest
 from safetensors.numpy import load, save
@@ -33,7 +32,6 @@ from cls_learning.brains.cls.consolidator import CONSOLIDATOR, MEMORY
 from cls_learning.model_store.config_file import ModelConfig
 from cls_learning.model_store.files import sha256_file
 from cls_learning.model_store.folder import ModelFolder
-from cls_learning.model_store.frames import FrameStore
 from cls_learning.model_store.hashing import weights_sha256
 from cls_learning.model_store.listing import list_models, weights_hash
 from cls_learning.model_store.training_log import TrainingLog
@@ -411,7 +409,7 @@ def test_a_memory_of_another_kind_is_refused(tools: SimpleNamespace, path: Path,
         open_run()
 
 
-# --- Hash, list, log, frames
+# --- Hash, list, log
 
 
 def test_the_hash_is_of_weights_alone(trained: Any) -> None:
@@ -515,26 +513,6 @@ def test_a_torn_row_is_not_joined_to_the_next(tmp_path: Path) -> None:
     assert [(row['event'], row['step'], row['fast_loss']) for row in (rows[0], rows[2])] == [
         ('wake', '1', ''), ('wake', '3', '0.125'),
     ]  # fmt: skip
-
-
-def test_frames_are_stored_in_rgb_with_an_index(tmp_path: Path) -> None:
-    image = np.zeros((60, 80, 3), np.uint8)
-    image[:, 40:] = (200, 80, 80)
-    for step in (0, 123):  # the second time over a folder that is there
-        store = FrameStore(tmp_path / 'frames')
-        store.write(step, [1.23456, -10.0], image, image[:, ::-1], NOW)
-        store.close()
-    names = sorted(p.name for p in (tmp_path / 'frames').iterdir())
-    assert names == [
-        'index.csv', 'step_000000_after.jpg', 'step_000000_before.jpg', 'step_000123_after.jpg',
-        'step_000123_before.jpg',
-    ]  # fmt: skip
-    assert (tmp_path / 'frames' / 'index.csv').read_text().splitlines() == [
-        'step,action_d1,action_d2,timestamp', '0,1.2346,-10.0000,2025-01-02 03:04:05',
-        '123,1.2346,-10.0000,2025-01-02 03:04:05',
-    ]  # fmt: skip
-    before = cv2.imread(str(tmp_path / 'frames' / 'step_000000_before.jpg'))[..., ::-1]
-    assert before.shape == image.shape and np.abs(before.astype(int) - image)[:, [5, 75]].max() < 12
 
 
 def test_a_session_needs_a_created_model(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from cls_learning import memory
 from cls_learning.config import MemorySettings
 from cls_learning.memory.contract import Record, ReplayMemory
 from cls_learning.types import Windows
-from cls_training.transition_reader import from_experiences
+from cls_recording.steps import from_experiences
 
 pytestmark = pytest.mark.timeout(300)  # ten seconds on a quiet machine
 WINDOWS = 1_000_000

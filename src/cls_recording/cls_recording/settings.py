@@ -1,4 +1,4 @@
-"""Parameters of the recorder. No ROS here."""
+"""Parameters of the recorder and of frame_writer. No ROS here."""
 
 from dataclasses import dataclass
 
@@ -33,3 +33,10 @@ class RecorderSettings(Settings):
         low=0.1,
         high=600.0,
     )
+
+
+@dataclass(frozen=True, kw_only=True)
+class FrameWriterSettings(Settings):
+    """Where images of steps are written."""
+
+    folder: str = setting('frames', 'Folder of the images and their index.')

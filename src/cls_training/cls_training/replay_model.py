@@ -19,8 +19,7 @@ from cls_perception import encoders
 from cls_perception.encoder import Encoder
 from cls_perception.settings import EncoderSettings
 from cls_recording.reader import SessionReader
-
-from .transition_reader import missing
+from cls_recording.steps import missing
 
 NONE: Mapping[str, Any] = {}
 

@@ -16,6 +16,8 @@ _EXAMPLES = examples(
     './cls sessions export sessions/sim --format lerobot --output dataset',
     './cls sessions export sessions/sim/session_20250102_030405 \\',
     '      --format mp4 --output run.mp4',
+    './cls sessions export sessions/sim/session_20250102_030405 \\',
+    '      --format frames --output frames',
 )
 
 
@@ -25,8 +27,9 @@ _EXAMPLES = examples(
     '--format',
     'form',
     required=True,
-    type=click.Choice(['lerobot', 'mp4']),
-    help='Format: a LeRobotDataset v3.0 with one row per step, or a video of the camera.',
+    type=click.Choice(['lerobot', 'mp4', 'frames']),
+    help='Format: a LeRobotDataset v3.0 with one row per step, a video of the camera, or JPEG images before and after '
+    'each step.',
 )
 @click.option(
     '--output',
@@ -46,16 +49,19 @@ _EXAMPLES = examples(
     '--task', metavar='TEXT', show_default='a general one', help='With lerobot, description of what the robot does.'
 )
 def command(sessions: tuple[Path, ...], form: str, output: Path, fps: int | None, task: str | None) -> int:
-    """Write each SESSION to one LeRobot dataset or to one video."""
+    """Write each SESSION as one dataset, one video or images of steps."""
     from rich.console import Console
     from rich.progress import Progress
 
     from cls_recording.discovery import find_sessions
 
-    if form == 'mp4' and task is not None:
-        raise UserError('--task', expected='--format lerobot', found='--format mp4')
+    if form != 'lerobot' and task is not None:
+        raise UserError('--task', expected='--format lerobot', found=f'--format {form}')
+    if form == 'frames' and fps is not None:
+        raise UserError('--fps', expected='--format lerobot or mp4', found='--format frames')
     found = find_sessions(sessions)
-    require('export')
+    if form != 'frames':
+        require('export')
     console = Console(stderr=True)
     with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
         shown = bar.add_task('reading', total=None)
@@ -63,9 +69,22 @@ def command(sessions: tuple[Path, ...], form: str, output: Path, fps: int | None
         def progress(done: int, total: int) -> None:
             bar.update(shown, completed=done, total=total, description='writing')
 
-        text = _video(found, output, fps, progress) if form == 'mp4' else _dataset(found, output, fps, task, progress)
+        if form == 'frames':
+            text = _frames(found, output, progress)
+        elif form == 'mp4':
+            text = _video(found, output, fps, progress)
+        else:
+            text = _dataset(found, output, fps, task, progress)
     print(text)
     return 0
+
+
+def _frames(sessions: list[Path], output: Path, progress: Callable[[int, int], None]) -> str:
+    from cls_recording.export.step_frames import export_frames
+
+    done = export_frames(sessions, output, progress=progress)
+    text = f'{output}: images of {done.written} steps'
+    return text + (f'; left out: {done.missing} without an image before and after' if done.missing else '')
 
 
 def _video(sessions: list[Path], output: Path, fps: int | None, progress: Callable[[int, int], None]) -> str:

@@ -221,9 +221,7 @@ class ModelFolder:
         if self.path not in self._made:
             return
         with contextlib.suppress(OSError):
-            for name in ('owner.json', 'training.log', 'frames/index.csv', 'lock'):
+            for name in ('owner.json', 'training.log', 'lock'):
                 (self.path / name).unlink(missing_ok=True)
-            if (self.path / 'frames').is_dir():
-                (self.path / 'frames').rmdir()
             for folder in self._made:
                 folder.rmdir()

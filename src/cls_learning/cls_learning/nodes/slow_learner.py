@@ -40,7 +40,6 @@ from ..runtime.config_resolution import check_against, resolve
 from ..runtime.learner_session import LearnerSession
 from ..runtime.model_creation import create_model, new_config
 from .fast_link import FastLink
-from .frame_keeper import FrameKeeper
 from .jobs import SaveJob, SleepJob
 from .senses import VectorSizes
 from .sleep_messages import from_goal, to_result
@@ -59,8 +58,8 @@ class SlowLearnerNode(Node):
     Parameters: `cls_learning.node_settings.SlowNodeSettings` and the brain's recipe, which counts for a new model only.
 
     Publishers: slow_learner/status, slow_learner/metrics/<name>.
-    Subscribers: experience, robot/info, fast_learner/status; camera/image_raw with save_frames; for a new model,
-        observation/<modality> of the vectors that the brain perceives.
+    Subscribers: experience, robot/info, fast_learner/status; for a new model, observation/<modality> of the
+        vectors that the brain perceives.
     Services: save_model. Action servers: sleep.
     Clients: fast_learner/{begin_sleep, end_sleep, get_state, load_state}, encoder/get_encoder.
     Timers (steady): 0.1 s for the status, which is published every 0.5 s or 25 steps.
@@ -92,7 +91,6 @@ class SlowLearnerNode(Node):
         self._waiting = threading.Semaphore(2)
         self._published, self._published_steps = 0.0, 0
         parallel, in_order = ReentrantCallbackGroup(), MutuallyExclusiveCallbackGroup()
-        self._frames = FrameKeeper(self, self._folder.path) if self._settings.save_frames else None
         self._status_out = qos.publisher(self, comms.SLOW_STATUS)
         self._plots = MetricTopics(self)
         self._worker: SlowWorker | None = None
@@ -126,8 +124,6 @@ class SlowLearnerNode(Node):
         """Ends the worker; whatever was not saved is in the journal."""
         if self._worker is not None:
             self._worker.stop()
-        if self._frames is not None:
-            self._frames.close()
         self._folder.close(keep_unlearned=False)
 
     def _open_session(self) -> LearnerSession:
@@ -191,8 +187,6 @@ class SlowLearnerNode(Node):
             self.get_logger().warning(f'experience refused: {error}', throttle_duration_sec=1.0)
             return
         self._worker.put(experience)
-        if self._frames is not None:
-            self._frames.keep(experience)
 
     def _on_fast_status(self, message: LearnerStatus) -> None:
         assert self._worker is not None
@@ -282,8 +276,6 @@ class SlowLearnerNode(Node):
         status.header.stamp = self.get_clock().now().to_msg()
         if worker.session is not None:
             self._fill(status, worker.session, worker)
-        if self._frames is not None:
-            status.dropped += self._frames.missing
         self._status_out.publish(status)
 
     def _fill(self, status: LearnerStatus, session: LearnerSession, worker: SlowWorker) -> None:

@@ -1,15 +1,14 @@
 """Images of a session as RGB arrays: the second pass over a bag."""
 
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 import numpy as np
 
-from cls_common import comms
 from cls_common.errors import UserError
-from cls_common.images import from_jpeg, Image, to_rgb
+from cls_common.images import Image
 
 from ..reader import SessionReader
+from ..steps import to_image
 
 
 def frames(reader: SessionReader, topic: str, places: Sequence[int]) -> Iterator[Image]:
@@ -34,7 +33,7 @@ def frames(reader: SessionReader, topic: str, places: Sequence[int]) -> Iterator
         if number != place:
             continue
         try:
-            image = pad_to_even(_decode(topic, reader.decode(event).message))
+            image = pad_to_even(to_image(reader.decode(event)))
         except UserError as error:
             raise UserError(f'image {number} of session {reader.path.name!r}: {error}') from error
         while place == number:
@@ -46,9 +45,3 @@ def pad_to_even(image: Image) -> Image:
     """Repeats the last row or column of uint8 (H, W, 3) where a size is odd: yuv420p halves both."""
     height, width, _ = image.shape
     return np.pad(image, ((0, height % 2), (0, width % 2), (0, 0)), mode='edge') if height % 2 or width % 2 else image
-
-
-def _decode(topic: str, message: Any) -> Image:
-    if topic == comms.COMPRESSED.name:
-        return from_jpeg(message.data.tobytes())
-    return to_rgb(message.data.data, message.height, message.width, message.encoding, message.step)

@@ -128,7 +128,7 @@ def read_timelines(sessions: Sequence[Path]) -> list[Timeline]:
 
 def read_timeline(reader: SessionReader) -> Timeline:
     """Reads the actions of a session and the observation before each."""
-    image_topic = _image_topic(reader)
+    image_topic = choose_image_topic(reader)
     senses = {
         topic: topic.removeprefix(comms.OBSERVATION_PREFIX)
         for topic in reader.topics
@@ -213,8 +213,8 @@ def _describe(robot: RobotInfo, timeline: Timeline) -> str:
     return f'{robot.name!r} ({channels}) as in {timeline.path.name!r}'
 
 
-def _image_topic(reader: SessionReader) -> str:
-    # The more complete of the two; raw images where both are whole, since they lost nothing to JPEG.
+def choose_image_topic(reader: SessionReader) -> str:
+    """Returns the more complete topic of images, raw ones where both are whole; '' where none were recorded."""
     counts = {
         topic.name: reader.topics[topic.name].count
         for topic in (comms.IMAGE, comms.COMPRESSED)

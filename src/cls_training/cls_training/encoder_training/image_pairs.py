@@ -16,8 +16,9 @@ from cls_common.transition import EMBEDDING, Reading, Transition
 from cls_perception.objective import ImagePairs
 from cls_perception.small_images import shrink
 from cls_recording.reader import Event, SessionReader
+from cls_recording.steps import from_senses, missing, Readings, to_image
 
-from ..transition_reader import check_robot, from_senses, missing, Readings, to_image
+from ..transition_reader import check_robot
 
 _APPLIED = comms.APPLIED_ACTION.name
 # A step may use an image this many images before the last used one.
