@@ -56,8 +56,8 @@ class SleepingHalf:
         self.normalizer.can_fold = self.slow.raw.can_fold
         self.probes = Probes(affordable(settings.sleep.probes, settings.memory.capacity), seed)
         capacity = settings.memory.capacity - self.probes.room
-        # A piece shorter than a dream would hold none.
-        length = max(settings.memory.piece_length, settings.sleep.rem_k)
+        # A piece shorter than a dream, and the steps before it that a state needs, would hold none.
+        length = max(settings.memory.piece_length, self.slow.raw.context + settings.sleep.rem_k)
         self.memory = memory.make(replace(settings.memory, capacity=capacity, piece_length=length), seed)
         self.mornings = Mornings()
         self.stillness = Stillness()
@@ -77,21 +77,24 @@ class SleepingHalf:
         """
         if experience.sequence <= self.sequence:
             return {}
-        self.gaps += experience.sequence - self.sequence - 1
+        missing = experience.sequence - self.sequence - 1
+        self.gaps += missing
         self.sequence = experience.sequence
         t = experience.transition
         z, action, z_next, prediction = (
             torch.from_numpy(part)[None].to(self.normalizer.device)
             for part in (t.z, t.action_applied, t.z_next, experience.prediction_after)
         )
-        metrics = {'slow_error': float(squared_error(self.slow.predict(z, action), z_next))}
+        self.slow.carry(t, is_cut=missing > 0)
+        before = self.slow.carried.before
+        metrics = {'slow_error': float(squared_error(self.slow.predict(z, action, before), z_next))}
         self._follow_normalizer(experience)
         metrics |= self.watch.see(experience)
         record = Record.of(experience)
         if not self.probes.take(record):
             self.memory.add(record)
         if experience.sequence % self.settings.slow.wake_interval == 0:
-            metrics |= self.slow.update_awake(z, action, z_next, prediction)
+            metrics |= self.slow.update_awake(z, action, z_next, prediction, before)
         return metrics
 
     def _follow_normalizer(self, experience: Experience) -> None:
@@ -208,9 +211,12 @@ class Night:
         yield from run(sleeper, self._goal, half.seed, self._cycle, self.statistics)
 
     def _virtual_walks(self) -> VirtualWalks:
-        """Walks over all that both halves remember, but for the probes; keeps what they tell of each scene."""
+        """Walks over all that both halves remember, but for the probes; keeps what they tell of each scene.
+
+        None for a model with a state: a walk's steps act at once, whatever the body does.
+        """
         half = self._half
-        if not half.settings.sleep.virtual_share:
+        if not half.settings.sleep.virtual_share or half.slow.raw.context:
             return VirtualWalks([], half.robot, half.z_size)
         apart = half.probes.sequences()
         records = {r.sequence: r for r in (*half.memory.records(), *self._waking.memory.records())}

@@ -24,6 +24,7 @@ def close(
     early = waking.settings.act_before_learning
     # The step is learned from also where no action follows: asking for the next one again gives the same end.
     if acts and early:
+        waking.carry(transition)
         with contextlib.suppress(EndOfActionsError):
             send(waking.act(transition.z_next, transition.joints_next, mode, waking.total_steps + 1))
     experience = waking.learn(transition)

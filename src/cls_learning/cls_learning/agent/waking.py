@@ -54,7 +54,7 @@ class WakingHalf:
         self.fast = FastLearner(settings, robot, z_size, self.normalizer, seed)
         self.normalizer.can_fold = self.fast.raw.can_fold
         self.policy = policies.make(settings, robot, z_size, self.fast, seed)
-        self.memory = RecentMemory(settings.fast.ring, settings.fast.reservoir, seed)
+        self.memory = RecentMemory(settings.fast.ring, settings.fast.reservoir, seed, self.fast.raw.context)
         self.total_steps = 0
         self.wake_steps_in_cycle = 0
         self.cycles = 0
@@ -92,6 +92,16 @@ class WakingHalf:
             return self.robot.to_units(uniform(len(self.robot.channels), generator))
         return self.robot.to_units(self.policy.act(z, joints, steps, generator))
 
+    def carry(self, transition: Transition) -> None:
+        """Carries the model's state over a step, before the next action is chosen; `learn` does so too, once.
+
+        Raises:
+            UserError: as `learn`, where the model has a state.
+        """
+        if self.fast.raw.context:
+            check(transition, self.robot, self.z_size)
+            self.fast.carry(transition)
+
     def learn(self, transition: Transition, episode: int | None = None) -> Experience:
         """Learns from one transition: error before, memory, one Fast step, prediction after, policy (row 000-029).
 
@@ -102,10 +112,12 @@ class WakingHalf:
             UserError: a number is not finite or a size is wrong; nothing was learned.
         """
         check(transition, self.robot, self.z_size)
+        self.fast.carry(transition)
+        before = self.fast.carried.before
         z, action, z_next = (
             torch.from_numpy(part)[None] for part in (transition.z, transition.action_applied, transition.z_next)
         )
-        error_before = float(squared_error(self.fast.predict(z, action), z_next))
+        error_before = float(squared_error(self.fast.predict(z, action, before), z_next))
         copy_error = float(squared_error(z, z_next))
         curiosity = self.policy.reward(transition, error_before)
 
@@ -125,7 +137,7 @@ class WakingHalf:
         self.memory.add(Record.of(experience))
 
         metrics = {'curiosity_reward': curiosity} | self._update_fast()
-        after = self.fast.predict(z, action)[0].numpy()
+        after = self.fast.predict(z, action, before)[0].numpy()
         generator = stream(self._seed, 'policy', self.total_steps)
         metrics |= self.policy.learn(self.memory, self.total_steps, generator)
         self._watch_delay(transition)
