@@ -13,18 +13,22 @@ from rich.console import Console
 import torch
 
 from cls_bench.learning import rows, worlds
+from cls_bench.learning.judge import Judge
 from cls_bench.learning.metrics.pose import gain, PoseErrors
+from cls_bench.learning.metrics.skill import dreams, skill_of
 from cls_bench.learning.plan import LIVES, Plan
 from cls_bench.learning.plots import draw_worlds
+from cls_bench.learning.predictor import OneStep
 from cls_bench.learning.report import document, write
 from cls_bench.learning.runner import Request, run
 from cls_bench.learning.scenes import NOISE, paths, shots
 from cls_bench.learning.stream import steps_of_life
 from cls_bench.learning.table import show_worlds
-from cls_bench.learning.world import Pairs, Scene, Walk, world_of
+from cls_bench.learning.world import Pairs, Scene, steps_of, Walk, world_of
 from cls_cli.entry import main
 from cls_common.errors import UserError
 from cls_learning.config import LearningSettings
+from cls_learning.types import History
 from cls_sim.robots import make
 from cls_sim.worlds.room import RoomEnv
 
@@ -86,6 +90,59 @@ def test_the_learning_walk_is_what_the_simulator_shows_with_the_same_settings() 
         np.testing.assert_array_equal(image, expected)
     for image, expected in zip(second, images[plan.steps :]):
         assert difference(image, expected) < 2 * NOISE
+
+
+def test_a_late_body_walks_as_the_simulator_does_in_learning_and_in_tests() -> None:
+    plan = little('late_body')
+    found, images = paths(plan, 3, 0), seen(plan)
+    for name in ('learning', 'test_0'):
+        path = found[name]
+        settings = worlds.simulation(plan, 3, 0, NOISE)
+        start = dict(zip(('start_pan', 'start_tilt'), path.poses[0].tolist()))
+        robot = make('sim', replace(settings, **start))
+        steps = [robot.reset(), *(robot.step(action) for action in path.commanded)]
+        np.testing.assert_allclose(np.degrees([step.joints for step in steps]), path.poses, atol=1e-6)
+        np.testing.assert_array_equal([step.applied for step in steps[1:]], path.applied)
+        for step, image in zip(steps, images[name], strict=True):
+            assert difference(step.image, image) < 2 * NOISE  # type: ignore[arg-type]
+        np.testing.assert_array_equal(path.poses[0], path.poses[1])  # the first action shows one step later
+
+
+def test_figures_of_single_steps_are_left_out_where_a_body_acts_late() -> None:
+    scenes = [(scene, '') for scene in one_walk(1, True)]
+    for acts_late in (False, True):
+        figures = Judge(world_of(0, scenes, True, acts_late)).final(Shown())
+        assert all((figures[name] is None) == acts_late for name in ('uniform_skill', 'skill_by_move', 'still_error'))
+
+
+class Shown(OneStep):
+    """Copies, and knows what it was shown before each step."""
+
+    def __init__(self) -> None:
+        self.before: list[History] = []
+
+    def dream(self, z: torch.Tensor, actions: torch.Tensor, before: History | None = None) -> torch.Tensor:
+        assert before is None or len(before.z) == len(z)
+        self.before += [] if before is None else [before]
+        return super().dream(z, actions, before)
+
+    def predict(self, z: torch.Tensor, action: torch.Tensor) -> torch.Tensor:
+        return z
+
+
+def test_a_model_is_shown_the_steps_of_the_walk_before_each_one_it_predicts() -> None:
+    walk = Walk(
+        torch.arange(5.0)[:, None].expand(5, Z_SIZE), torch.zeros(5, 2, dtype=torch.float64), torch.zeros(4, 2),
+        torch.arange(4.0)[:, None].expand(4, 2),
+    )  # fmt: skip
+    model = Shown()
+    skill_of(model, steps_of([walk, walk]))
+    dreams(model, walk, 2)
+    for before, starts in zip(model.before, ([0, 1, 2, 3] * 2, [0, 1, 2]), strict=True):
+        for row, start in enumerate(starts):
+            known = before.known[row]
+            assert before.z[row, known, 0].tolist() == [float(i) for i in range(start)]
+            assert before.action[row, known, 0].tolist() == [float(i) for i in range(start)]
 
 
 def test_each_half_of_a_change_is_tested_in_its_own_room() -> None:

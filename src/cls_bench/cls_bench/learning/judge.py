@@ -18,12 +18,11 @@ from .metrics.skill import (
     skill_at,
     skill_by_move,
     skill_of,
-    steps_of,
     still_error,
 )
 from .metrics.spectrum import spectrum
 from .predictor import predict, Predictor
-from .world import World
+from .world import steps_of, World
 
 Figures = dict[str, Any]
 
@@ -44,7 +43,7 @@ class Judge:
 
     def errors(self, model: Predictor) -> list[torch.Tensor]:
         """Returns the error of each test step, by scene."""
-        return [errors(predict(model, t.z, t.action), t.z_next) for t in self._tests]
+        return [errors(predict(model, t.z, t.action, t.history), t.z_next) for t in self._tests]
 
     def skill_in(self, model: Predictor, scene: int) -> float:
         """Returns the skill on the test walks of one scene, by its place in life."""
@@ -69,15 +68,22 @@ class Judge:
         return {
             'skill': _mean(plain),
             'balanced_skill': _mean([balanced_skill(model, s, self.spectrum.basis) for s in scenes]),
-            'uniform_skill': _mean([skill_of(model, s.pairs) for s in scenes]),
             'shuffled_drop': _mean([a - b for a, b in zip(plain, shuffled)]),
             'skill_at': _means([skill_at(model, s.tests, HORIZONS) for s in scenes]),
-            'skill_by_move': _means([skill_by_move(model, s.tests, draws) for s in scenes]),
-            'still_error': _mean([still_error(model, test) for test in self._tests]),
             'skill_shifted': _means(
-                [{name: skill_of(model, steps_of(walk)) for name, walk in s.shifted.items()} for s in scenes]
+                [{name: skill_of(model, steps_of([walk])) for name, walk in s.shifted.items()} for s in scenes]
             ),
-            **self._pose(model),
+            **self._of_single_steps(model, draws), **self._pose(model),
+        }  # fmt: skip
+
+    def _of_single_steps(self, model: Predictor, draws: torch.Generator) -> Figures:
+        """Returns what is asked of steps without what came before; None where a body acts late."""
+        if self.world.acts_late:
+            return {'uniform_skill': None, 'skill_by_move': None, 'still_error': None}
+        return {
+            'uniform_skill': _mean([skill_of(model, s.pairs) for s in self.world.scenes]),
+            'skill_by_move': _means([skill_by_move(model, s.tests, draws) for s in self.world.scenes]),
+            'still_error': _mean([still_error(model, test) for test in self._tests]),
         }
 
     def _pose(self, model: Predictor) -> Figures:

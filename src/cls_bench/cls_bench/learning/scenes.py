@@ -38,7 +38,7 @@ class Path:
 
     Attributes:
         poses: float64 (N + W, 2), those of the servos.
-        commanded, applied: float32 (N, 2), actions as asked for and as done.
+        commanded, applied: float32 (N, 2), actions as asked for, and as done; of a body that acts late as accepted.
     """
 
     poses: Poses
@@ -52,13 +52,16 @@ class Path:
             yield poses[0], commanded
 
 
-def walk(start: Poses, steps: int, generator: np.random.Generator) -> Path:
-    """Walks at random: each action uniform in +-10 degrees, clipped by the joints' limits."""
+def walk(start: Poses, steps: int, generator: np.random.Generator, lag: int = 0) -> Path:
+    """Walks at random: each action uniform in +-10 degrees, clipped by the joints' limits, carried out `lag` later."""
     commanded = generator.uniform(-STEP_LIMIT_DEG, STEP_LIMIT_DEG, (steps, 2)).astype(np.float32)
     poses = [start]
     for action in commanded.astype(np.float64):
         poses.append(np.clip(poses[-1] + action, -LIMITS_DEG, LIMITS_DEG))
     track = np.stack(poses)
+    if lag:
+        late = np.concatenate([np.repeat(track[:1], lag, axis=0), track])[: len(track)]
+        return Path(late, commanded, commanded.copy())
     return Path(track, commanded, np.diff(track, axis=0).astype(np.float32))
 
 
@@ -74,13 +77,14 @@ def paths(plan: Plan, seed: int, scene: int) -> dict[str, Path]:
 
     goes_on = bool(plan.world) and scene > 0
     start = paths(plan, seed, scene - 1)['learning'].poses[-1] if goes_on else np.zeros(2)
-    found = {'learning': walk(start, plan.steps, draws('learning'))}
+    lag = simulation(plan, seed, scene, NOISE).faults.action_lag
+    found = {'learning': walk(start, plan.steps, draws('learning'), lag)}
     for number in range(plan.test_walks):
         generator = draws(f'test.{number}')
-        found[f'test_{number}'] = walk(generator.uniform(-LIMITS_DEG, LIMITS_DEG), plan.test_steps, generator)
+        found[f'test_{number}'] = walk(generator.uniform(-LIMITS_DEG, LIMITS_DEG), plan.test_steps, generator, lag)
     generator = draws('pairs')
     starts = generator.uniform(-LIMITS_DEG, LIMITS_DEG, (plan.pairs, 2))
-    steps = [walk(start, 1, generator) for start in starts]
+    steps = [walk(start, 1, generator, lag) for start in starts]
     found['pairs'] = Path(
         np.concatenate([step.poses for step in steps]),
         np.concatenate([step.commanded for step in steps]),
@@ -93,7 +97,7 @@ def shots(plan: Plan, found: dict[str, Path], seed: int, scene: int) -> Iterator
     """Renders every path, and the first test walk again under noise and light that nobody learned from.
 
     Tests are spread over the time of the learning walk, for worlds that change with time. They show what an action
-    leads to, also where the camera lags: only the learning walk is seen late.
+    leads to, also where the camera lags: only the learning walk is seen late. A body that acts late does so in all.
 
     Yields:
         name of the path, image; no two images of a scene share their noise.

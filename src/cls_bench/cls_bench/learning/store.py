@@ -173,7 +173,8 @@ class Store:
         for number in order(plan, seed):
             tensors, digest = _read(self.scene_file(plan, seed, number, encoder))
             scenes.append((scene_of(tensors), digest))
-        return world_of(seed, scenes, is_one_episode=bool(plan.world))
+        acts_late = simulation(plan, seed, 0, NOISE).faults.action_lag > 0
+        return world_of(seed, scenes, is_one_episode=bool(plan.world), acts_late=acts_late)
 
     def digest(self, plan: Plan, seed: int, encoder: str) -> str:
         """Returns the hash of an encoded world, and of eyes that were trained for it, without loading it."""

@@ -1,6 +1,6 @@
 """The encoded world of one seed, in the order in which it is lived."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 import hashlib
@@ -13,11 +13,14 @@ from torch import Tensor
 
 from cls_common.robot import RobotInfo
 from cls_learning.randomness import stream
-from cls_learning.types import Transition
+from cls_learning.types import History, Transition
 from cls_sim.robots import make as make_robot
 from cls_sim.settings import SimulatorSettings
 
 from .plan import Plan
+
+# Steps of a walk that a model with a state is shown before the one that it predicts.
+HISTORY = 8
 
 
 @dataclass(frozen=True)
@@ -32,14 +35,31 @@ class Walk:
     def __len__(self) -> int:
         return len(self.action)
 
+    def before(self, starts: Tensor) -> History:
+        """Returns the steps before the frames at `starts`, int64 (B,)."""
+        at = starts[:, None] + torch.arange(-HISTORY, 0)
+        held = at.clamp_min(0)
+        return History(self.z[held], self.action[held], at >= 0)
+
 
 @dataclass(frozen=True)
 class Pairs:
-    """Single steps: z, z_next float32 (N, D) raw, action float32 (N, 2) deg."""
+    """Single steps: z, z_next float32 (N, D) raw, action float32 (N, 2) deg; the steps before them, where known."""
 
     z: Tensor
     action: Tensor
     z_next: Tensor
+    history: History | None = None
+
+
+def steps_of(walks: Sequence[Walk]) -> Pairs:
+    """Returns the single steps of walks."""
+    before = [walk.before(torch.arange(len(walk))) for walk in walks]
+    history = History(*(torch.cat([getattr(b, name) for b in before]) for name in ('z', 'action', 'known')))
+    return Pairs(
+        torch.cat([w.z[:-1] for w in walks]), torch.cat([w.action for w in walks]),
+        torch.cat([w.z[1:] for w in walks]), history,
+    )  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -53,11 +73,7 @@ class Scene:
 
     def test(self) -> Pairs:
         """Returns the steps of all test walks."""
-        return Pairs(
-            torch.cat([w.z[:-1] for w in self.tests]),
-            torch.cat([w.action for w in self.tests]),
-            torch.cat([w.z[1:] for w in self.tests]),
-        )
+        return steps_of(self.tests)
 
     def transitions(self, begins: bool = True) -> Iterator[Transition]:
         """Yields the learning walk in order; `begins`: its first transition begins an episode."""
@@ -78,12 +94,14 @@ class World:
     Attributes:
         digest: of every pixel, pose and action, in that order.
         is_one_episode: whether the scenes are stretches of one walk, and learners don't know where one ends.
+        acts_late: whether what an action does is seen after later ones: single steps and pairs of frames say nothing.
     """
 
     seed: int
     scenes: tuple[Scene, ...]
     digest: str
     is_one_episode: bool = False
+    acts_late: bool = False
 
     def transitions(self, place: int) -> Iterator[Transition]:
         """Yields the learning walk of the scene at a place in this order."""
@@ -119,7 +137,9 @@ def scene_of(tensors: dict[str, Tensor]) -> Scene:
     )
 
 
-def world_of(seed: int, scenes: list[tuple[Scene, str]], is_one_episode: bool = False) -> World:
+def world_of(
+    seed: int, scenes: list[tuple[Scene, str]], is_one_episode: bool = False, acts_late: bool = False
+) -> World:  # fmt: skip
     """Puts scenes, with their hashes, together in the order given."""
     digest = hashlib.sha256(''.join(text for _, text in scenes).encode()).hexdigest()
     found = [scene for scene, _ in scenes]
@@ -127,7 +147,7 @@ def world_of(seed: int, scenes: list[tuple[Scene, str]], is_one_episode: bool = 
         # One image stands at the end of a stretch and at the beginning of the next.
         for before, after in itertools.pairwise(found):
             after.learning.z[0] = before.learning.z[-1]
-    return World(seed, tuple(found), digest, is_one_episode)
+    return World(seed, tuple(found), digest, is_one_episode, acts_late)
 
 
 @cache

@@ -48,6 +48,7 @@ WORLDS: Final[Mapping[str, NamedWorld]] = {
     'drift': NamedWorld({'light_drift': 0.4, 'light_period': 20.0}),
     'play': NamedWorld({'gear_play': 1.5}),
     'late': NamedWorld({'faults.image_lag': 1}),
+    'late_body': NamedWorld({'faults.action_lag': 1}),
     'noise': NamedWorld({'noise_sigma': 12.0}),
     'fan': NamedWorld({'fan_size': 30.0}),
     'change': NamedWorld(changes=True),

@@ -133,6 +133,7 @@ def rows() -> list[Row]:
         ProductRow('fast_only', sleeps=False, scored='fast'),
         ProductRow('no_sleep', sleeps=False),
         ProductRow('distill_only', overrides=(('sleep.sws_target', 'fast'),)),
+        ProductRow('gru', overrides=(('network.world_model', 'gru'),)),
         ProductRow('real_only', overrides=(('sleep.gate_max', 0.0), ('slow.wake_distill_weight', 0.0))),
     ]
     off = _virtual_pairs_off()
