@@ -116,9 +116,7 @@ class Batch:
     def to(self, device: str) -> 'Batch':
         """Returns it on another device."""
         history = self.history.to(device) if self.history is not None else None
-        return Batch(
-            self.z.to(device), self.action.to(device), self.z_next.to(device), self.joints.to(device), history
-        )
+        return Batch(self.z.to(device), self.action.to(device), self.z_next.to(device), self.joints.to(device), history)
 
 
 @dataclass(frozen=True)

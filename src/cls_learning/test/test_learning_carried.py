@@ -1,5 +1,4 @@
-"""The state of a recurrent world model: carried awake, rebuilt from history in replay, worth something where a body acts
-late."""
+"""The state of a recurrent world model: carried awake, rebuilt from history in replay, needed by late bodies."""
 
 from collections import deque
 from collections.abc import Callable

@@ -291,7 +291,9 @@ def test_what_came_before_never_leaps_and_is_whole(
         assert batch.history is not None and batch.history.z.shape == (len(batch.z), context, 2)
         for row, (episode, sequence) in enumerate(batch.z.int().tolist()):
             expected = []
-            while len(expected) < context and sequence - 1 in by_sequence and by_sequence[sequence - 1].episode == episode:
+            while (
+                len(expected) < context and sequence - 1 in by_sequence and by_sequence[sequence - 1].episode == episode
+            ):
                 sequence -= 1
                 expected.append(sequence)
             known = batch.history.known[row]

@@ -142,8 +142,8 @@ def judge(
     is_enough = len(before.errors) >= LEAST_PIECES
     is_harm = is_enough and any(change < HARM and high < 0 for change, _, high in changes)
     return Verdict(
-        len(before.errors) * PIECE, wanted, before.skill, after.skill, fast[0].skill, fast[1].skill, *changes[0], *changes[1],
-        rolled_back=is_harm and not is_open,
+        len(before.errors) * PIECE, wanted, before.skill, after.skill, fast[0].skill, fast[1].skill,
+        *changes[0], *changes[1], rolled_back=is_harm and not is_open,
     )  # fmt: skip
 
 
