@@ -130,12 +130,12 @@ def test_only_a_recurrent_model_has_a_state_to_save(kind: str, has_state: bool, 
 
 
 @pytest.mark.parametrize('stops', [(1, 44), (10, 29, 30, 31), (17, 42)])
-@pytest.mark.parametrize('reward', ['visit_count', 'disagreement'])
+@pytest.mark.parametrize('policy', [{}, {'policy.reward': 'disagreement'}, {'policy.kind': 'prediction_error'}])
 def test_stopped_and_gone_on_it_is_the_same_run(
-    stops: tuple[int, ...], reward: str, tools: SimpleNamespace, open_life: Callable[..., Any]
+    stops: tuple[int, ...], policy: dict[str, str], tools: SimpleNamespace, open_life: Callable[..., Any]
 ) -> None:
     """The journal is learned again, one sleep included: state, memories with their histories and all the rest."""
-    settings = tools.recipe({**GRU, 'policy.reward': reward, 'save_interval': 0})
+    settings = tools.recipe({**GRU, **policy, 'save_interval': 0})
     whole = open_life('whole', tools.Body(), settings).live(45)
     body, done = tools.Body(), 0
     for stop in (*stops, 45):

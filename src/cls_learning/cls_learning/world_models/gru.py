@@ -28,19 +28,20 @@ class GruWorldModel(FilmWorldModel):
 
     def __init__(self, z_size: int, action_size: int, hidden: tuple[int, ...], residual: bool) -> None:
         super().__init__(z_size, action_size, hidden, residual)
-        self.told = nn.Linear(action_size, 3 * UNITS)
-        self.kept = nn.Linear(UNITS, 3 * UNITS)
+        self.input_gates = nn.Linear(action_size, 3 * UNITS)
+        self.hidden_gates = nn.Linear(UNITS, 3 * UNITS)
         self.effective = nn.Linear(action_size + UNITS, action_size)
 
     def initial(self, batch: int) -> ModelState:
-        like = self.told.weight
+        like = self.input_gates.weight
         return {'hidden': torch.zeros(batch, UNITS, dtype=like.dtype, device=like.device)}
 
     def remember(self, state: ModelState, z: Tensor, action: Tensor) -> ModelState:
         hidden = state['hidden']
-        told, kept = self.told(action).chunk(3, dim=-1), self.kept(hidden).chunk(3, dim=-1)  # reset, update, new
-        reset, update = torch.sigmoid(told[0] + kept[0]), torch.sigmoid(told[1] + kept[1])
-        candidate = torch.tanh(told[2] + reset * kept[2])
+        # Of reset, update and candidate, (B, UNITS) each.
+        given, kept = self.input_gates(action).chunk(3, dim=-1), self.hidden_gates(hidden).chunk(3, dim=-1)
+        reset, update = torch.sigmoid(given[0] + kept[0]), torch.sigmoid(given[1] + kept[1])
+        candidate = torch.tanh(given[2] + reset * kept[2])
         return {'hidden': torch.lerp(candidate, hidden, update)}
 
     def predict(self, state: ModelState, z: Tensor, action: Tensor) -> tuple[ModelState, Tensor, dict[str, Tensor]]:
@@ -58,8 +59,8 @@ def make(*, z_size: int, action_size: int, hidden: tuple[int, ...], residual: bo
     generator = torch.Generator().manual_seed(seed + 2)
     with torch.no_grad():
         # Orthogonal blocks mix what is kept and lose nothing of it (Saxe et al. 2014).
-        for gate in model.kept.weight.chunk(3):
+        for gate in model.hidden_gates.weight.chunk(3):
             gate.copy_(torch.linalg.qr(torch.randn(UNITS, UNITS, generator=generator)).Q)
-    for layer in (model.told, model.kept, model.effective):
+    for layer in (model.input_gates, model.hidden_gates, model.effective):
         nn.init.zeros_(layer.bias)
     return model
