@@ -1,6 +1,7 @@
-"""A small robot in a small world, so that a whole life with nights fits into a test; one thread, as exact runs use."""
+"""A small robot, model and training run for tests; one thread, as runs that must be exact use."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from types import SimpleNamespace
@@ -15,13 +16,13 @@ import torch
 
 from cls_common import comms
 from cls_common.robot import Channel, Kind, RobotInfo
-from cls_common.transition import Transition
+from cls_common.transition import Observation, Transition
+from cls_learning import state_bytes
 from cls_learning.brain import Goal
 from cls_learning.brains.cls.online_learner import ClsOnlineLearner
 from cls_learning.config import LearningSettings
 from cls_learning.model_store.config_file import ModelConfig
 from cls_learning.model_store.folder import ModelFolder
-from cls_learning.model_store.hashing import weights_sha256
 from cls_learning.runtime.learner_session import LearnerSession, make_online_learner
 from cls_recording.definitions import installed
 
@@ -31,7 +32,7 @@ hypothesis_settings.load_profile('patient')
 
 Z_SIZE = 16
 NOW = datetime(2025, 1, 2, 3, 4, 5)
-# Everything that a day and a night do, in little.
+# Small values of everything that decides how long a cycle takes.
 SMALL: Mapping[str, Any] = {
     'network.fast_hidden': 24, 'network.slow_hidden': 32, 'fast.recent': 3, 'fast.older': 4, 'fast.ring': 20,
     'fast.reservoir': 10, 'memory.capacity': 60, 'sleep.batch_size': 8, 'sleep.wake_steps_per_cycle': 30,
@@ -84,11 +85,28 @@ def _write_session(folder: Path, robot: RobotInfo | None, answers: Sequence[tupl
     return folder
 
 
-class Body:
-    """An ideal pan-tilt whose embedding is linear in its joint angles: what it sees, any scene can be learned.
+def _with_embeddings(transition: Transition, z: NDArray[np.float32], z_next: NDArray[np.float32]) -> Transition:
+    """Returns the transition with other embeddings; the stamps stay."""
+    before = Observation.of_embedding(z, transition.stamp_z)
+    return replace(transition, before=before, after=Observation.of_embedding(z_next, transition.stamp_next))
+
+
+def _late(transitions: Iterable[Transition], by: int) -> Iterator[Transition]:
+    """Yields one unbroken chain as seen through a camera whose images come `by` steps late."""
+    seen: list[NDArray[np.float32]] = []
+    for transition in transitions:
+        if not seen:
+            seen = [transition.z] * (by + 1)
+        seen.append(transition.z_next)
+        yield _with_embeddings(transition, seen[-2 - by], seen[-1 - by])
+
+
+class PanTiltWorld:
+    """An ideal pan-tilt whose embedding is linear in its joint angles, so that any scene can be learned.
 
     Attributes:
-        joints: rad.
+        joints: float64 (2,), rad.
+        now: ns; one per step.
     """
 
     def __init__(self, scene: int = 0, z_size: int = Z_SIZE, robot: RobotInfo | None = None) -> None:
@@ -100,67 +118,82 @@ class Body:
         self._is_new = True
         self.now = 0
 
-    def see(self) -> NDArray[np.float32]:
+    def embedding(self) -> NDArray[np.float32]:
+        """Returns the embedding at the present joint angles, float32 (D,)."""
         return (self._map @ self.joints + self._offset).astype(np.float32)
 
     def step(self, action: NDArray[np.float32], boundary: bool | None = None) -> Transition:
-        """Moves by degrees; what was applied is what the limits left of it."""
-        z, before = self.see(), self.joints
+        """Moves by an action in degrees, clipped to the joint limits.
+
+        Args:
+            boundary: of the transition; None: True for the first one only.
+        """
+        z, before = self.embedding(), self.joints
         low, high = np.array(self.robot.joint_low), np.array(self.robot.joint_high)
         self.joints = np.clip(before + np.radians(action.astype(np.float64)), low, high)
         applied = np.degrees(self.joints - before).astype(np.float32)
         boundary, self._is_new = self._is_new if boundary is None else boundary, False
         self.now += 1
         return Transition.of_embeddings(
-            z=z, z_next=self.see(), action_commanded=np.asarray(action, np.float32), action_applied=applied,
+            z=z, z_next=self.embedding(), action_commanded=np.asarray(action, np.float32), action_applied=applied,
             joints=before, joints_next=self.joints, boundary=boundary, stamp_z=self.now - 1, stamp_next=self.now,
         )  # fmt: skip
 
     def walk(self, steps: int, seed: int = 0) -> Iterator[Transition]:
-        """A random walk."""
+        """Yields the transitions of a random walk."""
         generator = np.random.default_rng(seed)
         for _ in range(steps):
             yield self.step(generator.uniform(-10.0, 10.0, 2).astype(np.float32))
 
 
-class Life:
-    """Both halves and a folder, lived step by step as training and the graph do, with a night after each cycle."""
+class TrainingRun:
+    """An online learner and a session in one process, trained step by step with a sleep after each cycle."""
 
-    def __init__(self, folder: ModelFolder, body: Body) -> None:
+    def __init__(self, folder: ModelFolder, world: PanTiltWorld) -> None:
         self.folder = folder
-        self.body = body
+        self.world = world
         self.session = LearnerSession(folder)
-        self.waking = make_online_learner(self.session.config)
-        self.waking.load_bytes(self.session.online_bytes)
+        self.learner = make_online_learner(self.session.config)
+        self.learner.load_bytes(self.session.online_bytes)
 
-    def live(self, steps: int) -> 'Life':
+    def train(self, steps: int) -> 'TrainingRun':
+        """Does wake steps, and the sleeps that fall due; returns itself."""
         for _ in range(steps):
             self.step()
         return self
 
     def step(self) -> None:
-        body, waking = self.body, self.waking
-        action = waking.act(body.see(), body.joints, 'curiosity', waking.total_steps)
-        self.session.learn(waking.learn(body.step(action)), NOW)
-        if waking.wants_sleep:
+        """Does one wake step, and the sleep that falls due after it."""
+        world, learner = self.world, self.learner
+        observation = Observation.of_embedding(world.embedding(), world.now)
+        action = learner.act(observation, world.joints, 'curiosity', learner.total_steps)
+        self.learn(world.step(action))
+        if learner.wants_sleep:
             self.sleep()
 
+    def learn(self, transition: Transition) -> None:
+        """Learns one transition in both halves."""
+        self.session.learn(self.learner.learn(self.learner.prepare(transition)), NOW)
+
     def sleep(self) -> None:
+        """Sleeps, keeps the sleep, and saves where a save is due."""
         goal = Goal()
-        night = self.session.begin_sleep(self.waking.to_bytes(), goal)
-        for _ in night.run():
+        run = self.session.begin_sleep(self.learner.to_bytes(), goal)
+        for _ in run.run():
             pass
-        data = night.finish()
-        self.waking.load_bytes(data)
-        self.session.keep(night, goal, data, NOW)
+        data = state_bytes.pack(run.finish())
+        self.learner.load_bytes(data)
+        self.session.keep(run, goal, data, NOW)
         if self.session.save_is_due:
             self.save()
 
     def save(self) -> int:
-        return self.session.save(self.waking.to_bytes(), NOW)
+        """Writes a generation; returns its number."""
+        return self.session.save(self.learner.to_bytes(), NOW)
 
     def hash(self) -> str:
-        return weights_sha256(self.waking.to_bytes(), self.session.consolidator.to_bytes())
+        """Returns the hash of the weights as they are now."""
+        return self.session.weights_sha256(self.learner.to_bytes())
 
 
 @pytest.fixture(autouse=True, scope='session')
@@ -170,12 +203,12 @@ def _one_thread() -> None:
 
 @pytest.fixture(scope='session')
 def tools() -> SimpleNamespace:
-    """Body, Life and makers by name; test modules can't import each other."""
+    """Gives the classes and makers of this module by name; test modules can't import each other."""
 
     def recipe(changes: Mapping[str, Any] | None = None, base: Mapping[str, Any] = SMALL) -> LearningSettings:
         return LearningSettings.from_flat({**base, **(changes or {})})
 
-    def waking(settings: LearningSettings | None = None, seed: int = 0, **changes: Any) -> ClsOnlineLearner:
+    def online_learner(settings: LearningSettings | None = None, seed: int = 0, **changes: Any) -> ClsOnlineLearner:
         return ClsOnlineLearner(settings or recipe(), _pan_tilt(**changes), Z_SIZE, seed)
 
     def config(settings: LearningSettings | None = None, **changes: Any) -> ModelConfig:
@@ -187,22 +220,23 @@ def tools() -> SimpleNamespace:
         return ModelConfig(**{**values, **changes})
 
     return SimpleNamespace(
-        Body=Body, Life=Life, pan_tilt=_pan_tilt, recipe=recipe, waking=waking, config=config, Z_SIZE=Z_SIZE,
-        NOW=NOW, SMALL=SMALL, write_session=_write_session,
+        PanTiltWorld=PanTiltWorld, TrainingRun=TrainingRun, pan_tilt=_pan_tilt, recipe=recipe,
+        online_learner=online_learner, config=config, Z_SIZE=Z_SIZE, NOW=NOW, SMALL=SMALL,
+        write_session=_write_session, with_embeddings=_with_embeddings, late=_late,
     )  # fmt: skip
 
 
 @pytest.fixture
-def open_life(tmp_path: Path, tools: SimpleNamespace) -> Iterator[Callable[..., Life]]:
-    """Opens the model `name` (created where it is missing) and lives on in `body`; closes every folder at the end."""
+def open_run(tmp_path: Path, tools: SimpleNamespace) -> Iterator[Callable[..., TrainingRun]]:
+    """Opens the model `name`, created where it is missing, to train it in `world`; closes every folder at the end."""
     opened: list[ModelFolder] = []
 
-    def open_(name: str = 'm', body: Body | None = None, settings: LearningSettings | None = None) -> Life:
+    def open_(name: str = 'm', world: PanTiltWorld | None = None, settings: Any = None) -> TrainingRun:
         folder = ModelFolder(tmp_path, name)
         opened.append(folder)
         if folder.config is None:
-            folder.create(tools.config(settings), b'eyes')
-        return Life(folder, body or Body())
+            folder.create(tools.config(settings), b'weights of the encoder')
+        return TrainingRun(folder, world or PanTiltWorld())
 
     yield open_
     for folder in opened:
