@@ -161,8 +161,8 @@ class SimulatedRobot:
     def begin(self, action: NDArray[np.float32], start_ns: int) -> ActionExecution | None:
         """Starts a checked action, float32 (A,), at a time; returns its motion, or None if it was lost.
 
-        A body that acts late reports as applied the action that it accepted, within the limits of its channels: what
-        came of it is seen later. Joints, reward and the end of the episode are those of the motion itself.
+        A body that acts late reports as applied the action that it accepted, within the limits of its channels; its
+        effect is seen later. Joints, reward and the end of the episode are those of the motion itself.
         """
         number = self._actions
         self._actions += 1

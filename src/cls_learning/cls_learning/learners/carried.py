@@ -1,4 +1,4 @@
-"""A learner's state along the chain of steps awake: what a recurrent world model knows of what came before."""
+"""The state of a recurrent world model, carried from step to step awake."""
 
 import torch
 

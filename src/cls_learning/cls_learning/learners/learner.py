@@ -17,7 +17,7 @@ from .folding import fold_module, fold_moments
 from .normalizer import Normalizer
 from .optimisation import average_into, load_module, module_state, State, step
 
-# What came before a step: a history to rebuild the model's state from, the state itself, or nothing.
+# The state before a step: a history to rebuild it from, the state itself, or None for the initial one.
 Before = History | ModelState | None
 
 
@@ -97,7 +97,7 @@ class Learner:
         return out
 
     def raw_state(self, before: Before, batch: int) -> ModelState:
-        """Returns the state of the raw weights after what came before, with gradient."""
+        """Returns the state of the raw weights before a step, for a batch, with gradient."""
         return self._state(self.raw, before, batch)
 
     def _state(self, model: WorldModel, before: Before, batch: int) -> ModelState:

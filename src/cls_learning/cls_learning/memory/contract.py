@@ -115,7 +115,7 @@ def to_batch(records: list[Record], before: list[list[Record]] | None = None, co
 
 
 def _history(records: list[Record], before: list[list[Record]], context: int) -> History:
-    """Stacks what came before, aligned to the newest; zeros where nothing is known."""
+    """Stacks the steps before each record, aligned to the newest; zeros where there are none."""
     count, first = len(records), records[0]
     z = torch.zeros(count, context, len(first.z))
     action = torch.zeros(count, context, len(first.action))

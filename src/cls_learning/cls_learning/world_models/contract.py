@@ -1,8 +1,8 @@
-"""What every world model does. State is explicit: recurrent and spiking models fit.
+"""The contract of world models. State is explicit: recurrent and spiking models fit.
 
 A recurrent model names how many steps of history its state needs (`context`). Awake its state is carried from step to
 step along the chain and begins from `initial` where the chain does. Where steps are replayed, the state is rebuilt
-from the `context` steps before them (`warm_up`, with gradient: what to remember is learned). For a model without
+from the `context` steps before them (`warm_up`, with gradient, so that the state is learned). For a model without
 state `context` is 0, its state is empty, and nothing is rebuilt.
 """
 

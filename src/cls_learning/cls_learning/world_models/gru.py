@@ -1,8 +1,8 @@
-"""FiLM with a memory of actions: a gated recurrent unit (Cho et al. 2014) remembers what was commanded.
+"""FiLM with a memory of actions: a gated recurrent unit (Cho et al. 2014) keeps the actions so far.
 
-A body that acts late shows now what an action of some steps ago does. The unit's state is what it keeps of the actions
-so far. From the newest action and that state follows an effective action of the same size, what the body does now,
-and `film` predicts from embedding and effective action. At rest, with nothing remembered, it is zero: no change.
+A body that acts late shows the effect of an action some steps after it. The newest action and the unit's state give an
+effective action of the same size, the one that the body carries out now, and `film` predicts from embedding and
+effective action. At rest, from the initial state, it is zero: no change.
 """
 
 import torch
@@ -12,7 +12,7 @@ from .contract import ModelState
 from .film import FilmWorldModel, initialise_film
 from .mlp import initialise
 
-# Units of the state: what has to be remembered is a few actions.
+# Units of the state; it holds a few actions.
 UNITS = 32
 
 
