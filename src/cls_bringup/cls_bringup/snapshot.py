@@ -210,7 +210,11 @@ def measures(pair: LearnerStatuses) -> dict[str, Any]:
         },
         'sleeps_rolled_back': slow.sleeps_rolled_back if slow else None,
         'alarms': pair.alarms,
-        'losses': {name: number(value) for name, value in pair.losses().items()},
+        'metrics': {
+            half: {name: number(value) for name, value in own.metrics.items()}
+            for half, own in (('fast', fast), ('slow', slow))
+            if own is not None
+        },
         'dropped': sum(s.dropped for s in pair.heard),
         'behind': fast.behind if fast else None,
         'slowed': fast.slowed if fast else None,

@@ -106,11 +106,11 @@ def test_status_asks_the_graph_if_no_up_runs(capsys, graph):
         status, out, _ = run(capsys, 'status', '--json', '--namespace', 'cli')
         found = json.loads(out)
         # On a busy machine one of the two may come too late for the answer.
-        return found if status == 0 and found['steps'] and found['skill']['slow'] else None
+        return found if status == 0 and found['steps'] and found['headlines']['skill'].get('slow') else None
 
     found = wait_until(ask, 20.0, 'both learners')
     assert found['running'] and found['model'] == 'fake' and found['phase'] == 'wake'
-    assert found['skill'] == {'fast': None, 'slow': 0.5}
+    assert found['headlines'] == {'skill': {'fast': None, 'slow': 0.5}}
 
 
 def test_status_prints_one_line_per_value():
@@ -126,7 +126,7 @@ def test_services_are_called_and_answer(capsys, graph):
 
 
 def test_sleep_shows_its_result(capsys, graph):
-    status, out, _ = run(capsys, 'sleep', '--sws', '20', '--namespace', 'cli')
+    status, out, _ = run(capsys, 'sleep', '--phase', 'sws=20', '--namespace', 'cli')
     assert status == 0 and 'slept (error code 0)' in out and 'steps: sws 20' in out
     assert 'avg_l_ms' not in out
 

@@ -17,12 +17,14 @@ from cls_cli.view import clock, line, render, Scene
 FAST = Snapshot(
     node='fast_learner', phase='wake', mode='curiosity', model='m', loaded=True, steps=12, total_steps=112,
     wake_steps_in_cycle=12, wake_steps_per_cycle=500, cycles=1, dropped=1, faults=2, fault='no answer', rate_hz=10.0,
-    frame_rate=30.0, skill=0.5, joints=(0.1, -0.2), behind=1, metrics={'fast_loss': 0.25, 'policy_loss': math.nan},
+    frame_rate=30.0, joints=(0.1, -0.2), behind=1, headlines={'skill': True}, brain='cls',
+    metrics={'fast_loss': 0.25, 'policy_loss': math.nan, 'skill': 0.5},
 )  # fmt: skip
 SLOW = Snapshot(
     node='slow_learner', phase='wake', model='m', loaded=True, total_steps=111, cycles=1, dropped=3, memory_size=110,
-    metrics={'slow_raw': 0.125}, probe_skill=0.25, forgetting=0.125, action_use=0.5, nights_rolled_back=1,
-    alarms=('the camera changed',), last_sleep='slept 9 s, kept',
+    metrics={'slow_raw': 0.125, 'skill': math.nan, 'held_out_skill': 0.25, 'forgetting': 0.125}, sleeps_rolled_back=1,
+    headlines={'skill': True, 'held_out_skill': True, 'forgetting': False}, alarms=('the camera changed',),
+    last_sleep='slept 9 s, kept', brain='cls',
 )  # fmt: skip
 
 
@@ -32,8 +34,14 @@ def test_report_joins_both_learners_and_has_no_nan(tmp_path):
     )
     assert report == {
         'startup_seconds': 1.235, 'steps': 12, 'total_steps': 112, 'cycles': 1, 'rate_hz': 10.0, 'frame_rate': 30.0,
-        'skill': {'fast': 0.5, 'slow': None}, 'losses': {'fast_loss': 0.25, 'policy_loss': None, 'slow_raw': 0.125},
-        'probe_skill': {'fast': None, 'slow': 0.25}, 'forgetting': 0.125, 'action_use': 0.5, 'nights_rolled_back': 1,
+        'brain': 'cls', 'sleeps_rolled_back': 1,
+        'headlines': {
+            'skill': {'fast': 0.5, 'slow': None}, 'held_out_skill': {'slow': 0.25}, 'forgetting': {'slow': 0.125},
+        },
+        'metrics': {
+            'fast': {'fast_loss': 0.25, 'policy_loss': None, 'skill': 0.5},
+            'slow': {'slow_raw': 0.125, 'skill': None, 'held_out_skill': 0.25, 'forgetting': 0.125},
+        },
         'alarms': ['the camera changed'], 'dropped': 4, 'faults': 2, 'model': 'm', 'exit': 'clean',
         'weights_sha256': 'ab', 'restarts': {'encoder': 1}, 'behind': 1, 'slowed': 0,
         'last_sleep': 'slept 9 s, kept',
@@ -45,7 +53,7 @@ def test_report_joins_both_learners_and_has_no_nan(tmp_path):
 
 def test_a_run_without_statuses_still_reports():
     report = build_report(Pair(), startup_seconds=None, ended='not ready', weights_sha256=None, restarts={})
-    assert report['steps'] is None and report['skill'] == {'fast': None, 'slow': None} and report['losses'] == {}
+    assert report['steps'] is None and report['headlines'] == report['metrics'] == {}
 
 
 def change(snapshot: Snapshot, **values) -> Snapshot:
@@ -71,13 +79,13 @@ def test_ready_means_loaded_and_acting_or_waiting_for_a_person(fast, slow, ready
 
 
 def test_phase_is_that_of_the_slow_learner_during_sleep():
-    assert Pair(change(FAST, phase='asleep'), change(SLOW, phase='rem')).phase == 'rem'
+    assert Pair(change(FAST, phase='asleep'), change(SLOW, phase='rem', is_asleep=True)).phase == 'rem'
     assert Pair(FAST, SLOW).phase == 'wake'
 
 
 def test_progress_is_that_of_the_phase_of_sleep_under_way():
     asleep = change(FAST, phase='asleep', wake_steps_in_cycle=500)
-    pair = Pair(asleep, change(SLOW, phase='rem', phase_step=64, phase_steps=200))
+    pair = Pair(asleep, change(SLOW, phase='rem', is_asleep=True, phase_step=64, phase_steps=200))
     assert pair.progress == (64, 200) and pair.is_asleep
     assert 'rem 64/200' in line(Scene(robot='sim', elapsed=1.0, pair=pair))
     assert Pair(FAST, SLOW).progress == (12, 500) and not Pair(FAST, SLOW).is_asleep
@@ -87,7 +95,7 @@ def test_progress_is_that_of_the_phase_of_sleep_under_way():
 
 
 def test_the_view_shows_losses_and_keys_that_this_robot_has():
-    metrics = {'fast_loss': 0.25, 'param_ratio': 3.0, 'consolidation_count': 1.0}
+    metrics = {'fast_loss': 0.25, 'param_ratio': 3.0, 'consolidation_count': 1.0, 'skill': 0.5}
     scene = Scene(robot='x', elapsed=1.0, pair=Pair(change(FAST, metrics=metrics), SLOW), channels=('push',))
     console = Console(record=True, width=120, file=io.StringIO())
     console.print(render(scene))
@@ -151,7 +159,12 @@ def test_alarms_and_rolled_back_sleeps_stand_beside_the_faults():
     console.print(render(Scene(robot='sim', elapsed=5.0, pair=pair)))
     shown = console.export_text()
     assert all('the camera changed' in text for text in (shown, line(Scene(robot='sim', elapsed=5.0, pair=pair))))
-    assert 'held-out skill +0.25' in shown and '1 sleeps rolled back' in shown and 'slept 9 s, kept' in shown
+    assert (
+        'held out skill' in shown
+        and 'slow +0.25' in shown
+        and '1 sleeps rolled back' in shown
+        and 'slept 9 s, kept' in shown
+    )
     text = as_text(measures(pair))
     assert [row.split(None, 1)[1] for row in text.splitlines() if row.startswith('alarms')] == ['the camera changed']
     quiet = Pair(FAST, change(SLOW, alarms=()))

@@ -31,7 +31,10 @@ def test_steps_end_the_run_saved_and_reported(up, tmp_path):
     assert f'export FASTRTPS_DEFAULT_PROFILES_FILE={os.environ["FASTRTPS_DEFAULT_PROFILES_FILE"]}' in text
     result = json.loads(report.read_text())
     assert result['exit'] == 'clean' and result['steps'] == 30 and result['restarts'] == {}
-    assert result['losses'] == {'fast_loss': 0.25, 'slow_raw': 0.5} and result['skill'] == {'fast': None, 'slow': 0.5}
+    assert result['metrics'] == {
+        'fast': {'fast_loss': 0.25, 'skill': None}, 'slow': {'slow_raw': 0.5, 'skill': 0.5},
+    }  # fmt: skip
+    assert result['headlines'] == {'skill': {'fast': None, 'slow': 0.5}}
     assert 0 < result['startup_seconds'] < 30
     assert saves.read_text() == 'generation 1\n'
 
@@ -73,7 +76,7 @@ def test_a_killed_node_comes_back_and_ctrl_c_saves(up, tmp_path):
     assert set(before) == ALL
     os.kill(before['fast_learner'], signal.SIGKILL)
     run.await_status(lambda status: status['restarts'] == {'fast_learner': 1}, 'restart')
-    run.await_status(lambda status: status['losses']['pid'] != before['fast_learner'], 'the new one speaks')
+    run.await_status(lambda status: status['metrics']['fast']['pid'] != before['fast_learner'], 'the new one speaks')
     pids = descendants(run.process.pid)
     run.process.send_signal(signal.SIGINT)
     assert run.process.wait(40) == 0, run.output.read_text()

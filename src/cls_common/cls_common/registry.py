@@ -8,13 +8,14 @@ the `pyproject.toml` of a package that adds one:
 
 A name may carry an argument after a colon: `gym:CartPole-v1` is the implementation `gym` with the argument
 `CartPole-v1`. A module that takes one says what it is in `ARGUMENT`, such as `ARGUMENT = 'ID'`; its `make` is given it
-as the keyword `argument`. A module that brings settings of its own names their class in `SETTINGS`: see
-`settings.plugin_group`.
+as the keyword `argument`. A module that brings settings of its own names their class in `SETTINGS`, in its
+own source: see `settings.plugin_group`.
 """
 
 from functools import lru_cache
 import importlib
 from importlib import metadata, util
+from pathlib import Path
 import pkgutil
 import sys
 from typing import Any
@@ -103,11 +104,22 @@ class Registry:
                 do=f'Repair or uninstall package {_package(points[0])!r}.',
             ) from error  # fmt: skip
 
-    def _own(self) -> set[str]:
+    def declares_settings(self, name: str) -> bool:
+        """Whether the source of a name without argument mentions SETTINGS; does not import the implementation."""
+        origins = [self._own()[name]] if name in self._own() else []
+        origins += [_origin(point.module) for point in self._points() if point.name == name]
+        return any(map(_mentions_settings, origins))
+
+    def _own(self) -> dict[str, str]:
+        """Returns our modules by name, with the paths of their sources."""
         spec = util.find_spec(self.package)
         folders = (spec.submodule_search_locations if spec else None) or []
-        found = {module.name for module in pkgutil.iter_modules(folders)}
-        return {name for name in found if not name.startswith('_')} - set(self._exclude)
+        found: dict[str, str] = {}
+        for module in pkgutil.iter_modules(folders):
+            if not module.name.startswith('_') and module.name not in self._exclude:
+                own = module.module_finder.find_spec(module.name, None)
+                found[module.name] = (own and own.origin) or ''
+        return found
 
     def _points(self) -> tuple[metadata.EntryPoint, ...]:
         return _entry_points(self.package, tuple(sys.path))
@@ -117,6 +129,23 @@ class Registry:
 def _entry_points(group: str, path: tuple[str, ...]) -> tuple[metadata.EntryPoint, ...]:
     # Reading the metadata of all installed packages takes tens of milliseconds. The path is the key of the cache.
     return tuple(metadata.entry_points(group=group))
+
+
+def _origin(module: str) -> str:
+    """Returns the path of a module's source; imports its parents only. Empty where it can't be found."""
+    try:
+        spec = util.find_spec(module)
+    except Exception:  # the code of another package; using the module says why
+        return ''
+    return (spec and spec.origin) or ''
+
+
+@lru_cache
+def _mentions_settings(path: str) -> bool:
+    try:
+        return 'SETTINGS' in Path(path).read_text(encoding='utf-8', errors='replace')
+    except OSError:
+        return False
 
 
 def _package(point: metadata.EntryPoint) -> str:

@@ -3,10 +3,10 @@
 A settings class lists its fields with `setting(...)` and may nest others with `group(...)`. Names of nested
 fields are joined by dots (`sleep.rem_steps`), which is also how they stand in parameter files.
 
-Settings that a plug-in of an installed package brings itself stand beside the setting that chooses the plug-in, under
+Settings that a plug-in brings itself stand beside the setting that chooses the plug-in, under
 the plug-in's name: with `plugin_group(WORLD_MODELS, 'world_model')` in the group `network`, a world model `low_rank`
 whose module has `SETTINGS = LowRankSettings` gets `network.low_rank.rank`. Only chosen plug-ins have values: what else
-is installed changes no settings, and is imported only to list or to explain names.
+is installed changes no settings, and is imported only to list or to explain names, if its source mentions SETTINGS.
 """
 
 from collections.abc import Iterator, Mapping
@@ -107,7 +107,7 @@ class Settings:
         """Yields (dotted name, field) of every leaf.
 
         Args:
-            with_plugins: imports the plug-ins of installed packages and yields their leaves too; one that can't be
+            with_plugins: imports the plug-ins that declare settings and yields their leaves too; one that can't be
                 imported has none.
         """
         for field in dataclasses.fields(cls):
@@ -148,7 +148,7 @@ class Settings:
             if factory is PluginSettings and name.startswith(prefix):
                 registry, plugin = field.metadata['registry'], name.removeprefix(prefix).partition('.')[0]
                 own = {each: values.get(f'{prefix}{each}', '') for each in field.metadata['chosen_by']}
-                if plugin in registry.installed() or plugin in {split(chosen)[0] for chosen in _chosen(field, own)}:
+                if plugin in registry.names() or plugin in {split(chosen)[0] for chosen in _chosen(field, own)}:
                     registry.load(plugin)
             elif isinstance(factory, type) and issubclass(factory, Settings):
                 factory.explain(name, values, f'{prefix}{field.name}.')
@@ -160,7 +160,7 @@ class Settings:
             factory = field.default_factory
             if factory is PluginSettings:
                 registry = field.metadata['registry']
-                given = [name for name in registry.installed() if any(v.startswith(f'{prefix}{name}.') for v in values)]
+                given = [name for name in registry.names() if any(v.startswith(f'{prefix}{name}.') for v in values)]
                 declared = ((name, _declared(registry, name)) for name in given)
                 arguments[field.name] = PluginSettings(
                     tuple((name, own._build(f'{prefix}{name}.', values)) for name, own in declared if own)
@@ -194,8 +194,8 @@ def _chosen(field: dataclasses.Field[Any], values: Mapping[str, Any]) -> list[st
 
 
 def _declared(registry: Registry, name: str) -> type[Settings] | None:
-    """Returns the settings class of an installed plug-in; ours have theirs in the settings class of their kind."""
-    if name not in registry.installed():
+    """Returns the settings class that a plug-in declares; imports only one that does."""
+    if not registry.declares_settings(name):
         return None
     declared: type[Settings] | None = getattr(registry.load(name), 'SETTINGS', None)
     return declared
@@ -205,14 +205,14 @@ def _installed(owner: type[Settings], field: dataclasses.Field[Any]) -> Iterator
     """Yields the plug-ins of a field that declare settings; raises UserError if two things of one name do."""
     fields = {each.name for each in dataclasses.fields(owner)}
     others = [each.metadata['registry'] for each in dataclasses.fields(owner) if each.default_factory is PluginSettings]
-    for name in field.metadata['registry'].installed():
+    for name in field.metadata['registry'].names():
         try:
             settings_class = _declared(field.metadata['registry'], name)
         except UserError:
             continue  # using it says why
         if settings_class is None:
             continue
-        if name in fields or sum(name in other.installed() for other in others) > 1:
+        if name in fields or sum(other.declares_settings(name) for other in others) > 1:
             raise UserError(
                 f'settings of the {field.metadata["registry"].what} {name!r}', expected='a name of its own',
                 found=f'{owner.__name__} has {name!r} already', do='Rename the plug-in.',

@@ -151,6 +151,20 @@ def test_a_plug_in_that_is_not_chosen_changes_and_imports_nothing(install: Insta
         Outer().inner.plugins.of(sys.modules['others'].SETTINGS)
 
 
+def test_a_file_of_ours_may_bring_settings_too(install: Install, tmp_path: Path) -> None:
+    (tmp_path / 'ours' / 'zoo' / 'kinds' / 'omega.py').write_text(OWN)
+    assert Outer.from_flat({'inner.kind': 'omega'}).to_flat()['inner.omega.rank'] == 3
+    assert 'inner.omega.rank' in dict(Outer.leaves())
+
+
+def test_only_what_declares_settings_is_imported_to_list_them(install: Install) -> None:
+    install('others', 'raise RuntimeError("imported")', 'gamma')
+    install('thirds', OWN, 'delta')
+    assert 'inner.delta.rank' in dict(Outer.leaves())
+    assert 'others' not in sys.modules and 'zoo.kinds' not in sys.modules
+    assert Outer.from_flat({'inner.kind': 'gamma'}).inner.kind == 'gamma'
+
+
 def test_leaves_and_the_error_of_unknown_names_list_settings_of_installed_plug_ins(install: Install) -> None:
     install('others', OWN, 'gamma')
     install('broken', 'import does_not_exist', 'delta')

@@ -1,4 +1,4 @@
-"""Our Adam is torch's to the last bit, remembers itself, and does not load PyTorch's compiler."""
+"""Adam equals torch's to the last bit, its state can be saved, and it does not load PyTorch's compiler."""
 
 import subprocess
 import sys
@@ -20,7 +20,7 @@ def loss_of(module, at):
     return module(x).square().mean()
 
 
-def test_the_weights_are_those_of_torchs_own_class():
+def test_weights_equal_those_of_torch_adam():
     ours, theirs = network(1), network(1)
     own, other = make_adam(ours, 3e-3), torch.optim.Adam(theirs.parameters(), lr=3e-3, fused=True)
     for at in range(30):
@@ -33,7 +33,7 @@ def test_the_weights_are_those_of_torchs_own_class():
     assert all(torch.equal(a, b) for a, b in zip(ours.parameters(), theirs.parameters()))
 
 
-def test_what_was_saved_goes_on_where_it_was():
+def test_a_saved_state_continues_exactly():
     first, second = network(2), network(2)
     a, b = make_adam(first, 1e-3), make_adam(second, 1e-3)
     assert optimizer_state('o', a) == {}

@@ -1,4 +1,4 @@
-"""How far slow_learner is behind: acting waits in time, and an end waits for what is not written down."""
+"""Backlog of slow_learner: acting waits at a limit, and an end waits until everything is in the journal."""
 
 from hypothesis import given, strategies
 
@@ -48,7 +48,7 @@ def test_never_more_than_the_limit_are_sent_ahead(events: list[tuple[bool, int]]
         assert sent - learned <= found.limit
 
 
-def test_a_report_that_comes_late_or_twice_changes_nothing() -> None:
+def test_a_late_or_repeated_report_changes_nothing() -> None:
     found = backlog()
     found.send(108)
     found.hear(107, 108, 1.0)
@@ -56,7 +56,7 @@ def test_a_report_that_comes_late_or_twice_changes_nothing() -> None:
     assert found.behind == 1 and found.unwritten == 0
 
 
-def test_an_end_waits_for_what_is_not_written_down() -> None:
+def test_an_end_waits_until_everything_is_in_the_journal() -> None:
     found = backlog()
     assert not found.may_end(5.0), 'no end was asked for'
     found.send(103)
@@ -68,7 +68,7 @@ def test_an_end_waits_for_what_is_not_written_down() -> None:
     assert found.may_end(5.3) and found.unwritten == 0
 
 
-def test_an_end_gives_up_on_a_silent_slow_learner_and_says_what_is_lost() -> None:
+def test_an_end_gives_up_on_a_silent_slow_learner_and_counts_what_is_lost() -> None:
     found = backlog()
     found.send(107)
     found.hear(101, 104, 8.0)
@@ -93,8 +93,8 @@ def test_an_end_without_experiences_is_immediate() -> None:
     assert found.may_end(0.0)
 
 
-def test_a_lease_does_not_run_out_while_its_own_holder_stood_still() -> None:
-    """A process that was stopped has not heard what was sent meanwhile: it looks once more before it gives up."""
+def test_a_lease_does_not_run_out_while_its_holder_was_stopped() -> None:
+    """A stopped process has not received the renewals sent meanwhile, so it looks once more before it gives up."""
     lease = Lease()
     lease.begin('a', 10.0, 3.0)
     assert not lease.runs_out(60.0), 'stopped for 50 s'

@@ -1,6 +1,7 @@
 """A new snapshot of the normaliser changes no prediction in raw units: networks, averages, optimisers, rewards."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -89,119 +90,120 @@ def test_moments_fold_as_gradients_of_the_new_units_would(kind: str, residual: b
             torch.testing.assert_close(second, true.square(), rtol=1e-7, atol=1e-9 * size**2)
 
 
-def lived(tools: SimpleNamespace, steps: int, changes: dict[str, Any] | None = None, **body: Any) -> Any:
-    """A waking half after some steps at one end of its room, so that the mean moves from here on."""
-    half = tools.waking(tools.recipe({'network.fast_hidden': 24, **(changes or {})}), **body)
-    for transition in tools.Body().walk(steps):
-        if body:
-            for name in ('joints', 'joints_next'):
-                object.__setattr__(transition, name, np.zeros(0))
-        half.learn(transition)
-    return half
+def trained(tools: SimpleNamespace, steps: int, changes: dict[str, Any] | None = None, **robot: Any) -> Any:
+    """Returns an online learner after some steps at one end of its room, so that the mean moves from here on."""
+    learner = tools.online_learner(tools.recipe({'network.fast_hidden': 24, **(changes or {})}), **robot)
+    for transition in tools.PanTiltWorld().walk(steps):
+        if robot:
+            transition = replace(transition, joints=np.zeros(0), joints_next=np.zeros(0))
+        learner.learn(transition)
+    return learner
 
 
-def move(half: Any) -> None:
+def move(learner: Any) -> None:
     """Lets the running statistics move far; the snapshot stays."""
     for seed in range(60):
-        half.normalizer.observe(3.0 + 2.0 * draw(half.z_size, seed=seed).float())
+        learner.normalizer.observe(3.0 + 2.0 * draw(learner.z_size, seed=seed).float())
 
 
 @pytest.mark.parametrize('kind', KINDS)
-def test_a_morning_changes_no_prediction_of_fast_nor_of_its_average(tools: SimpleNamespace, kind: str) -> None:
-    half = lived(tools, 40, {'network.world_model': kind, 'fast.learning_rate': 0.01})
-    z, action = 0.3 * draw(30, half.z_size, seed=1).float(), 10 * draw(30, 2, seed=2).float()
-    x = half.normalizer.normalize(z)
-    before = half.fast.predict(z, action), half.normalizer.restore(half.fast.forward(x, action))
-    scale = float(half.normalizer.scale)
-    move(half)
-    half.wake_up()
-    assert float(half.normalizer.scale) > 1.5 * scale, 'the snapshot did change'
-    x = half.normalizer.normalize(z)
-    after = half.fast.predict(z, action), half.normalizer.restore(half.fast.forward(x, action))
+def test_a_new_cycle_changes_no_prediction_of_fast_nor_of_its_average(tools: SimpleNamespace, kind: str) -> None:
+    learner = trained(tools, 40, {'network.world_model': kind, 'fast.learning_rate': 0.01})
+    z, action = 0.3 * draw(30, learner.z_size, seed=1).float(), 10 * draw(30, 2, seed=2).float()
+    x = learner.normalizer.normalize(z)
+    before = learner.fast.predict(z, action), learner.normalizer.restore(learner.fast.forward(x, action))
+    scale = float(learner.normalizer.scale)
+    move(learner)
+    learner.begin_cycle()
+    assert float(learner.normalizer.scale) > 1.5 * scale, 'the snapshot did change'
+    x = learner.normalizer.normalize(z)
+    after = learner.fast.predict(z, action), learner.normalizer.restore(learner.fast.forward(x, action))
     for old, new in zip(before, after):
         assert float((old - z).abs().max().detach()) > 0.01, 'it predicts something'
         torch.testing.assert_close(new, old, rtol=1e-4, atol=1e-4)
 
 
 def test_no_snapshot_awake_changes_a_prediction_of_slow(tools: SimpleNamespace) -> None:
-    """Learning rates of 0: what changes is the snapshot alone, at steps 32, 64 and at waking."""
+    """Learning rates of 0: only the snapshot changes, at steps 1, 2, 4 ... 64 and after the sleep."""
     recipe = tools.recipe({'fast.learning_rate': 0.0, 'slow.wake_learning_rate': 0.0, 'network.residual': False})
-    waking = tools.waking(recipe)
-    sleeping = ClsConsolidator(recipe, tools.pan_tilt(), tools.Z_SIZE, 0)
+    learner = tools.online_learner(recipe)
+    consolidator = ClsConsolidator(recipe, tools.pan_tilt(), tools.Z_SIZE, 0)
     z, action = 0.3 * draw(30, tools.Z_SIZE, seed=1).float(), 10 * draw(30, 2, seed=2).float()
     scales, found = set(), []
-    for step, transition in enumerate(tools.Body().walk(70), start=1):
-        sleeping.learn(waking.learn(transition))
+    for step, transition in enumerate(tools.PanTiltWorld().walk(70), start=1):
+        consolidator.learn(learner.learn(transition))
         if step >= 2:
-            scales.add(float(sleeping.normalizer.scale))
-            found.append(sleeping.slow.predict(z, action))
-    night = sleeping.begin_sleep(waking.state(), Goal(dict.fromkeys(('sws', 'rem', 'tether'), -1)))
-    for _ in night.run():
+            scales.add(float(consolidator.normalizer.scale))
+            found.append(consolidator.slow.predict(z, action))
+    run = consolidator.begin_sleep(learner.state(), Goal(dict.fromkeys(('sws', 'rem', 'tether'), -1)))
+    for _ in run.run():
         pass
-    night.finish()
-    found.append(sleeping.slow.predict(z, action))
+    run.finish()
+    found.append(consolidator.slow.predict(z, action))
     assert len(scales) == 6
-    inside = torch.isclose(z, sleeping.normalizer.restore(sleeping.normalizer.normalize(z))).all(dim=1)
-    for other in found[14:]:  # from step 16 on: before it everything is new
+    inside = torch.isclose(z, consolidator.normalizer.restore(consolidator.normalizer.normalize(z))).all(dim=1)
+    for other in found[14:]:  # from step 16 on: before it most values are outside of what was seen
         torch.testing.assert_close(other[inside], found[-1][inside], rtol=1e-3, atol=1e-3)
 
 
-def test_a_rolled_back_night_leaves_everything_as_it_was(open_life: Callable[..., Any]) -> None:
-    life = open_life().live(29)
-    half = life.session.consolidator
-    before = {name: tensor.clone() for name, tensor in half.state().items()}
-    night = half.begin_sleep(life.waking.state(), Goal())
-    for _ in night.run():
+def test_a_rolled_back_sleep_leaves_everything_as_it_was(open_run: Callable[..., Any]) -> None:
+    run = open_run().train(29)
+    consolidator = run.session.consolidator
+    before = {
+        part: {name: tensor.clone() for name, tensor in each.items()} for part, each in consolidator.state().items()
+    }
+    sleep = consolidator.begin_sleep(run.learner.state(), Goal())
+    for _ in sleep.run():
         pass
-    night.finish()
-    assert not torch.equal(half.normalizer.mean, before['normalizer.mean'])
-    night.roll_back()
-    assert all(torch.equal(before[name], tensor) for name, tensor in half.state().items())
+    sleep.finish()
+    assert not torch.equal(consolidator.normalizer.mean, before['consolidator']['normalizer.mean'])
+    sleep.roll_back()
+    after = consolidator.state()
+    assert {part: each.keys() for part, each in after.items()} == {part: each.keys() for part, each in before.items()}
+    assert all(torch.equal(before[part][name], tensor) for part in after for name, tensor in after[part].items())
 
 
-@pytest.mark.parametrize('body', [{}, NO_JOINTS], ids=['joints', 'no_joints'])
+@pytest.mark.parametrize('robot', [{}, NO_JOINTS], ids=['joints', 'no_joints'])
 @pytest.mark.parametrize('reward', REWARDS.names())
-def test_a_morning_changes_nothing_that_curiosity_holds(
-    tools: SimpleNamespace, reward: str, body: dict[str, Any]
-) -> None:
-    half = lived(tools, 40, {'policy.kind': 'curious', 'policy.reward': reward}, **body)
-    z, joints = 0.3 * np.ones(tools.Z_SIZE, np.float32), np.zeros(0 if body else 2)
+def test_a_new_cycle_changes_no_intrinsic_reward(tools: SimpleNamespace, reward: str, robot: dict[str, Any]) -> None:
+    learner = trained(tools, 40, {'policy.kind': 'curious', 'policy.reward': reward}, **robot)
+    z, joints = 0.3 * np.ones(tools.Z_SIZE, np.float32), np.zeros(0 if robot else 2)
     actions = np.random.default_rng(0).uniform(-1, 1, (6, 2)).astype(np.float32)
 
-    def worth() -> Any:
-        return half.policy._reward.ahead(Imagined(z, joints, actions, 3, half.fast))
+    def rewards() -> Any:
+        return learner.policy._reward.ahead(Imagined(z, joints, actions, 3, learner.fast))
 
-    before = worth()
-    move(half)
-    half.wake_up()
-    np.testing.assert_allclose(worth(), before, rtol=2e-3, atol=2e-4)
-    state, again = half.policy.state(), tools.waking(half.settings, **body)
+    before = rewards()
+    move(learner)
+    learner.begin_cycle()
+    np.testing.assert_allclose(rewards(), before, rtol=2e-3, atol=2e-4)
+    state, again = learner.policy.state(), tools.online_learner(learner.settings, **robot)
     again.policy.load(state)
     assert all(torch.equal(state[name], tensor) for name, tensor in again.policy.state().items())
 
 
 def test_the_actor_of_the_original_system_chooses_the_same(tools: SimpleNamespace) -> None:
-    half = lived(tools, 40, {'policy.kind': 'prediction_error', 'policy.noise': 0.0})
-    assert isinstance(half.policy, policies.prediction_error.PredictionErrorPolicy)
+    learner = trained(tools, 40, {'policy.kind': 'prediction_error', 'policy.noise': 0.0})
+    assert isinstance(learner.policy, policies.prediction_error.PredictionErrorPolicy)
 
     def choose() -> Any:
-        return half.policy.act(np.ones(tools.Z_SIZE, np.float32), np.zeros(2), 100, np.random.default_rng(0))
+        return learner.policy.act(np.ones(tools.Z_SIZE, np.float32), np.zeros(2), 100, np.random.default_rng(0))
 
     before = choose()
-    move(half)
-    half.wake_up()
+    move(learner)
+    learner.begin_cycle()
     np.testing.assert_allclose(choose(), before, rtol=1e-3, atol=1e-4)
 
 
-def test_a_model_that_cannot_fold_gets_a_normaliser_that_stands_still(
+def test_a_model_that_cannot_fold_gets_a_constant_normaliser(
     tools: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(MlpWorldModel, 'can_fold', False)
-    half = lived(tools, 70, {'network.world_model': 'mlp'})
-    mean, scale = half.normalizer.mean.clone(), float(half.normalizer.scale)
-    again = tools.waking(half.settings)
-    again.load_bytes(half.to_bytes())
-    for other in (half, again):
+    learner = trained(tools, 70, {'network.world_model': 'mlp'})
+    mean, scale = learner.normalizer.mean.clone(), float(learner.normalizer.scale)
+    again = tools.online_learner(learner.settings)
+    again.load_bytes(learner.to_bytes())
+    for other in (learner, again):
         move(other)
-        other.wake_up()
+        other.begin_cycle()
         assert torch.equal(other.normalizer.mean, mean) and float(other.normalizer.scale) == scale

@@ -1,4 +1,4 @@
-"""Nights are judged on what no night trains on, and taken back where they did harm (learning probe, 7.9)."""
+"""Sleeps are judged on held-out transitions that no sleep trains on, and rolled back where they did harm."""
 
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -15,21 +15,21 @@ import numpy as np
 import pytest
 import torch
 
-from cls_interfaces.msg import LearnerStatus
-from cls_learning.brain import Goal
-from cls_learning.brains.cls.consolidator import ClsConsolidator, Night
+from cls_learning import state_bytes
+from cls_learning.brain import Goal, ONLINE, SleepRun, State
+from cls_learning.brains.cls.consolidator import ClsConsolidator, MEMORY
 from cls_learning.evaluation.gate import interval, judge, Scores
 from cls_learning.evaluation.history import EvaluationHistory
 from cls_learning.evaluation.holdout import affordable, Holdout, PIECE
 from cls_learning.memory.contract import Record
 from cls_learning.model_store.folder import ModelFolder
 from cls_learning.nodes.jobs import SleepJob
-from cls_learning.nodes.messages import set_mornings, to_result
+from cls_learning.nodes.sleep_messages import to_result
 from cls_learning.runtime.learner_session import LearnerSession
-from cls_training.train_loop import Living
+from cls_training.train_loop import SLEEP_KEPT, TrainLoop
 
 GENERATOR = np.random.default_rng
-# Large enough a memory for a gate; a day of a fifth of the life that its 200 probes need.
+# A memory large enough for a gate; its 200 held-out transitions need some four cycles.
 JUDGED = {'memory.capacity': 1000, 'sleep.wake_steps_per_cycle': 250, 'sleep.sws_steps': 20, 'sleep.rem_steps': 10}
 
 
@@ -38,8 +38,8 @@ def record(sequence: int, episode: int = 1) -> Record:
     return Record(z, z + 1, a, a, np.zeros(2), sequence, episode, sequence)
 
 
-def taken(probes: Holdout, steps: range, episode: Callable[[int], int] = lambda _: 1) -> list[int]:
-    return [s for s in steps if probes.take(record(s, episode(s)))]
+def taken(holdout: Holdout, steps: range, episode: Callable[[int], int] = lambda _: 1) -> list[int]:
+    return [s for s in steps if holdout.take(record(s, episode(s)))]
 
 
 @pytest.mark.parametrize(
@@ -54,59 +54,59 @@ def taken(probes: Holdout, steps: range, episode: Callable[[int], int] = lambda 
         (500, 5000, 500),
     ],
 )
-def test_at_most_a_quarter_of_the_memory_and_none_where_they_would_be_too_few(
+def test_holdout_is_at_most_a_quarter_of_the_memory_and_none_where_that_is_too_few(
     wanted: int, capacity: int, count: int
 ) -> None:
     assert affordable(wanted, capacity) == count
 
 
-def test_who_becomes_a_probe_depends_on_seed_and_sequence_alone() -> None:
+def test_holdout_split_is_deterministic_in_seed_and_sequence() -> None:
     first, second = Holdout(200, 7), Holdout(200, 7)
     assert taken(first, range(1, 3000)) == taken(second, range(1, 3000))
     assert taken(Holdout(200, 8), range(1, 3000)) != taken(Holdout(200, 7), range(1, 3000))
 
 
-def test_less_than_a_quarter_of_life_until_there_are_enough_then_less_and_less() -> None:
-    probes = Holdout(200, 3)
-    assert taken(probes, range(1, 101)) == [], 'a first night may come soon'
-    assert len(taken(probes, range(101, 981))) == 200 == len(probes)
-    later = len(taken(probes, range(981, 20_001)))
+def test_less_than_a_quarter_is_held_out_until_there_are_enough_and_ever_less_later() -> None:
+    holdout = Holdout(200, 3)
+    assert taken(holdout, range(1, 101)) == [], 'a first sleep may come soon'
+    assert len(taken(holdout, range(101, 981))) == 200 == len(holdout)
+    later = len(taken(holdout, range(981, 20_001)))
     # Of each block n a piece with the chance 40 / n: 5 x 40 x ln(22) expected.
-    assert 450 < later < 750 and len(probes) == 200
+    assert 450 < later < 750 and len(holdout) == 200
 
 
-def test_all_of_life_stands_the_same_chance() -> None:
-    """Mean quarter counts over 40 seeds; a memory of the newest, or of the oldest, would show at once."""
+def test_every_step_is_held_out_with_the_same_chance() -> None:
+    """Mean counts by quarter over 40 seeds; they would differ for a memory of the newest or of the oldest."""
     quarters = np.zeros(4)
     for seed in range(40):
-        probes = Holdout(200, seed)
-        taken(probes, range(1, 8001))
-        quarters += np.bincount((probes.names() - 1) // 2000, minlength=4)
+        holdout = Holdout(200, seed)
+        taken(holdout, range(1, 8001))
+        quarters += np.bincount((holdout.names() - 1) // 2000, minlength=4)
     assert quarters / quarters.sum() == pytest.approx([0.25] * 4, abs=0.05)
 
 
 def test_no_episode_keeps_more_than_its_share_while_others_have_less() -> None:
-    """A long first room, then short ones: whose turn comes gives one of the room with the most."""
-    probes = Holdout(200, 1)
-    taken(probes, range(1, 2001), lambda s: 1 if s <= 1000 else 1 + (s - 801) // 200)
-    episodes = Counter(1 if k <= 1000 else 1 + (int(k) - 801) // 200 for k in probes.names())
-    # Of the second half of life about 40 ln(2) pieces came, each in the place of one of the first room.
+    """A long first room, then short ones: a new piece takes the place of one of the room with the most."""
+    holdout = Holdout(200, 1)
+    taken(holdout, range(1, 2001), lambda s: 1 if s <= 1000 else 1 + (s - 801) // 200)
+    episodes = Counter(1 if k <= 1000 else 1 + (int(k) - 801) // 200 for k in holdout.names())
+    # In the second half about 40 ln(2) pieces came, each in the place of one of the first room.
     assert 8 <= episodes[1] <= 18 and len(episodes) == 6 and sum(episodes.values()) == 40
 
 
 @given(steps=st.lists(st.integers(1, 40), max_size=80), seed=st.integers(0, 2**31))
-def test_pieces_are_whole_whatever_was_lost_on_the_way(steps: list[int], seed: int) -> None:
-    probes = Holdout(200, seed)
-    held = [s for s in np.cumsum(steps) if probes.take(record(int(s)))]
-    assert len(probes) % PIECE == 0 and len(probes) <= len(held)
-    if len(probes):
-        z = probes.batch().z[:, 0].numpy().reshape(-1, PIECE)
-        assert (np.diff(z, axis=1) == 1).all() and (z[:, 0] == probes.names()).all()
+def test_pieces_are_whole_although_steps_were_lost(steps: list[int], seed: int) -> None:
+    holdout = Holdout(200, seed)
+    held = [s for s in np.cumsum(steps) if holdout.take(record(int(s)))]
+    assert len(holdout) % PIECE == 0 and len(holdout) <= len(held)
+    if len(holdout):
+        z = holdout.batch().z[:, 0].numpy().reshape(-1, PIECE)
+        assert (np.diff(z, axis=1) == 1).all() and (z[:, 0] == holdout.names()).all()
 
 
 @pytest.mark.parametrize('stop', [3, 222, 1007, 1513])
-def test_stopped_and_gone_on_they_are_the_same(stop: int) -> None:
-    """Also in the midst of a piece."""
+def test_a_stored_holdout_continues_exactly(stop: int) -> None:
+    """Also in the middle of a piece."""
     whole, first = Holdout(200, 5), Holdout(200, 5)
     everything = taken(whole, range(1, 2001))
     before = taken(first, range(1, stop + 1))
@@ -116,11 +116,11 @@ def test_stopped_and_gone_on_they_are_the_same(stop: int) -> None:
     assert all(torch.equal(v, second.state()[k]) for k, v in whole.state().items())
 
 
-def test_what_was_saved_before_there_were_probes_has_none() -> None:
-    probes = Holdout(200, 5)
-    taken(probes, range(1, 100))
-    probes.load({})
-    assert len(probes) == 0 and EvaluationHistory.load({}).nights == 0
+def test_a_state_of_before_there_was_a_holdout_has_none() -> None:
+    holdout = Holdout(200, 5)
+    assert taken(holdout, range(1, 500))
+    holdout.load({})
+    assert len(holdout) == 0 and EvaluationHistory.load({}).nights == 0
 
 
 def scores(errors: np.ndarray, exchanged: np.ndarray | None = None) -> Scores:
@@ -128,7 +128,7 @@ def scores(errors: np.ndarray, exchanged: np.ndarray | None = None) -> Scores:
 
 
 def test_the_change_is_paired() -> None:
-    """Holdout of very different difficulty, each a little worse: unpaired, the difference would drown."""
+    """Transitions of very different difficulty, each a little worse: unpaired, noise would hide the difference."""
     before = GENERATOR(0).uniform(0.0, 2.0, (40, PIECE))
     after = before + 0.03
     verdict = judge((scores(before), scores(after)), (scores(before), scores(before)), 200, False, GENERATOR(1))
@@ -143,28 +143,28 @@ def test_the_change_is_paired() -> None:
     [
         (-0.10, 0.1, 40, False, True),
         (-0.10, 0.1, 40, True, False),  # switched off
-        (-0.015, 0.01, 40, False, False),  # real, but a trifle
-        (-0.03, 0.5, 40, False, False),  # larger, but chance
-        (-0.20, 0.1, 8, False, True),  # few, but clear
-        (-0.08, 0.1, 8, False, False),  # of so few it may be chance
-        (-0.90, 0.1, 7, False, False),  # too few probes
+        (-0.015, 0.01, 40, False, False),  # sure, but too small
+        (-0.03, 0.5, 40, False, False),  # larger, but not sure
+        (-0.20, 0.1, 8, False, True),  # few, but sure
+        (-0.08, 0.1, 8, False, False),  # of so few not sure
+        (-0.90, 0.1, 7, False, False),  # too few pieces
         (+0.10, 0.1, 40, False, False),
     ],
 )
 def test_rolled_back_where_harm_is_large_and_sure(
     mean: float, noise: float, pieces: int, is_open: bool, rolled_back: bool
 ) -> None:
-    # All five of a piece alike: as independent ones they would seem surer than they are.
+    # All five of a piece are alike: taken as independent they would seem surer than they are.
     change = GENERATOR(2).normal(0.0, noise, (pieces, 1)).repeat(PIECE, 1)
     change += mean - change.mean()
     before = np.ones((pieces, PIECE))
     verdict = judge((scores(before), scores(before - change)), (scores(before),) * 2, 200, is_open, GENERATOR(3))
-    assert verdict.change == pytest.approx(mean) and verdict.holdout == pieces * PIECE
+    assert verdict.change == pytest.approx(mean) and verdict.probes == pieces * PIECE
     assert verdict.rolled_back is rolled_back
 
 
 @pytest.mark.parametrize('pieces', [8, 18, 40])
-def test_the_interval_covers_the_mean_as_often_as_it_says(pieces: int) -> None:
+def test_the_interval_covers_the_mean_in_95_percent(pieces: int) -> None:
     draw = GENERATOR(4)
     found = (interval(draw.normal(0.1, 1.0, pieces), draw) for _ in range(600))
     assert 0.93 < sum(low <= 0.1 <= high for _, low, high in found) / 600 < 0.98
@@ -177,126 +177,136 @@ def test_harm_to_fast_alone_is_rolled_back_too() -> None:
     assert 'fast -0.100 [-0.100, -0.100]' in verdict.text()
 
 
-def test_the_first_sleep_is_judged_by_the_probes_that_are_there(tools: SimpleNamespace) -> None:
-    """A robot's first sleep comes after 500 steps, with 90 of 200 probes."""
+def test_the_first_sleep_is_judged_by_those_that_are_there(tools: SimpleNamespace) -> None:
+    """A robot's first sleep comes after 500 steps, with 90 of 200 held-out transitions."""
     settings = tools.recipe(JUDGED | {'sleep.wake_steps_per_cycle': 500, 'sleep.learning_rate': 0.3})
-    waking = tools.waking(settings, seed=7)
-    half = ClsConsolidator(settings, waking.robot, tools.Z_SIZE, 7)
-    for transition in tools.Body().walk(500):
-        half.learn(waking.learn(transition))
-    before = half.state()
-    night, _ = slept(waking, half)
-    assert night.verdict.holdout == 90 and night.verdict.rolled_back
-    night.roll_back()
-    assert half.history.rolled_back == 1
-    assert all(torch.equal(value, half.state()[name]) for name, value in before.items())
+    learner = tools.online_learner(settings, seed=7)
+    consolidator = ClsConsolidator(settings, learner.robot, tools.Z_SIZE, 7)
+    for transition in tools.PanTiltWorld().walk(500):
+        consolidator.learn(learner.learn(transition))
+    before = consolidator.learner_state()
+    run, _ = slept(learner, consolidator)
+    assert run.verdict.metrics['held_out'] == 90 and run.verdict.judged and run.verdict.rolled_back
+    run.roll_back()
+    assert consolidator.sleeps_rolled_back == 1
+    assert_equal(consolidator.learner_state(), before)
 
 
-def test_where_nothing_moves_nothing_is_judged() -> None:
+def test_without_motion_nothing_is_judged() -> None:
     still = Scores(*(np.zeros((40, PIECE)),) * 3)
     verdict = judge((still, still), (still, still), 200, False, GENERATOR(0))
     assert np.isnan([verdict.change, verdict.skill_before]).all() and not verdict.rolled_back
 
 
 @pytest.fixture(scope='module')
-def day(tools: SimpleNamespace) -> tuple[bytes, ...]:
-    """A life long enough for 200 probes, with four nights: waking half, sleeping half and memory."""
-    waking = tools.waking(tools.recipe(JUDGED), seed=7)
-    half = ClsConsolidator(waking.settings, waking.robot, tools.Z_SIZE, 7)
-    for transition in tools.Body().walk(1005):
-        half.learn(waking.learn(transition))
-        if waking.wants_sleep:
-            night = half.begin_sleep(waking.state(), Goal())
-            list(night.run())
-            waking.load_bytes(night.finish())
-    return waking.to_bytes(), half.to_bytes(), half.memory_to_bytes()
+def parts(tools: SimpleNamespace) -> dict[str, bytes]:
+    """The parts of a model after four sleeps, with 200 held-out transitions."""
+    learner = tools.online_learner(tools.recipe(JUDGED), seed=7)
+    consolidator = ClsConsolidator(learner.settings, learner.robot, tools.Z_SIZE, 7)
+    for transition in tools.PanTiltWorld().walk(1005):
+        consolidator.learn(learner.learn(transition))
+        if learner.wants_sleep:
+            learner.load(slept(learner, consolidator)[1])
+    state = {ONLINE: learner.state(), **consolidator.state()}
+    return {name: state_bytes.pack(part) for name, part in state.items()}
 
 
 @pytest.fixture
-def evening(day: tuple[bytes, ...], tools: SimpleNamespace) -> Callable[..., tuple[Any, ClsConsolidator]]:
-    """Both halves on that evening, with other settings of sleep."""
+def halves(parts: dict[str, bytes], tools: SimpleNamespace) -> Callable[..., tuple[Any, ClsConsolidator]]:
+    """Makes both halves of that model, with other settings of sleep."""
 
-    def open_(**changes: Any) -> tuple[Any, ClsConsolidator]:
+    def make(**changes: Any) -> tuple[Any, ClsConsolidator]:
         settings = tools.recipe(JUDGED | {f'sleep.{name}': value for name, value in changes.items()})
-        waking = tools.waking(settings, seed=7)
-        waking.load_bytes(day[0])
-        half = ClsConsolidator(settings, waking.robot, tools.Z_SIZE, 7)
-        half.load_bytes(day[1], day[2])
-        return waking, half
+        learner = tools.online_learner(settings, seed=7)
+        state = {name: state_bytes.unpack(data, name) for name, data in parts.items()}
+        learner.load(state.pop(ONLINE))
+        consolidator = ClsConsolidator(settings, learner.robot, tools.Z_SIZE, 7)
+        consolidator.load(state)
+        return learner, consolidator
 
-    return open_
+    return make
 
 
-def slept(waking: Any, half: ClsConsolidator) -> tuple[Night, bytes]:
-    night = half.begin_sleep(waking.state(), Goal())
-    for _ in night.run():
+def slept(learner: Any, consolidator: ClsConsolidator) -> tuple[SleepRun, State]:
+    run = consolidator.begin_sleep(learner.state(), Goal())
+    for _ in run.run():
         pass
-    return night, night.finish()
+    return run, run.finish()
 
 
-def test_probes_count_in_the_capacity_and_are_never_slept_on(evening: Any) -> None:
-    _, half = evening()
-    assert len(half.holdout) == 200 and half.holdout.room + 790 <= 1000 and len(half.memory) <= 1000 - half.holdout.room
-    keys = half.memory.state()['memory.keys'][:, 2]
-    apart = {int(k) + i for k in half.holdout.names() for i in range(PIECE)}
+def assert_equal(state: State, expected: State) -> None:
+    assert state.keys() == expected.keys()
+    assert all(torch.equal(value, state[name]) for name, value in expected.items())
+
+
+def test_holdout_counts_in_the_capacity_and_is_never_trained_on(halves: Any) -> None:
+    _, consolidator = halves()
+    holdout, memory = consolidator.holdout, consolidator.memory
+    assert len(holdout) == 200 and holdout.room + 790 <= 1000 and len(memory) <= 1000 - holdout.room
+    keys = memory.state()['memory.keys'][:, 2]
+    apart = {int(k) + i for k in holdout.names() for i in range(PIECE)}
     assert len(apart) == 200 and not apart & {int(k) for k in keys}
 
 
-def test_a_good_night_is_kept_and_scored(evening: Any) -> None:
-    waking, half = evening()
-    night, _ = slept(waking, half)
-    verdict, history = night.verdict, half.history
-    assert verdict.change > 0 and not verdict.rolled_back and verdict.holdout == 200
-    assert verdict.low < verdict.change < verdict.high
-    assert verdict.change == pytest.approx(verdict.skill_after - verdict.skill_before)
+def test_a_good_sleep_is_kept_and_scored(halves: Any) -> None:
+    learner, consolidator = halves()
+    run, _ = slept(learner, consolidator)
+    found, history = run.verdict.metrics, consolidator.history
+    assert run.verdict.judged and not run.verdict.rolled_back and found['held_out'] == 200
+    assert found['change'] > 0 and found['change_low'] < found['change'] < found['change_high']
+    assert found['change'] == pytest.approx(found['skill_after'] - found['skill_before'])
     assert (history.nights, history.rolled_back) == (5, 0)
-    assert history.skill == verdict.skill_after and history.fast_skill == verdict.fast_after
-    batch = half.holdout.batch()
-    error = (half.slow.predict(batch.z, batch.action) - batch.z_next).square().mean()
+    assert history.skill == found['skill_after'] and history.fast_skill == found['fast_after']
+    batch = consolidator.holdout.batch()
+    error = (consolidator.slow.predict(batch.z, batch.action) - batch.z_next).square().mean()
     assert history.skill == pytest.approx(1 - float(error / (batch.z - batch.z_next).square().mean()), abs=1e-5)
 
 
-def test_a_night_that_did_harm_leaves_no_trace_but_its_count(evening: Any) -> None:
-    waking, half = evening(learning_rate=0.3)
-    before, memory, fast = half.state(), half.memory.state() | half.holdout.state(), waking.to_bytes()
-    night, _ = slept(waking, half)
-    assert night.verdict.rolled_back and night.verdict.change < night.verdict.high < 0 and not night.diverged
-    night.roll_back()
-    assert all(torch.equal(value, half.state()[name]) for name, value in before.items())
-    assert all(torch.equal(v, (half.memory.state() | half.holdout.state())[k]) for k, v in memory.items())
-    assert waking.to_bytes() == fast
-    assert (half.history.rolled_back, half.history.nights) == (1, 4)
-    assert half.history.skill == night.verdict.skill_before
+def test_a_sleep_that_did_harm_changes_only_the_count(halves: Any) -> None:
+    learner, consolidator = halves(learning_rate=0.3)
+
+    def remembered() -> State:
+        return consolidator.memory.state() | consolidator.holdout.state()
+
+    before, memory, online = consolidator.learner_state(), remembered(), learner.to_bytes()
+    run, _ = slept(learner, consolidator)
+    found = run.verdict.metrics
+    assert run.verdict.rolled_back and found['change'] < found['change_high'] < 0 and not run.diverged
+    run.roll_back()
+    assert_equal(consolidator.learner_state(), before)
+    assert_equal(remembered(), memory)
+    assert learner.to_bytes() == online
+    assert (consolidator.history.rolled_back, consolidator.history.nights) == (1, 4)
+    assert consolidator.history.skill == found['skill_before']
 
 
-def test_with_the_gate_switched_off_harm_is_seen_and_kept(evening: Any) -> None:
-    night, _ = slept(*evening(learning_rate=0.3, gate=False))
-    assert night.verdict.high < -0.02 and not night.verdict.rolled_back
+def test_with_the_gate_switched_off_harm_is_measured_and_kept(halves: Any) -> None:
+    run, _ = slept(*halves(learning_rate=0.3, gate=False))
+    assert run.verdict.judged and run.verdict.metrics['change_high'] < -0.02 and not run.verdict.rolled_back
 
 
-def test_forgetting_is_what_a_stretch_of_life_has_lost_since_its_best_morning(evening: Any) -> None:
-    waking, half = evening()
-    slept(waking, half)
-    good = half.history.skill
+def test_forgetting_is_the_skill_lost_since_the_best_sleep(halves: Any) -> None:
+    learner, consolidator = halves()
+    slept(learner, consolidator)
+    good = consolidator.history.skill
     with torch.no_grad():
-        for weight in half.slow.acting.parameters():
+        for weight in consolidator.slow.acting.parameters():
             weight.mul_(0.5)
-    slept(waking, half)
-    lost = good - half.history.skill
-    assert lost > 0.05 and half.history.forgetting == pytest.approx(lost, rel=0.5)
+    slept(learner, consolidator)
+    lost = good - consolidator.history.skill
+    assert lost > 0.05 and consolidator.history.forgetting == pytest.approx(lost, rel=0.5)
 
 
 @pytest.fixture
-def model(tmp_path: Path, day: tuple[bytes, ...], tools: SimpleNamespace) -> Iterator[Callable[..., ModelFolder]]:
-    """Opens a model on that evening; its settings of sleep are chosen when it is created."""
+def model(tmp_path: Path, parts: dict[str, bytes], tools: SimpleNamespace) -> Iterator[Callable[..., ModelFolder]]:
+    """Opens a folder of that model; its settings of sleep are chosen when it is created."""
     folders: list[ModelFolder] = []
 
     def open_(**changes: Any) -> ModelFolder:
         folders.append(ModelFolder(tmp_path, 'm'))
         if folders[-1].config is None:
             settings = tools.recipe(JUDGED | {f'sleep.{name}': value for name, value in changes.items()})
-            folders[-1].create(tools.config(settings), b'eyes')
-            parts = dict(zip(('waking.safetensors', 'sleeping.safetensors', 'replay.safetensors'), day))
+            folders[-1].create(tools.config(settings), b'weights of the encoder')
             folders[-1].save(parts, run_id='', sequence=1005, cycles=4, now=tools.NOW)
         return folders[-1]
 
@@ -311,91 +321,98 @@ def rows(folder: ModelFolder) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def test_life_goes_on_after_a_night_rolled_back(model: Any, tools: SimpleNamespace) -> None:
-    """Counted, logged, saved, and not slept again before another cycle is over; its weights are those of before."""
+def test_training_continues_after_a_sleep_was_rolled_back(model: Any, tools: SimpleNamespace) -> None:
+    """It is counted, logged and saved, and not repeated before another cycle is over; the weights are those before."""
     folder = model(learning_rate=0.3)
     reports: list[str] = []
-    with Living(folder, lambda progress: reports.append(progress.phase)) as living:
-        body = tools.Body(scene=0)
-        for transition in body.walk(260, seed=5):
-            living.wake_step(transition, 'random', goes_on=False)
-            living.sleep_where_due()
-            if living.session.consolidator.history.rolled_back:
+    with TrainLoop(folder, lambda progress: reports.append(progress.phase)) as loop:
+        world = tools.PanTiltWorld(scene=0)
+        for transition in world.walk(260, seed=5):
+            loop.step(transition, 'random', goes_on=False)
+            loop.sleep_where_due()
+            if loop.session.consolidator.sleeps_rolled_back:
                 break
-        assert living.waking.total_steps == 1250
-        assert living.waking.wake_steps_in_cycle == 250 and living.session.cycles == 4
-        assert reports.count('sws') == 1 and 'morning' not in reports
-        for transition in body.walk(5, seed=6):
-            living.wake_step(transition, 'random', goes_on=False)
-            living.sleep_where_due()
+        assert loop.learner.total_steps == 1250
+        assert loop.learner.wake_steps_in_cycle == 250 and loop.session.cycles == 4
+        assert reports.count('sws') == 1 and SLEEP_KEPT not in reports
+        for transition in world.walk(5, seed=6):
+            loop.step(transition, 'random', goes_on=False)
+            loop.sleep_where_due()
         assert reports.count('sws') == 1
-    night = next(row for row in rows(folder) if row['event'] == 'rolled_back')
-    assert float(night['change_high']) < 0 and float(night['skill_after']) < float(night['skill_before']) - 0.02
-    assert night['probes'] == '200' and night['step'] == '1250' and folder.generation == 2
+    row = next(row for row in rows(folder) if row['event'] == 'rolled_back')
+    assert float(row['change_high']) < 0 and float(row['skill_after']) < float(row['skill_before']) - 0.02
+    assert row['probes'] == '200' and row['step'] == '1250' and folder.generation == 2
     folder.close()
     again = LearnerSession(model())
-    assert again.sleeping.history.rolled_back == 1 and again.sequence == 1255
+    assert again.consolidator.sleeps_rolled_back == 1 and again.sequence == 1255
 
 
-def test_slept_again_after_a_restart_it_counts_once(evening: Any) -> None:
-    waking, half = evening(learning_rate=0.3)
+def test_a_sleep_rolled_back_twice_at_one_step_counts_once(halves: Any) -> None:
+    """After a restart the same sleep is repeated."""
+    learner, consolidator = halves(learning_rate=0.3)
     for _ in range(2):
-        night, _ = slept(waking, half)
-        night.roll_back()
-    assert half.history.rolled_back == 1
+        run, _ = slept(learner, consolidator)
+        run.roll_back()
+    assert consolidator.sleeps_rolled_back == 1
 
 
-def test_killed_after_a_kept_night_the_probes_and_mornings_are_relived(model: Any, tools: SimpleNamespace) -> None:
-    """SIGKILL before the save: the journal gives back what a twin that lived on has."""
+def test_after_sigkill_holdout_and_history_are_learned_again(model: Any, tools: SimpleNamespace) -> None:
+    """SIGKILL after a kept sleep and before the save: the journal restores what an uninterrupted twin has."""
 
-    def live_on(folder: ModelFolder) -> LearnerSession:
-        life = tools.Life(folder, tools.Body())
-        for transition in tools.Body().walk(15, seed=9):
-            life.session.learn(life.waking.learn(transition), tools.NOW)
-        night = life.session.begin_sleep(life.waking.to_bytes(), Goal())
-        for _ in night.run():
+    def go_on(folder: ModelFolder) -> LearnerSession:
+        run = tools.TrainingRun(folder, tools.PanTiltWorld())
+        for transition in tools.PanTiltWorld().walk(15, seed=9):
+            run.session.learn(run.learner.learn(transition), tools.NOW)
+        sleep = run.session.begin_sleep(run.learner.to_bytes(), Goal())
+        for _ in sleep.run():
             pass
-        data = night.finish()
-        life.session.keep(night, Goal(), data, tools.NOW)
-        life.waking.load_bytes(data)
-        for transition in tools.Body().walk(40, seed=10):
-            life.session.learn(life.waking.learn(transition), tools.NOW)
-        life.folder.sync()
-        return life.session
+        data = state_bytes.pack(sleep.finish())
+        run.session.keep(sleep, Goal(), data, tools.NOW)
+        run.learner.load_bytes(data)
+        for transition in tools.PanTiltWorld().walk(40, seed=10):
+            run.session.learn(run.learner.learn(transition), tools.NOW)
+        run.folder.sync()
+        return run.session
+
+    def memory_of(session: LearnerSession) -> bytes:
+        return state_bytes.pack(session.consolidator.state()[MEMORY])
 
     folder = model()
     child = os.fork()
     if child == 0:
-        live_on(folder)
+        go_on(folder)
         os.kill(os.getpid(), signal.SIGKILL)
     assert os.WTERMSIG(os.waitpid(child, 0)[1]) == signal.SIGKILL
     folder.close()
-    relived = LearnerSession(model())
-    assert relived.sequence == 1060 and relived.sleeping.history.nights == 5
-    again = relived.sleeping.memory_to_bytes()
-    relived.folder.close()
-    for path in (relived.folder.path / 'journal').iterdir():
+    restored = LearnerSession(model())
+    assert restored.sequence == 1060 and restored.consolidator.history.nights == 5
+    again = memory_of(restored)
+    restored.folder.close()
+    for path in (restored.folder.path / 'journal').iterdir():
         path.unlink()
-    twin = live_on(model())
-    assert twin.sleeping.memory_to_bytes() == again
+    assert memory_of(go_on(model())) == again
 
 
-def test_the_answer_and_the_status_say_what_the_gate_found(evening: Any) -> None:
-    waking, half = evening(learning_rate=0.3)
-    night, _ = slept(waking, half)
-    night.roll_back()
-    job = SleepJob(Goal(), lambda _: None, lambda: False, statistics=night.statistics, verdict=night.verdict)
+def test_the_answer_and_the_metrics_hold_what_the_gate_found(halves: Any) -> None:
+    learner, consolidator = halves(learning_rate=0.3)
+    run, _ = slept(learner, consolidator)
+    run.roll_back()
+    job = SleepJob(Goal(), lambda _: None, lambda: False, statistics=run.statistics, verdict=run.verdict)
     result = to_result(job)
-    assert (result.holdout, result.rolled_back, result.change) == (200, True, night.verdict.change)
-    assert result.skill_after < result.skill_before - 0.02 and result.change_low < result.change_high < 0
+    found = {metric.name: metric.value for metric in result.metrics}
+    assert (found['held_out'], result.judged, result.rolled_back) == (200, True, True)
+    assert found['change'] == run.verdict.metrics['change']
+    assert found['skill_after'] < found['skill_before'] - 0.02 and found['change_low'] < found['change_high'] < 0
     assert 'tether ok, gate: skill on 200 probes' in result.status
-    status = LearnerStatus()
-    set_mornings(status, half)
-    assert status.nights_rolled_back == 1 and status.alarms == []
-    assert status.probe_skill == pytest.approx(night.verdict.skill_before) and 0.0 <= status.forgetting < 0.3
+    metrics = consolidator.metrics()
+    assert consolidator.sleeps_rolled_back == 1 and consolidator.alarms == []
+    assert metrics['held_out_skill'] == found['skill_before'] and 0.0 <= metrics['forgetting'] < 0.3
 
 
-def test_without_a_gate_the_answer_says_so(tools: SimpleNamespace, open_life: Callable[..., Any]) -> None:
-    night, _ = slept(*(lambda life: (life.waking, life.session.consolidator))(open_life().live(20)))
-    job = SleepJob(Goal(), lambda _: None, lambda: False, statistics=night.statistics, verdict=night.verdict)
-    assert to_result(job).status.endswith('gate: not judged: memory has no 200 probes')
+def test_without_a_gate_the_answer_states_it(open_run: Callable[..., Any]) -> None:
+    trained = open_run().train(20)
+    run, _ = slept(trained.learner, trained.session.consolidator)
+    job = SleepJob(Goal(), lambda _: None, lambda: False, statistics=run.statistics, verdict=run.verdict)
+    result = to_result(job)
+    assert result.status.endswith('gate: not judged: memory has no 200 probes')
+    assert not result.judged and not result.rolled_back

@@ -1,4 +1,4 @@
-"""Numbers of the reference, and each loss against a few lines of independent arithmetic (rows 000-013 to 000-064)."""
+"""Numbers of the original system, and each loss against a few lines of independent arithmetic."""
 
 from types import SimpleNamespace
 from typing import Any
@@ -61,7 +61,7 @@ class Learners:
         self.memory = FifoMemory(100)
         self.records = [
             Record(t.z, t.z_next, t.action_applied, t.action_commanded, t.joints, i, 0, i)
-            for i, t in enumerate(tools.Body().walk(40))
+            for i, t in enumerate(tools.PanTiltWorld().walk(40))
         ]
         for record in self.records:
             self.memory.add(record)
@@ -71,7 +71,7 @@ class Learners:
         )  # fmt: skip
 
     def batch(self, seed: int = 0) -> Batch:
-        """What a phase with this seed will draw."""
+        """Returns what a phase with this seed draws."""
         return self.memory.transitions(self.settings.sleep.batch_size, np.random.default_rng(seed))
 
 
@@ -82,7 +82,7 @@ def network(module: Any, z: Tensor, action_deg: Tensor) -> Tensor:
 
 
 def test_parameter_counts(tools: SimpleNamespace) -> None:
-    """Rows 000-015, 000-016, 000-055, 000-058; what the default adds stays within a tenth."""
+    """Those of the original system; what the default adds stays within a tenth."""
     robot, found = tools.pan_tilt(), {}
     for kind in ('mlp', 'film'):
         settings = LearningSettings.from_flat({'network.world_model': kind})
@@ -100,12 +100,11 @@ def test_parameter_counts(tools: SimpleNamespace) -> None:
     assert counts == {True: 198_146, False: 197_634}
 
 
-def test_the_reference_preset_is_the_reference() -> None:
-    """Rows 000-013 to 000-068, value by value."""
+def test_the_reference_preset_has_the_values_of_the_original_system() -> None:
     settings, origins, _ = resolve(config_dir() / 'presets', 'reference', {})
     assert {name: settings.to_flat()[name] for name in REFERENCE} == REFERENCE
     assert origins['fast.learning_rate'] == 'preset reference' and origins['sleep.rem_k'] == 'default'
-    # What the reference does not have is off.
+    # What the original system does not have is off.
     assert settings.network.residual is False and settings.normalizer.kind == 'identity'
     assert (settings.fast.recent, settings.fast.older, settings.fast.reservoir) == (0, 0, 0)
     assert settings.fast.average == settings.slow.average == settings.sleep.rem_anchor == 0.0
@@ -127,7 +126,6 @@ REFERENCE = {
 
 
 def test_fast_learns_the_real_next_embedding(tools: SimpleNamespace) -> None:
-    """Row 000-021."""
     own = Learners(tools)
     batch = to_batch(own.records[:5])
     loss = mean_square(network(own.fast.raw, batch.z, batch.action), batch.z_next)
@@ -137,7 +135,7 @@ def test_fast_learns_the_real_next_embedding(tools: SimpleNamespace) -> None:
 
 
 def test_slow_awake_weighs_distillation_and_truth(tools: SimpleNamespace) -> None:
-    """Rows 000-022 to 000-026, with the default's weights the other way round than the reference's."""
+    """With weights unlike those of the default and of the original system."""
     own = Learners(tools, **{'slow.wake_distill_weight': 0.25, 'slow.wake_raw_weight': 2.0})
     batch = to_batch(own.records[:1])
     prediction = torch.linspace(-1, 1, tools.Z_SIZE)[None]
@@ -150,7 +148,7 @@ def test_slow_awake_weighs_distillation_and_truth(tools: SimpleNamespace) -> Non
 
 
 def test_slow_wave_sleep_distils_fast(tools: SimpleNamespace) -> None:
-    """Rows 000-032, 000-034: alpha x error against Fast."""
+    """The loss is alpha x error against Fast."""
     own = Learners(tools, **{'sleep.sws_alpha': 0.7, 'sleep.sws_target': 'fast'})
     batch = own.batch()
     target = network(own.fast.raw, batch.z, batch.action).detach()
@@ -181,15 +179,15 @@ def test_a_gated_target_trusts_fast_as_far_as_it_beats_copying(tools: SimpleName
 
 
 @pytest.mark.parametrize('reduction', ['mean', 'sum'])
-def test_rem_dreams_three_steps_from_a_true_start(tools: SimpleNamespace, reduction: str) -> None:
-    """Rows 000-036 to 000-040: targets are what was lived, inputs what was dreamt."""
+def test_rem_predicts_three_steps_from_a_real_start(tools: SimpleNamespace, reduction: str) -> None:
+    """Targets are real embeddings, inputs are the predictions."""
     own = Learners(tools, **{'sleep.rem_reduction': reduction, 'sleep.rem_anchor': 0.3})
     windows = own.memory.windows(own.settings.sleep.batch_size, 3, np.random.default_rng(0))
     assert windows.z.shape == (8, 4, tools.Z_SIZE) and windows.action.shape == (8, 3, 2)
-    dreamt, errors = windows.z[:, 0], []
+    predicted, errors = windows.z[:, 0], []
     for k in range(3):
-        dreamt = network(own.slow.raw, dreamt, windows.action[:, k])
-        errors.append(mean_square(dreamt, windows.z[:, k + 1]))
+        predicted = network(own.slow.raw, predicted, windows.action[:, k])
+        errors.append(mean_square(predicted, windows.z[:, k + 1]))
     multi_step = sum(errors[1:], errors[0]) / (3 if reduction == 'mean' else 1)
     loss = 0.5 * multi_step + 0.3 * errors[0]
     expected = first_adam_step(own.slow.raw, loss, own.settings.sleep.learning_rate)
@@ -200,7 +198,6 @@ def test_rem_dreams_three_steps_from_a_true_start(tools: SimpleNamespace, reduct
 
 
 def test_tether_follows_outputs(tools: SimpleNamespace) -> None:
-    """Rows 000-042, 000-044."""
     own = Learners(tools)
     batch = own.batch()
     target = network(own.slow.raw, batch.z, batch.action).detach()
@@ -210,32 +207,34 @@ def test_tether_follows_outputs(tools: SimpleNamespace) -> None:
     assert_equal(own.fast.raw, expected)
 
 
-def actor_loss(half: Any, batch: Batch, scale: float) -> Tensor:
+def actor_loss(learner: Any, batch: Batch, scale: float) -> Tensor:
     angles = batch.joints / torch.tensor([np.pi / 2, np.radians(40)], dtype=torch.float32)
-    action = scale * half.policy.actor(torch.cat([batch.z, angles], dim=-1))
-    predicted = batch.z + half.fast.raw.layers(torch.cat([batch.z, action], dim=-1))
+    action = scale * learner.policy.actor(torch.cat([batch.z, angles], dim=-1))
+    predicted = batch.z + learner.fast.raw.layers(torch.cat([batch.z, action], dim=-1))
     return -mean_square(predicted, batch.z_next) + 0.1 * mean_square(action, batch.action / 10.0 * scale)
 
 
 @pytest.mark.parametrize('scaling', ['raw', 'unit'])
-def test_the_actor_seeks_error_and_keeps_to_what_was_done(tools: SimpleNamespace, scaling: str) -> None:
-    """Rows 000-058, 000-059, 000-064: angles scaled by their limits, distance in the networks' own action units."""
-    half = tools.waking(tools.recipe({**BARE, 'network.action_scaling': scaling, 'policy.kind': 'prediction_error'}))
-    for transition in tools.Body().walk(12):
-        half.learn(transition)
-    batch, scale = half.memory.sample(4, np.random.default_rng(3)), 10.0 if scaling == 'raw' else 1.0
-    loss = actor_loss(half, batch, scale)
-    # Adam has moments by now, so the actor is compared with a fresh one of the same weights and moments.
-    twin = tools.waking(half.settings)
-    twin.load_bytes(half.to_bytes())
-    reported = half.policy.learn(half.memory, 12, np.random.default_rng(3))
+def test_the_actor_seeks_error_near_applied_actions(tools: SimpleNamespace, scaling: str) -> None:
+    """Angles are scaled by their limits; the distance is in the action units of the networks."""
+    learner = tools.online_learner(
+        tools.recipe({**BARE, 'network.action_scaling': scaling, 'policy.kind': 'prediction_error'})
+    )
+    for transition in tools.PanTiltWorld().walk(12):
+        learner.learn(transition)
+    batch, scale = learner.memory.sample(4, np.random.default_rng(3)), 10.0 if scaling == 'raw' else 1.0
+    loss = actor_loss(learner, batch, scale)
+    # Adam has moments by now, so that the actor is compared with another one of the same weights and moments.
+    twin = tools.online_learner(learner.settings)
+    twin.load_bytes(learner.to_bytes())
+    reported = learner.policy.learn(learner.memory, 12, np.random.default_rng(3))
     assert reported['policy_loss'] == pytest.approx(loss.item(), rel=1e-4)
     step(twin.policy._optimizer, actor_loss(twin, batch, scale), 0.0)
-    assert_equal(half.policy.actor, [w.detach() for w in twin.policy.actor.parameters()])
+    assert_equal(learner.policy.actor, [w.detach() for w in twin.policy.actor.parameters()])
 
 
-def test_dreams_start_at_the_start(tools: SimpleNamespace) -> None:
-    """Row 000-054: one embedding more than actions, the first is the true one, each step feeds the next."""
+def test_dreams_begin_at_the_real_embedding(tools: SimpleNamespace) -> None:
+    """One embedding more than actions: the first is the real one, each step feeds the next."""
     own = Learners(tools, **{'normalizer.kind': 'running'})
     for record in own.records:
         own.normalizer.observe(torch.from_numpy(record.z))
@@ -251,7 +250,7 @@ def test_dreams_start_at_the_start(tools: SimpleNamespace) -> None:
             torch.testing.assert_close(path[:, k + 1], z, rtol=1e-4, atol=1e-4)
 
 
-def test_untrained_residual_networks_say_no_change(tools: SimpleNamespace) -> None:
+def test_untrained_residual_networks_predict_no_change(tools: SimpleNamespace) -> None:
     own = Learners(tools, **{'network.residual': True})
     batch = to_batch(own.records)
     for learner in (own.fast, own.slow):
@@ -271,7 +270,7 @@ def test_acting_weights_are_the_average_of_raw_ones(tools: SimpleNamespace) -> N
 
 
 def test_gradients_are_clipped_to_a_norm() -> None:
-    """Row 000-049, on every optimiser step; 0 means never."""
+    """On every optimiser step; 0 means never."""
     for limit, expected in ((1.0, 1.0), (0.0, 50.0)):
         module = nn.Linear(4, 1, bias=False)
         loss = (module.weight * torch.tensor([30.0, 40.0, 0.0, 0.0])).sum()

@@ -36,7 +36,7 @@ def exec_command(program: str, arguments: tuple[str, ...]) -> int:
 @click.command('add', epilog=examples('./cls add export', './cls add export bench'))
 @click.argument('layers', nargs=-1, required=True, metavar='LAYER...', type=click.Choice(ALL))
 def add_command(layers: tuple[str, ...]) -> int:
-    """Install packages for some commands: export, bench or dev.
+    """Install packages for some commands: export, bench, examples or dev.
 
     Such a command also installs its layer by itself when it is first called.
     """

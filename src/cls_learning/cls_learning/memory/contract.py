@@ -169,11 +169,14 @@ def pack(records: list[Record], prefix: str) -> dict[str, Tensor]:
 
 
 def unpack(state: Mapping[str, Tensor], prefix: str) -> list[Record]:
-    """Reads what `pack` wrote."""
+    """Reads what `pack` wrote; raises KeyError or ValueError where it is something else."""
     if int(state[f'{prefix}.count']) == 0:
         return []
     names = ('starts', 'first_z', 'z_next', 'action', 'commanded', 'joints', 'keys')
     starts, first_z, z_next, action, commanded, joints, keys = (state[f'{prefix}.{n}'].numpy().copy() for n in names)
+    lengths = {len(each) for each in (starts, z_next, action, commanded, joints, keys)}
+    if len(lengths) > 1 or starts.sum() != len(first_z):
+        raise ValueError(f'{prefix}: arrays of different lengths')
     records: list[Record] = []
     firsts = iter(first_z)
     for i, start in enumerate(starts):

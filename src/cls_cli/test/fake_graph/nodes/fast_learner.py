@@ -7,6 +7,7 @@ from rclpy.node import Node
 
 from cls_common import comms
 from cls_common.nodes import runner
+from cls_common.nodes.experience_messages import to_metrics
 from cls_common.nodes.qos import interface, publisher, steady_timer, subscription
 from cls_interfaces.msg import LearnerStatus, RobotAction
 from cls_interfaces.srv import SetMode
@@ -20,11 +21,11 @@ class FakeFastLearner(Node):
         self._max_steps = self.declare_parameter('max_steps', 0).value
         self._status = LearnerStatus(
             node='fast_learner', phase='wake', mode=self.declare_parameter('mode', 'random').value, model='fake',
-            loaded=True, wake_steps_per_cycle=500, rate_hz=50.0, frame_rate=30.0, skill=float('nan'),
-            metric_names=['fast_loss'], metric_values=[0.25], joints=[0.1, -0.2],
+            loaded=True, wake_steps_per_cycle=500, rate_hz=50.0, frame_rate=30.0,
+            metrics=to_metrics({'fast_loss': 0.25, 'skill': float('nan')}, {'skill': True}), joints=[0.1, -0.2],
         )  # fmt: skip
         if self.declare_parameter('tells_pid', False).value:
-            self._status.metric_names, self._status.metric_values = ['pid'], [float(os.getpid())]
+            self._status.metrics = to_metrics({'pid': os.getpid()})
         self._publisher = publisher(self, comms.FAST_STATUS)
         self.create_service(interface(comms.SET_MODE.type), comms.SET_MODE.name, self._set_mode)
         subscription(self, comms.MANUAL_ACTION, self._on_manual)

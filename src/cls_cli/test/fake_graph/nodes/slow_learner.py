@@ -13,6 +13,7 @@ from std_srvs.srv import Trigger
 from cls_common import comms
 from cls_common.errors import UserError
 from cls_common.nodes import runner
+from cls_common.nodes.experience_messages import to_metrics
 from cls_common.nodes.qos import publisher, steady_timer
 from cls_interfaces.action import Sleep
 from cls_interfaces.msg import LearnerStatus
@@ -27,8 +28,7 @@ class FakeSlowLearner(Node):
         if refusal := self.declare_parameter('refusal', '').value:
             raise UserError(refusal)
         self._status = LearnerStatus(node='slow_learner', phase='wake', model='fake', loaded=True, memory_size=7)
-        self._status.skill = 0.5
-        self._status.metric_names, self._status.metric_values = ['slow_raw'], [0.5]
+        self._status.metrics = to_metrics({'slow_raw': 0.5, 'skill': 0.5}, {'skill': True})
         self._publisher = publisher(self, comms.SLOW_STATUS)
         self.create_service(Trigger, comms.SAVE_MODEL.name, self._save)
         steady_timer(self, 0.1, lambda: self._publisher.publish(self._status))
@@ -49,16 +49,21 @@ class FakeSlowLearner(Node):
         return response
 
     def _sleep(self, goal) -> Sleep.Result:
-        result = Sleep.Result(status='ok', sws_steps=goal.request.sws_steps, avg_l_ms=float('nan'))
-        self._status.phase = 'sws'
-        for step in range(goal.request.sws_steps):
+        count = dict(zip(goal.request.phases, goal.request.steps)).get('sws', 0)
+        result = Sleep.Result(
+            status='ok', phases=['sws'], steps=[count], metrics=to_metrics({'avg_l_ms': float('nan')})
+        )
+        self._status.phase, self._status.is_asleep = 'sws', True
+        for step in range(count):
             time.sleep(0.01)
-            goal.publish_feedback(Sleep.Feedback(phase='sws', step=step + 1, steps=goal.request.sws_steps, loss=0.5))
+            goal.publish_feedback(Sleep.Feedback(phase='sws', step=step + 1, steps=count, loss=0.5))
             if goal.is_cancel_requested:
-                self._status.phase = 'wake'
+                self._status.phase, self._status.is_asleep = 'wake', False
                 goal.canceled()
-                return Sleep.Result(error_code=Sleep.Result.CANCELLED, error_msg='woken', sws_steps=step + 1)
-        self._status.phase = 'wake'
+                return Sleep.Result(
+                    error_code=Sleep.Result.CANCELLED, error_msg='woken', steps=[step + 1], phases=['sws']
+                )
+        self._status.phase, self._status.is_asleep = 'wake', False
         goal.succeed()
         return result
 
