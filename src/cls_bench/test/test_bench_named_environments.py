@@ -19,7 +19,7 @@ from cls_bench.learning.jobs import LearningRequest
 from cls_bench.learning.metrics.pose import gain, PoseErrors
 from cls_bench.learning.metrics.skill import dreams, skill_of
 from cls_bench.learning.plots import draw_environments
-from cls_bench.learning.predictor import OneStep
+from cls_bench.learning.predictor import OneStepPredictor
 from cls_bench.learning.protocol import StreamProtocol, STREAMS
 from cls_bench.learning.report import document, write
 from cls_bench.learning.runner import run
@@ -116,7 +116,7 @@ def test_metrics_of_single_steps_are_left_out_where_a_body_acts_late() -> None:
         assert all((metrics[name] is None) == acts_late for name in ('uniform_skill', 'skill_by_move', 'still_error'))
 
 
-class HistoryRecorder(OneStep):
+class HistoryRecorder(OneStepPredictor):
     """Predicts no change, and keeps the histories that it was given."""
 
     def __init__(self) -> None:
