@@ -210,11 +210,11 @@ def test_pose_gain_is_none_where_true_embeddings_do_not_give_the_pose(true: floa
     assert gain(PoseErrors(true=true, predicted=(10.0 + true) / 2, copied=10.0)) == expected
 
 
-@pytest.mark.parametrize('arguments', [['moon'], ['room', '--scenes', '2'], ['room', '--life', 'long']])
+@pytest.mark.parametrize('arguments', [['moon'], ['room', '--scenes', '2'], ['room', '--protocol', 'long']])
 def test_wrong_options_are_refused_in_one_line(
     arguments: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(['bench', 'learning', '--cache', str(tmp_path / 'cache'), '--world', *arguments]) == 2
+    assert main(['bench', 'learning', '--cache-dir', str(tmp_path / 'cache'), '--world', *arguments]) == 2
     assert capsys.readouterr().err.count('\n') == 1 and not (tmp_path / 'cache').exists()
 
 

@@ -11,6 +11,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from cls_common.errors import UserError
 from cls_common.transition import Transition
 from cls_learning import world_models
 from cls_learning.brain import CONSOLIDATOR, Goal
@@ -228,3 +229,17 @@ def test_with_a_state_it_learns_what_an_action_does_later(tools: SimpleNamespace
     without, recurrent = skills(tools, 'film', 1), skills(tools, 'gru', 1)
     assert max(without) < 0.2
     assert min(recurrent) > max(without) + 0.3
+
+
+@pytest.mark.parametrize('early', [True, False])
+def test_a_refused_step_leaves_the_state_as_it_was(early: bool, tools: SimpleNamespace) -> None:
+    learner = tools.online_learner(tools.recipe({**STILL, 'act_before_learning': early}))
+    *steps, last = walk(tools, 5)
+    for transition in steps:
+        learner.learn(transition)
+    with pytest.raises(UserError):
+        bad = np.full(2, np.nan, np.float32)
+        online_step(learner, replace(last, action_applied=bad), 'curiosity', True, lambda _: None)
+    torch.testing.assert_close(learner.fast.carried.now['hidden'], of_chain(learner, steps))
+    learner.learn(last)
+    torch.testing.assert_close(learner.fast.carried.now['hidden'], of_chain(learner, [*steps, last]))
