@@ -8,13 +8,12 @@ The widths of `network.fast_hidden` and `network.slow_hidden` do not apply: Fast
 """
 
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import nn, Tensor
 
 from cls_common.settings import setting, Settings
-from cls_learning.world_models.contract import WorldModel
+from cls_learning.world_models.contract import ModelState, WorldModel
 from cls_learning.world_models.mlp import initialise
 
 
@@ -41,11 +40,7 @@ class LowRankWorldModel(WorldModel):
         self.up = nn.Linear(rank, z_size)
         self.residual = residual
 
-    def initial(self, batch: int) -> Any:
-        """Returns no state."""
-        return {}
-
-    def predict(self, state: Any, z: Tensor, action: Tensor) -> tuple[Any, Tensor, dict[str, Tensor]]:
+    def predict(self, state: ModelState, z: Tensor, action: Tensor) -> tuple[ModelState, Tensor, dict[str, Tensor]]:
         """See WorldModel: z float32 (B, D), action float32 (B, A) -> z_next float32 (B, D)."""
         out = self.up(self.down(z) * (1.0 + self.mix(action)))  # (B, D)
         return state, z + out if self.residual else out, {}

@@ -13,10 +13,13 @@ from rich.console import Console
 import torch
 
 from cls_bench.learning import baselines, named_environments
-from cls_bench.learning.environment import environment_of, Pairs, SceneData, Walk
+from cls_bench.learning.environment import environment_of, Pairs, SceneData, steps_of, Walk
+from cls_bench.learning.evaluator import Evaluator
 from cls_bench.learning.jobs import LearningRequest
 from cls_bench.learning.metrics.pose import gain, PoseErrors
+from cls_bench.learning.metrics.skill import dreams, skill_of
 from cls_bench.learning.plots import draw_environments
+from cls_bench.learning.predictor import OneStepPredictor
 from cls_bench.learning.protocol import StreamProtocol, STREAMS
 from cls_bench.learning.report import document, write
 from cls_bench.learning.runner import run
@@ -26,6 +29,7 @@ from cls_bench.learning.table import show_environments
 from cls_cli.entry import main
 from cls_common.errors import UserError
 from cls_learning.config import LearningSettings
+from cls_learning.types import History
 from cls_sim.robots import make
 from cls_sim.worlds.room import RoomEnv
 
@@ -87,6 +91,61 @@ def test_the_learning_walk_is_what_the_simulator_shows_with_the_same_settings() 
         np.testing.assert_array_equal(image, expected)
     for image, expected in zip(second, images[protocol.steps :]):
         assert difference(image, expected) < 2 * NOISE
+
+
+def test_a_late_body_walks_as_the_simulator_does_in_learning_and_in_tests() -> None:
+    protocol = small_protocol('late_body')
+    found, images = paths(protocol, 3, 0), render(protocol)
+    for name in ('learning', 'test_0'):
+        path = found[name]
+        settings = named_environments.simulation(protocol, 3, 0, NOISE)
+        start = dict(zip(('start_pan', 'start_tilt'), path.poses[0].tolist()))
+        robot = make('sim', replace(settings, **start))
+        steps = [robot.reset(), *(robot.step(action) for action in path.commanded)]
+        np.testing.assert_allclose(np.degrees([step.joints for step in steps]), path.poses, atol=1e-6)
+        np.testing.assert_array_equal([step.applied for step in steps[1:]], path.applied)
+        for step, image in zip(steps, images[name], strict=True):
+            assert difference(step.image, image) < 2 * NOISE  # type: ignore[arg-type]
+        np.testing.assert_array_equal(path.poses[0], path.poses[1])  # the first action shows one step later
+
+
+def test_metrics_of_single_steps_are_left_out_where_a_body_acts_late() -> None:
+    scenes = [(scene, '') for scene in one_walk(1, True)]
+    for acts_late in (False, True):
+        metrics = Evaluator(environment_of(0, scenes, True, acts_late)).final_metrics(HistoryRecorder())
+        assert all((metrics[name] is None) == acts_late for name in ('uniform_skill', 'skill_by_move', 'still_error'))
+
+
+class HistoryRecorder(OneStepPredictor):
+    """Predicts no change, and keeps the histories that it was given."""
+
+    def __init__(self) -> None:
+        self.before: list[History] = []
+
+    def dream(self, z: torch.Tensor, actions: torch.Tensor, before: History | None = None) -> torch.Tensor:
+        assert before is None or len(before.z) == len(z)
+        self.before += [] if before is None else [before]
+        return super().dream(z, actions, before)
+
+    def predict(self, z: torch.Tensor, action: torch.Tensor) -> torch.Tensor:
+        return z
+
+
+def test_a_model_is_given_the_steps_of_the_walk_before_each_one_it_predicts() -> None:
+    walk = Walk(
+        torch.arange(5.0)[:, None].expand(5, Z_SIZE),
+        torch.zeros(5, 2, dtype=torch.float64),
+        torch.zeros(4, 2),
+        torch.arange(4.0)[:, None].expand(4, 2),
+    )
+    model = HistoryRecorder()
+    skill_of(model, steps_of([walk, walk]))
+    dreams(model, walk, 2)
+    for before, starts in zip(model.before, ([0, 1, 2, 3] * 2, [0, 1, 2]), strict=True):
+        for row, start in enumerate(starts):
+            known = before.known[row]
+            assert before.z[row, known, 0].tolist() == [float(i) for i in range(start)]
+            assert before.action[row, known, 0].tolist() == [float(i) for i in range(start)]
 
 
 def test_each_half_of_a_change_is_tested_in_its_room() -> None:

@@ -175,6 +175,17 @@ class OnlineLearner(ABC):
             steps: wake steps before this action: total_steps, or one more while the last is not yet learned.
         """
 
+    def carry(self, transition: Transition) -> None:
+        """Updates a state that `act` depends on by a transition that is not yet learned; `learn` of it follows.
+
+        Called only where an action is chosen before the step is learned from: a brain with such a state updates it in
+        `learn` too, once a transition.
+
+        Raises:
+            UserError: as `learn` does.
+        """
+        return
+
     @abstractmethod
     def learn(self, transition: Transition, episode: int | None = None) -> Experience:
         """Learns from one transition; counts it with `count`.

@@ -10,17 +10,40 @@ from torch import Tensor
 
 
 @dataclass(frozen=True)
+class History:
+    """The C steps before each of B transitions, the newest last.
+
+    Attributes:
+        z: float32 (B, C, D). action: float32 (B, C, A). known: bool (B, C), False before the chain began.
+    """
+
+    z: 'Tensor'
+    action: 'Tensor'
+    known: 'Tensor'
+
+    def to(self, device: str) -> 'History':
+        """Returns it on another device."""
+        return History(self.z.to(device), self.action.to(device), self.known.to(device))
+
+
+@dataclass(frozen=True)
 class Batch:
-    """Transitions as tensors: z (B, D), a (B, A) robot units, z_next (B, D), q (B, J) rad, float32."""
+    """Transitions as tensors: z (B, D), a (B, A) robot units, z_next (B, D), q (B, J) rad, float32.
+
+    Attributes:
+        history: the steps before, raw embeddings and robot units, for models with a state; else None.
+    """
 
     z: Tensor
     action: Tensor
     z_next: Tensor
     joints: Tensor
+    history: History | None = None
 
     def to(self, device: str) -> 'Batch':
         """Returns it on another device."""
-        return Batch(self.z.to(device), self.action.to(device), self.z_next.to(device), self.joints.to(device))
+        history = self.history.to(device) if self.history is not None else None
+        return Batch(self.z.to(device), self.action.to(device), self.z_next.to(device), self.joints.to(device), history)
 
 
 @dataclass(frozen=True)

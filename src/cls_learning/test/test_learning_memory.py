@@ -265,3 +265,50 @@ def test_recent_memory_goes_on_where_it_was_stored() -> None:
 def test_a_sample_is_never_larger_than_what_there_is() -> None:
     own: Any = recent(4, 4, 3)
     assert own.sample(16, np.random.default_rng(0)).z.shape == (3, 2)
+
+
+@settings(max_examples=60)
+@given(
+    events=lives, ring=strategies.integers(1, 12), reservoir=strategies.integers(0, 12),
+    context=strategies.integers(0, 4), cut=strategies.integers(0, 120),
+)  # fmt: skip
+def test_what_came_before_never_leaps_and_is_whole(
+    events: str, ring: int, reservoir: int, context: int, cut: int
+) -> None:
+    """Of the ring and of the reservoir, also after a round trip: every step before, back to where its chain began."""
+    records = life(events)
+    own = RecentMemory(ring, reservoir, 0, context)
+    for number, item in enumerate(records):
+        if number == cut:
+            state = {name: tensor.clone() for name, tensor in own.state().items()}
+            own = RecentMemory(ring, reservoir, 0, context)
+            own.load(state)
+        own.add(item)
+    by_sequence = {item.sequence: item for item in records}
+    for batch in (own.minibatch(20, 20, np.random.default_rng(0)), own.sample(40, np.random.default_rng(0))):
+        if not context:
+            assert batch.history is None
+            continue
+        assert batch.history is not None and batch.history.z.shape == (len(batch.z), context, 2)
+        for row, (episode, sequence) in enumerate(batch.z.int().tolist()):
+            expected = []
+            while (
+                len(expected) < context and sequence - 1 in by_sequence and by_sequence[sequence - 1].episode == episode
+            ):
+                sequence -= 1
+                expected.append(sequence)
+            known = batch.history.known[row]
+            assert known.tolist() == [False] * (context - len(expected)) + [True] * len(expected)
+            assert batch.history.z[row, known, 1].int().tolist() == expected[::-1]
+            assert batch.history.action[row, known, 0].int().tolist() == expected[::-1]
+
+
+@pytest.mark.parametrize('kind', KINDS)
+def test_transitions_come_with_the_steps_before_them(kind: str) -> None:
+    own = filled(kind, life('nnnnnnnnennngnnnn'), 100)
+    count = own.window_count(3)
+    batch = own.transitions(count, np.random.default_rng(0), context=2)
+    assert batch.history is not None and batch.history.known.all() and len(batch.z) == count
+    assert (batch.history.z[:, :, 1] == batch.z[:, 1:] - torch.tensor([2.0, 1.0])).all()
+    assert (batch.history.z[:, :, 0] == batch.z[:, :1]).all()
+    assert (batch.history.action[:, :, 0] == batch.history.z[:, :, 1]).all()

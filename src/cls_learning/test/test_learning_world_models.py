@@ -34,8 +34,8 @@ def trained(kind, action_of, steps=400):
 def test_a_small_action_changes_little_and_none_nothing():
     """Moves below a quarter of the reach were worse than no change in the plain network (learning probe, 11.2)."""
     model, z = trained('film', lambda a: a[:, :1]), draw(200, 12, seed=7)
-    still = model.predict(None, z, torch.zeros(200, 2))[1] - z
-    small, large = (model.predict(None, z, torch.full((200, 2), size))[1] - z for size in (0.1, 1.0))
+    still = model.predict({}, z, torch.zeros(200, 2))[1] - z
+    small, large = (model.predict({}, z, torch.full((200, 2), size))[1] - z for size in (0.1, 1.0))
     assert still.norm() < 0.05 * large.norm()
     assert 0.02 * large.norm() < small.norm() < 0.3 * large.norm()
 
@@ -43,5 +43,5 @@ def test_a_small_action_changes_little_and_none_nothing():
 def test_what_a_world_does_by_itself_is_learned_too():
     model, z = trained('film', lambda a: 1.0 + 0 * a[:, :1], 800), draw(200, 12, seed=7)
     turn = draw(12, 12, seed=5) / 4
-    error = model.predict(None, z, torch.zeros(200, 2))[1] - z - torch.tanh(z @ turn)
+    error = model.predict({}, z, torch.zeros(200, 2))[1] - z - torch.tanh(z @ turn)
     assert error.square().mean() < 0.2 * torch.tanh(z @ turn).square().mean()

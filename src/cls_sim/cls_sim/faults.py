@@ -2,6 +2,9 @@
 
 from collections import deque
 
+import numpy as np
+from numpy.typing import NDArray
+
 from .noise import generator, Image
 from .settings import FaultSettings
 
@@ -17,6 +20,7 @@ class Faults:
         self._seed = seed
         self._last: Image | None = None
         self._taken: deque[Image] = deque(maxlen=settings.image_lag + 1)
+        self._waiting: deque[NDArray[np.float32]] = deque()
 
     def apply_to_image(self, image: Image, frame: int) -> Image:
         """Returns `image`, uint8 (H, W, 3), with the faults of frame number `frame`, from 0."""
@@ -33,6 +37,15 @@ class Faults:
     def delay(self, frame: int) -> float:
         """Returns the delay of this frame, s."""
         return self._settings.late_by if self._hit(self._settings.late, _LATE, frame) else 0.0
+
+    def begin_episode(self, rest: NDArray[np.float32]) -> None:
+        """Forgets the actions that wait; the first `action_lag` actions of the episode find `rest` in their place."""
+        self._waiting = deque([rest] * self._settings.action_lag)
+
+    def due_action(self, action: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Takes an action, float32 (A,), and returns the one that the body carries out now: `action_lag` before it."""
+        self._waiting.append(action)
+        return self._waiting.popleft()
 
     def is_lost(self, action: int) -> bool:
         """Whether the action of this number, from 0, is lost."""

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from cls_common.errors import UserError
-from cls_common.robot import check_action, RobotInfo
+from cls_common.robot import check_action, Kind, RobotInfo
 from cls_common.stamps import NS
 
 from .bodies.body import AT_REST, Body
@@ -105,6 +105,7 @@ class SimulatedRobot:
             )
         self._body = body
         self._faults = Faults(settings.faults, settings.seed)
+        self._acts_late = settings.faults.action_lag > 0
         self._latency_ns = max(round(settings.latency * NS), REACTION_NS)
         self._period_ns = round(NS / settings.frame_rate)
         self._frames = self._actions = 0
@@ -154,20 +155,26 @@ class SimulatedRobot:
     def restart(self, now_ns: int) -> None:
         """Resets the body to the beginning of an episode."""
         self._body.reset()
+        self._faults.begin_episode(self.info.zero())
         self._motion = _rest(self._body, now_ns)
 
     def begin(self, action: NDArray[np.float32], start_ns: int) -> ActionExecution | None:
-        """Starts a checked action, float32 (A,), at a time; returns its motion, or None if it was lost."""
+        """Starts a checked action, float32 (A,), at a time; returns its motion, or None if it was lost.
+
+        A body that acts late reports as applied the action that it accepted, within the limits of its channels; its
+        effect is seen later. Joints, reward and the end of the episode are those of the motion itself.
+        """
         number = self._actions
         self._actions += 1
         if self._faults.is_lost(number):
             return None
         before = self._body.joints()
-        outcome = self._body.act(action, self._faults.stuck_joint(number))
+        outcome = self._body.act(self._faults.due_action(action), self._faults.stuck_joint(number))
+        applied = _accepted(self.info, action) if self._acts_late else outcome.applied
         end_ns = start_ns + round(outcome.duration * NS)
         self._motion = ActionExecution(
             action,
-            outcome.applied,
+            applied,
             before,
             self._body.joints(),
             start_ns,
@@ -179,8 +186,11 @@ class SimulatedRobot:
         return self._motion
 
     def halt(self, now_ns: int) -> ActionExecution:
-        """Stops the current motion at once and returns the motion up to then."""
+        """Stops the current motion at once, forgets actions that wait, and returns the motion up to then."""
         applied = self._body.halt(self._elapsed(now_ns))
+        self._faults.begin_episode(self.info.zero())
+        if self._acts_late:
+            applied = self._motion.applied
         end_ns = min(max(now_ns, self._motion.start_ns), self._motion.end_ns)
         self._motion = replace(self._motion, applied=applied, joints=self._body.joints(), end_ns=end_ns)
         return self._motion
@@ -236,6 +246,12 @@ class SimulatedRobot:
             stamp_ns=frame.stamp_ns,
         )
         return self._last
+
+
+def _accepted(info: RobotInfo, action: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Returns an action within the limits of its channels, discrete ones rounded, float32 (A,)."""
+    clipped = np.clip(action, info.low, info.high)
+    return np.where([c.kind is Kind.DISCRETE for c in info.channels], np.floor(clipped + 0.5), clipped)
 
 
 def _rest(body: Body, now_ns: int) -> ActionExecution:

@@ -21,6 +21,9 @@ class FaultSettings(Settings):
     late: float = setting(0.0, 'probability that a frame is delayed', low=0.0, high=1.0)
     late_by: float = setting(0.3, 'delay of a delayed frame', unit='s', low=0.0, high=60.0)
     image_lag: int = setting(0, 'number of images by which every image is older than its stamp', low=0, high=30)
+    action_lag: int = setting(
+        0, 'number of actions by which the body acts late: it carries out the action of so many before', low=0, high=30
+    )
     lost_action: float = setting(0.0, 'probability that an action is lost', low=0.0, high=1.0)
     stuck_joint: int = setting(-1, 'index of a joint that does not move; -1: none', low=-1)
     stuck_from: int = setting(0, 'action from which stuck_joint does not move', low=0)

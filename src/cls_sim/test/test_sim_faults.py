@@ -94,3 +94,55 @@ def test_a_missing_joint_cannot_be_stuck():
 def test_an_invalid_probability_is_refused(name, value):
     with pytest.raises(UserError, match=name.split('.')[1]):
         SimulatorSettings.from_flat({name: value})
+
+
+ROBOTS = ('sim', 'square', 'gym:CartPole-v1', 'gym:Pendulum-v1')
+
+
+def moves(name, count, **faults):
+    """Steps of random actions, and the actions."""
+    robot = make(name, SimulatorSettings(seed=4, noise_sigma=0.0, faults=FaultSettings(**faults)))
+    draws = np.random.default_rng(0).uniform(-1, 1, (count, len(robot.info.channels)))
+    actions = [robot.info.to_units(unit) for unit in draws]
+    return [robot.reset(), *(robot.step(action) for action in actions)], actions, robot
+
+
+@pytest.mark.parametrize('name', ROBOTS)
+@pytest.mark.parametrize('lag', [1, 3])
+def test_a_late_body_does_what_the_action_of_some_steps_before_would_do_at_once(name, lag):
+    late, actions, robot = moves(name, 8, action_lag=lag)
+    prompt = make(name, SimulatorSettings(seed=4, noise_sigma=0.0))
+    expected = [prompt.reset()] + [prompt.step(a) for a in [robot.info.zero()] * lag + actions[:-lag]]
+    for step, now in zip(late, expected, strict=True):
+        np.testing.assert_array_equal(step.image, now.image)
+        np.testing.assert_array_equal(step.joints, now.joints)
+        assert step.observations.keys() == now.observations.keys()
+        assert all(np.array_equal(step.observations[k], now.observations[k]) for k in now.observations)
+        np.testing.assert_equal((step.reward, step.terminal), (now.reward, now.terminal))
+    for step, action in zip(late[1:], actions):
+        np.testing.assert_array_equal(step.applied, action)
+        np.testing.assert_array_equal(step.commanded, action)
+
+
+def test_a_late_body_begins_each_episode_at_rest():
+    robot = make('gym:CartPole-v1', SimulatorSettings(seed=4, faults=FaultSettings(action_lag=2)))
+    first = robot.reset()
+    while first.restart is None:
+        first = robot.step([1.0])
+    # The two actions that waited would push the cart to the right; 0 pushes it to the left.
+    assert robot.step([1.0]).observations['state'][1] < first.restart.observations['state'][1]
+
+
+def test_an_emergency_stop_forgets_the_actions_that_wait():
+    robot = make('square', SimulatorSettings(faults=FaultSettings(action_lag=1)))
+    robot.reset()
+    robot.step([5.0, 0.0])
+    robot.halt(robot.now_ns)
+    assert not robot.step([0.0, 0.0]).joints.any()
+
+
+def test_a_late_body_accepts_an_action_within_its_limits():
+    robot = make('square', SimulatorSettings(faults=FaultSettings(action_lag=1)))
+    robot.reset()
+    step = robot.step([50.0, -3.0])
+    assert step.applied.tolist() == [10.0, -3.0] and step.commanded.tolist() == [50.0, -3.0]

@@ -199,7 +199,8 @@ class BenchCache:
         for number in order(protocol, seed):
             tensors, digest = _read(self.scene_file(protocol, seed, number, encoder))
             scenes.append((scene_of(tensors), digest))
-        return environment_of(seed, scenes, is_one_episode=bool(protocol.environment))
+        acts_late = simulation(protocol, seed, 0, NOISE).faults.action_lag > 0
+        return environment_of(seed, scenes, is_one_episode=bool(protocol.environment), acts_late=acts_late)
 
     def digest(self, protocol: StreamProtocol, seed: int, encoder: str) -> str:
         """Returns the hash of an encoded environment and of its trained encoder, without loading it."""

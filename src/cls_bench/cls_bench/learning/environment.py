@@ -1,6 +1,6 @@
 """Encoded data of one seed: scenes in the order of the stream."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 import hashlib
@@ -14,10 +14,14 @@ from torch import Tensor
 from cls_common.robot import RobotInfo
 from cls_common.transition import Transition
 from cls_learning.randomness import stream
+from cls_learning.types import History
 from cls_sim.robots import make as make_robot
 from cls_sim.settings import SimulatorSettings
 
 from .protocol import StreamProtocol
+
+# Steps of a walk that a model with a state is shown before the one that it predicts.
+HISTORY = 8
 
 
 @dataclass(frozen=True)
@@ -32,14 +36,33 @@ class Walk:
     def __len__(self) -> int:
         return len(self.action)
 
+    def before(self, starts: Tensor) -> History:
+        """Returns the steps before the frames at `starts`, int64 (B,)."""
+        at = starts[:, None] + torch.arange(-HISTORY, 0)
+        held = at.clamp_min(0)
+        return History(self.z[held], self.action[held], at >= 0)
+
 
 @dataclass(frozen=True)
 class Pairs:
-    """Single steps: z, z_next float32 (N, D) raw, action float32 (N, 2) deg."""
+    """Single steps: z, z_next float32 (N, D) raw, action float32 (N, 2) deg; the steps before them, where known."""
 
     z: Tensor
     action: Tensor
     z_next: Tensor
+    history: History | None = None
+
+
+def steps_of(walks: Sequence[Walk]) -> Pairs:
+    """Returns the single steps of walks."""
+    before = [walk.before(torch.arange(len(walk))) for walk in walks]
+    history = History(*(torch.cat([getattr(b, name) for b in before]) for name in ('z', 'action', 'known')))
+    return Pairs(
+        torch.cat([w.z[:-1] for w in walks]),
+        torch.cat([w.action for w in walks]),
+        torch.cat([w.z[1:] for w in walks]),
+        history,
+    )
 
 
 @dataclass(frozen=True)
@@ -53,11 +76,7 @@ class SceneData:
 
     def test(self) -> Pairs:
         """Returns the steps of all test walks, concatenated."""
-        return Pairs(
-            torch.cat([w.z[:-1] for w in self.tests]),
-            torch.cat([w.action for w in self.tests]),
-            torch.cat([w.z[1:] for w in self.tests]),
-        )
+        return steps_of(self.tests)
 
     def transitions(self, begins: bool = True) -> Iterator[Transition]:
         """Yields the learning walk in order; `begins`: its first transition begins an episode."""
@@ -85,12 +104,14 @@ class Environment:
     Attributes:
         digest: hash of every pixel, pose and action, in that order.
         is_one_episode: whether the scenes are stretches of one walk, without boundaries for the learners.
+        acts_late: whether actions show only after later ones, so that single steps and pairs of frames say nothing.
     """
 
     seed: int
     scenes: tuple[SceneData, ...]
     digest: str
     is_one_episode: bool = False
+    acts_late: bool = False
 
     def transitions(self, place: int) -> Iterator[Transition]:
         """Yields the learning walk of the scene at a position of the stream."""
@@ -126,7 +147,9 @@ def scene_of(tensors: dict[str, Tensor]) -> SceneData:
     )
 
 
-def environment_of(seed: int, scenes: list[tuple[SceneData, str]], is_one_episode: bool = False) -> Environment:
+def environment_of(
+    seed: int, scenes: list[tuple[SceneData, str]], is_one_episode: bool = False, acts_late: bool = False
+) -> Environment:
     """Builds an environment of scenes, each with its hash, in the order given."""
     digest = hashlib.sha256(''.join(text for _, text in scenes).encode()).hexdigest()
     found = [scene for scene, _ in scenes]
@@ -134,7 +157,7 @@ def environment_of(seed: int, scenes: list[tuple[SceneData, str]], is_one_episod
         # The last image of a stretch is the first of the next.
         for before, after in itertools.pairwise(found):
             after.learning.z[0] = before.learning.z[-1]
-    return Environment(seed, tuple(found), digest, is_one_episode)
+    return Environment(seed, tuple(found), digest, is_one_episode, acts_late)
 
 
 @cache

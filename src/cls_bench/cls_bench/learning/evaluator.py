@@ -7,7 +7,7 @@ import torch
 
 from cls_learning.randomness import derive
 
-from .environment import Environment
+from .environment import Environment, steps_of
 from .metrics import matrix as stages
 from .metrics.pose import gain, overlap, pose_errors, POSE_HORIZONS, PoseErrors
 from .metrics.skill import (
@@ -19,7 +19,6 @@ from .metrics.skill import (
     skill_at,
     skill_by_move,
     skill_of,
-    steps_of,
     still_error,
 )
 from .metrics.spectrum import spectrum
@@ -44,7 +43,7 @@ class Evaluator:
 
     def errors(self, model: Predictor) -> list[torch.Tensor]:
         """Returns the error of each test step, a float64 tensor (test steps,) for each scene."""
-        return [errors(predict(model, t.z, t.action), t.z_next) for t in self._tests]
+        return [errors(predict(model, t.z, t.action, t.history), t.z_next) for t in self._tests]
 
     def skill_in(self, model: Predictor, scene: int) -> float:
         """Returns the skill on the test walks of one scene, by its position in the stream."""
@@ -69,15 +68,24 @@ class Evaluator:
         return {
             'skill': _mean(plain),
             'balanced_skill': _mean([balanced_skill(model, s, self.spectrum.basis) for s in scenes]),
-            'uniform_skill': _mean([skill_of(model, s.pairs) for s in scenes]),
             'shuffled_drop': _mean([a - b for a, b in zip(plain, shuffled)]),
             'skill_at': _means([skill_at(model, s.tests, HORIZONS) for s in scenes]),
+            'skill_shifted': _means(
+                [{name: skill_of(model, steps_of([walk])) for name, walk in s.shifted.items()} for s in scenes]
+            ),
+            **self._single_step_metrics(model, draws),
+            **self._pose(model),
+        }
+
+    def _single_step_metrics(self, model: Predictor, draws: torch.Generator) -> Metrics:
+        """Returns metrics of steps without the steps before them; None where a body acts late."""
+        if self.environment.acts_late:
+            return {'uniform_skill': None, 'skill_by_move': None, 'still_error': None}
+        scenes = self.environment.scenes
+        return {
+            'uniform_skill': _mean([skill_of(model, s.pairs) for s in scenes]),
             'skill_by_move': _means([skill_by_move(model, s.tests, draws) for s in scenes]),
             'still_error': _mean([still_error(model, test) for test in self._tests]),
-            'skill_shifted': _means(
-                [{name: skill_of(model, steps_of(walk)) for name, walk in s.shifted.items()} for s in scenes]
-            ),
-            **self._pose(model),
         }
 
     def _pose(self, model: Predictor) -> Metrics:

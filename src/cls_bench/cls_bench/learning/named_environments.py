@@ -48,6 +48,7 @@ ENVIRONMENTS: Final[Mapping[str, NamedEnvironment]] = {
     'drift': NamedEnvironment({'light_drift': 0.4, 'light_period': 20.0}),
     'play': NamedEnvironment({'gear_play': 1.5}),
     'late': NamedEnvironment({'faults.image_lag': 1}),
+    'late_body': NamedEnvironment({'faults.action_lag': 1}),
     'noise': NamedEnvironment({'noise_sigma': 12.0}),
     'fan': NamedEnvironment({'fan_size': 30.0}),
     'change': NamedEnvironment(changes=True),

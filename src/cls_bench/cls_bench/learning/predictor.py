@@ -7,16 +7,18 @@ import torch
 from torch import Tensor
 
 from cls_learning.learners.learner import Learner
+from cls_learning.types import History
 
 
 class Predictor(Protocol):
     """World model."""
 
-    def dream(self, z: Tensor, actions: Tensor) -> Tensor:
+    def dream(self, z: Tensor, actions: Tensor, before: History | None = None) -> Tensor:
         """Predicts open loop.
 
         Args:
             z: float32 (B, D) raw. actions: float32 (B, K, 2) degrees.
+            before: the steps before, raw and in degrees; a model without a state ignores them.
 
         Returns:
             float32 (B, K, D) raw: the predicted embedding after each action.
@@ -29,9 +31,9 @@ class LearnerPredictor:
     def __init__(self, learner: Learner) -> None:
         self._learner = learner
 
-    def dream(self, z: Tensor, actions: Tensor) -> Tensor:
+    def dream(self, z: Tensor, actions: Tensor, before: History | None = None) -> Tensor:
         """See Predictor."""
-        return self._learner.dream(z, actions)[:, 1:]
+        return self._learner.dream(z, actions, before)[:, 1:]
 
 
 class OneStepPredictor(ABC):
@@ -41,7 +43,7 @@ class OneStepPredictor(ABC):
     def predict(self, z: Tensor, action: Tensor) -> Tensor:
         """Predicts z_next (B, D) raw from z (B, D) raw and action (B, 2) degrees."""
 
-    def dream(self, z: Tensor, actions: Tensor) -> Tensor:
+    def dream(self, z: Tensor, actions: Tensor, before: History | None = None) -> Tensor:
         """See Predictor."""
         path = []
         for k in range(actions.shape[1]):
@@ -50,6 +52,6 @@ class OneStepPredictor(ABC):
         return torch.stack(path, dim=1)  # (B, K, D)
 
 
-def predict(model: Predictor, z: Tensor, action: Tensor) -> Tensor:
+def predict(model: Predictor, z: Tensor, action: Tensor, before: History | None = None) -> Tensor:
     """Predicts one step: z (B, D) raw, action (B, 2) degrees."""
-    return model.dream(z, action[:, None])[:, 0]
+    return model.dream(z, action[:, None], before)[:, 0]

@@ -38,8 +38,8 @@ class Path:
     """Poses and actions of W walks with N actions in total, one after another, in degrees.
 
     Attributes:
-        poses: float64 (N + W, 2).
-        commanded, applied: float32 (N, 2).
+        poses: float64 (N + W, 2), of the servos.
+        commanded, applied: float32 (N, 2); applied by a body that acts late: the actions that it accepted.
     """
 
     poses: Poses
@@ -53,13 +53,20 @@ class Path:
             yield poses[0], commanded
 
 
-def walk(start: Poses, steps: int, generator: np.random.Generator) -> Path:
-    """Makes a random walk from pose `start` (2,) deg: actions uniform in +-10 degrees, clipped by the joint limits."""
+def walk(start: Poses, steps: int, generator: np.random.Generator, lag: int = 0) -> Path:
+    """Makes a random walk from pose `start` (2,) deg: actions uniform in +-10 degrees, clipped by the joint limits.
+
+    Args:
+        lag: steps by which the body acts late: poses are those of the actions that many steps before.
+    """
     commanded = generator.uniform(-STEP_LIMIT_DEG, STEP_LIMIT_DEG, (steps, 2)).astype(np.float32)
     poses = [start]
     for action in commanded.astype(np.float64):
         poses.append(np.clip(poses[-1] + action, -LIMITS_DEG, LIMITS_DEG))
     track = np.stack(poses)
+    if lag:
+        late = np.concatenate([np.repeat(track[:1], lag, axis=0), track])[: len(track)]
+        return Path(late, commanded, commanded.copy())
     return Path(track, commanded, np.diff(track, axis=0).astype(np.float32))
 
 
@@ -75,13 +82,14 @@ def paths(protocol: StreamProtocol, seed: int, scene: int) -> dict[str, Path]:
 
     goes_on = bool(protocol.environment) and scene > 0
     start = paths(protocol, seed, scene - 1)['learning'].poses[-1] if goes_on else np.zeros(2)
-    found = {'learning': walk(start, protocol.steps, draws('learning'))}
+    lag = simulation(protocol, seed, scene, NOISE).faults.action_lag
+    found = {'learning': walk(start, protocol.steps, draws('learning'), lag)}
     for number in range(protocol.test_walks):
         generator = draws(f'test.{number}')
-        found[f'test_{number}'] = walk(generator.uniform(-LIMITS_DEG, LIMITS_DEG), protocol.test_steps, generator)
+        found[f'test_{number}'] = walk(generator.uniform(-LIMITS_DEG, LIMITS_DEG), protocol.test_steps, generator, lag)
     generator = draws('pairs')
     starts = generator.uniform(-LIMITS_DEG, LIMITS_DEG, (protocol.pairs, 2))
-    steps = [walk(start, 1, generator) for start in starts]
+    steps = [walk(start, 1, generator, lag) for start in starts]
     found['pairs'] = Path(
         np.concatenate([step.poses for step in steps]),
         np.concatenate([step.commanded for step in steps]),
@@ -94,7 +102,7 @@ def shots(protocol: StreamProtocol, found: dict[str, Path], seed: int, scene: in
     """Renders every path, and the first test walk again under noise and light that are only tested.
 
     Tests are spread over the time of the learning walk, for environments that change with time. Where the camera lags,
-    only the images of the learning walk are late.
+    only the images of the learning walk are late; a body that acts late does so in all walks.
 
     Yields:
         name of the path, image uint8 (H, W, 3); no two images of a scene share their noise.

@@ -17,13 +17,16 @@ class SlowWaveSleep:
 
     def skip_reason(self, sleeper: Sleeper) -> str:
         need = sleeper.settings.batch_size
-        have = len(sleeper.memory)
+        have = sleeper.memory.window_count(sleeper.slow.raw.context + 1)
         return '' if have >= need else f'{have} transitions of {need} needed'
 
     def step(self, sleeper: Sleeper, generator: np.random.Generator) -> StepResult:
         settings = sleeper.settings
         virtual = sleeper.walks.draw(round(settings.virtual_share * settings.batch_size), 1, generator)
-        real = sleeper.memory.transitions(settings.batch_size - len(virtual.z), generator)
+        context = sleeper.slow.raw.context
+        real = sleeper.memory.transitions(settings.batch_size - len(virtual.z), generator, context)
+        # Virtual walks are empty for a model with a state, so that the history is that of the whole batch.
+        history = None if real.history is None else real.history.to(sleeper.slow.normalizer.device)
         z, action, z_next = (
             torch.cat(parts).to(sleeper.slow.normalizer.device)
             for parts in (
@@ -33,7 +36,7 @@ class SlowWaveSleep:
         normalizer = sleeper.slow.normalizer
         x, x_next = normalizer.normalize(z), normalizer.normalize(z_next)
 
-        fast = sleeper.fast.predict_normalized(x, action)  # (B, D)
+        fast = sleeper.fast.predict_normalized(x, action, history)  # (B, D)
         target = fast
         if settings.sws_target == 'gated':
             # Fast counts as far as it beats "no change" on this very sample.
@@ -41,7 +44,7 @@ class SlowWaveSleep:
             gate = (1.0 - ratio).clamp(0.0, 1.0)[:, None] * settings.gate_max  # (B, 1)
             target = gate * fast + (1.0 - gate) * x_next
 
-        dynamics = squared_error(sleeper.slow.forward(x, action), target).mean()
+        dynamics = squared_error(sleeper.slow.forward(x, action, history), target).mean()
         loss = sleeper.slow.update_asleep(settings.sws_alpha * dynamics)
         return StepResult(loss, {'avg_l_dyn': float(dynamics.detach())})
 

@@ -15,13 +15,15 @@ class Tether:
 
     def skip_reason(self, sleeper: Sleeper) -> str:
         need = sleeper.settings.batch_size
-        have = len(sleeper.memory)
+        have = sleeper.memory.window_count(sleeper.slow.raw.context + 1)
         return '' if have >= need else f'{have} transitions of {need} needed'
 
     def step(self, sleeper: Sleeper, generator: np.random.Generator) -> StepResult:
-        batch = sleeper.memory.transitions(sleeper.settings.batch_size, generator).to(sleeper.slow.normalizer.device)
+        context = sleeper.slow.raw.context
+        batch = sleeper.memory.transitions(sleeper.settings.batch_size, generator, context)
+        batch = batch.to(sleeper.slow.normalizer.device)
         x = sleeper.slow.normalizer.normalize(batch.z)
-        target = sleeper.slow.predict_normalized(x, batch.action)
+        target = sleeper.slow.predict_normalized(x, batch.action, batch.history)
         return StepResult(sleeper.fast.follow(target, batch, sleeper.tether_optimizer))
 
 

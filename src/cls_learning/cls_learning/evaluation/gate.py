@@ -34,6 +34,8 @@ _METRICS = {
 class Scores:
     """One learner's mean squared errors, raw units, float64 (P, PIECE): P pieces of consecutive probes.
 
+    A model with a state has no score on the first steps of a piece, from which its state comes.
+
     Attributes:
         errors: of its predictions. exchanged: with the action of another probe. copied: of predicting z.
     """
@@ -102,13 +104,26 @@ class Judgement:
 
 @torch.no_grad()
 def score(learner: Learner, probes: Batch) -> Scores:
-    """Scores a learner as it acts; probes in order of life, whole pieces."""
+    """Scores a learner as it acts; probes in order of life, whole pieces.
+
+    A model with a state is led along each piece and scored on the steps after its `context`, at least on the last.
+    """
     batch = probes.to(learner.normalizer.device)
-    # Half of life away, so that every action comes from another piece.
-    exchanged = torch.roll(batch.action, len(batch.action) // 2, 0)
-    predictions = learner.predict(batch.z, batch.action), learner.predict(batch.z, exchanged), batch.z
+    burn_in = min(learner.acting.context, PIECE - 1)
+    # Half of life away, so that every action comes from another piece; with a state by whole pieces.
+    half = len(batch.action) // 2
+    exchanged = torch.roll(batch.action, half - half % PIECE if burn_in else half, 0)
+    predictions = _predict(learner, batch.z, batch.action), _predict(learner, batch.z, exchanged), batch.z
     errors = [squared_error(p, batch.z_next).cpu().double().numpy().reshape(-1, PIECE) for p in predictions]
-    return Scores(*errors)
+    return Scores(*(each[:, burn_in:] for each in errors))
+
+
+def _predict(learner: Learner, z: torch.Tensor, action: torch.Tensor) -> torch.Tensor:
+    """Predicts (P * PIECE, D) from z (P * PIECE, D) raw and action (P * PIECE, A), piece by piece."""
+    if not learner.acting.context:
+        return learner.predict(z, action)
+    pieces = (part.view(-1, PIECE, part.shape[1]) for part in (z, action))
+    return learner.predict_along(*pieces).flatten(0, 1)
 
 
 def interval(values: Doubles, generator: np.random.Generator) -> tuple[float, float, float]:
@@ -144,8 +159,8 @@ def judge(
     is_enough = len(before.errors) >= LEAST_PIECES
     is_harm = is_enough and any(change < HARM and high < 0 for change, _, high in changes)
     return Judgement(
-        before.errors.size, wanted, before.skill, after.skill, fast[0].skill, fast[1].skill, *changes[0], *changes[1],
-        rolled_back=is_harm and not is_open,
+        len(before.errors) * PIECE, wanted, before.skill, after.skill, fast[0].skill, fast[1].skill,
+        *changes[0], *changes[1], rolled_back=is_harm and not is_open,
     )  # fmt: skip
 
 

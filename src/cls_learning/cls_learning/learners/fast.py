@@ -41,13 +41,13 @@ class FastLearner(Learner):
             fast_loss, in normalised units.
         """
         x, x_next = self.normalizer.normalize(batch.z), self.normalizer.normalize(batch.z_next)
-        loss = squared_error(self.forward(x, batch.action), x_next).mean()
+        loss = squared_error(self.forward(x, batch.action, batch.history), x_next).mean()
         return {'fast_loss': self.take_step(self._optimizer, loss)}
 
     def follow(self, target: Tensor, batch: Batch, optimizer: Adam) -> float:
         """Takes one Tether step towards Slow's outputs (row 000-042); target (B, D) normalised."""
         x = self.normalizer.normalize(batch.z)
-        loss = squared_error(self.forward(x, batch.action), target).mean()
+        loss = squared_error(self.forward(x, batch.action, batch.history), target).mean()
         return self.take_step(optimizer, loss)
 
     def fold(self, change: SpaceChange) -> None:

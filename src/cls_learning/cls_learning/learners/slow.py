@@ -9,7 +9,7 @@ from ..config import LearningSettings
 from ..randomness import derive
 from ..space_change import SpaceChange
 from .actions import ActionCode
-from .learner import Learner, squared_error
+from .learner import Before, Learner, squared_error
 from .normalizer import Normalizer
 from .optimisation import load_optimizer, make_adam, optimizer_state, State
 
@@ -32,7 +32,9 @@ class SlowLearner(Learner):
         self._wake_optimizer = make_adam(self.raw, settings.slow.wake_learning_rate)
         self._sleep_optimizer = make_adam(self.raw, settings.sleep.learning_rate)
 
-    def update_awake(self, z: Tensor, action: Tensor, z_next: Tensor, fast_prediction: Tensor) -> dict[str, float]:
+    def update_awake(
+        self, z: Tensor, action: Tensor, z_next: Tensor, fast_prediction: Tensor, before: Before = None
+    ) -> dict[str, float]:
         """Takes one step on a single transition (rows 000-022 to 000-024).
 
         Args:
@@ -43,7 +45,7 @@ class SlowLearner(Learner):
             slow_distill and slow_raw, unweighted, in normalised units.
         """
         x = self.normalizer.normalize(z)
-        out = self.forward(x, action)
+        out = self.forward(x, action, before)
         distill = squared_error(out, self.normalizer.normalize(fast_prediction)).mean()
         raw = squared_error(out, self.normalizer.normalize(z_next)).mean()
         loss = self._wake.wake_distill_weight * distill + self._wake.wake_raw_weight * raw

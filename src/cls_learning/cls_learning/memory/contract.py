@@ -10,7 +10,7 @@ from torch import Tensor
 
 from cls_common.transition import Doubles, Experience, Floats
 
-from ..types import Batch, Windows
+from ..types import Batch, History, Windows
 
 
 @dataclass(frozen=True)
@@ -73,8 +73,8 @@ class ReplayMemory(ABC):
         """Everything held, in the order of life."""
 
     @abstractmethod
-    def transitions(self, count: int, generator: np.random.Generator) -> Batch:
-        """Draws `count` <= len(self) different transitions, uniformly."""
+    def transitions(self, count: int, generator: np.random.Generator, context: int = 0) -> Batch:
+        """Draws `count` <= window_count(context + 1) different transitions, uniformly, with `context` steps before."""
 
     @abstractmethod
     def window_count(self, steps: int) -> int:
@@ -99,14 +99,47 @@ def size_in_bytes(records: Iterable[Record]) -> int:
     return sum(arrays.values())
 
 
-def to_batch(records: list[Record]) -> Batch:
-    """Stacks records to tensors."""
+def to_batch(records: list[Record], before: list[list[Record]] | None = None, context: int = 0) -> Batch:
+    """Stacks records to tensors.
+
+    Args:
+        before: up to `context` steps before each, the newest last; required where context is above 0.
+    """
     return Batch(
         z=_stack([r.z for r in records]),
         action=_stack([r.action for r in records]),
         z_next=_stack([r.z_next for r in records]),
         joints=_stack([r.joints for r in records]),
+        history=_history(records, before, context) if before is not None and context else None,
     )
+
+
+def _history(records: list[Record], before: list[list[Record]], context: int) -> History:
+    """Stacks the steps before each record, aligned to the newest; zeros where there are none."""
+    count, first = len(records), records[0]
+    z = torch.zeros(count, context, len(first.z))
+    action = torch.zeros(count, context, len(first.action))
+    known = torch.zeros(count, context, dtype=torch.bool)
+    for row, steps in enumerate(before):
+        if steps:
+            z[row, -len(steps) :] = _stack([r.z for r in steps])
+            action[row, -len(steps) :] = _stack([r.action for r in steps])
+            known[row, -len(steps) :] = True
+    return History(z, action, known)
+
+
+def split(windows: Windows, context: int) -> tuple[History | None, Windows]:
+    """Returns the first `context` steps of windows as a history, None where it is 0, and the steps after them."""
+    if not context:
+        return None, windows
+    known = torch.ones(len(windows.z), context, dtype=torch.bool)
+    history = History(windows.z[:, :context], windows.action[:, :context], known)
+    return history, Windows(windows.z[:, context:], windows.action[:, context:])
+
+
+def before_last(stretches: list[list[Record]], context: int) -> Batch:
+    """Stacks the last steps of unbroken stretches, with the up to `context` steps before them."""
+    return to_batch([s[-1] for s in stretches], [s[:-1] for s in stretches], context)
 
 
 def to_windows(stretches: list[list[Record]]) -> Windows:

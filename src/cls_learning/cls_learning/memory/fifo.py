@@ -8,7 +8,7 @@ from torch import Tensor
 
 from ..config import MemorySettings
 from ..types import Batch, Windows
-from .contract import pack, Record, ReplayMemory, to_batch, to_windows, unpack
+from .contract import before_last, pack, Record, ReplayMemory, to_windows, unpack
 
 
 class FifoMemory(ReplayMemory):
@@ -30,16 +30,18 @@ class FifoMemory(ReplayMemory):
     def records(self) -> list[Record]:
         return list(self._records)
 
-    def transitions(self, count: int, generator: np.random.Generator) -> Batch:
-        chosen = generator.choice(len(self._records), count, replace=False)
-        return to_batch([self._records[i] for i in chosen])
+    def transitions(self, count: int, generator: np.random.Generator, context: int = 0) -> Batch:
+        return before_last(self._draw(count, context + 1, generator), context)
 
     def window_count(self, steps: int) -> int:
         return len(self._ends(steps))
 
     def windows(self, count: int, steps: int, generator: np.random.Generator) -> Windows:
+        return to_windows(self._draw(count, steps, generator))
+
+    def _draw(self, count: int, steps: int, generator: np.random.Generator) -> list[list[Record]]:
         ends = generator.choice(self._ends(steps), count, replace=False)
-        return to_windows([[self._records[i] for i in range(end - steps + 1, end + 1)] for end in ends])
+        return [[self._records[i] for i in range(end - steps + 1, end + 1)] for end in ends]
 
     def _ends(self, steps: int) -> np.ndarray:
         runs = np.fromiter(self._runs, np.int64, len(self._runs))

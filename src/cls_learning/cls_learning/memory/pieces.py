@@ -13,7 +13,7 @@ from torch import Tensor
 from ..config import MemorySettings
 from ..randomness import stream
 from ..types import Batch, Windows
-from .contract import pack, Record, ReplayMemory, to_batch, to_windows, unpack
+from .contract import before_last, pack, Record, ReplayMemory, to_windows, unpack
 
 
 class PieceMemory(ReplayMemory):
@@ -53,8 +53,8 @@ class PieceMemory(ReplayMemory):
     def records(self) -> list[Record]:
         return [record for piece in self._pieces for record in piece]
 
-    def transitions(self, count: int, generator: np.random.Generator) -> Batch:
-        return to_batch([stretch[0] for stretch in self._draw(count, 1, generator)])
+    def transitions(self, count: int, generator: np.random.Generator, context: int = 0) -> Batch:
+        return before_last(self._draw(count, context + 1, generator), context)
 
     def window_count(self, steps: int) -> int:
         return int(np.maximum(self._lengths() - steps + 1, 0).sum())

@@ -8,18 +8,23 @@ from torch import Tensor
 
 from ..randomness import stream
 from ..types import Batch
-from .contract import pack, Record, size_in_bytes, to_batch, unpack
+from .contract import before_last, pack, Record, size_in_bytes, unpack
 
 
 class RecentMemory:
-    """A ring of recent transitions; what falls out of it enters a reservoir of equal chances (Vitter 1985)."""
+    """A ring of recent transitions; what falls out of it enters a reservoir of equal chances (Vitter 1985).
 
-    def __init__(self, ring: int, reservoir: int, seed: int) -> None:
+    With a `context` each transition is kept with up to so many steps before it, for models with a state.
+    """
+
+    def __init__(self, ring: int, reservoir: int, seed: int, context: int = 0) -> None:
         self._ring_size = ring
         self._reservoir_size = reservoir
         self._seed = seed
+        self._context = context
         self._recent: list[Record] = []
-        self._older: list[Record] = []
+        self._past: list[Record] = []  # the last `context` records that left the ring
+        self._older: list[list[Record]] = []  # unbroken stretches that end with the transition that was kept
         self._left = 0  # records that ever fell out of the ring
 
     def __len__(self) -> int:
@@ -28,7 +33,8 @@ class RecentMemory:
     @property
     def nbytes(self) -> int:
         """Bytes that it takes."""
-        return size_in_bytes(self.records())
+        older = (record for stretch in self._older for record in stretch)
+        return size_in_bytes([*older, *self._past, *self._recent])
 
     def add(self, record: Record) -> None:
         """Takes one transition."""
@@ -38,12 +44,27 @@ class RecentMemory:
 
     def _leave(self, record: Record) -> None:
         self._left += 1
+        stretch = self._stretch([*self._past, record])
+        self._past = [*self._past, record][-self._context :] if self._context else []
         if len(self._older) < self._reservoir_size:
-            self._older.append(record)
+            self._older.append(stretch)
         elif self._reservoir_size:
             slot = int(stream(self._seed, 'reservoir', self._left).integers(self._left))
             if slot < self._reservoir_size:
-                self._older[slot] = record
+                self._older[slot] = stretch
+
+    def _stretch(self, records: list[Record]) -> list[Record]:
+        """Returns the last record with the steps before it that it follows, context + 1 at most."""
+        begin = len(records) - 1
+        while begin > max(0, len(records) - 1 - self._context) and records[begin].follows(records[begin - 1]):
+            begin -= 1
+        return records[begin:]
+
+    def _in_ring(self, at: int) -> list[Record]:
+        """Returns the record at a place in the ring, with the steps before it."""
+        missing = max(self._context - at, 0)
+        past = self._past[-missing:] if missing else []
+        return self._stretch([*past, *self._recent[max(at - self._context, 0) : at + 1]])
 
     def minibatch(self, recent: int, older: int, generator: np.random.Generator) -> Batch:
         """Returns the newest transition, then up to `recent` others of the ring and up to `older` ones.
@@ -53,19 +74,20 @@ class RecentMemory:
         if not self._older:
             recent, older = recent + older, 0
         others = len(self._recent) - 1
-        chosen = [self._recent[-1]]
+        chosen = [self._in_ring(others)]
         if recent and others:
-            chosen += [self._recent[i] for i in generator.choice(others, min(recent, others), replace=False)]
+            chosen += [self._in_ring(int(i)) for i in generator.choice(others, min(recent, others), replace=False)]
         if older:
             count = min(older, len(self._older))
             chosen += [self._older[i] for i in generator.choice(len(self._older), count, replace=False)]
-        return to_batch(chosen)
+        return before_last(chosen, self._context)
 
     def sample(self, count: int, generator: np.random.Generator) -> Batch:
         """Draws min(count, len) different transitions of ring and reservoir together."""
-        everything = self._older + self._recent
-        chosen = generator.choice(len(everything), min(count, len(everything)), replace=False)
-        return to_batch([everything[i] for i in chosen])
+        older = len(self._older)
+        chosen = generator.choice(len(self), min(count, len(self)), replace=False)
+        stretches = [self._older[i] if i < older else self._in_ring(int(i) - older) for i in chosen]
+        return before_last(stretches, self._context)
 
     def latest(self, episode: int) -> list[Record]:
         """Returns the newest records that follow each other in an episode, in order."""
@@ -76,18 +98,26 @@ class RecentMemory:
 
     def records(self) -> list[Record]:
         """Everything held, in the order of life."""
-        return sorted(self._older, key=lambda record: record.sequence) + self._recent
+        return sorted((s[-1] for s in self._older), key=lambda record: record.sequence) + self._recent
 
     def state(self) -> dict[str, Tensor]:
         """Returns everything held, by name."""
-        return {
+        state = {
             'ring.left': torch.tensor(self._left),
             **pack(self._recent, 'ring.recent'),
-            **pack(self._older, 'ring.older'),
+            **pack([record for stretch in self._older for record in stretch], 'ring.older'),
         }
+        if self._context:
+            lengths = torch.tensor([len(stretch) for stretch in self._older], dtype=torch.int64)
+            state |= {'ring.older.lengths': lengths, **pack(self._past, 'ring.past')}
+        return state
 
     def load(self, state: Mapping[str, Tensor]) -> None:
         """Takes everything back."""
         self._left = int(state['ring.left'])
         self._recent = unpack(state, 'ring.recent')
-        self._older = unpack(state, 'ring.older')
+        older = unpack(state, 'ring.older')
+        lengths = state['ring.older.lengths'].tolist() if self._context else [1] * len(older)
+        ends = np.cumsum(lengths).tolist()
+        self._older = [older[end - length : end] for end, length in zip(ends, lengths)]
+        self._past = unpack(state, 'ring.past') if self._context else []

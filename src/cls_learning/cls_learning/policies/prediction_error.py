@@ -72,7 +72,7 @@ class PredictionErrorPolicy(Policy):
         x, x_next = self._fast.normalizer.normalize(batch.z), self._fast.normalizer.normalize(batch.z_next)
         action = self._fast.code.from_unit(self._choose(x, batch.joints))
         model = self._fast.raw
-        _, out, _ = model.predict(model.initial(len(x)), x, action)
+        _, out, _ = model.predict(self._fast.raw_state(batch.history, len(x)), x, action)
         surprise = (out - x_next).square().mean()
         distance = (action - self._fast.code.to_input(batch.action)).square().mean()
         loss = step(self._optimizer, own.clip_penalty * distance - surprise, self._gradient_norm)

@@ -11,7 +11,8 @@ from ..learners.fast import FastLearner
 
 
 class Imagined:
-    """What a policy compares. Embeddings are dreamed by Fast, and only where a reward asks for them.
+    """What a policy compares. Embeddings are dreamed by Fast, from the state that it carries, and only where a reward
+    asks for them.
 
     Attributes:
         z: float32 (D,) raw, now. joints: float64 (J,) rad, now.
@@ -30,7 +31,8 @@ class Imagined:
         assert self._fast is not None
         start = torch.from_numpy(self.z).expand(len(self.actions), -1)
         values = torch.from_numpy(self._fast.robot.to_units(self.actions))
-        dream = self._fast.dream(start, values[:, None].expand(-1, self.horizon, -1))
+        now = {name: part.expand(len(start), *part.shape[1:]) for name, part in self._fast.carried.now.items()}
+        dream = self._fast.dream(start, values[:, None].expand(-1, self.horizon, -1), now)
         return self._fast.normalizer.normalize(dream)  # (C, H + 1, D)
 
     @cached_property

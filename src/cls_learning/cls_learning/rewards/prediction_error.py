@@ -35,7 +35,7 @@ class PredictionError(HeadedReward):
         return self._bounded.live(error_before)
 
     def loss(self, batch: Batch, generator: np.random.Generator) -> Tensor:
-        errors = squared_error(self._fast.predict(batch.z, batch.action), batch.z_next)  # (B,)
+        errors = squared_error(self._fast.predict(batch.z, batch.action, batch.history), batch.z_next)  # (B,)
         expected = self._expected(self.see(batch.z), self.units(batch.action))
         target = self._bounded.share(errors).float()
         return nn.functional.binary_cross_entropy_with_logits(expected, target)

@@ -25,6 +25,7 @@ def online_step(
     early = learner.acts_before_learning
     # The step is learned from also where no action follows: asking for the next one again gives the same end.
     if acts and early:
+        learner.carry(transition)
         with contextlib.suppress(EndOfActionsError):
             send(learner.act(transition.after, transition.joints_next, mode, learner.total_steps + 1))
     experience = learner.learn(transition)

@@ -1,13 +1,23 @@
-"""What every world model does. State is explicit, so that recurrent and spiking ones fit."""
+"""The contract of world models. State is explicit: recurrent and spiking models fit.
+
+A recurrent model names how many steps of history its state needs (`context`). Awake its state is carried from step to
+step along the chain and begins from `initial` where the chain does. Where steps are replayed, the state is rebuilt
+from the `context` steps before them (`warm_up`, with gradient, so that the state is learned). For a model without
+state `context` is 0, its state is empty, and nothing is rebuilt.
+"""
 
 from abc import abstractmethod
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import torch
 from torch import nn, Tensor
 
 from ..space_change import SpaceChange
+from ..types import History
+
+# Tensors by name, the batch first; empty where a model has no state.
+ModelState = dict[str, Tensor]
 
 
 class WorldModel(nn.Module):
@@ -17,16 +27,18 @@ class WorldModel(nn.Module):
 
     Attributes:
         can_fold: whether `fold` is implemented; else the normaliser stands still once it is settled.
+        context: steps of history from which a state is rebuilt; 0: the model has no state.
     """
 
     can_fold: ClassVar[bool] = False
+    context: ClassVar[int] = 0
+
+    def initial(self, batch: int) -> ModelState:
+        """Returns the state in which nothing has been seen yet, for `batch` streams."""
+        return {}
 
     @abstractmethod
-    def initial(self, batch: int) -> Any:
-        """Returns the state in which nothing has been seen yet, for `batch` streams; None where there is none."""
-
-    @abstractmethod
-    def predict(self, state: Any, z: Tensor, action: Tensor) -> tuple[Any, Tensor, dict[str, Tensor]]:
+    def predict(self, state: ModelState, z: Tensor, action: Tensor) -> tuple[ModelState, Tensor, dict[str, Tensor]]:
         """Predicts one step.
 
         Args:
@@ -37,10 +49,33 @@ class WorldModel(nn.Module):
             the next state, z_next float32 (B, D), and extra outputs by name.
         """
 
+    def remember(self, state: ModelState, z: Tensor, action: Tensor) -> ModelState:
+        """Returns the next state only, as `predict` does; a model that can do so for less overrides it."""
+        return self.predict(state, z, action)[0]
+
+    def warm_up(self, history: History | None, batch: int) -> ModelState:
+        """Returns the state after a history of `batch` streams; that of `initial` for a model without state.
+
+        Args:
+            history: embeddings and actions as `predict` takes them; None: nothing came before.
+        """
+        state = self.initial(batch)
+        if history is None or not self.context:
+            return state
+        for c in range(history.z.shape[1]):
+            after = self.remember(state, history.z[:, c], history.action[:, c])
+            known = history.known[:, c]
+            state = {
+                name: torch.where(known.view(-1, *[1] * (value.dim() - 1)), value, state[name])
+                for name, value in after.items()
+            }
+        return state
+
     def fold(self, weights: Mapping[str, Tensor], change: SpaceChange) -> dict[str, Tensor]:
         """Returns the weights that compute on new normalised values what the given ones compute on old ones.
 
-        Called only where `can_fold` is true; a model that sets it implements this.
+        Called only where `can_fold` is true; a model that sets it implements this, and its states hold no normalised
+        values: a carried state stays as it is.
 
         Args:
             weights: all parameters by name, of a model of this shape, any float dtype.
@@ -48,16 +83,17 @@ class WorldModel(nn.Module):
         """
         raise NotImplementedError
 
-    def rollout(self, z: Tensor, actions: Tensor) -> Tensor:
-        """Dreams open loop from a true start (rows 000-036, 000-054).
+    def rollout(self, z: Tensor, actions: Tensor, state: ModelState | None = None) -> Tensor:
+        """Dreams open loop from a true start.
 
         Args:
             z: float32 (B, D). actions: float32 (B, K, A).
+            state: before the first step; None: that of `initial`.
 
         Returns:
             float32 (B, K + 1, D), the start first.
         """
-        state = self.initial(z.shape[0])
+        state = self.initial(z.shape[0]) if state is None else state
         path = [z]
         for k in range(actions.shape[1]):
             state, z, _ = self.predict(state, z, actions[:, k])

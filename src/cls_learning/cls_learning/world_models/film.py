@@ -7,13 +7,12 @@ does by itself it learns by the bias of that scaling.
 
 from collections.abc import Mapping
 import itertools
-from typing import Any
 
 import torch
 from torch import nn, Tensor
 
 from ..space_change import fold_ends, SpaceChange
-from .contract import WorldModel
+from .contract import ModelState, WorldModel
 from .mlp import initialise
 
 
@@ -35,16 +34,13 @@ class FilmWorldModel(WorldModel):
         self.output = nn.Linear(hidden[-1], z_size)
         self.residual = residual
 
-    def initial(self, batch: int) -> None:
-        return None
-
-    def predict(self, state: Any, z: Tensor, action: Tensor) -> tuple[None, Tensor, dict[str, Tensor]]:
+    def predict(self, state: ModelState, z: Tensor, action: Tensor) -> tuple[ModelState, Tensor, dict[str, Tensor]]:
         first, *others = self.layers
         hidden = torch.relu(first(torch.cat([z, action], dim=-1)) * (1.0 + self.scale(action)))  # (B, H)
         for layer in others:
             hidden = torch.relu(layer(hidden))
         out = self.output(hidden * self.drive(action))  # (B, D)
-        return None, z + out if self.residual else out, {}
+        return state, z + out if self.residual else out, {}
 
     def fold(self, weights: Mapping[str, Tensor], change: SpaceChange) -> dict[str, Tensor]:
         return fold_ends(weights, 'layers.0', 'output', change, is_difference=self.residual)
@@ -54,12 +50,17 @@ def make(*, z_size: int, action_size: int, hidden: tuple[int, ...], residual: bo
     """Makes an untrained network."""
     model = FilmWorldModel(z_size, action_size, hidden, residual)
     initialise(model, seed)
+    initialise_film(model, seed)
+    return model
+
+
+def initialise_film(model: FilmWorldModel, seed: int) -> None:
+    """Draws the scalings from a seed, in proportion to the action; a residual output starts at zero."""
     generator = torch.Generator().manual_seed(seed + 1)
     for modulation in (model.scale, model.drive):
         with torch.no_grad():
             modulation.weight.normal_(generator=generator)
         nn.init.zeros_(modulation.bias)
-    if residual:
+    if model.residual:
         nn.init.zeros_(model.output.weight)
         nn.init.zeros_(model.output.bias)
-    return model

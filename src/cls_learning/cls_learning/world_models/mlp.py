@@ -3,13 +3,12 @@
 from collections.abc import Mapping
 import itertools
 import math
-from typing import Any
 
 import torch
 from torch import nn, Tensor
 
 from ..space_change import fold_ends, SpaceChange
-from .contract import WorldModel
+from .contract import ModelState, WorldModel
 
 
 class MlpWorldModel(WorldModel):
@@ -29,12 +28,9 @@ class MlpWorldModel(WorldModel):
         self.layers = nn.Sequential(*layers, nn.Linear(sizes[-1], z_size))
         self.residual = residual
 
-    def initial(self, batch: int) -> None:
-        return None
-
-    def predict(self, state: Any, z: Tensor, action: Tensor) -> tuple[None, Tensor, dict[str, Tensor]]:
+    def predict(self, state: ModelState, z: Tensor, action: Tensor) -> tuple[ModelState, Tensor, dict[str, Tensor]]:
         out = self.layers(torch.cat([z, action], dim=-1))  # (B, D)
-        return None, z + out if self.residual else out, {}
+        return state, z + out if self.residual else out, {}
 
     def fold(self, weights: Mapping[str, Tensor], change: SpaceChange) -> dict[str, Tensor]:
         last = f'layers.{len(self.layers) - 1}'

@@ -10,7 +10,7 @@ from .contract import Baseline
 
 # The order of the table; other names follow.
 _FIRST = (
-    'default', 'reference', 'fast_only', 'no_sleep', 'distill_only', 'real_only', 'no_virtual_pairs', 'er_slow',
+    'default', 'gru', 'reference', 'fast_only', 'no_sleep', 'distill_only', 'real_only', 'no_virtual_pairs', 'er_slow',
     'er_slow_samples', 'er_slow_waking', 'er_slow_pairs', 'er_slow_samples_pairs', 'er_slow_waking_pairs', 'er_fast',
     'er_fast_samples', 'er_fast_waking', 'er_fast_pairs', 'er_fast_samples_pairs', 'er_fast_waking_pairs', 'der',
     'ewc', 'action_blind', 'retrieval_change', 'retrieval_absolute', 'retrieval_change_capped',

@@ -10,6 +10,7 @@ import torch
 
 from cls_learning.config import LearningSettings
 from cls_learning.randomness import derive
+from cls_learning.types import History
 
 from ..evaluator import Metrics
 from ..network import all_steps, Network, network_values, slow_hidden
@@ -99,8 +100,8 @@ class _ActionBlind:
     def __init__(self, network: Network) -> None:
         self._network = network
 
-    def dream(self, z: torch.Tensor, actions: torch.Tensor) -> torch.Tensor:
-        return self._network.dream(z, torch.zeros_like(actions))
+    def dream(self, z: torch.Tensor, actions: torch.Tensor, before: History | None = None) -> torch.Tensor:
+        return self._network.dream(z, torch.zeros_like(actions), before)
 
 
 def baselines() -> list[Baseline]:

@@ -143,6 +143,7 @@ def baselines() -> list[Baseline]:
         RecipeBaseline('fast_only', sleeps=False, scored='fast'),
         RecipeBaseline('no_sleep', sleeps=False),
         RecipeBaseline('distill_only', overrides=(('sleep.sws_target', 'fast'),)),
+        RecipeBaseline('gru', overrides=(('network.world_model', 'gru'),)),
         RecipeBaseline('real_only', overrides=(('sleep.gate_max', 0.0), ('slow.wake_distill_weight', 0.0))),
     ]
     off = _virtual_pairs_off()

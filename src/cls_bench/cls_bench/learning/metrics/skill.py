@@ -26,13 +26,8 @@ def skill(error: float, copied: float) -> float:
 
 def skill_of(model: Predictor, steps: Pairs) -> float:
     """Skill over single steps."""
-    predicted = predict(model, steps.z, steps.action)
+    predicted = predict(model, steps.z, steps.action, steps.history)
     return skill(float(errors(predicted, steps.z_next).mean()), float(errors(steps.z, steps.z_next).mean()))
-
-
-def steps_of(walk: Walk) -> Pairs:
-    """Returns the single steps of a walk."""
-    return Pairs(walk.z[:-1], walk.action, walk.z[1:])
 
 
 def dreams(model: Predictor, walk: Walk, horizon: int) -> tuple[Tensor, Tensor, Tensor]:
@@ -45,7 +40,7 @@ def dreams(model: Predictor, walk: Walk, horizon: int) -> tuple[Tensor, Tensor, 
     starts = torch.arange(count)
     actions = torch.stack([walk.action[starts + k] for k in range(horizon)], dim=1)  # (B, K, 2)
     z = walk.z[starts]
-    return starts, model.dream(z, actions), z
+    return starts, model.dream(z, actions, walk.before(starts)), z
 
 
 def skill_at(model: Predictor, walks: Sequence[Walk], horizons: Sequence[int] = HORIZONS) -> dict[str, float | None]:
@@ -86,15 +81,14 @@ def skill_by_move(model: Predictor, walks: Sequence[Walk], generator: torch.Gene
 
 def still_error(model: Predictor, steps: Pairs) -> float:
     """Squared change predicted for a zero action, as a share of that of a real step; 0 is right."""
-    predicted = predict(model, steps.z, torch.zeros_like(steps.action))
+    predicted = predict(model, steps.z, torch.zeros_like(steps.action), steps.history)
     return float(errors(predicted, steps.z).mean() / errors(steps.z, steps.z_next).mean())
 
 
 def shuffled_skill(model: Predictor, steps: Pairs, generator: torch.Generator) -> float:
     """Skill with the actions permuted within the test stream."""
-    return skill_of(
-        model, Pairs(steps.z, steps.action[torch.randperm(len(steps.action), generator=generator)], steps.z_next)
-    )
+    shuffled = steps.action[torch.randperm(len(steps.action), generator=generator)]
+    return skill_of(model, Pairs(steps.z, shuffled, steps.z_next, steps.history))
 
 
 def balanced_skill(model: Predictor, scene: SceneData, basis: Tensor) -> float:
@@ -104,7 +98,7 @@ def balanced_skill(model: Predictor, scene: SceneData, basis: Tensor) -> float:
         basis: (D, C) principal components of the learning walks.
     """
     steps = scene.test()
-    predicted = predict(model, steps.z, steps.action)
+    predicted = predict(model, steps.z, steps.action, steps.history)
     error = ((predicted - steps.z_next) @ basis).double().square().mean(0)  # (C,)
     copied = ((steps.z - steps.z_next) @ basis).double().square().mean(0)
     return float((1.0 - error / copied).clamp_min(COMPONENT_FLOOR).mean())

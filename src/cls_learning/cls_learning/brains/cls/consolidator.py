@@ -55,8 +55,8 @@ class ClsConsolidator(Consolidator):
         self.normalizer.can_fold = self.slow.raw.can_fold
         self.holdout = Holdout(affordable(settings.sleep.probes, settings.memory.capacity), seed)
         capacity = settings.memory.capacity - self.holdout.room
-        # A segment shorter than a dream would hold none.
-        length = max(settings.memory.piece_length, settings.sleep.rem_k)
+        # A segment shorter than a dream, and the steps before it that a state needs, would hold none.
+        length = max(settings.memory.piece_length, self.slow.raw.context + settings.sleep.rem_k)
         self.memory = memory.make(replace(settings.memory, capacity=capacity, piece_length=length), seed)
         self.history = EvaluationHistory()
         self.stillness = Stillness()
@@ -102,13 +102,16 @@ class ClsConsolidator(Consolidator):
         Returns:
             slow_error (before learning, raw units), image_delay (steps), slow_distill and slow_raw.
         """
+        is_cut = experience.sequence > self.sequence + 1
         self.count(experience)
         t = experience.transition
         z, action, z_next, prediction = (
             torch.from_numpy(part)[None].to(self.normalizer.device)
             for part in (t.z, t.action_applied, t.z_next, experience.extras['prediction_after'])
         )
-        metrics = {'slow_error': float(squared_error(self.slow.predict(z, action), z_next))}
+        self.slow.carry(t, is_cut=is_cut)
+        before = self.slow.carried.before
+        metrics = {'slow_error': float(squared_error(self.slow.predict(z, action, before), z_next))}
         self.skill.add(metrics['slow_error'], experience.metrics['copy_error'])
         self._follow_normalizer(experience)
         metrics |= self.watch.see(experience)
@@ -116,7 +119,7 @@ class ClsConsolidator(Consolidator):
         if not self.holdout.take(record):
             self.memory.add(record)
         if experience.sequence % self.settings.slow.wake_interval == 0:
-            metrics |= self.slow.update_awake(z, action, z_next, prediction)
+            metrics |= self.slow.update_awake(z, action, z_next, prediction, before)
         return metrics
 
     def step_errors(self, experience: Experience, metrics: Mapping[str, float]) -> tuple[float, float]:

@@ -54,7 +54,7 @@ class ClsOnlineLearner(OnlineLearner):
         self.fast = FastLearner(settings, robot, z_size, self.normalizer, seed)
         self.normalizer.can_fold = self.fast.raw.can_fold
         self.policy = policies.make(settings, robot, z_size, self.fast, seed)
-        self.memory = RecentMemory(settings.fast.ring, settings.fast.reservoir, seed)
+        self.memory = RecentMemory(settings.fast.ring, settings.fast.reservoir, seed, self.fast.raw.context)
         self.image_delay = max(settings.image_delay, 0)
         self.image_delay_since = 0
         if self.image_delay and not can_pair(robot):
@@ -88,6 +88,12 @@ class ClsOnlineLearner(OnlineLearner):
             return self.robot.to_units(uniform(len(self.robot.channels), generator))
         return self.robot.to_units(self.policy.act(observation.z, joints, steps, generator))
 
+    def carry(self, transition: Transition) -> None:
+        """See OnlineLearner: the state of a recurrent world model."""
+        if self.fast.raw.context:
+            check(transition, self.robot, {EMBEDDING: (self.z_size,)})
+            self.fast.carry(transition)
+
     def learn(self, transition: Transition, episode: int | None = None) -> Experience:
         """Learns from one transition: error before, memory, one Fast step, prediction after, policy.
 
@@ -95,10 +101,12 @@ class ClsOnlineLearner(OnlineLearner):
             UserError: a number is not finite or a size is wrong; nothing was learned.
         """
         check(transition, self.robot, {EMBEDDING: (self.z_size,)})
+        self.fast.carry(transition)
+        before = self.fast.carried.before
         z, action, z_next = (
             torch.from_numpy(part)[None] for part in (transition.z, transition.action_applied, transition.z_next)
         )
-        error_before = float(squared_error(self.fast.predict(z, action), z_next))
+        error_before = float(squared_error(self.fast.predict(z, action, before), z_next))
         copy_error = float(squared_error(z, z_next))
         curiosity = self.policy.reward(transition, error_before)
 
@@ -117,7 +125,7 @@ class ClsOnlineLearner(OnlineLearner):
 
         metrics = {'error_before': error_before, 'copy_error': copy_error, 'curiosity_reward': curiosity}
         metrics |= self._update_fast()
-        extras = {'prediction_after': self.fast.predict(z, action)[0].numpy(), **extras}
+        extras = {'prediction_after': self.fast.predict(z, action, before)[0].numpy(), **extras}
         generator = stream(self._seed, 'policy', self.total_steps)
         metrics |= self.policy.learn(self.memory, self.total_steps, generator)
         self._watch_delay(transition)

@@ -41,9 +41,12 @@ class ClsSleepRun(SleepRun):
         yield from run(sleeper, self._goal, c.seed, self._cycle, self.statistics)
 
     def _virtual_walks(self) -> VirtualWalks:
-        """Walks over all that both halves remember, but for held-out transitions; keeps what they show of scenes."""
+        """Walks over all that both halves remember, but for held-out transitions; keeps what they show of scenes.
+
+        None for a model with a state: the steps of such a walk act at once, whatever the body does.
+        """
         c = self._consolidator
-        if not c.settings.sleep.virtual_share:
+        if not c.settings.sleep.virtual_share or c.slow.raw.context:
             return VirtualWalks([], c.robot, c.z_size)
         apart = c.holdout.sequences()
         records = {r.sequence: r for r in (*c.memory.records(), *self._online.memory.records())}
