@@ -1,4 +1,4 @@
-"""One contract for every world model, and what sets the default one apart."""
+"""Contract suite of every world model, and properties of the default one."""
 
 import pytest
 import torch
@@ -14,7 +14,7 @@ def make_model(request):
 
 
 class TestWorldModels(testing.WorldModelSuite):
-    """Every one, those of installed packages too."""
+    """Runs on every world model, those of installed packages too."""
 
 
 def trained(kind, action_of, steps=400):
