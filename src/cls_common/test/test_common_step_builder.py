@@ -406,11 +406,23 @@ def test_an_episode_starts_when_every_sense_has_a_reading_of_it() -> None:
     builder = with_two_senses()
     builder.add_applied_action(own(1), applied(110, 150, terminal=True), now=0.1)
     builder.add_reading(CAMERA, image(160))
-    assert builder.add_reading('touch', vector(160)) is not None and not builder.can_start
-    builder.add_reading(CAMERA, image(300))
-    assert not builder.can_start, 'what touch gave last is of the episode before'
-    builder.add_reading('touch', vector(310))
+    assert builder.add_reading('touch', vector(180)) is not None and not builder.can_start
+    builder.add_reading('touch', vector(300))
+    assert not builder.can_start, 'the last image is of the episode before'
+    builder.add_reading(CAMERA, image(170))
+    assert not builder.can_start, 'this image is older than the end of the episode'
+    builder.add_reading(CAMERA, image(310))
     assert builder.can_start and builder.start()[1]
+
+
+@pytest.mark.parametrize('sense', SENSES)
+def test_in_lock_step_a_reading_of_any_sense_before_the_action_breaks_the_chain(sense: str) -> None:
+    builder, read = StepBuilder(senses=SENSES, lock_step=True), {CAMERA: image, 'touch': vector}
+    for each in SENSES:
+        builder.add_reading(each, read[each](100))
+    builder.open(own(1), now=0.0)
+    builder.add_reading(sense, read[sense](120))
+    assert builder.add_applied_action(own(1), applied(130, 150), now=0.1) is None and not builder.is_open
 
 
 @pytest.mark.parametrize('sense', SENSES)
