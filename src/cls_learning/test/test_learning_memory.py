@@ -1,6 +1,6 @@
-"""One contract for every replay memory; what the waking half remembers.
+"""Contract suite of every replay memory, and the recent memory of the online learner.
 
-Embeddings count: z says its episode and step, so a window that leaps over anything shows it (H2).
+The embedding of a record is its episode and step, so that a window across a gap shows itself.
 """
 
 from collections import Counter
@@ -31,8 +31,8 @@ def record(episode: int, sequence: int) -> Record:
     )  # fmt: skip
 
 
-def life(events: Iterable[str]) -> list[Record]:
-    """Steps of a life: 'n' the next one, 'e' the first of a new episode, 'g' one after steps nobody heard of."""
+def make_records(events: Iterable[str]) -> list[Record]:
+    """Makes consecutive records: 'n' the next one, 'e' the first of a new episode, 'g' one after missing steps."""
     records, episode, sequence = [], 0, 0
     for event in events:
         sequence += 3 if event == 'g' else 1
@@ -61,18 +61,21 @@ def held(own: ReplayMemory) -> list[int]:
     return own.transitions(len(own), np.random.default_rng(0)).action[:, 0].int().tolist()
 
 
-lives = strategies.text('nnnnneg', min_size=1, max_size=120)
+event_strings = strategies.text('nnnnneg', min_size=1, max_size=120)
 
 
 @pytest.mark.parametrize('kind', KINDS)
 @settings(max_examples=60)
 @given(
-    events=lives, capacity=strategies.integers(1, 40), piece=strategies.integers(1, 12), steps=strategies.integers(1, 5)
+    events=event_strings,
+    capacity=strategies.integers(1, 40),
+    piece=strategies.integers(1, 12),
+    steps=strategies.integers(1, 5),
 )
 @example(events='n' * 30, capacity=5, piece=12, steps=3)
-def test_windows_never_leap(kind: str, events: str, capacity: int, piece: int, steps: int) -> None:
-    """H2, over every window held and not a sample of them."""
-    own = filled(kind, life(events), capacity, piece)
+def test_windows_never_cross_an_episode_or_a_gap(kind: str, events: str, capacity: int, piece: int, steps: int) -> None:
+    """Over every window held and not a sample of them."""
+    own = filled(kind, make_records(events), capacity, piece)
     count = own.window_count(steps)
     if count == 0:
         return
@@ -86,10 +89,12 @@ def test_windows_never_leap(kind: str, events: str, capacity: int, piece: int, s
 
 @pytest.mark.parametrize('kind', KINDS)
 @settings(max_examples=60)
-@given(events=lives, capacity=strategies.integers(1, 40), piece=strategies.integers(1, 12))
-def test_never_more_than_its_capacity(kind: str, events: str, capacity: int, piece: int) -> None:
+@given(events=event_strings, capacity=strategies.integers(1, 40), piece=strategies.integers(1, 12))
+def test_a_memory_holds_at_most_its_capacity_and_always_the_newest(
+    kind: str, events: str, capacity: int, piece: int
+) -> None:
     own = make(kind, capacity, piece)
-    for number, item in enumerate(life(events), 1):
+    for number, item in enumerate(make_records(events), 1):
         own.add(item)
         assert min(number, 1) <= len(own) <= min(number, capacity)
         assert item.sequence in held(own), 'the newest is kept'
@@ -100,12 +105,15 @@ def test_never_more_than_its_capacity(kind: str, events: str, capacity: int, pie
 @pytest.mark.parametrize('kind', KINDS)
 @settings(max_examples=40)
 @given(
-    events=lives, capacity=strategies.integers(1, 40), piece=strategies.integers(1, 12), cut=strategies.integers(0, 60)
+    events=event_strings,
+    capacity=strategies.integers(1, 40),
+    piece=strategies.integers(1, 12),
+    cut=strategies.integers(0, 60),
 )
-def test_a_memory_that_was_stored_goes_on_as_if_it_never_was(
+def test_a_memory_that_was_stored_and_loaded_behaves_as_before(
     kind: str, events: str, capacity: int, piece: int, cut: int
 ) -> None:
-    records = life(events)
+    records = make_records(events)
     whole, stored = make(kind, capacity, piece), make(kind, capacity, piece)
     for number, item in enumerate(records):
         if number == cut:
@@ -127,9 +135,9 @@ def test_a_memory_that_was_stored_goes_on_as_if_it_never_was(
 
 
 @pytest.mark.parametrize('kind', KINDS)
-def test_a_record_keeps_everything(kind: str) -> None:
-    """Row 000-053, over a round trip: z shared with a neighbour is stored once and comes back for both."""
-    records = life('nnnenngn')
+def test_records_survive_a_round_trip(kind: str) -> None:
+    """An embedding that two neighbours share is stored once and comes back for both."""
+    records = make_records('nnnenngn')
     own = filled(kind, records, 100)
     state = own.state()
     assert len(state['memory.first_z']) == 3, 'one for each unbroken stretch'
@@ -155,9 +163,9 @@ def test_an_empty_memory_can_be_stored(kind: str) -> None:
 
 
 @pytest.mark.parametrize('kind', KINDS)
-def test_robots_without_joints(kind: str) -> None:
+def test_records_of_a_robot_without_joints_are_stored(kind: str) -> None:
     own = make(kind, 10)
-    for item in life('nnn'):
+    for item in make_records('nnn'):
         own.add(Record(**{**vars(item), 'joints': np.zeros(0)}))
     own.load(own.state())
     assert own.transitions(3, np.random.default_rng(0)).joints.shape == (3, 0)
@@ -165,7 +173,7 @@ def test_robots_without_joints(kind: str) -> None:
 
 @pytest.mark.parametrize('kind', KINDS)
 def test_draws_are_uniform(kind: str) -> None:
-    own = filled(kind, life('nnnnnnnennngnn'), 100)
+    own = filled(kind, make_records('nnnnnnnennngnn'), 100)
     counts: Counter[int] = Counter()
     generator = np.random.default_rng(0)
     for _ in range(600):
@@ -175,16 +183,15 @@ def test_draws_are_uniform(kind: str) -> None:
 
 
 def test_fifo_drops_the_oldest() -> None:
-    """Row 000-051."""
-    own = filled('fifo', life('n' * 30), 12)
+    own = filled('fifo', make_records('n' * 30), 12)
     assert sorted(held(own)) == list(range(19, 31))
 
 
 def test_pieces_are_balanced_over_episodes() -> None:
-    """A long episode does not push out a short one: pieces are shared out, in whole pieces."""
+    """A long episode does not displace a short one, and only whole pieces are dropped."""
     events = 'n' * 200 + ('e' + 'n' * 19) + ('e' + 'n' * 199)
-    own = filled('pieces', life(events), 60)
-    records = {r.sequence: r for r in life(events)}
+    own = filled('pieces', make_records(events), 60)
+    records = {r.sequence: r for r in make_records(events)}
     episodes = Counter(records[s].episode for s in held(own))
     assert len(own) == 60
     assert episodes[1] == 20, 'the short one is whole'
@@ -193,8 +200,8 @@ def test_pieces_are_balanced_over_episodes() -> None:
     assert own.window_count(3) == 60 // 4 * 2
 
 
-def test_pieces_longer_than_the_memory() -> None:
-    own = filled('pieces', life('n' * 100), 8, piece_length=50)
+def test_pieces_longer_than_the_memory_stay_within_its_capacity() -> None:
+    own = filled('pieces', make_records('n' * 100), 8, piece_length=50)
     assert 1 <= len(own) <= 8
 
 
@@ -202,7 +209,7 @@ def test_what_is_dropped_depends_on_the_seed_alone() -> None:
     kept = []
     for seed in (1, 1, 2):
         own = PieceMemory(40, 4, seed)
-        for item in life('n' * 300):
+        for item in make_records('n' * 300):
             own.add(item)
         kept.append(held(own))
     assert kept[0] == kept[1] != kept[2]
@@ -215,7 +222,7 @@ def test_an_unknown_kind_is_refused() -> None:
 
 def recent(ring: int, reservoir: int, steps: int, seed: int = 0) -> RecentMemory:
     own = RecentMemory(ring, reservoir, seed)
-    for item in life('n' * steps):
+    for item in make_records('n' * steps):
         own.add(item)
     return own
 
@@ -240,7 +247,7 @@ def test_a_minibatch_has_the_newest_first(ring: int, reservoir: int, steps: int,
 
 
 def test_the_reservoir_gives_equal_chances() -> None:
-    """Of 100 steps that left the ring, 10 are kept, whichever (Vitter 1985)."""
+    """Of 100 steps that left the ring, 10 are kept, each with the same chance (Vitter 1985)."""
     counts = np.zeros(101)
     for seed in range(400):
         own = recent(5, 10, 105, seed)
@@ -251,18 +258,18 @@ def test_the_reservoir_gives_equal_chances() -> None:
     assert thirds == pytest.approx([40, 40, 40], abs=6)
 
 
-def test_recent_memory_goes_on_where_it_was_stored() -> None:
+def test_a_recent_memory_that_was_stored_and_loaded_behaves_as_before() -> None:
     whole, stored = recent(7, 5, 30), recent(7, 5, 30)
     copy = RecentMemory(7, 5, 0)
     copy.load({name: tensor.clone() for name, tensor in stored.state().items()})
-    for item in life('n' * 90)[30:]:
+    for item in make_records('n' * 90)[30:]:
         whole.add(item)
         copy.add(item)
     a, b = whole.state(), copy.state()
     assert all(torch.equal(a[name], b[name]) for name in a)
 
 
-def test_a_sample_is_never_larger_than_what_there_is() -> None:
+def test_a_sample_is_never_larger_than_the_memory() -> None:
     own: Any = recent(4, 4, 3)
     assert own.sample(16, np.random.default_rng(0)).z.shape == (3, 2)
 

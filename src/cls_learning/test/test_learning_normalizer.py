@@ -1,4 +1,4 @@
-"""One mean per dimension, one scale for all; the snapshot changes early in life and then only at waking."""
+"""One mean per dimension, one scale for all; the snapshot changes in the first 512 steps and then after sleep only."""
 
 from collections.abc import Callable
 from types import SimpleNamespace
@@ -29,7 +29,7 @@ def test_the_snapshot_is_due_at_powers_of_two_up_to_512() -> None:
     assert not any(identity.is_due(step) for step in range(1, 5000))
 
 
-def test_it_equals_mean_and_one_scale() -> None:
+def test_it_has_the_mean_of_each_dimension_and_one_scale() -> None:
     z = np.random.default_rng(0).normal(3.0, [0.1, 1.0, 10.0, 0.0], (200, 4))
     normalizer = fed(z)
     rows = z.astype(np.float32).astype(np.float64)
@@ -40,7 +40,7 @@ def test_it_equals_mean_and_one_scale() -> None:
     torch.testing.assert_close(normalizer.restore(x), torch.from_numpy(z).float(), rtol=1e-5, atol=1e-4)
 
 
-def test_identical_frames_do_not_divide_by_nothing() -> None:
+def test_identical_frames_give_a_finite_scale() -> None:
     for value, floor in ((100.0, 0.1), (0.0, 1e-6)):
         normalizer = fed(np.full((50, 4), value))
         assert float(normalizer.scale) == pytest.approx(floor, rel=1e-4)
@@ -60,30 +60,30 @@ def test_identity_changes_nothing() -> None:
     assert torch.equal(normalizer.normalize(z), z) and torch.equal(normalizer.restore(z), z)
 
 
-def test_versions_rise_in_life_as_snapshots_do(tools: SimpleNamespace) -> None:
-    """At steps 1, 2, 4 ... 512 and at each waking; every experience names the one that Fast used."""
-    half = tools.waking(tools.recipe({'network.fast_hidden': 4, 'fast.recent': 1, 'fast.older': 0}))
+def test_the_version_rises_with_each_snapshot(tools: SimpleNamespace) -> None:
+    """At steps 1, 2, 4 ... 512 and after each sleep; every experience names the version that Fast used."""
+    learner = tools.online_learner(tools.recipe({'network.fast_hidden': 4, 'fast.recent': 1, 'fast.older': 0}))
     versions, scales = [], []
-    for transition in tools.Body().walk(600):
-        versions.append(half.learn(transition).normalizer_version)
-        scales.append(float(half.normalizer.scale))
+    for transition in tools.PanTiltWorld().walk(600):
+        versions.append(int(learner.learn(transition).extras['normalizer_version'][0]))
+        scales.append(float(learner.normalizer.scale))
     assert [i + 1 for i in range(600) if versions[i] != ([0] + versions)[i]] == EARLY
-    assert len(set(scales[511:])) == 1, 'the scale is fixed for the rest of the day'
-    half.wake_up()
-    assert half.normalizer.version == versions[-1] + 1
-    assert float(half.normalizer.scale) != scales[-1]
+    assert len(set(scales[511:])) == 1, 'the scale is fixed until the next sleep'
+    learner.begin_cycle()
+    assert learner.normalizer.version == versions[-1] + 1
+    assert float(learner.normalizer.scale) != scales[-1]
 
 
-def test_slow_follows_step_by_step(open_life: Callable[..., Any]) -> None:
-    """After every experience and every night Slow's copy is the original, bit by bit."""
-    life = open_life()
+def test_the_copy_of_the_consolidator_follows_step_by_step(open_run: Callable[..., Any]) -> None:
+    """After every experience and every sleep it equals the original, bit by bit."""
+    run = open_run()
     for step in range(70):
         if step in (13, 40):
-            life.body._is_new = True  # a boundary: both embeddings count
-        life.step()
-        own, copy = life.waking.normalizer.state(), life.session.consolidator.normalizer.state()
+            run.world._is_new = True  # a boundary: both embeddings count
+        run.step()
+        own, copy = run.learner.normalizer.state(), run.session.consolidator.normalizer.state()
         assert all(torch.equal(own[name], copy[name]) for name in own), f'step {step + 1}'
-    assert life.waking.cycles == 2
+    assert run.learner.cycles == 2
 
 
 def test_state_round_trip() -> None:

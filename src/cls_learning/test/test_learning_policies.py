@@ -1,4 +1,4 @@
-"""One contract for every policy by name; what counting visits is for (rows 000-056 to 000-062, 000-106)."""
+"""Contract suite of every policy by name, and exploration by visit counts."""
 
 from collections.abc import Iterator
 from types import SimpleNamespace
@@ -12,19 +12,20 @@ import torch
 
 from cls_common.errors import UserError
 from cls_common.robot import Channel, Kind
+from cls_common.transition import Observation
 from cls_learning.policies.contract import EndOfActionsError
 from cls_learning.randomness import stream
 from cls_learning.registries import POLICIES
 
-# `manual` needs a person: what it keeps of this contract stands in test_learning_selectors.py.
+# `manual` needs a person; test_learning_selectors.py tests it.
 KINDS = [kind for kind in POLICIES.names() if kind != 'manual']
 EXPLORERS = ('curious', 'visit_count', 'prediction_error', 'random')
-# What those are told that have to be told something; each suits every body below.
-TOLD = {
+# Settings of the kinds that need some; each suits every robot below.
+SETTINGS = {
     'constant': {'policy.action': '1 2'}, 'sequence': {'policy.sequence': '0 1; 1.5 2; 2 3'},
 }  # fmt: skip
-# The same kinds on a robot that has no joints: visits are counted in what it sees.
-BODIES = {
+# Without joints visits are counted in embeddings.
+ROBOTS = {
     'pan_tilt': {},
     'no_joints': {'joint_names': (), 'joint_low': (), 'joint_high': ()},
     'fixed_joint': {'joint_low': (0.3, -0.7), 'joint_high': (0.3, 0.7)},
@@ -37,66 +38,66 @@ NASTY = [0.0, -0.0, 1.0, -1e9, 1e30, -3e38, float('inf'), float('-inf'), float('
 
 @pytest.fixture(autouse=True, scope='module')
 def _recorded(tools: SimpleNamespace, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """A session for `recorded`, longer than any test here and without a word about its robot."""
+    """A session for `recorded`, longer than any test here, that does not name its robot."""
     answers = [(step, (step % 3 * 0.5, step % 2), 0) for step in range(100)]
     session = tools.write_session(tmp_path_factory.mktemp('sessions') / 'session', None, answers)
-    TOLD['recorded'] = {'policy.session': str(session)}
+    SETTINGS['recorded'] = {'policy.session': str(session)}
     yield
-    del TOLD['recorded']
+    del SETTINGS['recorded']
 
 
-def half_of(tools: SimpleNamespace, kind: str, body: str = 'pan_tilt', steps: int = 0, **changes: Any) -> Any:
-    told = {'policy.kind': kind, **TOLD.get(kind, {}), **changes}
-    half = tools.waking(tools.recipe(told), **BODIES[body])
-    world = tools.Body()
+def learner_of(tools: SimpleNamespace, kind: str, robot: str = 'pan_tilt', steps: int = 0, **changes: Any) -> Any:
+    chosen = {'policy.kind': kind, **SETTINGS.get(kind, {}), **changes}
+    learner = tools.online_learner(tools.recipe(chosen), **ROBOTS[robot])
+    world = tools.PanTiltWorld()
     for transition in world.walk(steps):
-        joints = len(half.robot.joint_names)
+        joints = len(learner.robot.joint_names)
         object.__setattr__(transition, 'joints', transition.joints[:joints])
         object.__setattr__(transition, 'joints_next', transition.joints_next[:joints])
-        half.learn(transition)
-    return half
+        learner.learn(transition)
+    return learner
 
 
-def act(half: Any, z: NDArray[np.float32], joints: NDArray[np.float64], step: int) -> NDArray[np.float32]:
-    action: NDArray[np.float32] = half.policy.act(z, joints, step, stream(1, 'test', step))
+def act(learner: Any, z: NDArray[np.float32], joints: NDArray[np.float64], step: int) -> NDArray[np.float32]:
+    action: NDArray[np.float32] = learner.policy.act(z, joints, step, stream(1, 'test', step))
     return action
 
 
-def test_there_are_kinds_to_test() -> None:
-    assert {*EXPLORERS, *TOLD} == set(KINDS)
+def test_every_kind_is_tested() -> None:
+    assert {*EXPLORERS, *SETTINGS} == set(KINDS)
 
 
-@pytest.mark.parametrize('body', BODIES)
+@pytest.mark.parametrize('robot', ROBOTS)
 @pytest.mark.parametrize('kind', KINDS)
-def test_actions_are_units_of_the_right_size(tools: SimpleNamespace, kind: str, body: str) -> None:
-    half = half_of(tools, kind, body, steps=20)
-    joints = np.zeros(len(half.robot.joint_names))
-    actions = np.array([act(half, np.ones(tools.Z_SIZE, np.float32), joints, step) for step in range(40)])
+def test_actions_are_units_of_the_right_size(tools: SimpleNamespace, kind: str, robot: str) -> None:
+    learner = learner_of(tools, kind, robot, steps=20)
+    joints = np.zeros(len(learner.robot.joint_names))
+    actions = np.array([act(learner, np.ones(tools.Z_SIZE, np.float32), joints, step) for step in range(40)])
     assert actions.shape == (40, 2) and actions.dtype == np.float32
     assert np.abs(actions).max() <= 1.0
     assert len(np.unique(actions, axis=0)) > 30 or kind not in EXPLORERS, 'it explores'
 
 
 @pytest.mark.parametrize('normalizer', ['running', 'identity'])
-@pytest.mark.parametrize('body', BODIES)
+@pytest.mark.parametrize('robot', ROBOTS)
 @pytest.mark.parametrize('kind', KINDS)
 @settings(max_examples=25)
 @given(data=strategies.data())
-def test_nothing_seen_makes_it_act_outside(
-    tools: SimpleNamespace, kind: str, body: str, normalizer: str, data: strategies.DataObject
+def test_actions_stay_in_range_whatever_is_sensed(
+    tools: SimpleNamespace, kind: str, robot: str, normalizer: str, data: strategies.DataObject
 ) -> None:
-    key = (kind, body, normalizer)
+    key = (kind, robot, normalizer)
     if key not in _STEADY:
-        _STEADY[key] = half_of(tools, kind, body, steps=12, **{'normalizer.kind': normalizer})
-    half = _STEADY[key]
+        _STEADY[key] = learner_of(tools, kind, robot, steps=12, **{'normalizer.kind': normalizer})
+    learner = _STEADY[key]
     values = strategies.sampled_from(NASTY) | strategies.floats(-1e3, 1e3, width=32)
     z = data.draw(strategies.lists(values, min_size=tools.Z_SIZE, max_size=tools.Z_SIZE))
-    count = len(half.robot.joint_names)
+    count = len(learner.robot.joint_names)
     joints = data.draw(strategies.lists(values, min_size=count, max_size=count))
     step = data.draw(strategies.integers(0, 10**9))
     with np.errstate(all='ignore'):
         try:
-            action = act(half, np.array(z, np.float32), np.array(joints, np.float64), step)
+            action = act(learner, np.array(z, np.float32), np.array(joints, np.float64), step)
         except EndOfActionsError:
             assert kind == 'recorded' and step >= 100
             return
@@ -109,100 +110,99 @@ _STEADY: dict[tuple[str, str, str], Any] = {}
 @pytest.mark.parametrize('kind', KINDS)
 def test_the_same_state_and_step_act_the_same(tools: SimpleNamespace, kind: str) -> None:
     z, joints = np.linspace(-1, 1, tools.Z_SIZE, dtype=np.float32), np.array([0.2, -0.1])
-    halves = [half_of(tools, kind, steps=40) for _ in range(2)]
+    learners = [learner_of(tools, kind, steps=40) for _ in range(2)]
     for step in (0, 3, 40, 41):
-        a, b = (act(half, z, joints, step) for half in halves)
+        a, b = (act(learner, z, joints, step) for learner in learners)
         assert np.array_equal(a, b)
-    same = np.array_equal(act(halves[0], z, joints, 40), act(halves[0], z, joints, 41))
+    same = np.array_equal(act(learners[0], z, joints, 40), act(learners[0], z, joints, 41))
     assert same == (kind == 'constant')
 
 
-@pytest.mark.parametrize('body', ['pan_tilt', 'no_joints'])
+@pytest.mark.parametrize('robot', ['pan_tilt', 'no_joints'])
 @pytest.mark.parametrize('kind', KINDS)
-def test_state_round_trip(tools: SimpleNamespace, kind: str, body: str) -> None:
-    half, fresh = half_of(tools, kind, body, steps=30), half_of(tools, kind, body)
-    fresh.load_bytes(half.to_bytes())
-    a, b = half.policy.state(), fresh.policy.state()
+def test_state_round_trip(tools: SimpleNamespace, kind: str, robot: str) -> None:
+    learner, fresh = learner_of(tools, kind, robot, steps=30), learner_of(tools, kind, robot)
+    fresh.load_bytes(learner.to_bytes())
+    a, b = learner.policy.state(), fresh.policy.state()
     assert a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
-    joints = np.zeros(len(half.robot.joint_names))
+    joints = np.zeros(len(learner.robot.joint_names))
     z = np.ones(tools.Z_SIZE, np.float32)
-    assert np.array_equal(act(half, z, joints, 30), act(fresh, z, joints, 30))
+    assert np.array_equal(act(learner, z, joints, 30), act(fresh, z, joints, 30))
     for name, tensor in a.items():
         tensor.zero_()
         assert name in b
-    assert all(torch.equal(half.policy.state()[name], b[name]) for name in b), 'what is returned is a copy'
+    assert all(torch.equal(learner.policy.state()[name], b[name]) for name in b), 'what is returned is a copy'
 
 
 @pytest.mark.parametrize('kind', KINDS)
 def test_rewards_are_numbers(tools: SimpleNamespace, kind: str) -> None:
-    half = half_of(tools, kind)
-    rewards = [half.policy.reward(transition, 0.25) for transition in tools.Body().walk(50)]
+    learner = learner_of(tools, kind)
+    rewards = [learner.policy.reward(transition, 0.25) for transition in tools.PanTiltWorld().walk(50)]
     assert np.isfinite(rewards).all() and min(rewards) >= 0.0
 
 
-def test_the_reference_rewards_the_error_before(tools: SimpleNamespace) -> None:
-    """Row 000-060."""
-    half = half_of(tools, 'prediction_error', steps=10)
-    transition = next(tools.Body().walk(1))
-    experience = half.learn(transition)
+def test_prediction_error_rewards_the_error_before_learning(tools: SimpleNamespace) -> None:
+    learner = learner_of(tools, 'prediction_error', steps=10)
+    transition = next(tools.PanTiltWorld().walk(1))
+    experience = learner.learn(transition)
     assert experience.metrics['curiosity_reward'] == experience.metrics['error_before']
 
 
-def test_the_reference_acts_at_random_first_and_then_noisily(tools: SimpleNamespace) -> None:
-    """Rows 000-061, 000-062: uniform for `warmup` steps, then the actor with noise of 0.3, clamped after the noise."""
-    half = half_of(tools, 'prediction_error')
+def test_prediction_error_acts_at_random_first_and_then_with_noise(tools: SimpleNamespace) -> None:
+    """Uniform for `warmup` steps, then the actor with noise of 0.3, clamped after the noise."""
+    learner = learner_of(tools, 'prediction_error')
     z, joints = np.zeros(tools.Z_SIZE, np.float32), np.zeros(2)
-    early = np.array([half.policy.act(z, joints, 4, np.random.default_rng(i)) for i in range(2000)])
+    early = np.array([learner.policy.act(z, joints, 4, np.random.default_rng(i)) for i in range(2000)])
     assert early.std() == pytest.approx(1 / np.sqrt(3), abs=0.02) and abs(early.mean()) < 0.03
-    late = np.array([half.policy.act(z, joints, 5, np.random.default_rng(i)) for i in range(2000)])
+    late = np.array([learner.policy.act(z, joints, 5, np.random.default_rng(i)) for i in range(2000)])
     assert late.std(axis=0) == pytest.approx(0.3, abs=0.02)
     with torch.no_grad():
-        half.policy.actor[-2].bias.fill_(10.0)
-    clamped = np.array([half.policy.act(z, joints, 5, np.random.default_rng(i)) for i in range(200)])
+        learner.policy.actor[-2].bias.fill_(10.0)
+    clamped = np.array([learner.policy.act(z, joints, 5, np.random.default_rng(i)) for i in range(200)])
     assert clamped.max() == 1.0 and 0.3 < (clamped == 1.0).mean() < 0.7
 
 
 def test_the_reward_of_visit_count_is_bounded_and_falls(tools: SimpleNamespace) -> None:
-    """H3: 1 / sqrt(1 + visits), whatever the model's error is."""
-    half = half_of(tools, 'visit_count')
-    transition = next(tools.Body().walk(1))
-    rewards = [half.policy.reward(transition, 1e30) for _ in range(100)]
+    """1 / sqrt(1 + visits), independent of the error of the model."""
+    learner = learner_of(tools, 'visit_count')
+    transition = next(tools.PanTiltWorld().walk(1))
+    rewards = [learner.policy.reward(transition, 1e30) for _ in range(100)]
     assert rewards == pytest.approx([1 / np.sqrt(1 + n) for n in range(100)])
 
 
 def explore(
     tools: SimpleNamespace, mode: str, seed: int, steps: int, start_deg: tuple[float, float]
 ) -> NDArray[np.float64]:
-    """Poses in degrees, (steps + 1, 2), of a life that only counts: an ideal pan-tilt, default cells and horizon."""
+    """Returns poses in degrees, (steps + 1, 2), of an ideal pan-tilt; default cells and horizon, nothing is learned."""
     robot = tools.pan_tilt()
-    half = tools.waking(tools.recipe({'policy.kind': 'visit_count'}), seed=seed)
-    body = tools.Body()
-    body.joints = np.radians(start_deg)
-    poses = [body.joints]
+    learner = tools.online_learner(tools.recipe({'policy.kind': 'visit_count'}), seed=seed)
+    world = tools.PanTiltWorld()
+    world.joints = np.radians(start_deg)
+    poses = [world.joints]
     for step in range(steps):
-        transition = body.step(half.act(body.see(), body.joints, mode, step))
-        half.policy.reward(transition, 0.0)
-        poses.append(body.joints)
+        transition = world.step(learner.act(Observation.of_embedding(world.embedding()), world.joints, mode, step))
+        learner.policy.reward(transition, 0.0)
+        poses.append(world.joints)
     assert (np.abs(np.degrees(poses)) <= np.degrees(robot.joint_high) + 1e-9).all()
     return np.degrees(poses)
 
 
 def cells(poses: NDArray[np.float64]) -> int:
-    """10 x 10 degree cells visited, of 144; counted here and not by the policy."""
+    """Counts 10 x 10 degree cells visited, of 144."""
     index = np.floor((poses + [90, 40]) / 10 - 1e-9).astype(int)
     return len({(int(a), int(b)) for a, b in index})
 
 
 def test_visit_count_covers_more_than_random(tools: SimpleNamespace) -> None:
-    """At least twice as many 10-degree cells in 200 steps from the centre (learning probe, sections 6 and 11.4)."""
+    """At least twice as many 10-degree cells in 200 steps from the centre."""
     counted = [cells(explore(tools, 'curiosity', seed, 200, (0, 0))) for seed in range(4)]
     random = [cells(explore(tools, 'random', seed, 200, (0, 0))) for seed in range(4)]
     assert np.mean(counted) >= 2.0 * np.mean(random)
     assert min(counted) >= 0.7 * 144
 
 
-def test_it_leaves_the_corner(tools: SimpleNamespace) -> None:
-    """Row 000-106: from (90, 40), away from both limits within 120 steps; median within 40 (learning probe, 9)."""
+def test_visit_count_leaves_a_corner_of_the_joint_limits(tools: SimpleNamespace) -> None:
+    """From (90, 40), away from both limits within 120 steps; median within 40."""
     steps = []
     for seed in range(10):
         poses = explore(tools, 'curiosity', seed, 120, (90, 40))
@@ -212,13 +212,13 @@ def test_it_leaves_the_corner(tools: SimpleNamespace) -> None:
     assert np.median(steps) <= 40
 
 
-def test_visit_count_is_curious_by_default(tools: SimpleNamespace) -> None:
+def test_visit_count_is_curious_with_its_default_reward(tools: SimpleNamespace) -> None:
     z, joints = np.ones(tools.Z_SIZE, np.float32), np.array([0.2, -0.1])
-    halves = [half_of(tools, kind, steps=30) for kind in ('curious', 'visit_count')]
-    assert all(np.array_equal(*(act(half, z, joints, step) for half in halves)) for step in range(30, 35))
-    assert halves[0].to_bytes() == halves[1].to_bytes()
+    learners = [learner_of(tools, kind, steps=30) for kind in ('curious', 'visit_count')]
+    assert all(np.array_equal(*(act(learner, z, joints, step) for learner in learners)) for step in range(30, 35))
+    assert learners[0].to_bytes() == learners[1].to_bytes()
     with pytest.raises(UserError, match=r"reward 'rnd'.*policy 'curious'"):
-        half_of(tools, 'visit_count', **{'policy.reward': 'rnd'})
+        learner_of(tools, 'visit_count', **{'policy.reward': 'rnd'})
 
 
 def test_an_unknown_kind_is_refused_with_the_list() -> None:
@@ -228,6 +228,6 @@ def test_an_unknown_kind_is_refused_with_the_list() -> None:
 
 
 def test_visits_of_another_robot_are_refused(tools: SimpleNamespace) -> None:
-    other = half_of(tools, 'visit_count', 'fixed_joint')
+    other = learner_of(tools, 'visit_count', 'fixed_joint')
     with pytest.raises(UserError, match='cells'):
-        half_of(tools, 'visit_count').load_bytes(other.to_bytes())
+        learner_of(tools, 'visit_count').load_bytes(other.to_bytes())

@@ -1,4 +1,4 @@
-"""What the README says of parameters is what the code has."""
+"""The tables of parameters in the README equal the code."""
 
 from pathlib import Path
 import re
@@ -13,7 +13,7 @@ TEXT = (Path(__file__).resolve().parents[1] / 'README.md').read_text(encoding='u
 
 
 def rows(heading: str) -> dict[str, str]:
-    """Names and defaults of the table below a line of text."""
+    """Returns names and defaults of the table below a line of text."""
     table = TEXT.split(heading, 1)[1].split('\n\n', 2)[1]
     found = {}
     for line in table.splitlines()[2:]:
@@ -30,13 +30,13 @@ def text_of(default: object) -> str:
 @pytest.mark.parametrize(
     'heading, settings', [('Of `fast_learner`:', FastNodeSettings), ('Of `slow_learner`,', SlowNodeSettings)]
 )
-def test_parameters_of_the_nodes(heading: str, settings: type[Settings]) -> None:
+def test_the_tables_of_node_parameters_equal_the_settings(heading: str, settings: type[Settings]) -> None:
     recipe = dict(LearningSettings.leaves(with_plugins=False))
     own = {name: text_of(field.default) for name, field in settings.leaves(with_plugins=False) if name not in recipe}
     assert rows(heading) == own
 
 
-def test_the_recipe() -> None:
+def test_the_table_of_the_recipe_equals_the_settings() -> None:
     table = TEXT.split('| group | names and defaults |', 1)[1].split('\n\n', 1)[0]
     found = {}
     for line in table.splitlines()[2:]:

@@ -1,4 +1,4 @@
-"""Whose model it is: another robot is refused unless it is accepted, and a run without a step leaves nothing."""
+"""Models and robots: another robot is refused unless it is accepted, and a run without a step leaves no files."""
 
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
@@ -54,7 +54,7 @@ def refusal(work: Callable[[], Any]) -> str:
     return str(caught.value)
 
 
-def test_a_model_goes_on_with_another_robot_only_when_that_is_accepted(tmp_path: Path) -> None:
+def test_a_model_continues_with_another_robot_only_when_that_is_accepted(tmp_path: Path) -> None:
     train(options(tmp_path, 'Blind-v0'))
     folder = tmp_path / 'models' / 'm'
     before, learned = (folder / 'config.json').read_bytes(), weights_hash(folder)
@@ -64,7 +64,7 @@ def test_a_model_goes_on_with_another_robot_only_when_that_is_accepted(tmp_path:
     assert ((folder / 'config.json').read_bytes(), weights_hash(folder)) == (before, learned)
     train(options(tmp_path, 'OldForms-v0', accept_robot=True))
     assert read_config(folder)['accepted_robots'] == ['gym:little_envs:OldForms-v0']
-    for robot in ('Blind-v0', 'OldForms-v0'):  # said once
+    for robot in ('Blind-v0', 'OldForms-v0'):  # accepted once
         train(options(tmp_path, robot))
     assert list_models(tmp_path / 'models')[0].total_steps == 20
     assert 'Choose another model name' in refusal(
@@ -73,7 +73,7 @@ def test_a_model_goes_on_with_another_robot_only_when_that_is_accepted(tmp_path:
     assert read_config(folder)['accepted_robots'] == ['gym:little_envs:OldForms-v0']
 
 
-def test_accepting_a_robot_does_not_change_what_the_recipe_is(tools: Any) -> None:
+def test_accepting_a_robot_does_not_change_the_hash_of_the_recipe(tools: Any) -> None:
     config = tools.config()
     text = json.loads(config.to_json())
     assert 'accepted_robots' not in text  # as in every config.json before
@@ -89,7 +89,7 @@ def test_robots_differ_by_actions_joints_senses_and_name_in_that_order() -> None
         return RobotInfo(name, senses, channels or (turn, lift))
 
     travelled = Channel('lift', Kind.RELATIVE, 'deg', -0.10000000149, 0.10000000149)
-    assert difference(robot(), robot('a', ('camera',), turn, travelled)) is None  # float32, as it travels
+    assert difference(robot(), robot('a', ('camera',), turn, travelled)) is None  # float32, as in messages
     assert difference(robot(), robot('b')).aspect == 'name'
     assert difference(robot(), robot('b', ('state',))).aspect == 'senses'
     assert difference(robot(), robot('b'), ('actions', 'joints')) is None
@@ -112,9 +112,7 @@ def test_robots_differ_by_actions_joints_senses_and_name_in_that_order() -> None
         ('Blind-v0', {'overrides': {'policy.kind': 'psychic'}}, 'psychic'),
     ],
 )
-def test_a_run_that_never_made_a_step_leaves_nothing_behind(
-    tmp_path: Path, robot: str, changes: dict[str, Any], found: str
-) -> None:
+def test_a_run_without_a_step_leaves_no_files(tmp_path: Path, robot: str, changes: dict[str, Any], found: str) -> None:
     assert found in refusal(lambda: train(options(tmp_path, robot, **changes)))
     assert list(tmp_path.iterdir()) == []
     (tmp_path / 'models' / 'm').mkdir(parents=True)
@@ -124,7 +122,7 @@ def test_a_run_that_never_made_a_step_leaves_nothing_behind(
     assert list_models(tmp_path / 'models') == []
 
 
-def test_what_was_learned_before_an_environment_failed_is_kept(tmp_path: Path) -> None:
+def test_steps_before_a_failure_of_the_environment_are_kept(tmp_path: Path) -> None:
     import little_envs
 
     class FailsLater(little_envs.Blind):
@@ -139,27 +137,27 @@ def test_what_was_learned_before_an_environment_failed_is_kept(tmp_path: Path) -
         assert [entry.sequence for entry in folder.entries_since(0)] == [1, 2, 3]
 
 
-def test_an_unlearned_model_made_on_purpose_stays(tmp_path: Path, tools: Any) -> None:
+def test_an_untrained_model_that_was_created_on_purpose_is_kept(tmp_path: Path, tools: Any) -> None:
     folder = ModelFolder(tmp_path, 'm')
-    folder.create(tools.config(), b'eyes')
+    folder.create(tools.config(), b'weights')
     folder.close()
     assert (tmp_path / 'm' / 'config.json').exists()
     ModelFolder(tmp_path, 'm').close(keep_unlearned=False)  # not made by this owner
     assert (tmp_path / 'm' / 'config.json').exists()
 
 
-def test_an_encoder_of_a_sense_that_the_robot_lacks_is_never_frozen(tmp_path: Path, tools: Any) -> None:
+def test_an_encoder_of_a_sense_that_the_robot_lacks_is_refused(tmp_path: Path, tools: Any) -> None:
     folder = ModelFolder(tmp_path, 'm')
     encoder = {'name': 'early_resnet18', 'id': 'e', 'size': tools.Z_SIZE, 'version': 1}
     config = tools.config(robot=tools.pan_tilt(modalities=('state',)), encoder=encoder)
-    assert '--encoder identity' in refusal(lambda: folder.create(config, b'eyes'))
+    assert '--encoder identity' in refusal(lambda: folder.create(config, b'weights'))
     folder.close()
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize('error', ['ENOLCK', 'EOPNOTSUPP'])
-def test_a_file_system_without_locks_is_one_line(tmp_path: Path, error: str) -> None:
-    """A library in front of the system's own refuses as such a file system does."""
+def test_a_file_system_without_locks_is_one_line_of_error(tmp_path: Path, error: str) -> None:
+    """A preloaded library makes flock fail as such a file system does."""
     source, library = tmp_path / 'no_locks.c', tmp_path / 'no_locks.so'
     source.write_text(NO_LOCKS.replace('NUMBER', error))
     subprocess.run(['cc', '-shared', '-fPIC', '-o', library, source], check=True)
@@ -173,7 +171,7 @@ def test_a_file_system_without_locks_is_one_line(tmp_path: Path, error: str) -> 
 
 @pytest.fixture
 def public() -> Iterator[Path]:
-    """A folder that every user may enter and change."""
+    """Makes a folder that every user may enter and change."""
     with tempfile.TemporaryDirectory() as name:
         Path(name).chmod(0o777)
         yield Path(name)
@@ -181,7 +179,7 @@ def public() -> Iterator[Path]:
 
 @contextmanager
 def as_another_user(path: Path) -> Iterator[None]:
-    """Takes a file away from whoever runs this; root becomes another user for the while."""
+    """Makes a file unreadable for this process; root becomes another user meanwhile."""
     path.chmod(0o600 if os.getuid() == 0 else 0)
     if os.getuid() == 0:
         os.seteuid(65534)
@@ -194,7 +192,8 @@ def as_another_user(path: Path) -> Iterator[None]:
 
 def make_public_model(models: Path, tools: Any) -> Path:
     folder = ModelFolder(models, 'm')
-    folder.create(tools.config(), b'eyes')
+    folder.create(tools.config(), b'weights')
+    folder.log.flush()  # the file is made with its first use
     folder.close()
     for path in (folder.path, *folder.path.rglob('*')):
         path.chmod(0o777 if path.is_dir() else 0o666)
@@ -202,7 +201,7 @@ def make_public_model(models: Path, tools: Any) -> Path:
 
 
 @pytest.mark.parametrize('name', ['lock', 'config.json', 'owner.json', 'training.log', 'encoder/config.json'])
-def test_a_model_of_another_user_is_one_line(public: Path, tools: Any, name: str) -> None:
+def test_a_model_of_another_user_is_one_line_of_error(public: Path, tools: Any, name: str) -> None:
     path = make_public_model(public, tools) / name
     with as_another_user(path):
         line = refusal(lambda: ModelFolder(public, 'm'))

@@ -1,4 +1,4 @@
-"""Selectors choose without learning: constant, sequence, recorded, random, manual (rows 001-063 to 001-071, H13)."""
+"""Policies that choose without learning: constant, sequence, recorded, random, manual."""
 
 import builtins
 from collections.abc import Sequence
@@ -12,13 +12,14 @@ import pytest
 
 from cls_common.errors import UserError
 from cls_common.robot import Channel, Kind, RobotInfo
+from cls_common.transition import Observation
 from cls_learning import policies
 from cls_learning.config import LearningSettings
 from cls_learning.policies.contract import EndOfActionsError, Policy
 from cls_learning.policies.manual import ManualPolicy
 from cls_learning.policies.typed import NAMED_SEQUENCES, parse_action, parse_sequence
 from cls_learning.randomness import stream
-from cls_learning.runtime import online_step
+from cls_learning.runtime.online_step import online_step, until_the_last_action
 from cls_training.training import train, TrainOptions
 
 PAN_TILT = RobotInfo(
@@ -29,13 +30,13 @@ CART = RobotInfo('gym:CartPole-v1', ('state',), (Channel('action', Kind.DISCRETE
 NOTHING = np.zeros(0, np.float32)
 
 
-def make(kind: str, robot: RobotInfo = PAN_TILT, **told: Any) -> Policy:
-    values = {'policy.kind': kind, **{f'policy.{name}': value for name, value in told.items()}}
+def make(kind: str, robot: RobotInfo = PAN_TILT, **settings: Any) -> Policy:
+    values = {'policy.kind': kind, **{f'policy.{name}': value for name, value in settings.items()}}
     return policies.make(LearningSettings.from_flat(values), robot, 0, None, seed=1)
 
 
 def chosen(policy: Policy, robot: RobotInfo, steps: Sequence[int]) -> list[list[float]]:
-    """What it does at these steps, in robot units."""
+    """Returns its actions at these steps, in robot units."""
     joints = np.zeros(len(robot.joint_names))
     return [robot.to_units(policy.act(NOTHING, joints, step, stream(1, 'test', step))).tolist() for step in steps]
 
@@ -47,7 +48,7 @@ def chosen(policy: Policy, robot: RobotInfo, steps: Sequence[int]) -> list[list[
         ('  +10   -10 ', [10, -10]), ('tilt=1 pan=2', [2, 1]),
     ],
 )  # fmt: skip
-def test_an_action_is_typed_in_robot_units(text: str, values: list[float]) -> None:
+def test_a_text_is_an_action_in_robot_units(text: str, values: list[float]) -> None:
     assert chosen(make('constant', action=text), PAN_TILT, [0, 7]) == [values, values]
 
 
@@ -61,13 +62,13 @@ def test_an_action_is_typed_in_robot_units(text: str, values: list[float]) -> No
         ('__import__("os").getpid() 0', 'expected a number'), ('1e999 0', 'from -10 to 10'),
     ],
 )  # fmt: skip
-def test_what_is_no_action_is_one_clear_error(text: str, problem: str) -> None:
+def test_a_text_that_is_no_action_is_a_user_error(text: str, problem: str) -> None:
     with pytest.raises(UserError, match=problem):
         make('constant', action=text)
 
 
-def test_limits_are_compared_as_they_travel() -> None:
-    """A driver's 0.1 arrives as float32, a bit more or less; who types 0.1 means the limit."""
+def test_limits_are_compared_as_float32() -> None:
+    """A driver's 0.1 arrives as float32, slightly more or less; a typed 0.1 means the limit."""
     low, high = float(np.float32(-0.3)), float(np.float32(0.1))
     robot = RobotInfo('x', (), (Channel('grip', Kind.ABSOLUTE, 'm', low, high),))
     assert parse_action('0.1', robot).tolist() == [high] and parse_action('-0.3', robot).tolist() == [low]
@@ -76,7 +77,7 @@ def test_limits_are_compared_as_they_travel() -> None:
 
 
 def test_a_sequence_cycles_by_the_step() -> None:
-    """Row 001-065; a run that goes on at step 7 goes on in the sequence."""
+    """A run that resumes at step 7 resumes in the sequence."""
     policy = make('sequence', sequence='1 0; tilt=2; 3,3;')
     assert chosen(policy, PAN_TILT, range(5)) == [[1, 0], [0, 2], [3, 3], [1, 0], [0, 2]]
     assert chosen(policy, PAN_TILT, [7, 300_000_002]) == [[0, 2], [3, 3]]
@@ -96,11 +97,10 @@ def test_an_empty_sequence_is_an_error(text: str) -> None:
     ],
 )  # fmt: skip
 def test_sequences_of_one_discrete_channel(name: str, pattern: list[int]) -> None:
-    """Rows 001-066 to 001-070."""
     assert chosen(make('sequence', CART, sequence=name), CART, range(4)) == [[value] for value in pattern]
 
 
-def test_named_sequences_are_refused_elsewhere() -> None:
+def test_named_sequences_are_refused_for_other_channels() -> None:
     for name in NAMED_SEQUENCES:
         with pytest.raises(UserError, match='one discrete channel'):
             parse_sequence(name, PAN_TILT)
@@ -109,15 +109,15 @@ def test_named_sequences_are_refused_elsewhere() -> None:
             parse_action(wrong, CART)
 
 
-def test_random_is_uniform_and_a_matter_of_the_generator() -> None:
+def test_random_is_uniform_and_depends_on_the_generator_alone() -> None:
     values = np.array(chosen(make('random'), PAN_TILT, range(2000)))
     assert np.abs(values.mean(axis=0)).max() < 0.5 and values.std() == pytest.approx(10 / np.sqrt(3), rel=0.03)
     assert chosen(make('random'), PAN_TILT, [3, 4]) == values[3:5].tolist()
     assert {value for (value,) in chosen(make('random', CART), CART, range(50))} == {0.0, 1.0}
 
 
-def test_curiosity_without_a_learner() -> None:
-    """visit_count counts joint cells without one; what imagines is refused in one line."""
+def test_only_visit_count_explores_without_networks() -> None:
+    """It counts joint cells; policies that need predictions are refused in one line."""
     assert len(chosen(make('visit_count'), PAN_TILT, range(3))) == 3
     for kind, robot in (('visit_count', CART), ('prediction_error', PAN_TILT), ('prediction_error', CART)):
         with pytest.raises(UserError, match=rf"'{kind}' without networks.*./cls up"):
@@ -127,8 +127,8 @@ def test_curiosity_without_a_learner() -> None:
 # ---- recorded
 
 
-def test_recorded_actions_come_once_and_end(tools: SimpleNamespace, tmp_path: Path) -> None:
-    """Row 001-071: refused ones and answers given twice are left out; float32 comes back as it was."""
+def test_recorded_actions_are_repeated_once_and_end(tools: SimpleNamespace, tmp_path: Path) -> None:
+    """Refused actions and repeated answers are left out; float32 values are exact."""
     units = stream(3, 'units', 0).uniform(-1, 1, (30, 2)).astype(np.float32)
     done = PAN_TILT.to_units(units)
     answers = [(9, (float('nan'), 0.0), 210), (10, (1.0,), 211), *((20 + i, row, 0) for i, row in enumerate(done))]
@@ -141,7 +141,7 @@ def test_recorded_actions_come_once_and_end(tools: SimpleNamespace, tmp_path: Pa
             chosen(policy, PAN_TILT, [step])
 
 
-def test_recorded_actions_by_a_filter(tools: SimpleNamespace, tmp_path: Path) -> None:
+def test_recorded_actions_can_be_filtered(tools: SimpleNamespace, tmp_path: Path) -> None:
     answers = [(step, (step % 3, 0.1 * step), 0) for step in range(9)]
     session = str(tools.write_session(tmp_path / 'session', PAN_TILT, answers))
     policy = make('recorded', session=session, filter_action='pan=2')
@@ -151,7 +151,7 @@ def test_recorded_actions_by_a_filter(tools: SimpleNamespace, tmp_path: Path) ->
             make('recorded', session=session, filter_action=wrong)
 
 
-def test_sessions_that_can_not_be_done_again(tools: SimpleNamespace, tmp_path: Path) -> None:
+def test_sessions_that_can_not_be_repeated_are_refused(tools: SimpleNamespace, tmp_path: Path) -> None:
     other = str(tools.write_session(tmp_path / 'other', CART, [(1, (1.0,), 0)]))
     with pytest.raises(UserError, match=r"other for robot 'pan_tilt'; expected the same.*'gym:CartPole-v1'"):
         make('recorded', session=other)
@@ -167,7 +167,7 @@ def test_sessions_that_can_not_be_done_again(tools: SimpleNamespace, tmp_path: P
 
 
 def manual(*lines: str, proposer: Policy | None = None) -> tuple[ManualPolicy, list[list[float]]]:
-    """A policy with a person who types these lines, and what was proposed to him."""
+    """Makes a policy with a person who types these lines; returns it and the list of proposed actions."""
     typed, proposed = iter(lines), []
 
     def ask(action: Any) -> str:
@@ -186,13 +186,12 @@ def test_a_person_types_actions_confirms_and_ends() -> None:
 
 
 def test_a_person_confirms_or_overrides_another_policy() -> None:
-    """Row 001-061."""
     policy, proposed = manual('', '-1 -1', '', proposer=make('sequence', sequence='1 1; 2 2; 3 3'))
     assert chosen(policy, PAN_TILT, range(3)) == [[1, 1], [-1, -1], [3, 3]]
     assert proposed == [[1, 1], [2, 2], [3, 3]]
 
 
-def test_a_wrong_word_can_be_typed_again() -> None:
+def test_after_a_wrong_text_another_can_be_typed() -> None:
     policy, _ = manual('up', '1 1')
     with pytest.raises(UserError, match='up'):
         chosen(policy, PAN_TILT, [0])
@@ -206,8 +205,8 @@ CODE = [
 
 
 @given(text=strategies.text(max_size=60) | strategies.sampled_from(CODE))
-def test_whatever_is_typed_is_an_action_or_a_user_error(text: str) -> None:
-    """H13: nothing is evaluated, and no error shows what a terminal would obey."""
+def test_any_typed_text_is_an_action_or_a_user_error(text: str) -> None:
+    """Nothing is evaluated, and no error has characters that control a terminal."""
 
     def ask(_action: Any) -> str:
         return text
@@ -225,47 +224,48 @@ def test_whatever_is_typed_is_an_action_or_a_user_error(text: str) -> None:
             assert np.isfinite(unit).all() and np.abs(unit).max() <= 1.0 and unit.dtype == np.float32
 
 
-def test_a_model_has_nobody_to_ask() -> None:
+def test_manual_is_refused_for_a_model() -> None:
     with pytest.raises(UserError, match=r"policy 'manual'; expected a person.*./cls run --policy manual"):
         make('manual')
 
 
-# ---- in a life
+# ---- in training
 
 
-def life(folder: Path, **told: Any) -> TrainOptions:
-    overrides = {'network.fast_hidden': 8, 'network.slow_hidden': 8, **told}
+def train_options(folder: Path, **settings: Any) -> TrainOptions:
+    overrides = {'network.fast_hidden': 8, 'network.slow_hidden': 8, **settings}
     return TrainOptions(robot='square', model='m', models_dir=folder, steps=12, seed=5, overrides=overrides)
 
 
-def test_a_life_ends_with_its_recorded_actions(tools: SimpleNamespace, tmp_path: Path, caplog: Any) -> None:
-    """Every recorded action is done and learned from; then the model is saved, and there is nothing more to do."""
+def test_training_ends_with_the_recorded_actions(tools: SimpleNamespace, tmp_path: Path, caplog: Any) -> None:
+    """Every recorded action is done and learned from; then the model is saved."""
     robot = RobotInfo('square', ('camera',), PAN_TILT.channels)
     session = tools.write_session(tmp_path / 'session', robot, [(i, (0.0, 1.0), 0) for i in range(7)])
-    told = {'policy.kind': 'recorded', 'policy.session': str(session)}
+    settings = {'policy.kind': 'recorded', 'policy.session': str(session)}
     reports: list[int] = []
-    train(life(tmp_path, **told), lambda progress: reports.append(progress.step))
+    train(train_options(tmp_path, **settings), lambda progress: reports.append(progress.step))
     assert reports == list(range(1, 8))
     assert 'ended after 7 steps: all 7 recorded actions of session are done' in caplog.text
 
 
-def test_in_the_graph_the_last_action_is_told_once(tools: SimpleNamespace, tmp_path: Path) -> None:
-    """The step before is learned from, then nobody acts until somebody chooses to."""
+def test_the_end_of_recorded_actions_is_reported_once(tools: SimpleNamespace, tmp_path: Path) -> None:
+    """The step before it is learned from, then the mode is manual."""
     session = tools.write_session(tmp_path / 'session', None, [(0, (1.0, 0.0), 0), (1, (2.0, 0.0), 0)])
-    half = tools.waking(tools.recipe({'policy.kind': 'recorded', 'policy.session': str(session)}))
-    node, sent, body = SimpleNamespace(mode='curiosity', faults=[]), [], tools.Body()
+    learner = tools.online_learner(tools.recipe({'policy.kind': 'recorded', 'policy.session': str(session)}))
+    node, sent, world = SimpleNamespace(mode='curiosity', faults=[]), [], tools.PanTiltWorld()
     node.report_fault = node.faults.append
     while node.mode == 'curiosity':
-        with online_step.until_the_last_action(node):
-            sent.append(half.act(body.see(), body.joints, node.mode, half.total_steps))
-            online_step.close(half, body.step(sent[-1]), node.mode, True, sent.append)
-            online_step.close(half, body.step(sent[-1]), node.mode, True, sent.append)
-    assert [action.tolist() for action in sent] == [[1.0, 0.0], [2.0, 0.0]] and half.total_steps == 2
+        with until_the_last_action(node):
+            observation = Observation.of_embedding(world.embedding())
+            sent.append(learner.act(observation, world.joints, node.mode, learner.total_steps))
+            online_step(learner, world.step(sent[-1]), node.mode, True, sent.append)
+            online_step(learner, world.step(sent[-1]), node.mode, True, sent.append)
+    assert [action.tolist() for action in sent] == [[1.0, 0.0], [2.0, 0.0]] and learner.total_steps == 2
     assert node.faults == ['all 2 recorded actions of session are done; mode is manual now']
 
 
 def test_a_policy_that_can_not_act_makes_no_model(tmp_path: Path) -> None:
-    for told in ({'policy.kind': 'manual'}, {'policy.kind': 'constant', 'policy.action': '1 2 3'}):
+    for settings in ({'policy.kind': 'manual'}, {'policy.kind': 'constant', 'policy.action': '1 2 3'}):
         with pytest.raises(UserError, match=r'nobody to ask|found 3 values'):
-            train(life(tmp_path, **told))
+            train(train_options(tmp_path, **settings))
     assert not (tmp_path / 'm' / 'config.json').exists()

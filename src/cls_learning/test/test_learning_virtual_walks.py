@@ -1,4 +1,4 @@
-"""Walks over remembered frames: every step is one that the robot could have made and would have seen so."""
+"""Stitched trajectories over remembered frames: every step is one that the robot could have made."""
 
 from dataclasses import replace
 
@@ -19,14 +19,14 @@ ROBOT = RobotInfo(
 
 
 def view(episode, pose, seconds=0.0):
-    """What is seen: the pose, where the scene is, and what moves in it."""
+    """Returns an embedding: the pose, the place of the scene, and what moves in it."""
     return np.array([*pose / 5, 20.0 * episode, 10 * np.sin(3 * seconds), 10 * np.cos(2 * seconds)], np.float32)
 
 
-def lived(episode, count, seed=0, drift=0.0, first=0, play=0.0, change_at=10**9):
+def make_records(episode, count, seed=0, drift=0.0, first=0, play=0.0, change_at=10**9):
     generator = np.random.default_rng((seed, episode))
     pose, records = generator.uniform(-20, 20, 2), []
-    slack = np.zeros(2)  # deg: a body with play in its gears lags behind its joints, on the side that it came from
+    slack = np.zeros(2)  # deg: with play in its gears a robot lags behind its joints, on the side that it came from
     for i in range(count):
         before, scene = pose + slack, episode + (i >= change_at)
         after = np.clip(pose + generator.uniform(-10, 10, 2), (-40, -20), (40, 20))
@@ -40,14 +40,14 @@ def lived(episode, count, seed=0, drift=0.0, first=0, play=0.0, change_at=10**9)
     return records
 
 
-def life():
-    return lived(1, 150) + lived(2, 150, first=150)
+def two_episodes():
+    return make_records(1, 150) + make_records(2, 150, first=150)
 
 
 @settings(max_examples=25, deadline=None)
 @given(strategies.integers(0, 1000), strategies.integers(1, 5), strategies.integers(1, 40))
-def test_each_step_is_possible_and_shows_what_is_there(seed, steps, count):
-    walks = VirtualWalks(life(), ROBOT, 5)
+def test_each_step_is_possible_and_ends_at_the_remembered_frame(seed, steps, count):
+    walks = VirtualWalks(two_episodes(), ROBOT, 5)
     drawn = walks.draw(count, steps, np.random.default_rng(seed))
     z, action = drawn.z.numpy(), drawn.action.numpy()
     assert z.shape == (len(action), steps + 1, 5) and len(action) <= count
@@ -56,16 +56,16 @@ def test_each_step_is_possible_and_shows_what_is_there(seed, steps, count):
     assert (z[..., 2] == z[:, :1, 2]).all()  # one episode
 
 
-def test_most_of_them_were_never_walked():
-    records = life()
+def test_most_steps_are_new():
+    records = two_episodes()
     real = {(tuple(r.z), tuple(r.z_next)) for r in records}
     drawn = VirtualWalks(records, ROBOT, 5).draw(200, 1, np.random.default_rng(0)).z.numpy()
     assert len(drawn) > 190
     assert np.mean([(tuple(a), tuple(b)) in real for a, b in drawn]) < 0.2
 
 
-def test_they_lead_over_the_views_after_broken_stretches_too():
-    records = life()
+def test_frames_at_the_end_of_broken_stretches_are_used_too():
+    records = two_episodes()
     kept = [record for record in records if record.sequence % 4 < 2]  # stretches of two steps: three views each
     walks = VirtualWalks(kept, ROBOT, 5)
     assert (len(kept), len(walks), len(VirtualWalks(records, ROBOT, 5))) == (150, 225, 302)
@@ -74,13 +74,13 @@ def test_they_lead_over_the_views_after_broken_stretches_too():
     assert last <= seen
 
 
-def test_equal_draws_give_equal_walks():
-    first, second = (VirtualWalks(life(), ROBOT, 5).draw(9, 3, np.random.default_rng(4)) for _ in range(2))
+def test_equal_generators_give_equal_walks():
+    first, second = (VirtualWalks(two_episodes(), ROBOT, 5).draw(9, 3, np.random.default_rng(4)) for _ in range(2))
     assert first.z.equal(second.z) and first.action.equal(second.action)
 
 
-def test_where_the_scene_moves_nothing_is_drawn():
-    still, moves = lived(1, 200), lived(2, 200, drift=0.3, first=200)
+def test_nothing_is_drawn_from_a_moving_scene():
+    still, moves = make_records(1, 200), make_records(2, 200, drift=0.3, first=200)
     walks = VirtualWalks(still + moves, ROBOT, 5)
     motions = walks.stillness.motions
     assert walks.stillness.moving == {2} and motions[1].excess < 0.1 and motions[2].excess > 2 * MOVES
@@ -92,52 +92,52 @@ def test_where_the_scene_moves_nothing_is_drawn():
 @pytest.mark.parametrize('seed', range(5))
 def test_play_in_the_gears_is_no_moving_scene(seed):
     """2 degrees, as cheap servos have: neighbours in time differ by less than frames far apart in time."""
-    walks = VirtualWalks(lived(1, 400, seed=seed, play=2.0), ROBOT, 5)
+    walks = VirtualWalks(make_records(1, 400, seed=seed, play=2.0), ROBOT, 5)
     assert walks.stillness.moving == set() and 0.0 < walks.stillness.motions[1].excess < MOVES
 
 
 @pytest.mark.parametrize('at', [200, 300, 350])
-def test_another_scene_within_an_episode_is_seen(at):
-    walks = VirtualWalks(lived(1, 400, change_at=at), ROBOT, 5)
+def test_another_scene_within_an_episode_counts_as_motion(at):
+    walks = VirtualWalks(make_records(1, 400, change_at=at), ROBOT, 5)
     assert walks.stillness.moving == {1} and walks.stillness.motions[1].excess > 0.25
 
 
-def test_what_an_older_version_measured_is_forgotten():
+def test_measurements_of_an_older_version_are_discarded():
     old = {'stillness.motions': torch.tensor([[1.0, 1.2, 300.0]], dtype=torch.float64)}
     assert Stillness.load(old).motions == {}
 
 
-def test_what_is_too_short_to_tell_is_not_trusted():
-    walks = VirtualWalks(lived(1, 5), ROBOT, 5)
+def test_an_episode_too_short_to_be_judged_counts_as_moving():
+    walks = VirtualWalks(make_records(1, 5), ROBOT, 5)
     assert walks.stillness.moving == {1} and np.isnan(walks.stillness.motions[1].excess) and len(walks) == 0
 
 
-def test_what_was_still_when_more_was_remembered_stays_so():
-    records = lived(1, 150)
+def test_an_episode_that_was_judged_still_stays_so_with_few_frames_left():
+    records = make_records(1, 150)
     known = VirtualWalks(records, ROBOT, 5).stillness
     walks = VirtualWalks(records[:5], ROBOT, 5, Stillness.load(known.state()))
     assert len(walks) == 6 and walks.stillness.motions == known.motions
-    assert VirtualWalks(lived(2, 5), ROBOT, 5, known).stillness.motions.keys() == {2}
+    assert VirtualWalks(make_records(2, 5), ROBOT, 5, known).stillness.motions.keys() == {2}
 
 
 @pytest.mark.parametrize(('excess', 'frames', 'expected'), [
     (3.0, 150, 3.0), (3.0, 100, 3.0), (3.0, 99, 1.0), (np.nan, 150, 1.0),
 ])  # fmt: skip
-def test_a_look_at_far_fewer_frames_changes_no_judgement(excess, frames, expected):
+def test_far_fewer_frames_do_not_change_a_measurement(excess, frames, expected):
     then = Motion(1.0, 200).then(Motion(excess, frames))
     assert (then.excess, then.frames) == (expected, 200)
     assert Motion(np.nan, 200).then(Motion(excess, 10)).excess is excess
 
 
-def test_an_old_scene_has_more_than_its_share_of_the_frames():
-    walks = VirtualWalks(lived(1, 100) + lived(2, 900, first=100), ROBOT, 5)
+def test_a_scene_with_few_frames_is_drawn_more_often_than_its_share():
+    walks = VirtualWalks(make_records(1, 100) + make_records(2, 900, first=100), ROBOT, 5)
     drawn = walks.draw(4000, 1, np.random.default_rng(0)).z[:, 0, 2]
     assert (drawn == 20.0).float().mean().item() == pytest.approx(0.25, abs=0.03)
 
 
-def test_a_frame_without_neighbours_begins_nothing():
-    far = [replace(r, joints=r.joints + 1.0, sequence=500) for r in lived(1, 1)]
-    walks = VirtualWalks(lived(1, 150) + far, ROBOT, 5)
+def test_a_frame_without_neighbours_begins_no_walk():
+    far = [replace(r, joints=r.joints + 1.0, sequence=500) for r in make_records(1, 1)]
+    walks = VirtualWalks(make_records(1, 150) + far, ROBOT, 5)
     assert len(walks.draw(2000, 1, np.random.default_rng(0)).z) < 2000
 
 
@@ -147,9 +147,9 @@ def test_a_frame_without_neighbours_begins_nothing():
     {'channels': tuple(Channel(n, Kind.RELATIVE, 'm', -10.0, 10.0) for n in ('pan', 'tilt'))},
     {'joint_names': (), 'joint_low': (), 'joint_high': ()},
 ])  # fmt: skip
-def test_only_where_a_difference_of_joints_is_an_action(changed):
+def test_walks_exist_only_where_a_difference_of_joints_is_an_action(changed):
     robot = replace(ROBOT, **changed)
     assert can_walk(ROBOT) and not can_walk(robot)
-    walks = VirtualWalks(lived(1, 100), robot, 5)
+    walks = VirtualWalks(make_records(1, 100), robot, 5)
     assert len(walks) == 0 and len(walks.draw(4, 2, np.random.default_rng(0)).z) == 0
     assert len(VirtualWalks([], ROBOT, 5).draw(4, 2, np.random.default_rng(0)).z) == 0

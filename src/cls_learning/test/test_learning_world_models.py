@@ -1,4 +1,4 @@
-"""One contract for every world model, and what sets the default one apart."""
+"""Contract suite of every world model, and properties of the default one."""
 
 import pytest
 import torch
@@ -14,11 +14,11 @@ def make_model(request):
 
 
 class TestWorldModels(testing.WorldModelSuite):
-    """Every one, those of installed packages too."""
+    """Runs on every world model, those of installed packages too."""
 
 
 def trained(kind, action_of, steps=400):
-    """A model that saw z_next = z + action_of(a) x a fixed direction of z."""
+    """Trains a model on z_next = z + action_of(a) x a fixed direction of z."""
     model, turn = testing.maker(kind)(), draw(12, 12, seed=5) / 4
     optimizer = torch.optim.Adam(model.parameters(), 3e-3)
     for step in range(steps):
@@ -31,8 +31,8 @@ def trained(kind, action_of, steps=400):
     return model
 
 
-def test_a_small_action_changes_little_and_none_nothing():
-    """Moves below a quarter of the reach were worse than no change in the plain network (learning probe, 11.2)."""
+def test_predicted_change_is_small_for_small_actions_and_none_for_no_action():
+    """A plain network predicts actions below a quarter of the range worse than copying does."""
     model, z = trained('film', lambda a: a[:, :1]), draw(200, 12, seed=7)
     still = model.predict({}, z, torch.zeros(200, 2))[1] - z
     small, large = (model.predict({}, z, torch.full((200, 2), size))[1] - z for size in (0.1, 1.0))
@@ -40,7 +40,7 @@ def test_a_small_action_changes_little_and_none_nothing():
     assert 0.02 * large.norm() < small.norm() < 0.3 * large.norm()
 
 
-def test_what_a_world_does_by_itself_is_learned_too():
+def test_changes_without_an_action_are_learned_too():
     model, z = trained('film', lambda a: 1.0 + 0 * a[:, :1], 800), draw(200, 12, seed=7)
     turn = draw(12, 12, seed=5) / 4
     error = model.predict({}, z, torch.zeros(200, 2))[1] - z - torch.tanh(z @ turn)

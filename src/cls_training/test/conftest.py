@@ -1,4 +1,4 @@
-"""One thread, as exact runs use; properties are about what holds, not how fast: a busy machine must not fail them."""
+"""One thread, as exact runs use; property tests without a deadline, which a busy machine would miss."""
 
 from hypothesis import settings
 import pytest

@@ -13,12 +13,14 @@ from cls_common import comms
 from cls_common.errors import UserError
 from cls_common.images import to_jpeg
 from cls_common.robot import Channel, Kind, RobotInfo
+from cls_common.transition import EMBEDDING
+from cls_learning.brain import Input
 from cls_perception import encoders
 from cls_perception.settings import EncoderSettings
 from cls_recording.definitions import installed
 from cls_recording.session import SessionInfo
 from cls_training.encoder_training.image_pairs import in_unit, read_image_pairs, robot_of
-from cls_training.recorded import Recording
+from cls_training.transition_reader import TransitionReader
 
 NS = 1_000_000_000
 STEPS = 70
@@ -29,7 +31,7 @@ ROBOT = RobotInfo(
 
 
 def shade(number: int) -> np.ndarray:
-    """Image `number`: its brightness says which one it is, and JPEG keeps it."""
+    """Makes image `number`, told apart by its brightness, which JPEG keeps."""
     return np.full((48, 64, 3), 20 + 3 * number % 200, np.uint8)
 
 
@@ -145,7 +147,8 @@ def test_from_a_session_to_a_model_with_a_frozen_encoder(session, tmp_path, caps
     encoder = encoders.load(stored, (models / 'one' / 'encoder' / 'weights.safetensors').read_bytes(), threads=1)
     assert encoder.id == config['encoder']['id']
     assert encoder.id == encoders.make(EncoderSettings(name='joint_prediction', weights=str(out), threads=1)).id
-    steps = list(Recording([session], ROBOT, encoder).transitions())
+    reader = TransitionReader([session], ROBOT, [Input()], {EMBEDDING: (encoder.size,)}, encoder)
+    steps = list(reader.transitions())
     assert len(steps) == STEPS and steps[0].z.shape == (512,)
 
     # The same encoder for a second model; the encoder of a model never changes.
@@ -168,7 +171,7 @@ def test_from_a_session_to_a_model_with_a_frozen_encoder(session, tmp_path, caps
         (['--weights', 'nowhere.safetensors', '--model', 'x'], 'nowhere.safetensors'),
     ],
 )
-def test_what_makes_no_sense_is_one_line(session, tmp_path, capsys, monkeypatch, asked, answer):
+def test_options_that_do_not_fit_are_one_line_of_error(session, tmp_path, capsys, monkeypatch, asked, answer):
     monkeypatch.chdir(tmp_path)
     assert entry.main(['encoder', 'train', str(session), *asked]) == 2
     said = capsys.readouterr().err

@@ -1,4 +1,4 @@
-"""`train()`: both halves in one process over a simulated robot, to be compared with the graph by its hash."""
+"""`train()`: a brain trained in one process over a simulated robot."""
 
 from pathlib import Path
 import subprocess
@@ -8,13 +8,14 @@ from typing import Any
 import pytest
 
 from cls_common.errors import UserError
+from cls_learning.brain import ONLINE
 from cls_learning.model_store.folder import ModelFolder
 from cls_learning.model_store.listing import list_models, read_config, weights_hash
 from cls_learning.runtime.learner_session import make_online_learner
-from cls_training.train_loop import Progress
+from cls_training.train_loop import SLEEP_KEPT, TrainProgress
 from cls_training.training import train, TrainOptions
 
-# Small networks and short nights: what is tested is the loop around them.
+# Small networks and short sleeps: the loop around them is tested.
 OVERRIDES = {
     'network.slow_hidden': 64, 'sleep.wake_steps_per_cycle': 25, 'sleep.sws_steps': 3, 'sleep.rem_steps': 3,
     'sleep.tether_steps': 2, 'sleep.batch_size': 16, 'fast.recent': 3, 'fast.older': 4, 'memory.piece_length': 10,
@@ -29,38 +30,39 @@ def options(folder: Path, **changes: Any) -> TrainOptions:
 
 
 @pytest.fixture(scope='module')
-def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str, list[Progress]]:
-    """A model of 60 steps and two nights; folder, hash and reports."""
+def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str, list[TrainProgress]]:
+    """Trains a model for 60 steps and two sleeps; returns its folder, hash and reports."""
     folder = tmp_path_factory.mktemp('models')
-    reports: list[Progress] = []
+    reports: list[TrainProgress] = []
     return folder, train(options(folder), reports.append), reports
 
 
-def test_one_seed_one_hash(trained: tuple[Path, str, list[Progress]], tmp_path: Path) -> None:
+def test_equal_seeds_give_equal_weights(trained: tuple[Path, str, list[TrainProgress]], tmp_path: Path) -> None:
     folder, first, _ = trained
     assert len(first) == 64 and first == weights_hash(folder / 'm')
     assert train(options(tmp_path)) == first
     assert train(options(tmp_path, model='other', seed=6)) != first
 
 
-def test_the_command_line_gives_the_same_hash(trained: tuple[Path, str, list[Progress]]) -> None:
+def test_the_command_line_gives_the_same_hash(trained: tuple[Path, str, list[TrainProgress]]) -> None:
     folder, first, _ = trained
     command = [sys.executable, '-m', 'cls_cli', 'models', 'hash', 'm', '--models-dir', str(folder)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0 and done.stdout.strip() == first
 
 
-def test_progress_is_told_step_by_step(trained: tuple[Path, str, list[Progress]]) -> None:
+def test_progress_is_reported_step_by_step(trained: tuple[Path, str, list[TrainProgress]]) -> None:
     _, _, reports = trained
     assert [r.step for r in reports if r.phase == 'wake'] == list(range(1, 61))
     assert [(r.step, r.phase) for r in reports if r.phase != 'wake'] == [
-        (step, phase) for step in (25, 50) for phase in ('sws', 'rem', 'tether', 'morning')
+        (step, phase) for step in (25, 50) for phase in ('sws', 'rem', 'tether', SLEEP_KEPT)
     ]
-    assert set(reports[-1].figures) == {'skill_fast', 'skill_slow'}
+    headlines = {'skill_fast', 'skill_slow', 'held_out_skill_slow', 'forgetting_slow', 'action_use_slow'}
+    assert set(reports[-1].measure()) == headlines
 
 
-def test_the_next_run_adds_steps(trained: tuple[Path, str, list[Progress]], tmp_path: Path) -> None:
-    """Row 000-079: encoder, seed and recipe are the model's own."""
+def test_the_next_run_adds_steps_to_the_model(trained: tuple[Path, str, list[TrainProgress]], tmp_path: Path) -> None:
+    """With the encoder, seed and recipe of the model."""
     first = train(options(tmp_path, steps=30))
     config = (tmp_path / 'm' / 'config.json').read_bytes()
     second = train(TrainOptions(robot='square', model='m', models_dir=tmp_path, steps=10))
@@ -70,7 +72,7 @@ def test_the_next_run_adds_steps(trained: tuple[Path, str, list[Progress]], tmp_
     assert (tmp_path / 'm' / 'config.json').read_bytes() == config
 
 
-def test_where_numbers_came_from_is_kept(trained: tuple[Path, str, list[Progress]]) -> None:
+def test_the_origin_of_each_setting_is_kept(trained: tuple[Path, str, list[TrainProgress]]) -> None:
     config = read_config(trained[0] / 'm')
     assert config['seed'] == 5 and config['encoder']['name'] == 'retina' and config['encoder']['size'] == 512
     assert config['values']['sleep.rem_steps'] == 3 and config['origins']['sleep.rem_steps'] == 'parameter'
@@ -92,8 +94,8 @@ def test_where_numbers_came_from_is_kept(trained: tuple[Path, str, list[Progress
         ({'model': '../m'}, 'model name'),
     ],
 )
-def test_what_names_nothing_is_refused_and_makes_no_model(changes: dict[str, Any], text: str, tmp_path: Path) -> None:
-    """Also what only a later night would have met: a recipe is frozen when the model is made."""
+def test_unknown_names_are_refused_and_create_no_model(changes: dict[str, Any], text: str, tmp_path: Path) -> None:
+    """Also those that only a later sleep uses: a recipe is frozen when the model is created."""
     with pytest.raises(UserError) as caught:
         train(options(tmp_path / 'models', **changes))
     assert text in str(caught.value) and '\n' not in str(caught.value)
@@ -110,8 +112,8 @@ def test_what_names_nothing_is_refused_and_makes_no_model(changes: dict[str, Any
         ({'robot': 'gym:CartPole-v1'}, 'Choose another model name for another robot'),
     ],
 )
-def test_what_does_not_fit_the_model_is_refused(
-    changes: dict[str, Any], text: str, trained: tuple[Path, str, list[Progress]]
+def test_options_that_do_not_fit_the_model_are_refused(
+    changes: dict[str, Any], text: str, trained: tuple[Path, str, list[TrainProgress]]
 ) -> None:
     folder, first, _ = trained
     with pytest.raises(UserError) as caught:
@@ -120,16 +122,16 @@ def test_what_does_not_fit_the_model_is_refused(
     assert weights_hash(folder / 'm') == first
 
 
-def test_a_cycle_too_short_to_sleep_on_is_no_night(tmp_path: Path) -> None:
-    """As in the graph: the day goes on, and nothing of the model changed."""
+def test_a_cycle_with_too_few_transitions_has_no_sleep(tmp_path: Path) -> None:
+    """The run continues, as in the graph."""
     overrides = OVERRIDES | {'sleep.wake_steps_per_cycle': 10, 'sleep.batch_size': 32}
     train(options(tmp_path, steps=35, overrides=overrides))
     (model,) = list_models(tmp_path)
     assert model.cycles == 0 and model.total_steps == 35
 
 
-def test_a_robot_of_episodes_and_vectors(tmp_path: Path) -> None:
-    """Actions without joints, episodes that end, an observation that is its own embedding."""
+def test_a_robot_with_episodes_and_vectors(tmp_path: Path) -> None:
+    """Actions without joints, episodes that end, vectors as embeddings."""
     train(options(tmp_path, robot='gym:CartPole-v1', encoder='identity', steps=60))
     (model,) = list_models(tmp_path)
     assert (model.total_steps, model.cycles, model.problem) == (60, 2, '')
@@ -137,8 +139,8 @@ def test_a_robot_of_episodes_and_vectors(tmp_path: Path) -> None:
     assert config['encoder']['size'] == 4 and config['robot']['joint_names'] == []
 
 
-def test_what_was_learned_is_not_made_anew_over(tmp_path: Path) -> None:
-    """A lost config.json must not turn old weights into a new model."""
+def test_a_model_without_its_config_is_not_overwritten(tmp_path: Path) -> None:
+    """A lost config.json must not make a new model over old weights."""
     first = train(options(tmp_path, steps=30))
     (tmp_path / 'm' / 'config.json').rename(tmp_path / 'config.json')
     with pytest.raises(UserError, match='no config'):
@@ -147,10 +149,10 @@ def test_what_was_learned_is_not_made_anew_over(tmp_path: Path) -> None:
     assert weights_hash(tmp_path / 'm') == first
 
 
-def test_going_back_a_generation_is_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_going_back_a_generation_is_logged(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     train(options(tmp_path, steps=60))
     newest = max((tmp_path / 'm' / 'generations').glob('[0-9]*'))
-    (newest / 'sleeping.safetensors').write_bytes(b'torn')
+    (newest / 'consolidator.safetensors').write_bytes(b'torn')
     train(options(tmp_path, steps=1))
     assert 'went back one generation' in caplog.text and newest.name in caplog.text
 
@@ -165,8 +167,8 @@ def test_late_images_of_a_simulated_robot_are_re_paired_by_a_measured_or_a_given
         folder = ModelFolder(tmp_path, model)
         found = folder.load()
         assert found is not None and folder.config is not None
-        waking = make_online_learner(folder.config)
-        waking.load_bytes(found[1]['waking.safetensors'])
+        learner = make_online_learner(folder.config)
+        learner.load_bytes(found[1][ONLINE])
         folder.close()
-        assert waking.image_delay == abs(delay)
+        assert learner.image_delay == abs(delay)
     assert len(set(weights.values())) == 3
