@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from cls_common.resources import config_dir
+from cls_learning.brain import inputs_of
 from cls_learning.model_store.config_file import ModelConfig
 from cls_learning.node_settings import choose_brain
 from cls_learning.runtime.config_resolution import resolve
@@ -34,5 +35,5 @@ def senses(slow_learner: Process, session: str) -> str:
         chosen = {name: value for name, value in asked.items() if name in names}
         settings, _, _ = resolve(config_dir() / 'presets', str(asked.get('preset', '')), chosen, brain)
         robot = Source.describe(find_sessions(PlayerSettings(session=session).paths)[0]).robot
-        inputs = brain.inputs(settings, robot)
+        inputs = inputs_of(brain, settings, robot)
     return ','.join(each.name for each in inputs)

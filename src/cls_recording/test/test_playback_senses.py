@@ -4,7 +4,7 @@ from pathlib import Path
 import random
 import sys
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 import numpy as np
 import pytest
@@ -16,7 +16,6 @@ from cls_common.step_builder import StepBuilder
 from cls_common.transition import Reading
 from cls_recording.playback.items import RecordedAction
 from cls_recording.playback.settings import PlayerSettings
-from cls_recording.playback.sources import open_sources
 from cls_recording.playback.step_tracker import StepTracker
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -57,7 +56,8 @@ def recorded(bags, images, vectors, actions, settle_time=0.0, delays=(0, 0, 0), 
 def learned_in_order(messages, senses):
     """Steps of a learner that receives everything in the order of the stamps, an action after all up to its end."""
     info = messages[0][2]
-    steps = StepBuilder(senses, settle_time=info.settle_time, lock_step=info.lock_step)
+    # A message has the settle time in single precision.
+    steps = StepBuilder(senses, settle_time=float(np.float32(info.settle_time)), lock_step=info.lock_step)
     names = {f'/{COMPRESSED}': 'camera', f'/{VECTOR}': 'state'}
 
     def order(one):
@@ -67,7 +67,9 @@ def learned_in_order(messages, senses):
     found = []
     for _, topic, message in sorted(messages[1:], key=order):
         if topic == f'/{ACTION}':
-            found.append(steps.add_applied_action(('fast_learner', message.sequence), from_applied_action(message), 0.0))
+            found.append(
+                steps.add_applied_action(('fast_learner', message.sequence), from_applied_action(message), 0.0)
+            )
         else:
             reading = Reading(np.zeros(1, np.float32), to_nanoseconds(message.header.stamp))
             found.append(steps.add_reading(names[topic], reading))
@@ -110,11 +112,19 @@ def test_every_step_is_learned_from_the_senses_themselves_and_no_encoder_is_aske
 GAPS = st.lists(st.integers(1, 300), min_size=1, max_size=25)
 
 
-@settings(max_examples=60)
+@settings(max_examples=40)
 @given(
     images=GAPS, vectors=GAPS, actions=st.lists(st.tuples(st.integers(0, 400), st.integers(1, 300), st.booleans()), max_size=10),
     settle_time=st.sampled_from([0.0, 0.05, 0.3]), delays=st.tuples(*3 * [st.integers(0, 400)]), lock_step=st.booleans(),
-    latency=st.floats(0.0, 0.1), cycle=st.integers(0, 3), seed=st.integers(0, 2**32), senses=st.permutations(BOTH),
+    latency=st.floats(0.0, 0.1), cycle=st.integers(0, 3), seed=st.integers(0, 2**32), senses=st.sampled_from([BOTH, BOTH[::-1], ('camera',), ('state',)]),
+)  # fmt: skip
+@example(  # the observation after two actions without one between must not overtake the second
+    images=[192, 196], vectors=[23, 23, 268, 127], actions=[(312, 2, False), (0, 1, False)], settle_time=0.0,
+    delays=(0, 0, 0), lock_step=False, latency=0.0, cycle=0, seed=0, senses=BOTH,
+)  # fmt: skip
+@example(  # nor an action that ends an incomplete step
+    images=[192, 196, 192], vectors=[268, 33, 33, 127], actions=[(312, 31, False), (101, 1, True)], settle_time=0.0,
+    delays=(1, 0, 0), lock_step=False, latency=0.0, cycle=0, seed=0, senses=BOTH,
 )  # fmt: skip
 def test_learned_steps_do_not_depend_on_the_order_of_receipt_delays_or_sleeps(
     bags, tmp_path_factory, images, vectors, actions, settle_time, delays, lock_step, latency, cycle, seed, senses
@@ -125,10 +135,8 @@ def test_learned_steps_do_not_depend_on_the_order_of_receipt_delays_or_sleeps(
         bags, np.cumsum(images).tolist(), np.cumsum(vectors).tolist(), moved, settle_time, delays, lock_step=lock_step
     )
     path = bags.write(tmp_path_factory.mktemp('any') / 's', messages)
-    learner = play(
-        path, tuple(senses), latency=latency, cycle=cycle, sleep_duration=2.0, shuffle=random.Random(seed).shuffle
-    )
-    steps = learned_in_order(messages, tuple(senses))
+    learner = play(path, senses, latency=latency, cycle=cycle, sleep_duration=2.0, shuffle=random.Random(seed).shuffle)
+    steps = learned_in_order(messages, senses)
     assert [stamps_of(step) for step in learner.steps] == steps
     assert learner.replay.tracker.unanswered == len(actions) - len(steps)
     # Nothing was waited for in vain: one wait would take 5 s.
@@ -139,7 +147,8 @@ def test_learned_steps_do_not_depend_on_the_order_of_receipt_delays_or_sleeps(
 def test_images_recorded_raw_are_published_raw(bags, tmp_path):
     messages = recorded(bags, [], range(0, 1000, 100), [(300, 400, False)])
     stamps = [bags.begin + at * MS for at in range(0, 1000, 100)]
-    raw = [(t + 1, f'/{RAW}', bags.make('sensor_msgs/msg/Image', header=bags.header(t))) for t in stamps]
+    pixel = {'height': 1, 'width': 1, 'encoding': 'rgb8', 'step': 3, 'data': np.zeros(3, np.uint8)}
+    raw = [(t + 1, f'/{RAW}', bags.make('sensor_msgs/msg/Image', header=bags.header(t), **pixel)) for t in stamps]
     learner = play(bags.write(tmp_path / 's', sorted([*messages, *raw], key=lambda one: one[0])))
     assert learner.replay.playlist.selection.senses == {'camera': RAW, 'state': VECTOR}
     assert learner.topics().count(RAW) == 10 and len(learner.steps) == 1
@@ -157,7 +166,9 @@ def test_a_recorded_embedding_is_left_out_for_a_learner_that_perceives_none(sess
 
 
 @pytest.mark.parametrize('senses, missing', [('camera,touch', 'observation/touch'), ('camera,state', RAW)])
-def test_a_session_without_a_sense_of_the_learner_is_refused_before_any_is_played(session, bags, tmp_path, senses, missing):
+def test_a_session_without_a_sense_of_the_learner_is_refused_before_any_is_played(
+    session, bags, tmp_path, senses, missing
+):
     path, messages = session
     other = bags.write(tmp_path / 's', [one for one in messages if one[1] != f'/{COMPRESSED}'])
     with pytest.raises(UserError, match=f'expected the topic {missing}.*which the brain perceives'):
@@ -176,13 +187,10 @@ def test_embeddings_cannot_be_reused_by_a_learner_that_perceives_none():
 
 
 def test_the_first_vectors_are_known_before_the_replay_begins(session):
-    learner = SimulatedLearner([session[0]], encoder=None, senses='camera,state')
-    assert [item.topic for item in learner.replay.playlist.first_vectors()] == [VECTOR]
-    assert SimulatedLearner(open_paths(session), encoder=None).replay.playlist.first_vectors() == []
-
-
-def open_paths(session):
-    return [source.path for source in open_sources([session[0]])]
+    path, messages = session
+    (first,) = SimulatedLearner([path], encoder=None, senses='camera,state').replay.playlist.first_vectors()
+    assert first.topic == VECTOR and first.stamp_ns == messages[0][0] + 30 * MS
+    assert SimulatedLearner([path], encoder=None, senses='camera').replay.playlist.first_vectors() == []
 
 
 @pytest.fixture

@@ -59,6 +59,8 @@ class Replay:
         self.steps = self.filtered = 0
         self._is_finished = self._is_waiting = False
         self._fault = ''
+        # Whether the receipt of the last published action is unproven.
+        self._is_action_under_way = False
         # Whether no action was published since the last boundary.
         self._is_at_boundary = True
         self._newest_ns: int | None = None
@@ -121,6 +123,10 @@ class Replay:
             if entry is None:
                 self._end_session()
                 continue
+            if self._is_action_under_way and isinstance(entry, Item) and entry.action is not None:
+                # Of two messages of one topic the answer to a request proves the receipt of the first only.
+                self._await_delivery(now)
+                continue
             self.playlist.step()
             out = self._process(entry, now)
             if out is not None:
@@ -175,10 +181,13 @@ class Replay:
             return None if self._is_at_boundary else self._begin_segment(Boundary(entry.log_ns), now)
         self._newest_ns = max(self._newest_ns or 0, entry.stamp_ns or 0)
         if entry.action is not None:
-            self._is_at_boundary = False
+            self._is_at_boundary, self._is_action_under_way = False, True
             self.steps += 1
-            robot = self.playlist.source.robot
+            robot, ends_step = self.playlist.source.robot, self.tracker.is_open
             self.tracker.on_action(entry.action, robot.settle_time, lock_step=robot.lock_step, now=now)
+            if ends_step:
+                # Else an observation could overtake this action and complete the step that it ends.
+                self._await_delivery(now)
         elif entry.stamp_ns is not None:
             self._observe(entry.topic, entry.stamp_ns, now)
         return entry
@@ -193,14 +202,15 @@ class Replay:
                 self._await_delivery(now)
 
     def _await_delivery(self, now: float) -> None:
-        """Waits until the learner has received a reading: its queue is short, and an action must not overtake it."""
+        """Waits until the learner has received a message: its queues are short, and a later one must not overtake it."""
+        self._is_action_under_way = False
         # An experience proves the receipt too.
         if self._settings.with_learner and not self.tracker.awaits_experience:
             self.barrier.request(now)
 
     def _begin_segment(self, entry: Boundary, now: float) -> Boundary:
         self.info = entry.info or self.info
-        self._is_at_boundary = True
+        self._is_at_boundary, self._is_action_under_way = True, False
         self._newest_ns = None
         self.tracker.reset()
         if self._settings.with_learner:

@@ -73,9 +73,7 @@ class StepTracker:
         self._on_transition(self._steps.add_applied_action(action.key, _applied(action), now))
         self.unanswered += not (self.is_open or self.awaits_experience)
 
-    def on_observation(
-        self, stamp_ns: int, now: float, *, is_embedded_elsewhere: bool, sense: str = EMBEDDING
-    ) -> None:
+    def on_observation(self, stamp_ns: int, now: float, *, is_embedded_elsewhere: bool, sense: str = EMBEDDING) -> None:
         """Records a published reading; steady time in s.
 
         Args:
