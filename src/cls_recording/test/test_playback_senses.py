@@ -25,6 +25,7 @@ from learner_simulation import SimulatedLearner
 COMPRESSED, RAW, VECTOR = 'camera/image_raw/compressed', 'camera/image_raw', 'observation/state'
 ACTION, EMBEDDING, INFO = 'robot/applied_action', 'embedding', 'robot/info'
 BOTH = ('camera', 'state')
+SENSES = [BOTH, BOTH[::-1], ('camera',), ('state',)]
 MS = 1_000_000
 
 
@@ -34,7 +35,7 @@ def vector(bags, time_ns, size=2):
 
 
 def recorded(bags, images, vectors, actions, settle_time=0.0, delays=(0, 0, 0), **robot):
-    """A session of images, vectors, and actions (start, end, ends_episode), ms after its begin, written that much later."""
+    """A session of images, vectors and actions (start, end, ends_episode), ms after begin; delays of writing: ms."""
     info = bags.robot(settle_time=settle_time, **robot)
     info.modalities = ['camera', 'state']
     messages = []
@@ -95,7 +96,7 @@ def session(bags, tmp_path_factory):
     return bags.write(tmp_path_factory.mktemp('senses') / 's', messages), messages
 
 
-@pytest.mark.parametrize('senses', [BOTH, BOTH[::-1], ('camera',), ('state',)])
+@pytest.mark.parametrize('senses', SENSES)
 def test_every_step_is_learned_from_the_senses_themselves_and_no_encoder_is_asked(session, bags, senses):
     path, messages = session
     learner = play(path, senses)
@@ -111,12 +112,15 @@ def test_every_step_is_learned_from_the_senses_themselves_and_no_encoder_is_aske
 
 GAPS = st.lists(st.integers(1, 300), min_size=1, max_size=25)
 
+# Pause before it, duration, ends_episode.
+ACTIONS = st.tuples(st.integers(0, 400), st.integers(1, 300), st.booleans())
+
 
 @settings(max_examples=40)
 @given(
-    images=GAPS, vectors=GAPS, actions=st.lists(st.tuples(st.integers(0, 400), st.integers(1, 300), st.booleans()), max_size=10),
-    settle_time=st.sampled_from([0.0, 0.05, 0.3]), delays=st.tuples(*3 * [st.integers(0, 400)]), lock_step=st.booleans(),
-    latency=st.floats(0.0, 0.1), cycle=st.integers(0, 3), seed=st.integers(0, 2**32), senses=st.sampled_from([BOTH, BOTH[::-1], ('camera',), ('state',)]),
+    images=GAPS, vectors=GAPS, actions=st.lists(ACTIONS, max_size=10), settle_time=st.sampled_from([0.0, 0.05, 0.3]),
+    delays=st.tuples(*3 * [st.integers(0, 400)]), lock_step=st.booleans(), latency=st.floats(0.0, 0.1),
+    cycle=st.integers(0, 3), seed=st.integers(0, 2**32), senses=st.sampled_from(SENSES),
 )  # fmt: skip
 @example(  # the observation after two actions without one between must not overtake the second
     images=[192, 196], vectors=[23, 23, 268, 127], actions=[(312, 2, False), (0, 1, False)], settle_time=0.0,

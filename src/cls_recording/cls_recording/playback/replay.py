@@ -202,7 +202,7 @@ class Replay:
                 self._await_delivery(now)
 
     def _await_delivery(self, now: float) -> None:
-        """Waits until the learner has received a message: its queues are short, and a later one must not overtake it."""
+        """Waits until the learner has received a message: its queues are short, and a later one could overtake it."""
         self._is_action_under_way = False
         # An experience proves the receipt too.
         if self._settings.with_learner and not self.tracker.awaits_experience:
