@@ -186,7 +186,20 @@ def describe_recorder(options: GraphOptions) -> list[Process]:
 
 def describe(options: GraphOptions) -> list[Process]:
     """Returns all processes: robot, brain and recorder."""
-    return describe_body(options) + describe_brain(options) + describe_recorder(options)
+    brain = describe_brain(options)
+    return _with_senses(options, describe_body(options), brain) + brain + describe_recorder(options)
+
+
+def _with_senses(options: GraphOptions, body: list[Process], brain: Sequence[Process]) -> list[Process]:
+    """Tells a player what a brain perceives where no encoder runs."""
+    found = {process.name: process for process in brain}
+    if options.robot != REPLAY or 'encoder' in found:
+        return body
+    # Imported here, since a brain is described without reading sessions otherwise.
+    from .replay_senses import senses
+
+    chosen = {'senses': senses(found['slow_learner'], options.session)}
+    return [replace(process, parameters={**process.parameters, **chosen}) for process in body]
 
 
 def _replay(options: GraphOptions) -> dict[str, Any]:

@@ -56,11 +56,12 @@ def settings_of(node: str, values: Mapping[str, Any] | None = None) -> type[Sett
 
 def settings_in_force(process: Process) -> Settings:
     """Returns the settings that a process will run with: of its files, later ones winning, then by name."""
-    values = _parameters(process)
+    values = parameters_in_force(process)
     return settings_of(process.name, values).from_flat(values)
 
 
-def _parameters(process: Process) -> dict[str, Any]:
+def parameters_in_force(process: Process) -> dict[str, Any]:
+    """Returns the values that files and names give to the parameters of a process, by dotted name."""
     values: dict[str, Any] = {}
     for name in process.parameter_files:
         nodes = read_parameter_file(find_config(name))

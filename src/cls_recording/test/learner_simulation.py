@@ -1,6 +1,7 @@
 """Simulated learner for replays: pairs messages by the rules of the real one and answers later, in virtual time."""
 
 from collections import deque
+from functools import partial
 
 import numpy as np
 
@@ -31,7 +32,7 @@ class SimulatedLearner:
     """Receives what a replay publishes and answers it; time is virtual.
 
     Like an rclpy executor it takes one message of each topic and then one request in a turn, the topics in the order
-    in which they were subscribed; its queue of embeddings holds ten.
+    in which they were subscribed, or shuffled in each turn; its queue of each sense holds ten.
 
     Attributes:
         published: all messages of the replay, with the time of publication.
@@ -50,6 +51,7 @@ class SimulatedLearner:
         sleep_duration=30.0,
         is_blind=False,
         answers=True,
+        shuffle=None,
         **settings,
     ):
         self.sources = open_sources(paths)
@@ -59,8 +61,10 @@ class SimulatedLearner:
         self.now, self.is_blind, self.answers = 0.0, is_blind, answers
         self.published, self.steps, self.sleeps, self.clock = [], [], [], []
         self.phase, self.mode, self.loaded, self.is_silent = 'wake', 'follow', True, False
-        self.wake = StepBuilder()
-        self._seen, self._acted, self._restarts, self._to_embed = deque(maxlen=10), deque(), deque(), deque(maxlen=10)
+        self.shuffle = shuffle or (lambda queues: None)
+        self.wake = StepBuilder(PlayerSettings(**settings).readings)
+        self._seen = {sense: deque(maxlen=10) for sense in self.wake.senses}
+        self._acted, self._restarts, self._to_embed = deque(), deque(), deque(maxlen=10)
         self._request, self._spun_at, self._status_at = 0, 0.0, -1.0
 
     def run(self, until=lambda learner: learner.replay.state is PlaybackState.FINISHED, seconds=2000.0, step=0.001):
@@ -91,18 +95,17 @@ class SimulatedLearner:
         """Spins the learner's and the encoder's executor once."""
         self._spun_at = self.now
         question = self._request
-        for queue, react in (
-            (self._seen, self._on_embedding),
-            (self._acted, self._on_action),
-            (self._restarts, self._restart),
-        ):
+        queues = [(queue, partial(self._on_reading, sense)) for sense, queue in self._seen.items()]
+        queues += [(self._acted, self._on_action), (self._restarts, self._restart)]
+        self.shuffle(queues)
+        for queue, react in queues:
             if queue:
                 react(queue.popleft())
         if self.answers:
             self.replay.barrier.on_answer(question)
         if self._to_embed:
             stamp = self._to_embed.popleft()
-            self._seen.append(stamp)
+            self._seen[EMBEDDING].append(stamp)
             self.replay.on_embedding(stamp, self.now)
 
     def _publish_status(self):
@@ -119,15 +122,17 @@ class SimulatedLearner:
             self._restarts.append(self.replay.playlist.source.robot)
         elif out.action is not None:
             self._acted.append(out)
-        elif out.topic == selection.sense and not self.is_blind:
-            (self._seen if selection.reuses else self._to_embed).append(cdr_fields.stamp(out.data))
+        elif not self.is_blind:
+            for sense in selection.readings(out.topic):
+                queue = self._to_embed if selection.is_encoded(sense) else self._seen[sense]
+                queue.append(cdr_fields.stamp(out.data))
 
     def _restart(self, robot):
         self.wake.reset()
         self.wake.settle_time, self.wake.lock_step = robot.settle_time, robot.lock_step
 
-    def _on_embedding(self, stamp):
-        self._on_transition(self.wake.add_reading(EMBEDDING, Reading(np.array([stamp], np.float64), stamp)))
+    def _on_reading(self, sense, stamp):
+        self._on_transition(self.wake.add_reading(sense, Reading(np.array([stamp], np.float64), stamp)))
 
     def _on_action(self, out):
         m = read(out)

@@ -12,18 +12,22 @@ from rclpy.executors import SingleThreadedExecutor
 from std_srvs.srv import SetBool
 
 from cls_common import comms, images
-from cls_common.experience_codec import from_applied_action
+from cls_common.experience_codec import from_applied_action, from_observation
 from cls_common.nodes import qos
 from cls_common.nodes.conversions import from_image, from_robot_info, to_nanoseconds
 from cls_common.nodes.experience_messages import to_experience_message
 from cls_common.nodes.retrying_client import RetryingClient
 from cls_common.step_builder import StepBuilder
-from cls_common.transition import EMBEDDING, Experience, Reading
+from cls_common.transition import CAMERA, EMBEDDING, Experience, Reading
 from cls_interfaces.msg import Embedding, LearnerStatus, PlayerStatus
 from cls_interfaces.srv import GetEncoder, GetExperiences, Seek, SetRate
+from cls_recording.playback.sources import observation_topic
 
 DEADLINE = 60.0
 COUNT = 8
+BOTH = ('camera', 'state')
+# ns from an image to its vector.
+LATER = 30_000_000
 RECEIVED = (
     comms.ROBOT_INFO,
     comms.ROBOT_STATE,
@@ -47,7 +51,9 @@ class LearnerAndEncoder:
         for node in (self.learner, self.encoder):
             self.executor.add_node(node)
         self.wake, self.steps, self.received, self.images = StepBuilder(), [], [], []
+        self.transitions = []
         self.encoder_id, self.mode = 'recorded', 'follow'
+        self.unseen: set[str] = set()
         self._subscribe()
         self._process: subprocess.Popen[str] | None = None
 
@@ -62,9 +68,33 @@ class LearnerAndEncoder:
         self.encoder.create_service(GetEncoder, comms.GET_ENCODER.name, self._on_get_encoder)
         qos.steady_timer(self.learner, 0.2, self._publish_status)
 
+    def perceive(self, image: bool, vectors: tuple[str, ...]) -> None:
+        """Makes it a learner that perceives these itself, and has weights once it has seen each vector."""
+        self.executor.remove_node(self.encoder)
+        self.encoder.destroy_node()
+        self.wake.set_senses((CAMERA,) * image + vectors)
+        self.unseen = set(vectors)
+        if image:
+            qos.subscription(self.learner, comms.IMAGE, self._on_raw_image, profile=comms.SENSOR_RELIABLE)
+        for name in vectors:
+            qos.subscription(
+                self.learner,
+                observation_topic(f'{comms.OBSERVATION_PREFIX}{name}'),
+                lambda m, name=name: self._on_vector(name, m),
+            )
+
+    def _on_raw_image(self, message) -> None:
+        image = from_image(message)
+        self.images.append(image)
+        self._on_transition(self.wake.add_reading(CAMERA, Reading(image, to_nanoseconds(message.header.stamp))))
+
+    def _on_vector(self, name, message) -> None:
+        self.unseen.discard(name)
+        self._on_transition(self.wake.add_reading(name, from_observation(message)))
+
     def _publish_status(self) -> None:
-        steps = len(self.steps)
-        self._status.publish(LearnerStatus(phase='wake', mode=self.mode, loaded=True, total_steps=steps))
+        steps, loaded = len(self.steps), not self.unseen
+        self._status.publish(LearnerStatus(phase='wake', mode=self.mode, loaded=loaded, total_steps=steps))
 
     def _on_get_encoder(self, _request, response):
         response.encoder_id, response.modality = self.encoder_id, 'camera'
@@ -91,6 +121,7 @@ class LearnerAndEncoder:
     def _on_transition(self, transition) -> None:
         if transition is not None:
             self.steps.append((transition.stamp_z, transition.stamp_next, transition.boundary))
+            self.transitions.append(transition)
             experience = Experience(transition=transition, sequence=len(self.steps), episode=0)
             self._experience.publish(to_experience_message(experience, 'run', 'test'))
 
@@ -213,6 +244,43 @@ def test_a_filter_replays_matching_actions_in_a_loop_with_boundaries(peers, bags
     assert {m.sequence for m in peers.all(comms.APPLIED_ACTION)} <= {2, 5, 8}
     peers.until(lambda: peers.status.filtered >= 10, 'a status')
     assert peers.status.state in (PlayerStatus.PLAYING, PlayerStatus.WAITING) and peers.status.unanswered <= 2
+
+
+def with_vectors(bags, recorded):
+    """The same messages and a vector 30 ms after each image; the vector says which."""
+    images = [(t, m) for t, topic, m in recorded if topic.endswith('compressed')]
+    vectors = []
+    for n, (time_ns, message) in enumerate(images):
+        later = bags.header(to_nanoseconds(message.header.stamp) + LATER)
+        data = np.full(3, n, np.float32)
+        vector = bags.make('cls_interfaces/msg/Observation', header=later, modality='state', data=data)
+        vectors.append((time_ns + LATER, '/observation/state', vector))
+    return sorted([*recorded, *vectors], key=lambda one: one[0])
+
+
+@pytest.mark.parametrize('senses', [BOTH, ('state',)], ids=','.join)
+def test_a_learner_without_an_encoder_gets_images_and_vectors(peers, bags, recorded, tmp_path, senses):
+    peers.perceive('camera' in senses, ('state',))
+    path = bags.write(tmp_path / 's', with_vectors(bags, recorded))
+    process = peers.play(path, rate=0.0, exit_at_end=True, senses=','.join(senses))
+    peers.until(lambda: process.poll() is not None, 'the end of the process')
+    assert process.returncode == 0
+    jpegs = [message for _, topic, message in recorded if topic.endswith('compressed')]
+    # An action ends with an image: the next vector comes before the next image.
+    after = [{'camera': 2 * k + 2, 'state': 2 * k + 1} for k in range(COUNT)]
+    steps = list(zip([dict.fromkeys(BOTH, 0), *after], after))[: COUNT - ('camera' in senses)]
+    assert len(peers.transitions) == len(steps)
+    for k, (transition, step) in enumerate(zip(peers.transitions, steps)):
+        assert transition.boundary == (k == 0)
+        for observation, places in zip((transition.before, transition.after), step):
+            assert set(observation.readings) == set(senses)
+            np.testing.assert_array_equal(observation['state'], np.full(3, places['state']))
+            if 'camera' in senses:
+                shown = images.from_jpeg(jpegs[places['camera']].data.tobytes())
+                np.testing.assert_array_equal(observation['camera'], shown)
+    status = peers.status
+    assert (status.unanswered, status.fault, status.reuses_embeddings) == (COUNT - len(steps), '', False)
+    assert peers.all(comms.EMBEDDING) == []
 
 
 @pytest.mark.parametrize('values', [{'session': '/nowhere'}, {'session': 'x', 'rate': '0.01'}], ids=['session', 'rate'])

@@ -2,6 +2,7 @@
 
 from dataclasses import asdict, dataclass, field
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -89,6 +90,11 @@ class ReplayProgress:
     def end_epoch(self) -> None:
         """Ends the epoch under way."""
         self.epochs[-1].is_over = True
+
+    @property
+    def has_score(self) -> bool:
+        """Whether the brain gives errors of prediction: NaN stands for none."""
+        return not all(math.isnan(epoch.slow_error) for epoch in self.epochs)
 
     def losses(self) -> list[float]:
         """Returns the loss of each finished epoch, in units of copying z."""

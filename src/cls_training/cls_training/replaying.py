@@ -68,7 +68,9 @@ class ReplaySummary:
     """What came of it.
 
     Attributes:
-        losses: of each finished epoch: the mean error of prediction before learning, in units of the trivial rival's.
+        losses: of each finished epoch: the mean error of prediction before learning, in units of the trivial rival's;
+            NaN where the rival made none.
+        has_score: whether the brain gives these errors; otherwise all losses are NaN.
         plateau: whether the loss stayed. finished: False where it was stopped before its end.
         steps: wake steps of this run. awake, asleep: s that they and the sleeps took.
         reused, computed: how their embeddings came about. refused: unusable ones.
@@ -77,6 +79,7 @@ class ReplaySummary:
     """
 
     losses: list[float]
+    has_score: bool
     plateau: bool
     finished: bool
     steps: int
@@ -121,8 +124,8 @@ def replay(
     finally:
         folder.close(keep_unlearned=False)
     return ReplaySummary(
-        losses=run.progress.losses(), plateau=run.plateau, finished=run.finished, steps=run.loop.done,
-        awake=seconds - run.loop.slept, asleep=run.loop.slept,
+        losses=run.progress.losses(), has_score=run.progress.has_score, plateau=run.plateau,
+        finished=run.finished, steps=run.loop.done, awake=seconds - run.loop.slept, asleep=run.loop.slept,
         reused=reader.reused, computed=reader.computed, refused=reader.refused, broken=reader.broken,
         weights=weights_hash(folder.path),
     )  # fmt: skip
@@ -167,6 +170,11 @@ class _Run:
         self.plateau = sum(rule.add(loss) for loss in losses) > 0
         if not self.progress.is_between:
             return False
+        if o.until_plateau and losses and not self.progress.has_score:
+            raise UserError(
+                'a replay until the loss stays', expected='a brain that gives a score', found='none',
+                do='Replay one epoch, without --until-plateau.',
+            )  # fmt: skip
         return len(losses) >= o.max_epochs or self.plateau if o.until_plateau else len(losses) >= 1
 
     def _is_over(self) -> bool:

@@ -124,9 +124,11 @@ def _print(summary: 'ReplaySummary') -> None:
     rate = summary.steps / max(summary.awake, 1e-9)
     pace = f'{summary.awake:.0f} s awake ({rate:.0f} steps/s) and {summary.asleep:.0f} s asleep'
     click.echo(f'steps {summary.steps} in {pace} (embeddings: {made}{refused})')
-    for number, loss in enumerate(summary.losses, 1):
+    if not summary.has_score:
+        click.echo('no loss: this brain gives no score')
+    for number, loss in enumerate(summary.losses if summary.has_score else [], 1):
         click.echo(f'epoch {number:3}  loss {loss:.4f} relative to copying')
-    if summary.losses:
+    if summary.losses and summary.has_score:
         best = min(summary.losses)
         reason = 'plateau' if summary.plateau else 'done'
         click.echo(f'{reason} after {len(summary.losses)} epochs: best {best:.4f}, final {summary.losses[-1]:.4f}')

@@ -62,7 +62,8 @@ class Player(Node):
     Services (client):
         encoder/get_encoder (cls_interfaces/GetEncoder), fast_learner/get_experiences (cls_interfaces/GetExperiences).
 
-    Timers (steady clock): the next message; its conditions and /clock at 20 Hz; status at 2 Hz.
+    Timers (steady clock): the next message; its conditions and /clock at 20 Hz; status at 2 Hz, and the
+    first vectors until the learner has weights.
     """
 
     def __init__(self) -> None:
@@ -87,6 +88,7 @@ class Player(Node):
         self._due = qos.steady_timer(self, _CHECK_PERIOD, self._publish_due)
         qos.steady_timer(self, _CHECK_PERIOD, self._check)
         qos.steady_timer(self, _STATUS_PERIOD, self._publish_status)
+        qos.steady_timer(self, _STATUS_PERIOD, self._publish_first_vectors)
         self._publish_status()
 
     def close(self) -> None:
@@ -169,6 +171,13 @@ class Player(Node):
         if self._replay.state is PlaybackState.WAITING and self._replay.playlist.selection is not None:
             self._replay.is_connected = self._session_publishers.have_subscribers
 
+    def _publish_first_vectors(self) -> None:
+        """Publishes the first vectors until the learner has weights: a new model is made with their lengths."""
+        if not self._settings.with_learner or self._replay.learner.had_weights:
+            return
+        for item in self._replay.playlist.first_vectors():
+            self._session_publishers.publish_first(self._replay.playlist.source, item)
+
     def _publish_due(self) -> None:
         """Publishes all messages that are due."""
         for _ in range(_BATCH):
@@ -211,7 +220,7 @@ class Player(Node):
         self._session_publishers.open(self._replay.playlist.source, selection)
         if self._settings.with_learner:
             self._replay.is_connected = False
-            if self._embeddings is None and not selection.reuses:
+            if self._embeddings is None and selection.needs_encoder:
                 self._embeddings = qos.subscription(self, comms.EMBEDDING, self._on_embedding)
 
     def _publish_clock(self) -> None:

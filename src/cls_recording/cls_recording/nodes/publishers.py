@@ -33,10 +33,10 @@ class SessionPublishers:
         """Creates the publishers of a session, so that subscribers find them before the first message."""
         self._selection, self._recorded = selection, frozenset(source.topics)
         for name in selection.topics:
-            if name == comms.IMAGE.name and selection.reuses and selection.sense == comms.EMBEDDING.name:
+            if name == comms.IMAGE.name and selection.reuses and not selection.readings(name):
                 continue
             self._open(source.topics[name])
-        if selection.sense == comms.COMPRESSED.name:
+        if selection.readings(comms.COMPRESSED.name):
             self._open(comms.IMAGE)
         if comms.IMAGE.name in selection.topics:
             self._open(comms.COMPRESSED)
@@ -53,19 +53,20 @@ class SessionPublishers:
         selection = self._selection
         if selection is None:
             return False
-        subscribers = (
-            {comms.APPLIED_ACTION.name: _LEARNER_NODE} if comms.APPLIED_ACTION.name in selection.topics else {}
-        )
-        publishers = {comms.EXPERIENCE.name: _LEARNER_NODE}
-        if selection.reuses:
-            subscribers[selection.sense] = _LEARNER_NODE
-        else:
-            subscribers[comms.IMAGE.name if selection.sense == comms.COMPRESSED.name else selection.sense] = (
-                _ENCODER_NODE
+        subscribers = [
+            (
+                comms.IMAGE.name if topic == comms.COMPRESSED.name else topic,
+                _ENCODER_NODE if selection.is_encoded(sense) else _LEARNER_NODE,
             )
-            publishers[comms.EMBEDDING.name] = _ENCODER_NODE
-        found = [(self._node.get_subscriptions_info_by_topic(topic), name) for topic, name in subscribers.items()]
-        found += [(self._node.get_publishers_info_by_topic(topic), name) for topic, name in publishers.items()]
+            for sense, topic in selection.senses.items()
+        ]
+        if comms.APPLIED_ACTION.name in selection.topics:
+            subscribers.append((comms.APPLIED_ACTION.name, _LEARNER_NODE))
+        publishers = [(comms.EXPERIENCE.name, _LEARNER_NODE)]
+        if selection.needs_encoder:
+            publishers.append((comms.EMBEDDING.name, _ENCODER_NODE))
+        found = [(self._node.get_subscriptions_info_by_topic(topic), name) for topic, name in subscribers]
+        found += [(self._node.get_publishers_info_by_topic(topic), name) for topic, name in publishers]
         return all(any(end.node_name == name for end in ends) for ends, name in found)
 
     def publish_robot_info(self, info: bytes) -> None:
@@ -73,7 +74,7 @@ class SessionPublishers:
         self._publishers[comms.ROBOT_INFO.name].publish(info)
 
     def publish_first(self, source: Source, item: Item) -> None:
-        """Publishes an observation before the session is opened: an encoder of vectors is made from it."""
+        """Publishes an observation before the replay begins: an encoder or a model of vectors is made from it."""
         self._open(source.topics[item.topic])
         self.publish(item)
 
@@ -102,7 +103,7 @@ class SessionPublishers:
 
     def _publish_compressed(self, item: Item) -> None:
         self._publishers[item.topic].publish(item.data)
-        if self._selection is None or self._selection.sense != item.topic:
+        if self._selection is None or not self._selection.readings(item.topic):
             return
         message = deserialize_message(item.data, CompressedImage)
         rgb = images.from_jpeg(bytes(message.data))

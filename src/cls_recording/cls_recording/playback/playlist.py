@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 import contextlib
 
 from cls_common.errors import UserError
+from cls_common.transition import EMBEDDING
 
 from .items import Boundary, Item
 from .playback_clock import PlaybackClock
@@ -75,9 +76,14 @@ class Playlist:
             return None
         selection = StreamSelection.choose(self.source, self._settings, answer)
         if selection is not None and not answer.encoder_id:
-            return self._stream.first_sense(selection)
+            return self._stream.first(selection.senses[EMBEDDING])
         self.selection = selection
         return None
+
+    def first_vectors(self) -> list[Item]:
+        """Returns the first message of each vector that the learner perceives: a new model is made with its length."""
+        topics = self.selection.vectors if self.selection is not None else []
+        return [item for item in map(self._stream.first, topics) if item is not None]
 
     def begin(self) -> bool:
         """Reads the first message into `next`; returns False before the selection is made."""

@@ -10,7 +10,7 @@ from .barrier import Barrier
 from .items import Boundary, Item
 from .learner_monitor import LearnerMonitor
 from .playlist import Playlist
-from .session_stream import MakeInfo
+from .session_stream import MakeInfo, StreamSelection
 from .settings import PlayerSettings, REUSE
 from .sources import Source
 from .step_tracker import StepTracker
@@ -29,7 +29,7 @@ class Replay:
     """Plays sessions one after the other.
 
     The next message is published when it is due, everything before it was answered, and the learner is awake. Between
-    an action and the image of its result only time counts: an incomplete step would be lost.
+    an action and the observation of its result only time counts: an incomplete step would be lost.
 
     Attributes:
         playlist: the sessions and the position among them.
@@ -48,15 +48,19 @@ class Replay:
                 self._filter.check(source.robot)
             if settings.embeddings == REUSE and not source.encoder_id:
                 raise UserError(f'session {source.path}', expected='recorded embeddings', found='none')
+            # Before the first session is played, so that a later one does not end the replay.
+            StreamSelection.choose(source, settings, None)
         self.playlist = Playlist(sources, settings, make_info)
         self.is_paused = settings.paused
         self.is_connected = not settings.with_learner
-        self.learner, self.tracker = LearnerMonitor(), StepTracker(settings.answer_timeout)
+        self.learner, self.tracker = LearnerMonitor(), StepTracker(settings.answer_timeout, settings.readings)
         self.barrier = Barrier(settings.answer_timeout)
         self.info = self.playlist.info
         self.steps = self.filtered = 0
         self._is_finished = self._is_waiting = False
         self._fault = ''
+        # Whether the receipt of the last published action is unproven.
+        self._is_action_under_way = False
         # Whether no action was published since the last boundary.
         self._is_at_boundary = True
         self._newest_ns: int | None = None
@@ -119,6 +123,10 @@ class Replay:
             if entry is None:
                 self._end_session()
                 continue
+            if self._is_action_under_way and isinstance(entry, Item) and entry.action is not None:
+                # Of two messages of one topic the answer to a request proves the receipt of the first only.
+                self._await_delivery(now)
+                continue
             self.playlist.step()
             out = self._process(entry, now)
             if out is not None:
@@ -172,27 +180,37 @@ class Replay:
             # The next observation is the result of an action that the learner does not know.
             return None if self._is_at_boundary else self._begin_segment(Boundary(entry.log_ns), now)
         self._newest_ns = max(self._newest_ns or 0, entry.stamp_ns or 0)
-        selection = self.playlist.selection
         if entry.action is not None:
-            self._is_at_boundary = False
+            self._is_at_boundary, self._is_action_under_way = False, True
             self.steps += 1
-            self.tracker.on_action(entry.action, self.playlist.source.robot.settle_time)
-        elif selection is not None and entry.topic == selection.sense and entry.stamp_ns is not None:
-            is_embedded = self._settings.with_learner and not selection.reuses
-            self.tracker.on_observation(entry.stamp_ns, now, is_embedded_elsewhere=is_embedded)
-            if not is_embedded:
+            robot, ends_step = self.playlist.source.robot, self.tracker.is_open
+            self.tracker.on_action(entry.action, robot.settle_time, lock_step=robot.lock_step, now=now)
+            if ends_step:
+                # Else an observation could overtake this action and complete the step that it ends.
                 self._await_delivery(now)
+        elif entry.stamp_ns is not None:
+            self._observe(entry.topic, entry.stamp_ns, now)
         return entry
 
+    def _observe(self, topic: str, stamp_ns: int, now: float) -> None:
+        selection = self.playlist.selection
+        assert selection is not None
+        for sense in selection.readings(topic):
+            is_embedded = self._settings.with_learner and selection.is_encoded(sense)
+            self.tracker.on_observation(stamp_ns, now, is_embedded_elsewhere=is_embedded, sense=sense)
+            if not is_embedded:
+                self._await_delivery(now)
+
     def _await_delivery(self, now: float) -> None:
-        """Waits until the learner has received an embedding: its queue is short, and an action must not overtake it."""
+        """Waits until the learner has received a message: its queues are short, and a later one could overtake it."""
+        self._is_action_under_way = False
         # An experience proves the receipt too.
         if self._settings.with_learner and not self.tracker.awaits_experience:
             self.barrier.request(now)
 
     def _begin_segment(self, entry: Boundary, now: float) -> Boundary:
         self.info = entry.info or self.info
-        self._is_at_boundary = True
+        self._is_at_boundary, self._is_action_under_way = True, False
         self._newest_ns = None
         self.tracker.reset()
         if self._settings.with_learner:

@@ -1,10 +1,11 @@
 """Stream of one session's messages from any position, in the order in which a learner received them."""
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass
 
 from cls_common import comms
 from cls_common.robot import RobotInfo
+from cls_common.transition import EMBEDDING
 
 from ..quality.image_check import image_problem
 from ..reader import RawEvent, SessionReader
@@ -30,13 +31,14 @@ class StreamSelection:
 
     Attributes:
         reuses: publish recorded embeddings.
-        sense: topic that completes a learner's steps, or that an encoder embeds.
+        senses: topic of each reading of the learner, by its name; of the embedding, unless recorded ones are reused,
+            the topic that an encoder embeds.
         topics: all topics to read.
     """
 
     reuses: bool
-    sense: str
-    topics: tuple[str, ...] = field(default=())
+    senses: Mapping[str, str]
+    topics: tuple[str, ...]
 
     @classmethod
     def choose(
@@ -45,27 +47,49 @@ class StreamSelection:
         """Makes the selection for one session; returns None if the encoder has to be asked first.
 
         Args:
-            encoder: its answer; None is enough without a learner, or with embeddings set to reuse.
+            encoder: its answer; None is enough without a learner, for a learner that perceives no embedding, and with
+                embeddings set to reuse.
+
+        Raises:
+            UserError: the session lacks what the learner perceives.
         """
-        recorded = bool(source.encoder_id)
-        if not settings.with_learner:
-            reuses = recorded and settings.embeddings != RECOMPUTE
-            topics = [name for name in source.topics if reuses or name != comms.EMBEDDING.name]
-            return cls(reuses, comms.EMBEDDING.name if reuses else source.sense(''), tuple(topics))
-        if settings.embeddings == REUSE and recorded:
-            return cls._reuse(source)
-        if encoder is None:
+        senses = {name: source.topic_of(name) for name in settings.readings if name != EMBEDDING}
+        if EMBEDDING not in settings.readings:
+            return cls._of(source, senses, reuses=False)
+        wanted, is_recorded = settings.embeddings, bool(source.encoder_id)
+        if encoder is None and settings.with_learner and not (wanted == REUSE and is_recorded):
             return None
-        if settings.embeddings != RECOMPUTE and recorded and encoder.encoder_id == source.encoder_id:
-            return cls._reuse(source)
-        topics = [name for name in source.topics if name != comms.EMBEDDING.name]
-        return cls(False, source.sense(encoder.modality), tuple(topics))
+        is_same = encoder is None or wanted == REUSE or encoder.encoder_id == source.encoder_id
+        reuses = is_recorded and is_same and wanted != RECOMPUTE
+        embedded = source.sense(encoder.modality if encoder else '')
+        return cls._of(source, {EMBEDDING: comms.EMBEDDING.name if reuses else embedded, **senses}, reuses=reuses)
 
     @classmethod
-    def _reuse(cls, source: Source) -> 'StreamSelection':
-        # Raw images serve viewers only, which can use the compressed ones.
-        left_out = comms.IMAGE.name if comms.COMPRESSED.name in source.topics else ''
-        return cls(True, comms.EMBEDDING.name, tuple(name for name in source.topics if name != left_out))
+    def _of(cls, source: Source, senses: Mapping[str, str], *, reuses: bool) -> 'StreamSelection':
+        left_out = '' if reuses else comms.EMBEDDING.name
+        if reuses and comms.COMPRESSED.name in source.topics and comms.IMAGE.name not in senses.values():
+            # Raw images serve viewers only, which can use the compressed ones.
+            left_out = comms.IMAGE.name
+        return cls(reuses, senses, tuple(name for name in source.topics if name != left_out))
+
+    @property
+    def needs_encoder(self) -> bool:
+        """Whether an encoder computes the learner's embeddings."""
+        return any(map(self.is_encoded, self.senses))
+
+    def is_encoded(self, sense: str) -> bool:
+        """Whether an encoder makes this reading from what is published."""
+        return sense == EMBEDDING and not self.reuses
+
+    def readings(self, topic: str) -> list[str]:
+        """Returns the names of the readings that come from a topic."""
+        return [name for name, source in self.senses.items() if source == topic]
+
+    @property
+    def vectors(self) -> list[str]:
+        """Topics of the vectors that the learner itself perceives."""
+        topics = (topic for name, topic in self.senses.items() if not self.is_encoded(name))
+        return [topic for topic in topics if topic.startswith(comms.OBSERVATION_PREFIX)]
 
 
 class SessionStream:
@@ -104,9 +128,10 @@ class SessionStream:
         if state is not None and state.log_ns < begin:
             yield Item(state.topic, state.type, begin, None, state.data)
         events = self._reader.raw(selection.topics, start_ns)
-        yield from StampOrder(self._items(events, selection.sense), {selection.sense}, info)
+        senses = set(selection.senses.values())
+        yield from StampOrder(self._items(events, senses), senses, info)
 
-    def _items(self, events: Iterator[RawEvent], sense: str) -> Iterator[Item | Boundary]:
+    def _items(self, events: Iterator[RawEvent], senses: Collection[str]) -> Iterator[Item | Boundary]:
         for event in events:
             problem = image_problem(event.topic, event.data)
             if not problem:
@@ -114,13 +139,13 @@ class SessionStream:
                 continue
             self.broken += 1
             self.problem = self.problem or problem
-            if event.topic == sense:
+            if event.topic in senses:
                 # A step must not be completed by the image of another step.
                 yield Boundary(event.time_ns)
 
-    def first_sense(self, selection: StreamSelection) -> Item | None:
-        """Returns the first message of the sense, for an encoder without an id before its first observation."""
-        whole = (event for event in self._reader.raw([selection.sense]) if not image_problem(event.topic, event.data))
+    def first(self, topic: str) -> Item | None:
+        """Returns the first message of a topic, for nodes that are made from their first observation."""
+        whole = (event for event in self._reader.raw([topic]) if not image_problem(event.topic, event.data))
         return next(map(to_item, whole), None)
 
     def _last(self, topic: str, until_ns: int | None) -> Item | None:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from cls_common.errors import UserError
 from cls_common.settings import setting, Settings
+from cls_common.transition import EMBEDDING
 
 from ..filters import ActionFilter
 
@@ -40,6 +41,10 @@ class PlayerSettings(Settings):
         'Publish recorded ones (reuse) or images to the encoder (recompute); auto: reuse if of the same encoder.',
         choices=(AUTO, REUSE, RECOMPUTE),
     )
+    senses: str = setting(
+        EMBEDDING,
+        'Comma-separated readings that the learner perceives: embedding, camera, or the modality of a vector.',
+    )
     with_learner: bool = setting(True, 'Wait for a learner and its answers; false: publish without waiting.')
     answer_timeout: float = setting(
         5.0, 'Time to wait for the answer to an action, image or request.', unit='s', low=0.1
@@ -49,6 +54,10 @@ class PlayerSettings(Settings):
     def __post_init__(self) -> None:
         super().__post_init__()
         check_rate(self.rate)
+        if not all(self.readings) or len(set(self.readings)) < len(self.readings):
+            raise UserError('senses', expected='different names separated by commas', found=repr(self.senses))
+        if self.embeddings == REUSE and EMBEDDING not in self.readings:
+            raise UserError('embeddings', expected=f'{AUTO}, without {EMBEDDING} in senses', found=self.embeddings)
         if self.loop and self.exit_at_end:
             raise UserError('loop and exit_at_end', expected='one of them: a loop has no end')
 
@@ -56,6 +65,11 @@ class PlayerSettings(Settings):
     def paths(self) -> list[Path]:
         """The folders named."""
         return [Path(part.strip()) for part in self.session.split(',') if part.strip()]
+
+    @property
+    def readings(self) -> tuple[str, ...]:
+        """Names of the readings that make an observation of the learner."""
+        return tuple(name.strip() for name in self.senses.split(','))
 
     @property
     def action_filter(self) -> ActionFilter | None:

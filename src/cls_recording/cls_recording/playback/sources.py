@@ -8,6 +8,7 @@ from typing import Self
 from cls_common import comms
 from cls_common.errors import UserError
 from cls_common.robot import difference, RobotInfo
+from cls_common.transition import CAMERA
 
 from ..discovery import find_sessions
 from ..reader import SessionReader, TopicSummary
@@ -104,10 +105,26 @@ class Source:
             modality: from encoder/get_encoder; empty: the encoder takes the first observation.
         """
         image = comms.IMAGE.name if comms.IMAGE.name in self.topics else comms.COMPRESSED.name
-        if modality == 'camera' or not (modality or self.observations):
+        if modality == CAMERA or not (modality or self.observations):
             return image
         wanted = comms.OBSERVATION_PREFIX + modality
         return wanted if wanted in self.topics or not self.observations else self.observations[0]
+
+    def topic_of(self, reading: str) -> str:
+        """Returns the topic of the images (`camera`) or of a vector, by its modality.
+
+        Raises:
+            UserError: it was not recorded.
+        """
+        topic = self.sense(CAMERA) if reading == CAMERA else comms.OBSERVATION_PREFIX + reading
+        if topic not in self.topics:
+            expected = f'{comms.IMAGE.name} (or compressed)' if reading == CAMERA else topic
+            raise UserError(
+                f'session {self.path}',
+                expected=f'the topic {expected}, which the brain perceives',
+                found=', '.join(sorted(self.topics)),
+            )
+        return topic
 
 
 def open_sources(paths: Sequence[Path]) -> list[Source]:
