@@ -72,9 +72,7 @@ def run(events: str) -> list[Held]:
         number += 2 if breaks else 1
         sequence += 3 if event == 'g' else 1
         episode += event == 'e'
-        held.append(
-            Held(chain, number, take(number, sequence, episode, boundary=event in 'eb', terminal=event == 't'))
-        )
+        held.append(Held(chain, number, take(number, sequence, episode, boundary=event in 'eb', terminal=event == 't')))
         breaks = event == 't'
     return held
 

@@ -94,7 +94,7 @@ def pack(chains: Sequence[Chain]) -> dict[str, Tensor]:
     `chains` int64 (C, 3): episode, sequence of the first step, steps. Of N steps: `action_commanded`, `action_applied`
     float32 (N, A), `joints`, `joints_next` float64 (N, J), `facts` int64 (N, 5). Of N + C observations by sense:
     `data.SENSE` uint8 (N + C, H, W, 3) or float32 (N + C, D), `about.SENSE` int64 (N + C, 3): stamp, encoder by its
-    place in `encoders`, its version. `encoders` uint8: JSON.
+    place, its version. `names` uint8: JSON of the senses and encoders in order, since files keep no order of tensors.
     """
     table = [[chain.episode, chain.first, len(chain.steps)] for chain in chains]
     state = {'chains': torch.tensor(table, dtype=torch.int64).reshape(-1, 3)}
@@ -103,7 +103,8 @@ def pack(chains: Sequence[Chain]) -> dict[str, Tensor]:
     steps = [step for chain in chains for step in chain.steps]
     seen = [observation for chain in chains for observation in observations_of(chain.steps)]
     encoders = sorted({r.encoder_id for o in seen for r in o.readings.values()})
-    state['encoders'] = torch.from_numpy(np.frombuffer(json.dumps(encoders).encode(), np.uint8).copy())
+    names = json.dumps({'senses': list(seen[0].readings), 'encoders': encoders})
+    state['names'] = torch.from_numpy(np.frombuffer(names.encode(), np.uint8).copy())
     state['facts'] = torch.tensor([_facts(step) for step in steps])
     state |= {name: torch.from_numpy(np.stack([getattr(t, name) for t in steps])) for name in _MOTION}
     for sense, data in stack(seen, (len(seen),)).items():
@@ -131,9 +132,9 @@ def _unpack(arrays: Mapping[str, Array]) -> Iterator[Chain]:
     table = arrays['chains'].tolist()
     if not table:
         return
-    count, encoders = sum(length for _, _, length in table), json.loads(arrays['encoders'].tobytes())
-    senses = [name.removeprefix('data.') for name in arrays if name.startswith('data.')]
-    lengths = {name: count for name in (*_MOTION, 'facts')}
+    count, names = sum(length for _, _, length in table), json.loads(arrays['names'].tobytes())
+    senses, encoders = names['senses'], names['encoders']
+    lengths = dict.fromkeys((*_MOTION, 'facts'), count)
     lengths |= {f'{kind}.{sense}': count + len(table) for kind in ('data', 'about') for sense in senses}
     for name, length in lengths.items():
         if len(arrays[name]) != length:

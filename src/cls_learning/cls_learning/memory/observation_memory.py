@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +16,9 @@ from cls_common.transition import Experience, Transition
 from ..config import ObservationMemorySettings
 from ..types import SequenceBatch, StepTensors, TransitionBatch
 from .chain import Chain, observations_of, owned, pack, size, size_of_motion, stack, unpack
+
+# Name, dtype and shape of an array.
+_Form = tuple[str, np.dtype[Any], tuple[int, ...]]
 
 
 class ObservationMemory:
@@ -37,7 +41,7 @@ class ObservationMemory:
 
     @property
     def nbytes(self) -> int:
-        """Bytes of all arrays held; the Python objects around them take about 2 kB a transition more."""
+        """Bytes of all arrays held; the Python objects around them take about 1.5 kB a transition more."""
         return self._bytes
 
     def add(self, experience: Experience) -> None:
@@ -64,8 +68,8 @@ class ObservationMemory:
             expected, found = _form(self._chains[-1].steps[-1]), _form(transition)
             if expected != found:
                 raise UserError(
-                    'transition for a memory', expected=', '.join(sorted(expected - found)) or 'no other reading',
-                    found=', '.join(sorted(found - expected)) or 'none',
+                    'transition for a memory', expected=_text(expected - found) or 'no other reading',
+                    found=_text(found - expected) or 'none',
                 )  # fmt: skip
         alone = size_of_motion(transition) + size(transition.before) + size(transition.after)
         if alone > self._settings.max_bytes:
@@ -162,8 +166,12 @@ class ObservationMemory:
         self._shrink()
 
 
-def _form(transition: Transition) -> set[str]:
-    return {f'{name} {array.dtype.name} {array.shape}' for name, array in transition.arrays()}
+def _form(transition: Transition) -> set[_Form]:
+    return {(name, array.dtype, array.shape) for name, array in transition.arrays()}
+
+
+def _text(forms: set[_Form]) -> str:
+    return ', '.join(sorted(f'{name} {dtype.name} {shape}' for name, dtype, shape in forms))
 
 
 def _motion(steps: Sequence[Transition], shape: tuple[int, ...]) -> dict[str, Tensor]:
