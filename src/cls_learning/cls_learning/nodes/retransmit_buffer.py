@@ -12,7 +12,7 @@ from ..runtime.sent_messages import SentMessages
 if TYPE_CHECKING:
     from .fast_learner import FastLearnerNode
 
-# Of brain cls 6 kB each. More than a slow_learner may be behind (see FastNodeSettings.max_behind), so that none is lost.
+# Of brain cls 6 kB each. More than a slow_learner may be behind (FastNodeSettings.max_behind), so that none is lost.
 CAPACITY = 2000
 # Bytes of their arrays, for brains that perceive images: 2,600 messages of 64 x 64 pixels, 210 of 224 x 224. Those that
 # slow_learner may be behind are kept beyond this.

@@ -41,9 +41,7 @@ class SentMessages(Generic[M]):
         """Keeps a message of `size` bytes; sequences rise."""
         self._kept.append((sequence, message, size))
         self._bytes += size
-        while len(self._kept) > self._capacity or (
-            self._bytes > self._max_bytes and len(self._kept) > self._at_least
-        ):
+        while len(self._kept) > self._capacity or (self._bytes > self._max_bytes and len(self._kept) > self._at_least):
             self._bytes -= self._kept.popleft()[2]
 
     def after(self, sequence: int, count: int, max_bytes: int) -> list[M]:
