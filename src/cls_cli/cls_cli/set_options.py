@@ -29,8 +29,11 @@ _NO_PATH = ('', 'random')
 
 def _recipe_of(chosen: Mapping[str, Any]) -> type[Settings]:
     """Returns the settings of the brain that the options --brain, --model and --models-dir choose."""
-    from cls_learning.node_settings import choose_brain
+    from cls_learning.brain import find
+    from cls_learning.node_settings import choose_brain, DEFAULT_BRAIN
 
+    if 'model' not in chosen:  # a command without existing models
+        return find(chosen.get('brain') or DEFAULT_BRAIN).settings
     names = ('brain', 'model', 'models_dir')
     return choose_brain({name: chosen[name] for name in names if chosen.get(name)}).settings
 
