@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from cls_bringup.arguments import ARGUMENTS
 from cls_common.errors import UserError
 from cls_common.overrides import NODES, parse_override
 from cls_common.settings import check, Settings
@@ -71,6 +72,7 @@ def _describe(name: str, field: Any) -> str:
 
 def option(function: Callable[..., Any]) -> Callable[..., Any]:
     """Declares `--set`; the command receives `settings`, a tuple of checked texts."""
+    argument = ARGUMENTS['settings']
     return click.option(
         '--set',
         'settings',
@@ -78,9 +80,8 @@ def option(function: Callable[..., Any]) -> Callable[..., Any]:
         multiple=True,
         metavar='NAME=VALUE',
         callback=lambda context, _, texts: checked(texts, context.params),
-        show_default='none',
-        help='Set a learning parameter of a new model, such as fast.ring=400, or of the simulation, such as '
-        'sim.noise_sigma=5, or of its encoder, encoder.NAME. This option may be repeated.',
+        show_default=argument.unset,
+        help=f'{argument.text} This option may be repeated.',
     )(function)
 
 
