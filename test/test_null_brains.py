@@ -175,3 +175,33 @@ def test_a_null_brain_sleeps_by_goal_is_cancelled_killed_and_resumed(tmp_path: P
         assert process.wait(PATIENCE) == 0, (tmp_path / 'up.log').read_text()
     (resumed,) = list_models(tmp_path)
     assert resumed.total_steps == saved.total_steps + 5 and resumed.cycles == 1
+
+
+def test_the_reference_of_fault_trials_is_a_run_of_any_brain(tmp_path: Path) -> None:
+    from cls_bench.faults.reference import ReferenceRun
+    from cls_bench.faults.subject import Subject
+
+    subject = Subject(folder=tmp_path, seed=1, brain='two_senses', robot='gym:CartPole-v1')
+    with ReferenceRun(subject) as reference:
+        before, after = reference.get(25, 0), reference.get(25, 1)
+        assert before and after and before != after, 'a sleep changes the weights'
+        assert reference.get(26, 0) is None, 'a sleep comes before that step'
+        boundaries = [step for step in range(1, 101) if reference.has_boundary(step)]
+    assert boundaries[0] == 1 and 2 <= len(boundaries) < 20, 'episodes of CartPole'
+    assert not (tmp_path / 'reference' / 'encoder').exists()
+
+
+def test_fault_trials_refuse_a_brain_that_never_sleeps_by_itself(capsys: pytest.CaptureFixture[str]) -> None:
+    assert entry.main(['faults', '--brain', 'null', '--set', 'cycle=0']) == 2
+    error = capsys.readouterr().err
+    assert 'sleeps by itself' in error and error.count('\n') == 1
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize(('brain', 'robot'), [('null', 'sim'), ('two_senses', 'gym:CartPole-v1')])
+def test_fault_trials_of_a_null_brain_lose_nothing(brain: str, robot: str, tmp_path: Path) -> None:
+    report = tmp_path / 'faults.json'
+    run('faults', '--brain', brain, '--robot', robot, '--trials', '4', '--report', report)
+    counts = json.loads(report.read_text())['summary']
+    assert (counts['failed'], counts['weights_equal']) == (0, 4)
