@@ -47,8 +47,15 @@ class FastStatus:
         self._step_rate.tick(time.monotonic())
 
     def woke_up(self) -> None:
-        """Measures the rate again: a sleep is no slow step."""
+        """Measures the rate again, since a sleep is no slow step, and publishes the status."""
         self._step_rate.pause()
+        self.publish()
+
+    def report_fault(self, text: str) -> None:
+        """Counts and shows a fault; logged at most once a second."""
+        self.faults += 1
+        self.fault = text
+        self._node.get_logger().warning(text, throttle_duration_sec=1.0)
 
     def publish(self) -> None:
         """Publishes the status."""

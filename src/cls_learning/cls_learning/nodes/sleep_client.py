@@ -39,7 +39,7 @@ class SleepClient:
         self._lost = 0
         self._wishes += 1
         self._ask()
-        self._node.publish_status()
+        self._node.status.publish()
 
     def lost(self) -> None:
         """Asks again for a sleep that was due and whose lease ran out, a few times."""
@@ -62,14 +62,16 @@ class SleepClient:
             self._until = now + PATIENCE
         elif now >= self._until:
             self.end()
-            self._node.report_fault(f'slow_learner began no sleep within {PATIENCE:g} s: awake for another cycle')
+            self._node.status.report_fault(
+                f'slow_learner began no sleep within {PATIENCE:g} s: awake for another cycle'
+            )
         elif now - self._asked > _ASK_AGAIN:
             self._ask()
 
     def _ask(self) -> None:
         self._asked = time.monotonic()
         if not self._client.server_is_ready():
-            self._node.report_fault('sleep is due: waiting for slow_learner')
+            self._node.status.report_fault('sleep is due: waiting for slow_learner')
             return
         self._client.send_goal_async(Sleep.Goal()).add_done_callback(self._on_answer)
 
