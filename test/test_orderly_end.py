@@ -142,7 +142,7 @@ def test_an_end_undoes_a_sleep_and_saves_every_step(graph: Graph) -> None:
 
     remote = graph.observer.remote
     graph.wait(lambda: graph.observer.last >= 100, 'enough steps for a sleep')
-    goal = remote.sleep(sws_steps=100_000)
+    goal = remote.sleep({'sws': 100_000})
     graph.wait(lambda: remote.pair().slow.phase_step > 0, 'asleep')
     assert remote.pair().progress[1] == 100_000, 'the status has the progress'
     with pytest.raises(UserError, match='rejected'):
@@ -163,7 +163,7 @@ def test_an_end_undoes_a_sleep_and_saves_every_step(graph: Graph) -> None:
 def test_a_lease_survives_a_stopped_fast_learner(shared: Graph) -> None:
     remote = shared.observer.remote
     shared.wait(lambda: shared.observer.last >= 100, 'enough steps for a sleep')
-    goal = remote.sleep(sws_steps=600, rem_steps=-1, tether_steps=-1)
+    goal = remote.sleep({'sws': 600, 'rem': -1, 'tether': -1})
     shared.wait(lambda: remote.pair().slow.phase_step > 0, 'asleep')
     pause = threading.Event()
     with shared.stopped('fast_learner'):
