@@ -276,14 +276,15 @@ def test_a_sample_is_never_larger_than_the_memory() -> None:
 
 @settings(max_examples=60)
 @given(
-    events=lives, ring=strategies.integers(1, 12), reservoir=strategies.integers(0, 12),
-    context=strategies.integers(0, 4), cut=strategies.integers(0, 120),
-)  # fmt: skip
-def test_what_came_before_never_leaps_and_is_whole(
-    events: str, ring: int, reservoir: int, context: int, cut: int
-) -> None:
-    """Of the ring and of the reservoir, also after a round trip: every step before, back to where its chain began."""
-    records = life(events)
+    events=event_strings,
+    ring=strategies.integers(1, 12),
+    reservoir=strategies.integers(0, 12),
+    context=strategies.integers(0, 4),
+    cut=strategies.integers(0, 120),
+)
+def test_histories_are_unbroken_and_complete(events: str, ring: int, reservoir: int, context: int, cut: int) -> None:
+    """Of ring and reservoir, also after a round trip: every step before, back to the beginning of its chain."""
+    records = make_records(events)
     own = RecentMemory(ring, reservoir, 0, context)
     for number, item in enumerate(records):
         if number == cut:
@@ -312,7 +313,7 @@ def test_what_came_before_never_leaps_and_is_whole(
 
 @pytest.mark.parametrize('kind', KINDS)
 def test_transitions_come_with_the_steps_before_them(kind: str) -> None:
-    own = filled(kind, life('nnnnnnnnennngnnnn'), 100)
+    own = filled(kind, make_records('nnnnnnnnennngnnnn'), 100)
     count = own.window_count(3)
     batch = own.transitions(count, np.random.default_rng(0), context=2)
     assert batch.history is not None and batch.history.known.all() and len(batch.z) == count
