@@ -17,7 +17,10 @@ class Job:
 
 @pytest.fixture
 def experiences(tools: SimpleNamespace) -> list[Experience]:
-    return [Experience(transition=step, sequence=number, episode=0) for number, step in enumerate(tools.PanTiltWorld().walk(5), 1)]
+    return [
+        Experience(transition=step, sequence=number, episode=0)
+        for number, step in enumerate(tools.PanTiltWorld().walk(5), 1)
+    ]
 
 
 def test_entries_are_taken_in_order(experiences: list[Experience]) -> None:

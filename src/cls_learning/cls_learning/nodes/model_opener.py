@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-import json
 import secrets
 import threading
 from typing import Any
@@ -11,7 +10,7 @@ from rclpy.node import Node
 
 from cls_common import comms
 from cls_common.nodes import qos
-from cls_common.nodes.conversions import from_robot_info
+from cls_common.nodes.conversions import encoder_config, from_robot_info
 from cls_common.robot import RobotInfo
 from cls_perception.devices import choose_device
 
@@ -92,8 +91,7 @@ class ModelOpener:
         # An encoder of observations has no size, and so no id, before it has seen the first one.
         self._await(lambda: bool(self._link.get_encoder(with_weights=False, patience=float('inf')).encoder_id))
         answer = self._link.get_encoder(with_weights=True, patience=float('inf'))
-        about = {'id': answer.encoder_id, 'size': answer.size, 'version': answer.version}
-        return {**json.loads(answer.config), **about}, bytes(answer.weights)
+        return encoder_config(answer), bytes(answer.weights)
 
     def _await_robot(self) -> RobotInfo:
         self._await(lambda: self._robot is not None)
