@@ -25,4 +25,4 @@ def select(names: Sequence[str], *, clock: bool) -> list[str]:
 
 def observations(robot: RobotInfo) -> list[str]:
     """Returns the topics of a robot's observations that are no camera images."""
-    return [f'{comms.OBSERVATION_PREFIX}{name}' for name in robot.modalities if name != 'camera']
+    return [comms.observation_topic(name).name for name in robot.modalities if name != 'camera']

@@ -1,7 +1,7 @@
 """Client of a running graph: calls with a deadline, and errors that name the missing node."""
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 import os
 import threading
@@ -10,7 +10,7 @@ from typing import Any
 
 from action_msgs.srv import CancelGoal
 from rclpy.context import Context
-from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.executors import ExternalShutdownException
 from rclpy.node import Node
 from sensor_msgs.msg import Image as ImageMessage
 
@@ -19,6 +19,7 @@ from cls_common.errors import UserError
 from cls_common.images import Image
 from cls_common.nodes import qos
 from cls_common.nodes.conversions import from_image
+from cls_common.nodes.private_node import private_node
 from cls_interfaces.msg import LearnerStatus, PlayerStatus, RobotState
 from cls_interfaces.srv import SetMode
 
@@ -153,30 +154,19 @@ class GraphClient(Node):
 @contextmanager
 def connect(namespace: str = '') -> Iterator[GraphClient]:
     """Joins the graph, with a thread that spins the node until the block ends."""
-    context = Context()
-    context.init(args=[])
-    executor = SingleThreadedExecutor(context=context)
     ending = threading.Event()
+    with private_node(lambda context: GraphClient(context, namespace)) as (client, executor):
 
-    def spin() -> None:
-        try:
-            while not ending.is_set():
-                executor.spin_once(timeout_sec=0.2)
-        except ExternalShutdownException:
-            pass
+        def spin() -> None:
+            with suppress(ExternalShutdownException):
+                while not ending.is_set():
+                    executor.spin_once(timeout_sec=0.2)
 
-    try:
-        remote = GraphClient(context, namespace)
-        executor.add_node(remote)
         thread = threading.Thread(target=spin, name='cls_cli', daemon=True)
         thread.start()
         try:
-            yield remote
+            yield client
         finally:
             ending.set()
             executor.wake()
             thread.join(2.0)
-            executor.shutdown(timeout_sec=1.0)
-            remote.destroy_node()
-    finally:
-        context.try_shutdown()
