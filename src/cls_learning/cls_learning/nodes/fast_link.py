@@ -1,4 +1,4 @@
-"""slow_learner's side of the calls between the learners: each has a timeout, is asked again, and is idempotent."""
+"""slow_learner's side of the calls between the learners: each has a timeout, is repeated, and is idempotent."""
 
 from collections.abc import Callable
 import threading
@@ -40,11 +40,15 @@ class FastLink:
         }
 
     def call(self, service: comms.Service, request: Any, patience: float, *, while_ending: bool = False) -> Any:
-        """Asks until answered; raises NoAnswerError after `patience` s, or at this node's end unless `while_ending`."""
+        """Repeats a request until it is answered, and returns the response.
+
+        Raises:
+            NoAnswerError: none came for `patience` s, or this node ends and the call is not `while_ending`.
+        """
         client = self._clients[service.name]
         until = time.monotonic() + patience
         while time.monotonic() < until and (while_ending or not self._stopping()):
-            # A short wait: the loop looks at `stopping` in between.
+            # A short wait, between which the loop checks `stopping`.
             if not client.wait_for_service(timeout_sec=0.2):
                 continue
             answered = threading.Event()

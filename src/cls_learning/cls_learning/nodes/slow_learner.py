@@ -30,7 +30,7 @@ from .sleep_server import SleepServer
 from .slow_status import SlowStatus
 from .slow_worker import SlowWorker
 
-# Three for callbacks that wait (a sleep, two that asked for a save), two for those that never do.
+# Three for callbacks that wait (a sleep and two saves), two for those that never do.
 THREADS = 5
 STATUS_TICK = 0.1
 
@@ -50,11 +50,11 @@ class SlowLearnerNode(Node):
 
     def __init__(self) -> None:
         super().__init__('slow_learner')
-        asked = overrides(self)
-        brain = choose_brain(asked)
+        requested = overrides(self)
+        brain = choose_brain(requested)
         parameters, recipe_names = with_recipe(brain), dict(brain.settings.leaves())
-        named = {name: value for name, value in asked.items() if name in recipe_names}
-        recipe = Recipe(brain, *resolve(config_dir() / 'presets', asked.get('preset', ''), named, brain))
+        named = {name: value for name, value in requested.items() if name in recipe_names}
+        recipe = Recipe(brain, *resolve(config_dir() / 'presets', requested.get('preset', ''), named, brain))
         defaults = recipe.settings.to_flat()
         chosen = read(self, parameters, defaults)
         self._folder = ModelFolder(Path(chosen.models_dir), chosen.model)
