@@ -18,7 +18,7 @@ class Backlog:
         self.limit = limit
         self.slowed = 0
         self._sent = self._learned = self._written = 0
-        self._heard: float | None = None
+        self._reported: float | None = None
         self._waits = False
         self._ending_since: float | None = None
 
@@ -31,9 +31,9 @@ class Backlog:
         """Notes that the experience `sequence` was sent."""
         self._sent = sequence
 
-    def hear(self, learned: int, written: int, now: float) -> None:
+    def add_report(self, learned: int, written: int, now: float) -> None:
         """Takes a report of slow_learner about this run: sequences up to which it has learned and written down."""
-        self._heard = now
+        self._reported = now
         self._learned = max(self._learned, learned)
         self.acknowledge(max(written, learned))
 
@@ -73,4 +73,4 @@ class Backlog:
         since = self._ending_since
         if since is None or not self.unwritten:
             return since is not None
-        return now - max(since, self._heard or 0.0) > SILENCE or now - since > LONGEST_END
+        return now - max(since, self._reported or 0.0) > SILENCE or now - since > LONGEST_END
