@@ -137,7 +137,7 @@ def test_a_folder_opens_after_sigkill_at_any_moment(tmp_path: Path, tools: Simpl
         assert rest == list(range(begun + 1, begun + 1 + len(rest)))
         assert begun + len(rest) >= promised, f'trial {trial}: {promised} was promised'
         folder.close()
-    # A process killed between a save and its clearing up leaves old ones behind; the next save removes them.
+    # A process killed between a save and its cleanup leaves old generations; the next save removes them.
     with closing(ModelFolder(tmp_path, 'm')) as folder:
         folder.save(parts_of(1), run_id='r', sequence=promised + 1, cycles=0, now=NOW)
     assert len(list((tmp_path / 'm' / 'generations').glob('[0-9]*'))) == 2
@@ -308,7 +308,7 @@ def test_weights_of_another_shape_are_refused(
 
 
 def test_in_use_it_is_refused_naming_the_owner(trained: Any, tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=rf"'m'; expected nobody else using it; found .*process {os.getpid()} on "):
+    with pytest.raises(UserError, match=rf"'m'; expected no other user of it; found .*process {os.getpid()} on "):
         ModelFolder(tmp_path, 'm')
     trained.folder.close()
     ModelFolder(tmp_path, 'm').close()
