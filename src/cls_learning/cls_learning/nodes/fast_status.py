@@ -37,7 +37,7 @@ class FastStatus:
 
     def _on_slow_status(self, message: LearnerStatus) -> None:
         if message.run_id == self._node.run_id:
-            self._node.backlog.hear(message.total_steps, message.written, time.monotonic())
+            self._node.backlog.report(message.total_steps, message.written, time.monotonic())
 
     def stepped(self, experience: Experience) -> None:
         """Counts a wake step."""
