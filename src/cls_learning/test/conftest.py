@@ -92,7 +92,7 @@ def _with_embeddings(transition: Transition, z: NDArray[np.float32], z_next: NDA
 
 
 def _late(transitions: Iterable[Transition], by: int) -> Iterator[Transition]:
-    """Yields one unbroken chain as seen through a camera whose images come `by` steps late."""
+    """Yields one unbroken chain as seen through a camera whose images are `by` steps late."""
     seen: list[NDArray[np.float32]] = []
     for transition in transitions:
         if not seen:
@@ -172,7 +172,7 @@ class TrainingRun:
             self.sleep()
 
     def learn(self, transition: Transition) -> None:
-        """Learns one transition in both halves."""
+        """Learns one transition online and in the consolidator."""
         self.session.learn(self.learner.learn(self.learner.prepare(transition)), NOW)
 
     def sleep(self) -> None:

@@ -1,4 +1,4 @@
-"""Learning and sleep do what they are for: directions only, in a linear world.
+"""Learning and sleep have their intended effect: directions only, in a linear environment.
 
 Steps of up to 10 degrees in a range of +-20, so that "no change" is a poor guess, as it is with real images.
 """
@@ -39,7 +39,7 @@ def scene(tools: SimpleNamespace, number: int) -> Any:
 
 
 class Pair:
-    """Both halves without a folder."""
+    """Online learner and consolidator without a folder."""
 
     def __init__(
         self, tools: SimpleNamespace, seed: int, sleeps: bool = True, changes: Mapping[str, Any] | None = None
@@ -62,7 +62,7 @@ class Pair:
 
 
 def unseen(tools: SimpleNamespace, number: int) -> Batch:
-    """Returns another walk through a scene, never learned from."""
+    """Returns other transitions of a scene, which are not learned."""
     walk = scene(tools, number).walk(150, seed=1000 + number)
     return to_batch([Record(t.z, t.z_next, t.action_applied, t.action_commanded, t.joints, 0, 0, 0) for t in walk])
 

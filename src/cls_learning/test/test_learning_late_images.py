@@ -1,4 +1,4 @@
-"""Images that are some steps late are given back to the actions whose outcome they show."""
+"""Delayed images are paired with the actions whose outcome they show."""
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
@@ -148,7 +148,7 @@ def test_the_state_of_an_older_version_has_no_delay(tools: SimpleNamespace) -> N
     assert (again.image_delay, again.image_delay_since, again.total_steps) == (0, 0, 30)
 
 
-def test_the_alarm_tells_when_the_delay_is_taken_into_account(tools: SimpleNamespace) -> None:
+def test_the_alarm_states_whether_the_delay_is_corrected(tools: SimpleNamespace) -> None:
     learner = tools.online_learner(tools.recipe(NO_SLEEP))
     consolidator = ClsConsolidator(learner.settings, learner.robot, tools.Z_SIZE, 0)
     alarms, shown = [], []

@@ -17,7 +17,7 @@ from cls_learning.policies.contract import EndOfActionsError
 from cls_learning.randomness import stream
 from cls_learning.registries import POLICIES
 
-# `manual` needs a person; test_learning_selectors.py tests it.
+# `manual` needs a user; test_learning_selectors.py tests it.
 KINDS = [kind for kind in POLICIES.names() if kind != 'manual']
 EXPLORERS = ('curious', 'visit_count', 'prediction_error', 'random')
 # Settings of the kinds that need some; each suits every robot below.

@@ -15,9 +15,9 @@ from cls_common.robot import Channel, Kind, RobotInfo
 from cls_common.transition import Observation
 from cls_learning import policies
 from cls_learning.config import LearningSettings
+from cls_learning.policies.action_parsing import NAMED_SEQUENCES, parse_action, parse_sequence
 from cls_learning.policies.contract import EndOfActionsError, Policy
 from cls_learning.policies.manual import ManualPolicy
-from cls_learning.policies.typed import NAMED_SEQUENCES, parse_action, parse_sequence
 from cls_learning.randomness import stream
 from cls_learning.runtime.online_step import online_step, until_the_last_action
 from cls_training.training import train, TrainOptions
@@ -167,7 +167,7 @@ def test_sessions_that_can_not_be_repeated_are_refused(tools: SimpleNamespace, t
 
 
 def manual(*lines: str, proposer: Policy | None = None) -> tuple[ManualPolicy, list[list[float]]]:
-    """Makes a policy with a person who types these lines; returns it and the list of proposed actions."""
+    """Makes a policy whose user types these lines; returns it and the list of proposed actions."""
     typed, proposed = iter(lines), []
 
     def ask(action: Any) -> str:
@@ -177,7 +177,7 @@ def manual(*lines: str, proposer: Policy | None = None) -> tuple[ManualPolicy, l
     return ManualPolicy(PAN_TILT, ask, proposer), proposed
 
 
-def test_a_person_types_actions_confirms_and_ends() -> None:
+def test_the_user_types_confirms_and_ends_actions() -> None:
     policy, proposed = manual('5 0', '', 'tilt=2\n', ' Q ')
     assert chosen(policy, PAN_TILT, range(3)) == [[5, 0], [5, 0], [0, 2]]
     with pytest.raises(EndOfActionsError):
@@ -185,7 +185,7 @@ def test_a_person_types_actions_confirms_and_ends() -> None:
     assert proposed == [[0, 0], [5, 0], [5, 0], [0, 2]]
 
 
-def test_a_person_confirms_or_overrides_another_policy() -> None:
+def test_the_user_confirms_or_overrides_another_policy() -> None:
     policy, proposed = manual('', '-1 -1', '', proposer=make('sequence', sequence='1 1; 2 2; 3 3'))
     assert chosen(policy, PAN_TILT, range(3)) == [[1, 1], [-1, -1], [3, 3]]
     assert proposed == [[1, 1], [2, 2], [3, 3]]
@@ -266,6 +266,6 @@ def test_the_end_of_recorded_actions_is_reported_once(tools: SimpleNamespace, tm
 
 def test_a_policy_that_can_not_act_makes_no_model(tmp_path: Path) -> None:
     for settings in ({'policy.kind': 'manual'}, {'policy.kind': 'constant', 'policy.action': '1 2 3'}):
-        with pytest.raises(UserError, match=r'nobody to ask|found 3 values'):
+        with pytest.raises(UserError, match=r'no prompt|found 3 values'):
             train(train_options(tmp_path, **settings))
     assert not (tmp_path / 'm' / 'config.json').exists()

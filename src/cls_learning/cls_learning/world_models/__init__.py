@@ -15,7 +15,7 @@ def make(
     """Makes an untrained world model; equal arguments give equal weights.
 
     Args:
-        plugins: of NetworkSettings. A module that declares SETTINGS is given its own ones as the keyword `own`.
+        plugins: of NetworkSettings. A module that declares SETTINGS gets its own as the keyword `own`.
 
     Raises:
         UserError: no such kind.

@@ -9,8 +9,8 @@ import torch
 
 from cls_common.robot import Channel, Kind, RobotInfo
 from cls_learning.memory.contract import Record
-from cls_learning.memory.stillness import Motion, MOVES, Stillness
-from cls_learning.memory.virtual_walks import can_walk, VirtualWalks
+from cls_learning.memory.static_scene import MOVES, SceneMotion, StaticScenes
+from cls_learning.memory.trajectory_stitching import can_stitch, StitchedTrajectories
 
 ROBOT = RobotInfo(
     'r', ('camera',), tuple(Channel(n, Kind.RELATIVE, 'deg', -10.0, 10.0) for n in ('pan', 'tilt')), ('pan', 'tilt'),
@@ -47,8 +47,8 @@ def two_episodes():
 @settings(max_examples=25, deadline=None)
 @given(strategies.integers(0, 1000), strategies.integers(1, 5), strategies.integers(1, 40))
 def test_each_step_is_possible_and_ends_at_the_remembered_frame(seed, steps, count):
-    walks = VirtualWalks(two_episodes(), ROBOT, 5)
-    drawn = walks.draw(count, steps, np.random.default_rng(seed))
+    stitched = StitchedTrajectories(two_episodes(), ROBOT, 5)
+    drawn = stitched.draw(count, steps, np.random.default_rng(seed))
     z, action = drawn.z.numpy(), drawn.action.numpy()
     assert z.shape == (len(action), steps + 1, 5) and len(action) <= count
     assert (np.abs(action) <= 10.0).all()
@@ -59,7 +59,7 @@ def test_each_step_is_possible_and_ends_at_the_remembered_frame(seed, steps, cou
 def test_most_steps_are_new():
     records = two_episodes()
     real = {(tuple(r.z), tuple(r.z_next)) for r in records}
-    drawn = VirtualWalks(records, ROBOT, 5).draw(200, 1, np.random.default_rng(0)).z.numpy()
+    drawn = StitchedTrajectories(records, ROBOT, 5).draw(200, 1, np.random.default_rng(0)).z.numpy()
     assert len(drawn) > 190
     assert np.mean([(tuple(a), tuple(b)) in real for a, b in drawn]) < 0.2
 
@@ -67,78 +67,84 @@ def test_most_steps_are_new():
 def test_frames_at_the_end_of_broken_stretches_are_used_too():
     records = two_episodes()
     kept = [record for record in records if record.sequence % 4 < 2]  # stretches of two steps: three views each
-    walks = VirtualWalks(kept, ROBOT, 5)
-    assert (len(kept), len(walks), len(VirtualWalks(records, ROBOT, 5))) == (150, 225, 302)
+    stitched = StitchedTrajectories(kept, ROBOT, 5)
+    assert (len(kept), len(stitched), len(StitchedTrajectories(records, ROBOT, 5))) == (150, 225, 302)
     last = {tuple(record.z_next) for record in kept if record.sequence % 4 == 1}
-    seen = {tuple(z) for z in walks.draw(2000, 1, np.random.default_rng(0)).z.flatten(0, 1).numpy()}
+    seen = {tuple(z) for z in stitched.draw(2000, 1, np.random.default_rng(0)).z.flatten(0, 1).numpy()}
     assert last <= seen
 
 
-def test_equal_generators_give_equal_walks():
-    first, second = (VirtualWalks(two_episodes(), ROBOT, 5).draw(9, 3, np.random.default_rng(4)) for _ in range(2))
+def test_equal_generators_give_equal_trajectories():
+    first, second = (
+        StitchedTrajectories(two_episodes(), ROBOT, 5).draw(9, 3, np.random.default_rng(4)) for _ in range(2)
+    )
     assert first.z.equal(second.z) and first.action.equal(second.action)
 
 
 def test_nothing_is_drawn_from_a_moving_scene():
     still, moves = make_records(1, 200), make_records(2, 200, drift=0.3, first=200)
-    walks = VirtualWalks(still + moves, ROBOT, 5)
-    motions = walks.stillness.motions
-    assert walks.stillness.moving == {2} and motions[1].excess < 0.1 and motions[2].excess > 2 * MOVES
-    assert (walks.draw(100, 2, np.random.default_rng(0)).z[..., 2] == 20.0).all()
-    assert len(VirtualWalks(moves, ROBOT, 5)) == 0
-    assert VirtualWalks(moves, ROBOT, 5).draw(5, 3, np.random.default_rng(0)).z.shape == (0, 4, 5)
+    stitched = StitchedTrajectories(still + moves, ROBOT, 5)
+    motions = stitched.static_scenes.motions
+    assert stitched.static_scenes.moving == {2} and motions[1].excess < 0.1 and motions[2].excess > 2 * MOVES
+    assert (stitched.draw(100, 2, np.random.default_rng(0)).z[..., 2] == 20.0).all()
+    assert len(StitchedTrajectories(moves, ROBOT, 5)) == 0
+    assert StitchedTrajectories(moves, ROBOT, 5).draw(5, 3, np.random.default_rng(0)).z.shape == (0, 4, 5)
 
 
 @pytest.mark.parametrize('seed', range(5))
 def test_play_in_the_gears_is_no_moving_scene(seed):
     """2 degrees, as cheap servos have: neighbours in time differ by less than frames far apart in time."""
-    walks = VirtualWalks(make_records(1, 400, seed=seed, play=2.0), ROBOT, 5)
-    assert walks.stillness.moving == set() and 0.0 < walks.stillness.motions[1].excess < MOVES
+    stitched = StitchedTrajectories(make_records(1, 400, seed=seed, play=2.0), ROBOT, 5)
+    assert stitched.static_scenes.moving == set() and 0.0 < stitched.static_scenes.motions[1].excess < MOVES
 
 
 @pytest.mark.parametrize('at', [200, 300, 350])
 def test_another_scene_within_an_episode_counts_as_motion(at):
-    walks = VirtualWalks(make_records(1, 400, change_at=at), ROBOT, 5)
-    assert walks.stillness.moving == {1} and walks.stillness.motions[1].excess > 0.25
+    stitched = StitchedTrajectories(make_records(1, 400, change_at=at), ROBOT, 5)
+    assert stitched.static_scenes.moving == {1} and stitched.static_scenes.motions[1].excess > 0.25
 
 
 def test_measurements_of_an_older_version_are_discarded():
     old = {'stillness.motions': torch.tensor([[1.0, 1.2, 300.0]], dtype=torch.float64)}
-    assert Stillness.load(old).motions == {}
+    assert StaticScenes.load(old).motions == {}
 
 
 def test_an_episode_too_short_to_be_judged_counts_as_moving():
-    walks = VirtualWalks(make_records(1, 5), ROBOT, 5)
-    assert walks.stillness.moving == {1} and np.isnan(walks.stillness.motions[1].excess) and len(walks) == 0
+    stitched = StitchedTrajectories(make_records(1, 5), ROBOT, 5)
+    assert (
+        stitched.static_scenes.moving == {1}
+        and np.isnan(stitched.static_scenes.motions[1].excess)
+        and len(stitched) == 0
+    )
 
 
 def test_an_episode_that_was_judged_still_stays_so_with_few_frames_left():
     records = make_records(1, 150)
-    known = VirtualWalks(records, ROBOT, 5).stillness
-    walks = VirtualWalks(records[:5], ROBOT, 5, Stillness.load(known.state()))
-    assert len(walks) == 6 and walks.stillness.motions == known.motions
-    assert VirtualWalks(make_records(2, 5), ROBOT, 5, known).stillness.motions.keys() == {2}
+    known = StitchedTrajectories(records, ROBOT, 5).static_scenes
+    stitched = StitchedTrajectories(records[:5], ROBOT, 5, StaticScenes.load(known.state()))
+    assert len(stitched) == 6 and stitched.static_scenes.motions == known.motions
+    assert StitchedTrajectories(make_records(2, 5), ROBOT, 5, known).static_scenes.motions.keys() == {2}
 
 
 @pytest.mark.parametrize(('excess', 'frames', 'expected'), [
     (3.0, 150, 3.0), (3.0, 100, 3.0), (3.0, 99, 1.0), (np.nan, 150, 1.0),
 ])  # fmt: skip
 def test_far_fewer_frames_do_not_change_a_measurement(excess, frames, expected):
-    then = Motion(1.0, 200).then(Motion(excess, frames))
+    then = SceneMotion(1.0, 200).then(SceneMotion(excess, frames))
     assert (then.excess, then.frames) == (expected, 200)
-    assert Motion(np.nan, 200).then(Motion(excess, 10)).excess is excess
+    assert SceneMotion(np.nan, 200).then(SceneMotion(excess, 10)).excess is excess
 
 
 def test_a_scene_with_few_frames_is_drawn_more_often_than_its_share():
-    walks = VirtualWalks(make_records(1, 100) + make_records(2, 900, first=100), ROBOT, 5)
-    drawn = walks.draw(4000, 1, np.random.default_rng(0)).z[:, 0, 2]
+    stitched = StitchedTrajectories(make_records(1, 100) + make_records(2, 900, first=100), ROBOT, 5)
+    drawn = stitched.draw(4000, 1, np.random.default_rng(0)).z[:, 0, 2]
     assert (drawn == 20.0).float().mean().item() == pytest.approx(0.25, abs=0.03)
 
 
-def test_a_frame_without_neighbours_begins_no_walk():
+def test_a_frame_without_neighbours_begins_no_trajectory():
     far = [replace(r, joints=r.joints + 1.0, sequence=500) for r in make_records(1, 1)]
-    walks = VirtualWalks(make_records(1, 150) + far, ROBOT, 5)
-    assert len(walks.draw(2000, 1, np.random.default_rng(0)).z) < 2000
+    stitched = StitchedTrajectories(make_records(1, 150) + far, ROBOT, 5)
+    assert len(stitched.draw(2000, 1, np.random.default_rng(0)).z) < 2000
 
 
 @pytest.mark.parametrize('changed', [
@@ -147,9 +153,9 @@ def test_a_frame_without_neighbours_begins_no_walk():
     {'channels': tuple(Channel(n, Kind.RELATIVE, 'm', -10.0, 10.0) for n in ('pan', 'tilt'))},
     {'joint_names': (), 'joint_low': (), 'joint_high': ()},
 ])  # fmt: skip
-def test_walks_exist_only_where_a_difference_of_joints_is_an_action(changed):
+def test_stitching_needs_differences_of_joints_that_are_actions(changed):
     robot = replace(ROBOT, **changed)
-    assert can_walk(ROBOT) and not can_walk(robot)
-    walks = VirtualWalks(make_records(1, 100), robot, 5)
-    assert len(walks) == 0 and len(walks.draw(4, 2, np.random.default_rng(0)).z) == 0
-    assert len(VirtualWalks([], ROBOT, 5).draw(4, 2, np.random.default_rng(0)).z) == 0
+    assert can_stitch(ROBOT) and not can_stitch(robot)
+    stitched = StitchedTrajectories(make_records(1, 100), robot, 5)
+    assert len(stitched) == 0 and len(stitched.draw(4, 2, np.random.default_rng(0)).z) == 0
+    assert len(StitchedTrajectories([], ROBOT, 5).draw(4, 2, np.random.default_rng(0)).z) == 0
