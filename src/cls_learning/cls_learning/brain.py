@@ -458,10 +458,11 @@ def inputs_of(brain: Brain, settings: Any, robot: RobotInfo) -> tuple[Input, ...
     for each in inputs:
         if each.kind != 'embedding' and robot.modalities and each.name not in robot.modalities:
             raise UserError(
-                f'brain {brain.name!r}', expected=f'a robot that senses {each.name!r}',
+                f'brain {brain.name!r}',
+                expected=f'a robot that senses {each.name!r}',
                 found=f'{robot.name!r}, which senses {", ".join(robot.modalities)}',
                 do='Choose another robot or brain.',
-            )  # fmt: skip
+            )
     return inputs
 
 

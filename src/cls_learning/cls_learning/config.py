@@ -63,26 +63,29 @@ class SlowSettings(Settings):
 @dataclass(frozen=True, kw_only=True)
 class MemorySettings(Settings):
     scene_jump: float = setting(
-        0.4, 'A new episode begins where embeddings at known poses jump by this share of unrelated ones; 0: never.',
+        0.4,
+        'A new episode begins where embeddings at known poses jump by this share of unrelated ones; 0: never.',
         low=0.0,
-    )  # fmt: skip
+    )
     kind: str = setting(
         'pieces', 'Replay memory by name. pieces: segment buffer, balanced over episodes; fifo: the newest transitions.'
     )
     capacity: int = setting(5000, 'Transitions kept for sleep.', low=32)
     piece_length: int = setting(
-        3, 'Transitions of a segment, kept or removed together; at least rem_k. Shorter ones cover more views.',
+        3,
+        'Transitions of a segment, kept or removed together; at least rem_k. Shorter ones cover more views.',
         low=1,
-    )  # fmt: skip
+    )
     plugins: PluginSettings = plugin_group(MEMORIES, 'kind')
 
 
 @dataclass(frozen=True, kw_only=True)
 class SleepSettings(Settings):
     wake_steps_per_cycle: int = setting(
-        500, 'Wake steps from one sleep to the next; of more than fast.ring, some are not in the ring.',
+        500,
+        'Wake steps from one sleep to the next; of more than fast.ring, some are not in the ring.',
         low=1,
-    )  # fmt: skip
+    )
     phases: str = setting('sws rem tether', 'Phases in order, by the names of their files in consolidation/.')
     learning_rate: float = setting(2e-4, 'Learning rate of Adam for Slow in sleep.', low=0.0)
     batch_size: int = setting(32, 'Samples of each optimiser step, without replacement.', low=1)
@@ -95,9 +98,11 @@ class SleepSettings(Settings):
     )
     gate_max: float = setting(0.5, 'Largest share of Fast in a gated target.', low=0.0, high=1.0)
     virtual_share: float = setting(
-        0.8, 'Share of stitched trajectories in the batches of SWS and REM, where the scene is static.',
-        low=0.0, high=1.0,
-    )  # fmt: skip
+        0.8,
+        'Share of stitched trajectories in the batches of SWS and REM, where the scene is static.',
+        low=0.0,
+        high=1.0,
+    )
     rem_steps: int = setting(200, 'Optimiser steps of REM.', low=1)
     rem_k: int = setting(3, 'Steps of each rollout in REM.', low=1)
     rem_gamma: float = setting(0.5, 'Weight of the multi-step loss.', low=0.0)
@@ -144,9 +149,11 @@ class LearningSettings(Settings):
 
     act_before_learning: bool = setting(True, 'The next action is sent before the last step is learned.')
     image_delay: int = setting(
-        -1, 'Delay of images in steps, by which they are paired with earlier actions; -1: measured.',
-        low=-1, high=3,
-    )  # fmt: skip
+        -1,
+        'Delay of images in steps, by which they are paired with earlier actions; -1: measured.',
+        low=-1,
+        high=3,
+    )
     save_interval: int = setting(1, 'Sleeps between two saves; 0: only on request.', low=0)
     network: NetworkSettings = group(NetworkSettings)
     normalizer: NormalizerSettings = group(NormalizerSettings)

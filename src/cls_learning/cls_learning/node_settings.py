@@ -73,7 +73,9 @@ def choose_brain(asked: Mapping[str, Any]) -> Brain:
     own = str(read_config(folder).get('brain', DEFAULT_BRAIN)) if (folder / 'config.json').exists() else ''
     if name and own and name != own:
         raise UserError(
-            f'brain of the existing model {model!r}', expected=own, found=name,
+            f'brain of the existing model {model!r}',
+            expected=own,
+            found=name,
             do='Leave it out, or choose another model name.',
-        )  # fmt: skip
+        )
     return find(name or own or DEFAULT_BRAIN)

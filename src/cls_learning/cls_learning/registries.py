@@ -7,9 +7,10 @@ from cls_common.registry import Registry
 WORLD_MODELS: Final = Registry('cls_learning.world_models', 'world model')
 POLICIES: Final = Registry('cls_learning.policies', 'policy', exclude=('action_parsing',))
 REWARDS: Final = Registry(
-    'cls_learning.rewards', 'reward',
+    'cls_learning.rewards',
+    'reward',
     exclude=('candidate_rollouts', 'cells', 'ensemble', 'ensemble_reward', 'product', 'running_normalizer', 'visits'),
-)  # fmt: skip
+)
 MEMORIES: Final = Registry(
     'cls_learning.memory',
     'memory',

@@ -51,9 +51,7 @@ def fold_input(weight: Tensor, bias: Tensor, change: SpaceChange) -> tuple[Tenso
     return torch.cat([change.ratio * ours, others], dim=1), bias + ours @ change.shift
 
 
-def fold_output(
-    weight: Tensor, bias: Tensor, change: SpaceChange, *, is_difference: bool
-) -> tuple[Tensor, Tensor]:  # fmt: skip
+def fold_output(weight: Tensor, bias: Tensor, change: SpaceChange, *, is_difference: bool) -> tuple[Tensor, Tensor]:
     """Folds it into weight (D, H) and bias (D,) of a layer whose outputs are normalised values or differences."""
     return weight / change.ratio, (bias if is_difference else bias - change.shift) / change.ratio
 

@@ -121,9 +121,13 @@ def make_sleep_context(phase: str, records: int = 40, **values: object) -> Sleep
     settings = LearningSettings.from_flat({**chosen, **values})
     channels = tuple(Channel(name, Kind.RELATIVE, 'deg', -10.0, 10.0) for name in ('pan', 'tilt'))
     robot = RobotInfo(
-        name='pan_tilt', modalities=('camera',), channels=channels, joint_names=('pan', 'tilt'),
-        joint_low=(-1.5, -0.7), joint_high=(1.5, 0.7),
-    )  # fmt: skip
+        name='pan_tilt',
+        modalities=('camera',),
+        channels=channels,
+        joint_names=('pan', 'tilt'),
+        joint_low=(-1.5, -0.7),
+        joint_high=(1.5, 0.7),
+    )
     normalizer = Normalizer(settings.normalizer, Z_SIZE)
     replay = memory.make(replace(settings.memory, capacity=100), seed=0)
     generator = np.random.default_rng(0)
@@ -140,7 +144,7 @@ def make_sleep_context(phase: str, records: int = 40, **values: object) -> Sleep
         slow.update_asleep((slow.forward(batch.z, batch.action) - batch.z_next).square().mean())
     return SleepContext(
         fast, slow, replay, StitchedTrajectories([], robot, Z_SIZE), make_adam(fast.online, 1e-3), settings.sleep
-    )  # fmt: skip
+    )
 
 
 class PhaseSuite:

@@ -23,9 +23,12 @@ from cls_sim.worlds.room import RoomEnv
 IGNORED = 'the model ignores actions'
 CAMERA = 'the camera changed'
 RECIPE = {
-    'memory.capacity': 1000, 'sleep.wake_steps_per_cycle': 260, 'sleep.sws_steps': 60, 'sleep.rem_steps': 20,
+    'memory.capacity': 1000,
+    'sleep.wake_steps_per_cycle': 260,
+    'sleep.sws_steps': 60,
+    'sleep.rem_steps': 20,
     'sleep.learning_rate': 3e-3,
-}  # fmt: skip
+}
 GENERATOR = np.random.default_rng
 
 
@@ -203,10 +206,17 @@ def test_a_robot_without_joints_has_no_delay() -> None:
     delay, none = ImageDelay(), np.zeros(0)
     for step in range(300):
         z = np.full(4, np.sin(step), np.float32)
-        delay.observe(Transition.of_embeddings(
-            z=z, z_next=z + 1, action_commanded=z[:1], action_applied=z[:1], joints=none, joints_next=none,
-            boundary=False,
-        ))  # fmt: skip
+        delay.observe(
+            Transition.of_embeddings(
+                z=z,
+                z_next=z + 1,
+                action_commanded=z[:1],
+                action_applied=z[:1],
+                joints=none,
+                joints_next=none,
+                boundary=False,
+            )
+        )
     assert delay.steps == 0
 
 

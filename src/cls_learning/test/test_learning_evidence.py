@@ -21,8 +21,11 @@ from cls_learning.types import Batch
 
 # The default recipe, with a smaller Slow and shorter cycles and sleeps, so that a run takes a second.
 LITTLE = {
-    'network.slow_hidden': 64, 'sleep.wake_steps_per_cycle': 100, 'sleep.sws_steps': 50, 'sleep.rem_steps': 40,
-}  # fmt: skip
+    'network.slow_hidden': 64,
+    'sleep.wake_steps_per_cycle': 100,
+    'sleep.sws_steps': 50,
+    'sleep.rem_steps': 40,
+}
 
 # A Fast that learns from its last steps alone; that of the original system learned from its last one.
 NO_RESERVOIR = {'fast.older': 0, 'fast.reservoir': 0, 'fast.ring': 100}

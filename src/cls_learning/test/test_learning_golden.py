@@ -28,9 +28,13 @@ from cls_learning.types import Batch
 
 # No averaging and no clipping, so that what one step optimises is Adam's first step and nothing else.
 BARE = {
-    'network.world_model': 'mlp', 'network.gradient_norm': 0.0, 'fast.average': 0.0, 'slow.average': 0.0,
-    'normalizer.kind': 'identity', 'sleep.virtual_share': 0.0,
-}  # fmt: skip
+    'network.world_model': 'mlp',
+    'network.gradient_norm': 0.0,
+    'fast.average': 0.0,
+    'slow.average': 0.0,
+    'normalizer.kind': 'identity',
+    'sleep.virtual_share': 0.0,
+}
 
 
 def first_adam_step(module: nn.Module, loss: Tensor, rate: float) -> list[Tensor]:
@@ -66,9 +70,13 @@ class Learners:
         for record in self.records:
             self.memory.add(record)
         self.sleep = SleepContext(
-            self.fast, self.slow, self.memory, StitchedTrajectories([], self.robot, tools.Z_SIZE),
-            make_adam(self.fast.online, 1e-3), self.settings.sleep,
-        )  # fmt: skip
+            self.fast,
+            self.slow,
+            self.memory,
+            StitchedTrajectories([], self.robot, tools.Z_SIZE),
+            make_adam(self.fast.online, 1e-3),
+            self.settings.sleep,
+        )
 
     def batch(self, seed: int = 0) -> Batch:
         """Returns what a phase with this seed draws."""
@@ -112,17 +120,42 @@ def test_the_reference_preset_has_the_values_of_the_original_system() -> None:
 
 
 REFERENCE = {
-    'network.fast_hidden': 256, 'network.slow_hidden': 1024, 'network.action_scaling': 'raw',
-    'network.gradient_norm': 1.0, 'act_before_learning': False, 'save_interval': 1, 'fast.learning_rate': 1e-3,
-    'slow.wake_learning_rate': 1e-5, 'slow.wake_distill_weight': 1.0, 'slow.wake_raw_weight': 0.1,
-    'slow.wake_interval': 1, 'memory.kind': 'fifo', 'memory.capacity': 5000, 'sleep.wake_steps_per_cycle': 500,
-    'sleep.learning_rate': 5e-4, 'sleep.phases': 'sws rem tether', 'sleep.batch_size': 32, 'sleep.sws_steps': 200,
-    'sleep.sws_alpha': 1.0, 'sleep.sws_target': 'fast', 'sleep.rem_steps': 200, 'sleep.rem_k': 3,
-    'sleep.rem_gamma': 0.5, 'sleep.rem_reduction': 'mean', 'sleep.tether_steps': 10,
-    'sleep.tether_learning_rate': 1e-3, 'policy.kind': 'prediction_error', 'policy.hidden': 256,
-    'policy.joint_aware': True, 'policy.learning_rate': 1e-3, 'policy.interval': 4, 'policy.batch_size': 16,
-    'policy.warmup': 50, 'policy.noise': 0.3, 'policy.clip_penalty': 0.1,
-}  # fmt: skip
+    'network.fast_hidden': 256,
+    'network.slow_hidden': 1024,
+    'network.action_scaling': 'raw',
+    'network.gradient_norm': 1.0,
+    'act_before_learning': False,
+    'save_interval': 1,
+    'fast.learning_rate': 1e-3,
+    'slow.wake_learning_rate': 1e-5,
+    'slow.wake_distill_weight': 1.0,
+    'slow.wake_raw_weight': 0.1,
+    'slow.wake_interval': 1,
+    'memory.kind': 'fifo',
+    'memory.capacity': 5000,
+    'sleep.wake_steps_per_cycle': 500,
+    'sleep.learning_rate': 5e-4,
+    'sleep.phases': 'sws rem tether',
+    'sleep.batch_size': 32,
+    'sleep.sws_steps': 200,
+    'sleep.sws_alpha': 1.0,
+    'sleep.sws_target': 'fast',
+    'sleep.rem_steps': 200,
+    'sleep.rem_k': 3,
+    'sleep.rem_gamma': 0.5,
+    'sleep.rem_reduction': 'mean',
+    'sleep.tether_steps': 10,
+    'sleep.tether_learning_rate': 1e-3,
+    'policy.kind': 'prediction_error',
+    'policy.hidden': 256,
+    'policy.joint_aware': True,
+    'policy.learning_rate': 1e-3,
+    'policy.interval': 4,
+    'policy.batch_size': 16,
+    'policy.warmup': 50,
+    'policy.noise': 0.3,
+    'policy.clip_penalty': 0.1,
+}
 
 
 def test_fast_learns_the_real_next_embedding(tools: SimpleNamespace) -> None:

@@ -194,9 +194,13 @@ def test_re_pairing_restores_the_skill(tools: SimpleNamespace) -> None:
     chain = list(tools.PanTiltWorld().walk(1040))
     for delay in (-1, 0):
         changes = {
-            'image_delay': delay, 'memory.capacity': 1000, 'sleep.wake_steps_per_cycle': 260, 'sleep.sws_steps': 60,
-            'sleep.rem_steps': 20, 'sleep.learning_rate': 3e-3,
-        }  # fmt: skip
+            'image_delay': delay,
+            'memory.capacity': 1000,
+            'sleep.wake_steps_per_cycle': 260,
+            'sleep.sws_steps': 60,
+            'sleep.rem_steps': 20,
+            'sleep.learning_rate': 3e-3,
+        }
         learner = tools.online_learner(tools.recipe(changes))
         consolidator = ClsConsolidator(learner.settings, learner.robot, tools.Z_SIZE, 0)
         for transition in tools.late(chain, 1):

@@ -25,10 +25,15 @@ KINDS = MEMORIES.names()
 
 def record(episode: int, sequence: int) -> Record:
     return Record(
-        z=np.array([episode, sequence], np.float32), z_next=np.array([episode, sequence + 1], np.float32),
-        action=np.array([sequence], np.float32), commanded=np.array([sequence + 0.5], np.float32),
-        joints=np.array([sequence * 0.1]), time=sequence * 10, episode=episode, sequence=sequence,
-    )  # fmt: skip
+        z=np.array([episode, sequence], np.float32),
+        z_next=np.array([episode, sequence + 1], np.float32),
+        action=np.array([sequence], np.float32),
+        commanded=np.array([sequence + 0.5], np.float32),
+        joints=np.array([sequence * 0.1]),
+        time=sequence * 10,
+        episode=episode,
+        sequence=sequence,
+    )
 
 
 def make_records(events: Iterable[str]) -> list[Record]:
@@ -231,9 +236,11 @@ def recent(ring: int, reservoir: int, steps: int, seed: int = 0) -> RingReservoi
 
 @settings(max_examples=60)
 @given(
-    ring=strategies.integers(1, 20), reservoir=strategies.integers(0, 20), steps=strategies.integers(1, 80),
+    ring=strategies.integers(1, 20),
+    reservoir=strategies.integers(0, 20),
+    steps=strategies.integers(1, 80),
     asked=strategies.tuples(strategies.integers(0, 20), strategies.integers(0, 20)),
-)  # fmt: skip
+)
 def test_a_minibatch_has_the_newest_first(ring: int, reservoir: int, steps: int, asked: tuple[int, int]) -> None:
     own = recent(ring, reservoir, steps)
     sequences = own.minibatch(*asked, np.random.default_rng(0)).action[:, 0].int().tolist()
@@ -278,9 +285,12 @@ def test_a_sample_is_never_larger_than_the_memory() -> None:
 
 @settings(max_examples=60)
 @given(
-    events=event_strings, ring=strategies.integers(1, 12), reservoir=strategies.integers(0, 12),
-    context=strategies.integers(0, 4), cut=strategies.integers(0, 120),
-)  # fmt: skip
+    events=event_strings,
+    ring=strategies.integers(1, 12),
+    reservoir=strategies.integers(0, 12),
+    context=strategies.integers(0, 4),
+    cut=strategies.integers(0, 120),
+)
 def test_histories_have_no_gap_and_are_complete(events: str, ring: int, reservoir: int, context: int, cut: int) -> None:
     """Of the ring and of the reservoir, also after a round trip: all steps before, up to `context`."""
     records = make_records(events)

@@ -167,9 +167,14 @@ def still(tools: SimpleNamespace, z: NDArray[np.float32], z_next: NDArray[np.flo
     """Makes a transition without motion."""
     zero = np.zeros(2, np.float32)
     return Transition.of_embeddings(
-        z=z, z_next=z_next, action_commanded=zero, action_applied=zero, joints=np.zeros(2), joints_next=np.zeros(2),
+        z=z,
+        z_next=z_next,
+        action_commanded=zero,
+        action_applied=zero,
+        joints=np.zeros(2),
+        joints_next=np.zeros(2),
         boundary=False,
-    )  # fmt: skip
+    )
 
 
 def in_front_of_noise(tools: SimpleNamespace, name: str, steps: int) -> list[float]:
@@ -179,9 +184,7 @@ def in_front_of_noise(tools: SimpleNamespace, name: str, steps: int) -> list[flo
     )
     learner = tools.online_learner(settings)
     frames = np.random.default_rng(0).normal(0, 1, (steps + 1, tools.Z_SIZE)).astype(np.float32)
-    return [
-        learner.learn(still(tools, z, z_next)).metrics['curiosity_reward'] for z, z_next in pairwise(frames)
-    ]  # fmt: skip
+    return [learner.learn(still(tools, z, z_next)).metrics['curiosity_reward'] for z, z_next in pairwise(frames)]
 
 
 def test_noise_loses_its_reward_by_visits_and_by_progress_but_not_by_error(tools: SimpleNamespace) -> None:

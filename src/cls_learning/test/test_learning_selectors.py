@@ -23,9 +23,13 @@ from cls_learning.runtime.online_step import online_step, until_the_last_action
 from cls_training.training import train, TrainOptions
 
 PAN_TILT = RobotInfo(
-    'pan_tilt', ('camera',), tuple(Channel(name, Kind.RELATIVE, 'deg', -10.0, 10.0) for name in ('pan', 'tilt')),
-    ('pan', 'tilt'), (-1.5, -0.7), (1.5, 0.7),
-)  # fmt: skip
+    'pan_tilt',
+    ('camera',),
+    tuple(Channel(name, Kind.RELATIVE, 'deg', -10.0, 10.0) for name in ('pan', 'tilt')),
+    ('pan', 'tilt'),
+    (-1.5, -0.7),
+    (1.5, 0.7),
+)
 CART = RobotInfo('gym:CartPole-v1', ('state',), (Channel('action', Kind.DISCRETE, '', 0, 1),))
 NOTHING = np.zeros(0, np.float32)
 
@@ -44,10 +48,14 @@ def chosen(policy: Policy, robot: RobotInfo, steps: Sequence[int]) -> list[list[
 @pytest.mark.parametrize(
     'text, values',
     [
-        ('5 0', [5, 0]), ('-2.5,1e0', [-2.5, 1]), ('pan=5,tilt=-3', [5, -3]), ('tilt = .5', [0, 0.5]),
-        ('  +10   -10 ', [10, -10]), ('tilt=1 pan=2', [2, 1]),
+        ('5 0', [5, 0]),
+        ('-2.5,1e0', [-2.5, 1]),
+        ('pan=5,tilt=-3', [5, -3]),
+        ('tilt = .5', [0, 0.5]),
+        ('  +10   -10 ', [10, -10]),
+        ('tilt=1 pan=2', [2, 1]),
     ],
-)  # fmt: skip
+)
 def test_a_text_is_an_action_in_robot_units(text: str, values: list[float]) -> None:
     assert chosen(make('constant', action=text), PAN_TILT, [0, 7]) == [values, values]
 
@@ -55,13 +63,21 @@ def test_a_text_is_an_action_in_robot_units(text: str, values: list[float]) -> N
 @pytest.mark.parametrize(
     'text, problem',
     [
-        ('', 'expected an action'), ('5', 'expected 2 numbers'), ('1 2 3', 'found 3 values'),
+        ('', 'expected an action'),
+        ('5', 'expected 2 numbers'),
+        ('1 2 3', 'found 3 values'),
         ('11 0', 'from -10 to 10'),
-        ('nan 0', "found 'nan'"), ('inf 0', "found 'inf'"), ('1_0 0', "found '1_0'"), ('\u0663 0', 'expected a number'),
-        ('pan=1,pan=2', 'once at most'), ('roll=1', 'each of pan, tilt'), ('pan=1 2', "action '2'"),
-        ('__import__("os").getpid() 0', 'expected a number'), ('1e999 0', 'from -10 to 10'),
+        ('nan 0', "found 'nan'"),
+        ('inf 0', "found 'inf'"),
+        ('1_0 0', "found '1_0'"),
+        ('\u0663 0', 'expected a number'),
+        ('pan=1,pan=2', 'once at most'),
+        ('roll=1', 'each of pan, tilt'),
+        ('pan=1 2', "action '2'"),
+        ('__import__("os").getpid() 0', 'expected a number'),
+        ('1e999 0', 'from -10 to 10'),
     ],
-)  # fmt: skip
+)
 def test_a_text_that_is_no_action_is_a_user_error(text: str, problem: str) -> None:
     with pytest.raises(UserError, match=problem):
         make('constant', action=text)
@@ -92,10 +108,15 @@ def test_an_empty_sequence_is_an_error(text: str) -> None:
 @pytest.mark.parametrize(
     'name, pattern',
     [
-        ('always_move', [1, 1, 1, 1]), ('always_stay', [0, 0, 0, 0]), ('alternate', [0, 1, 0, 1]),
-        ('double_move', [1, 1, 0, 1]), ('triple_move', [1, 1, 1, 0]), ('1,1,0', [1, 1, 0, 1]), ('0; 1', [0, 1, 0, 1]),
+        ('always_move', [1, 1, 1, 1]),
+        ('always_stay', [0, 0, 0, 0]),
+        ('alternate', [0, 1, 0, 1]),
+        ('double_move', [1, 1, 0, 1]),
+        ('triple_move', [1, 1, 1, 0]),
+        ('1,1,0', [1, 1, 0, 1]),
+        ('0; 1', [0, 1, 0, 1]),
     ],
-)  # fmt: skip
+)
 def test_sequences_of_one_discrete_channel(name: str, pattern: list[int]) -> None:
     assert chosen(make('sequence', CART, sequence=name), CART, range(4)) == [[value] for value in pattern]
 
@@ -199,9 +220,24 @@ def test_after_a_wrong_text_another_can_be_typed() -> None:
 
 
 CODE = [
-    '__import__("os").system("touch hacked")', 'eval("1")', '1;2', '{}', '[5, 0]', 'np.zeros(2)', 'exit()', '$(reboot)',
-    '\x1b[2J', '5 0 # comment', '0x10 0', 'pan=pan', 'pan=1e400', '\u0661 \u0662', '--5 0', 'True False', 'pan==1',
-]  # fmt: skip
+    '__import__("os").system("touch hacked")',
+    'eval("1")',
+    '1;2',
+    '{}',
+    '[5, 0]',
+    'np.zeros(2)',
+    'exit()',
+    '$(reboot)',
+    '\x1b[2J',
+    '5 0 # comment',
+    '0x10 0',
+    'pan=pan',
+    'pan=1e400',
+    '\u0661 \u0662',
+    '--5 0',
+    'True False',
+    'pan==1',
+]
 
 
 @given(text=strategies.text(max_size=60) | strategies.sampled_from(CODE))

@@ -47,9 +47,10 @@ def losses_of(sleep_run: SleepRun) -> list[Progress]:
 def test_phases_run_in_order_with_configured_steps(run: Any) -> None:
     progress = list(sleep_of(run).run())
     assert [(p.phase, p.step, p.steps) for p in progress] == [
-        *[('sws', i, 4) for i in range(1, 5)], *[('rem', i, 4) for i in range(1, 5)],
+        *[('sws', i, 4) for i in range(1, 5)],
+        *[('rem', i, 4) for i in range(1, 5)],
         *[('tether', i, 3) for i in range(1, 4)],
-    ]  # fmt: skip
+    ]
     assert all(math.isfinite(p.loss) for p in progress)
 
 

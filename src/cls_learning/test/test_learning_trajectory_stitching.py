@@ -13,9 +13,13 @@ from cls_learning.memory.static_scene import MOVES, SceneMotion, StaticScenes
 from cls_learning.memory.trajectory_stitching import can_stitch, StitchedTrajectories
 
 ROBOT = RobotInfo(
-    'r', ('camera',), tuple(Channel(n, Kind.RELATIVE, 'deg', -10.0, 10.0) for n in ('pan', 'tilt')), ('pan', 'tilt'),
-    (-2.0, -1.0), (2.0, 1.0),
-)  # fmt: skip
+    'r',
+    ('camera',),
+    tuple(Channel(n, Kind.RELATIVE, 'deg', -10.0, 10.0) for n in ('pan', 'tilt')),
+    ('pan', 'tilt'),
+    (-2.0, -1.0),
+    (2.0, 1.0),
+)
 
 
 def view(episode, pose, seconds=0.0):
@@ -31,11 +35,18 @@ def make_records(episode, count, seed=0, drift=0.0, first=0, play=0.0, change_at
         before, scene = pose + slack, episode + (i >= change_at)
         after = np.clip(pose + generator.uniform(-10, 10, 2), (-40, -20), (40, 20))
         slack = np.where(after > pose, -play / 2, play / 2)
-        records.append(Record(
-            z=view(scene, before, drift * i), z_next=view(scene, after + slack, drift * (i + 1)),
-            action=(after - pose).astype(np.float32), commanded=np.zeros(2, np.float32), joints=np.radians(pose),
-            time=i, episode=episode, sequence=first + i,
-        ))  # fmt: skip
+        records.append(
+            Record(
+                z=view(scene, before, drift * i),
+                z_next=view(scene, after + slack, drift * (i + 1)),
+                action=(after - pose).astype(np.float32),
+                commanded=np.zeros(2, np.float32),
+                joints=np.radians(pose),
+                time=i,
+                episode=episode,
+                sequence=first + i,
+            )
+        )
         pose = after
     return records
 
@@ -126,9 +137,15 @@ def test_an_episode_that_was_judged_still_stays_so_with_few_frames_left():
     assert StitchedTrajectories(make_records(2, 5), ROBOT, 5, known).static_scenes.motions.keys() == {2}
 
 
-@pytest.mark.parametrize(('excess', 'frames', 'expected'), [
-    (3.0, 150, 3.0), (3.0, 100, 3.0), (3.0, 99, 1.0), (np.nan, 150, 1.0),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ('excess', 'frames', 'expected'),
+    [
+        (3.0, 150, 3.0),
+        (3.0, 100, 3.0),
+        (3.0, 99, 1.0),
+        (np.nan, 150, 1.0),
+    ],
+)
 def test_far_fewer_frames_do_not_change_a_measurement(excess, frames, expected):
     then = SceneMotion(1.0, 200).then(SceneMotion(excess, frames))
     assert (then.excess, then.frames) == (expected, 200)
@@ -147,12 +164,15 @@ def test_a_frame_without_neighbours_begins_no_trajectory():
     assert len(stitched.draw(2000, 1, np.random.default_rng(0)).z) < 2000
 
 
-@pytest.mark.parametrize('changed', [
-    {'channels': (Channel('action', Kind.DISCRETE, '', 0.0, 1.0),)},
-    {'channels': tuple(Channel(n, Kind.ABSOLUTE, 'deg', -10.0, 10.0) for n in ('pan', 'tilt'))},
-    {'channels': tuple(Channel(n, Kind.RELATIVE, 'm', -10.0, 10.0) for n in ('pan', 'tilt'))},
-    {'joint_names': (), 'joint_low': (), 'joint_high': ()},
-])  # fmt: skip
+@pytest.mark.parametrize(
+    'changed',
+    [
+        {'channels': (Channel('action', Kind.DISCRETE, '', 0.0, 1.0),)},
+        {'channels': tuple(Channel(n, Kind.ABSOLUTE, 'deg', -10.0, 10.0) for n in ('pan', 'tilt'))},
+        {'channels': tuple(Channel(n, Kind.RELATIVE, 'm', -10.0, 10.0) for n in ('pan', 'tilt'))},
+        {'joint_names': (), 'joint_low': (), 'joint_high': ()},
+    ],
+)
 def test_stitching_needs_differences_of_joints_that_are_actions(changed):
     robot = replace(ROBOT, **changed)
     assert can_stitch(ROBOT) and not can_stitch(robot)

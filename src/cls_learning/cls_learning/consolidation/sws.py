@@ -32,9 +32,11 @@ class SlowWaveSleep:
         z, action, z_next = (
             torch.cat(parts).to(sleep.slow.normalizer.device)
             for parts in (
-                (real.z, virtual.z[:, 0]), (real.action, virtual.action[:, 0]), (real.z_next, virtual.z[:, 1])
+                (real.z, virtual.z[:, 0]),
+                (real.action, virtual.action[:, 0]),
+                (real.z_next, virtual.z[:, 1]),
             )
-        )  # fmt: skip
+        )
         normalizer = sleep.slow.normalizer
         x, x_next = normalizer.normalize(z), normalizer.normalize(z_next)
 

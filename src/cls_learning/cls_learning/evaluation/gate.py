@@ -25,9 +25,15 @@ HARM = -0.02
 LEAST_SEGMENTS = 8
 _RESAMPLES = 2000
 _METRICS = {
-    'held_out': 'held_out', 'skill_before': 'skill_before', 'skill_after': 'skill_after', 'fast_before': 'fast_before',
-    'fast_after': 'fast_after', 'change': 'change', 'change_low': 'low', 'change_high': 'high',
-}  # fmt: skip
+    'held_out': 'held_out',
+    'skill_before': 'skill_before',
+    'skill_after': 'skill_after',
+    'fast_before': 'fast_before',
+    'fast_after': 'fast_after',
+    'change': 'change',
+    'change_low': 'low',
+    'change_high': 'high',
+}
 
 
 @dataclass(frozen=True)
@@ -162,9 +168,16 @@ def judge(
     is_enough = len(before.errors) >= LEAST_SEGMENTS
     is_harm = is_enough and any(change < HARM and high < 0 for change, _, high in changes)
     return Judgement(
-        len(before.errors) * SEGMENT, wanted, before.skill, after.skill, fast[0].skill, fast[1].skill,
-        *changes[0], *changes[1], rolled_back=is_harm and not is_open,
-    )  # fmt: skip
+        len(before.errors) * SEGMENT,
+        wanted,
+        before.skill,
+        after.skill,
+        fast[0].skill,
+        fast[1].skill,
+        *changes[0],
+        *changes[1],
+        rolled_back=is_harm and not is_open,
+    )
 
 
 def _by_segment(values: Doubles, copied: Doubles) -> Doubles:

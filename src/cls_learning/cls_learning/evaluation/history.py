@@ -57,9 +57,14 @@ class EvaluationHistory:
     _errors: Doubles = field(default_factory=_nothing)  # (P, sleeps) of Slow by segment, NaN before it was held out
 
     def after_sleep(
-        self, slow: Scores, fast: Scores, keys: np.ndarray, varies: bool, is_enough: bool,
+        self,
+        slow: Scores,
+        fast: Scores,
+        keys: np.ndarray,
+        varies: bool,
+        is_enough: bool,
         generator: np.random.Generator,
-    ) -> 'EvaluationHistory':  # fmt: skip
+    ) -> 'EvaluationHistory':
         """Returns the history with the scores after one more sleep.
 
         Args:
@@ -75,20 +80,30 @@ class EvaluationHistory:
         can_tell = varies and is_enough and self.sleeps + 1 >= _LEAST_SLEEPS
         bound = _COUNTS_AGAIN if self.ignores_actions else 0.0
         return replace(
-            self, skill=slow.skill, fast_skill=fast.skill, action_use=use,
-            fast_action_use=float(fast.action_use().mean()), sleeps=self.sleeps + 1,
+            self,
+            skill=slow.skill,
+            fast_skill=fast.skill,
+            action_use=use,
+            fast_action_use=float(fast.action_use().mean()),
+            sleeps=self.sleeps + 1,
             ignores_actions=can_tell and slow.skill > _LEAST_SKILL and low <= bound,
-            _keys=keys, _copied=slow.copied.mean(axis=1), _errors=errors,
-        )  # fmt: skip
+            _keys=keys,
+            _copied=slow.copied.mean(axis=1),
+            _errors=errors,
+        )
 
     def after_harm(self, slow: Scores, fast: Scores, sequence: int) -> 'EvaluationHistory':
         """Returns the history with one more sleep rolled back; a sleep repeated after a restart counts once."""
         is_new = sequence != self.rolled_back_at
         return replace(
-            self, skill=slow.skill, fast_skill=fast.skill, action_use=float(slow.action_use().mean()),
-            fast_action_use=float(fast.action_use().mean()), rolled_back=self.rolled_back + is_new,
+            self,
+            skill=slow.skill,
+            fast_skill=fast.skill,
+            action_use=float(slow.action_use().mean()),
+            fast_action_use=float(fast.action_use().mean()),
+            rolled_back=self.rolled_back + is_new,
             rolled_back_at=sequence,
-        )  # fmt: skip
+        )
 
     @property
     def learns_nothing(self) -> bool:
@@ -135,9 +150,12 @@ class EvaluationHistory:
             zip(_COUNTS, counts)
         )
         return cls(
-            **values, ignores_actions=bool(ignores), _keys=state['mornings.keys'].numpy().copy(),
-            _copied=_known(state['mornings.copied']), _errors=_known(state['mornings.errors']),
-        )  # fmt: skip
+            **values,
+            ignores_actions=bool(ignores),
+            _keys=state['mornings.keys'].numpy().copy(),
+            _copied=_known(state['mornings.copied']),
+            _errors=_known(state['mornings.errors']),
+        )
 
 
 def _finite(values: Doubles) -> Tensor:

@@ -43,7 +43,18 @@ class Adam:
             raise ValueError('a weight without a gradient: it has no part in the loss')
         own = self.moments
         adam(
-            self.weights, gradients, own['exp_avg'], own['exp_avg_sq'], [], own['step'],
-            fused=True, amsgrad=False, beta1=self.BETAS[0], beta2=self.BETAS[1], lr=self.learning_rate,
-            weight_decay=0.0, eps=self.EPSILON, maximize=False,
-        )  # fmt: skip
+            self.weights,
+            gradients,
+            own['exp_avg'],
+            own['exp_avg_sq'],
+            [],
+            own['step'],
+            fused=True,
+            amsgrad=False,
+            beta1=self.BETAS[0],
+            beta2=self.BETAS[1],
+            lr=self.learning_rate,
+            weight_decay=0.0,
+            eps=self.EPSILON,
+            maximize=False,
+        )

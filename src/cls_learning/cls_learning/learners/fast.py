@@ -26,10 +26,14 @@ class FastLearner(Learner):
         network = settings.network
         code = ActionCode(robot, network.action_scaling, normalizer.device)
         model = world_models.make(
-            network.world_model, z_size=z_size, action_size=code.size, hidden=(network.fast_hidden,),
-            residual=network.residual, seed=derive(seed, 'fast'),
+            network.world_model,
+            z_size=z_size,
+            action_size=code.size,
+            hidden=(network.fast_hidden,),
+            residual=network.residual,
+            seed=derive(seed, 'fast'),
             plugins=network.plugins,
-        )  # fmt: skip
+        )
         super().__init__('fast', model, settings.fast.average, normalizer, code, network.gradient_norm)
         self.robot = robot
         self._optimizer = make_adam(self.online, settings.fast.learning_rate)
@@ -73,7 +77,8 @@ def learner_of(fast: FastLearner | None, user: str) -> FastLearner:
     """Returns the learner; raises UserError about `user`, which needs predictions, where there is none."""
     if fast is None:
         raise UserError(
-            f'{user} without networks', expected='a learner whose predictions it uses',
+            f'{user} without networks',
+            expected='a learner whose predictions it uses',
             do='Start it with ./cls up or ./cls train, or choose another policy.',
-        )  # fmt: skip
+        )
     return fast

@@ -23,10 +23,14 @@ class SlowLearner(Learner):
         network = settings.network
         code = ActionCode(robot, network.action_scaling, normalizer.device)
         model = world_models.make(
-            network.world_model, z_size=z_size, action_size=code.size,
-            hidden=(network.slow_hidden, network.slow_hidden), residual=network.residual, seed=derive(seed, 'slow'),
+            network.world_model,
+            z_size=z_size,
+            action_size=code.size,
+            hidden=(network.slow_hidden, network.slow_hidden),
+            residual=network.residual,
+            seed=derive(seed, 'slow'),
             plugins=network.plugins,
-        )  # fmt: skip
+        )
         super().__init__('slow', model, settings.slow.average, normalizer, code, network.gradient_norm)
         self._wake = settings.slow
         self._wake_optimizer = make_adam(self.online, settings.slow.wake_learning_rate)

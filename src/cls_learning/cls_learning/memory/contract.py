@@ -38,9 +38,15 @@ class Record:
         """Returns the record of an experience."""
         t = experience.transition
         return cls(
-            t.z, t.z_next, t.action_applied, t.action_commanded, t.joints, t.stamp_z,
-            experience.episode, experience.sequence,
-        )  # fmt: skip
+            t.z,
+            t.z_next,
+            t.action_applied,
+            t.action_commanded,
+            t.joints,
+            t.stamp_z,
+            experience.episode,
+            experience.sequence,
+        )
 
     def follows(self, other: 'Record') -> bool:
         """Whether this is the next step of the same episode."""
@@ -170,8 +176,10 @@ def pack(records: list[Record], prefix: str) -> dict[str, Tensor]:
     """Returns N records as tensors named `prefix.*`; an embedding that neighbours share is stored once."""
     if not records:
         return {f'{prefix}.count': torch.zeros(1, dtype=torch.int64)}
-    starts = [i == 0 or not (r.follows(records[i - 1]) and np.array_equal(r.z, records[i - 1].z_next))
-              for i, r in enumerate(records)]  # fmt: skip
+    starts = [
+        i == 0 or not (r.follows(records[i - 1]) and np.array_equal(r.z, records[i - 1].z_next))
+        for i, r in enumerate(records)
+    ]
     return {
         f'{prefix}.count': torch.tensor([len(records)]),
         f'{prefix}.starts': torch.tensor(starts),

@@ -75,9 +75,14 @@ class ModelConfig:
     def to_json(self) -> str:
         """Returns the file's contents."""
         content = {
-            'schema': SCHEMA, 'created_at': self.created_at, 'seed': self.seed, 'robot': to_plain(self.robot),
-            'encoder': self.encoder, 'values': self.settings.to_flat(), 'origins': self.origins,
-        }  # fmt: skip
+            'schema': SCHEMA,
+            'created_at': self.created_at,
+            'seed': self.seed,
+            'robot': to_plain(self.robot),
+            'encoder': self.encoder,
+            'values': self.settings.to_flat(),
+            'origins': self.origins,
+        }
         # Absent where they have the only value of older versions, so that the hash stays.
         if self.brain_name != 'cls':
             content['brain'] = self.brain_name
@@ -98,19 +103,26 @@ class ModelConfig:
             content = json.loads(text)
             if content['schema'] > SCHEMA:
                 raise UserError(
-                    where, expected=f'schema {SCHEMA} or older', found=f'schema {content["schema"]}',
+                    where,
+                    expected=f'schema {SCHEMA} or older',
+                    found=f'schema {content["schema"]}',
                     do='This model was made by a newer version: update this software.',
-                )  # fmt: skip
+                )
             encoder = content['encoder'] and {**content['encoder'], 'id': str(content['encoder']['id'])}
             if encoder:
                 encoder['size'] = int(encoder['size'])
             brain = str(content.get('brain', 'cls'))
             return cls(
-                from_plain(content['robot']), encoder, int(content['seed']),
-                find(brain).settings.from_flat(content['values']), content['origins'], content['created_at'],
-                tuple(map(str, content.get('accepted_robots', ()))), brain,
+                from_plain(content['robot']),
+                encoder,
+                int(content['seed']),
+                find(brain).settings.from_flat(content['values']),
+                content['origins'],
+                content['created_at'],
+                tuple(map(str, content.get('accepted_robots', ()))),
+                brain,
                 {str(name): int(size) for name, size in content.get('vectors', {}).items()},
-            )  # fmt: skip
+            )
         except UserError:
             raise
         except (KeyError, TypeError, ValueError, AttributeError) as error:
@@ -127,9 +139,11 @@ class ModelConfig:
         other = difference(self.robot, robot, ('actions', 'joints'))
         if other is not None:
             raise UserError(
-                f'robot {robot.name!r}', expected=f'{other.aspect} of {self.robot.name!r}: {other.expected}',
-                found=other.found, do='Choose another model name for another robot.',
-            )  # fmt: skip
+                f'robot {robot.name!r}',
+                expected=f'{other.aspect} of {self.robot.name!r}: {other.expected}',
+                found=other.found,
+                do='Choose another model name for another robot.',
+            )
         if not any_name:
             self.check_robot_name(robot.name)
 
@@ -137,18 +151,21 @@ class ModelConfig:
         """Raises UserError for a robot whose name is neither that of the model's robot nor accepted."""
         if name not in (self.robot.name, *self.accepted_robots):
             raise UserError(
-                'robot of the model', found=repr(name),
+                'robot of the model',
+                found=repr(name),
                 expected=' or '.join(map(repr, (self.robot.name, *self.accepted_robots))),
                 do='Choose another model name, or accept this robot for the model: --accept-robot.',
-            )  # fmt: skip
+            )
 
     def check_encoder(self, encoder_id: str) -> None:
         """Raises UserError for embeddings of another encoder than the model's."""
         if self.encoder and encoder_id != self.encoder['id']:
             raise UserError(
-                'encoder', expected=f'{self.encoder["id"]}, with which this model was made', found=encoder_id,
+                'encoder',
+                expected=f'{self.encoder["id"]}, with which this model was made',
+                found=encoder_id,
                 do='Start the encoder with the model name, or choose another model name.',
-            )  # fmt: skip
+            )
 
 
 def write(path: Path, config: ModelConfig) -> None:

@@ -94,9 +94,11 @@ class ModelFolder:
             raise UserError(f'model {self.path.name!r}', expected='a new name', found='an existing model')
         if generations.numbers(self._generations) or any((self.path / 'journal').glob('*.journal')):
             raise UserError(
-                f'model {self.path.name!r}', expected='its config.json', found='what it learned, but no config.json',
+                f'model {self.path.name!r}',
+                expected='its config.json',
+                found='what it learned, but no config.json',
                 do='Restore config.json from a copy, or choose another model name.',
-            )  # fmt: skip
+            )
         if config.encoder:
             self._store_encoder(config.encoder, encoder_weights)
         config_file.write(self.path / 'config.json', config)
@@ -141,9 +143,11 @@ class ModelFolder:
                 self._damaged.append(number)
         if problems:
             raise UserError(
-                f'model {self.path.name!r}', expected='one whole generation', found='; '.join(problems),
+                f'model {self.path.name!r}',
+                expected='one whole generation',
+                found='; '.join(problems),
                 do='Restore the folder from a copy, or choose another model name.',
-            )  # fmt: skip
+            )
         return None
 
     def entries_since(self, generation: int) -> Iterator[Experience | journal.SleepRecord]:
@@ -172,9 +176,15 @@ class ModelFolder:
         assert self.config is not None
         weights = weights_sha256(parts, self.config.brain.is_weight)
         number = generations.write(
-            self._generations, parts, weights=weights, run_id=run_id, sequence=sequence, cycles=cycles,
-            created_at=now.isoformat(timespec='seconds'), damaged=self._damaged,
-        )  # fmt: skip
+            self._generations,
+            parts,
+            weights=weights,
+            run_id=run_id,
+            sequence=sequence,
+            cycles=cycles,
+            created_at=now.isoformat(timespec='seconds'),
+            damaged=self._damaged,
+        )
         with self._writing:
             self.generation = number
             if self._journal is not None:

@@ -54,9 +54,11 @@ def read_manifest(folder: Path, number: int) -> Manifest:
         schema = int(content['schema'])
         if schema > SCHEMA:
             raise UserError(
-                f'{path}', expected=f'schema {SCHEMA} or older', found=f'schema {schema}',
+                f'{path}',
+                expected=f'schema {SCHEMA} or older',
+                found=f'schema {schema}',
                 do='This model was saved by a newer version: update this software.',
-            )  # fmt: skip
+            )
         manifest = Manifest(**content)
         if manifest.number != number or not isinstance(manifest.files, dict):
             raise ValueError(f'number {manifest.number}, files {manifest.files}')
@@ -68,9 +70,16 @@ def read_manifest(folder: Path, number: int) -> Manifest:
 
 
 def write(
-    folder: Path, parts: Mapping[str, bytes], *, weights: str, run_id: str, sequence: int, cycles: int, created_at: str,
+    folder: Path,
+    parts: Mapping[str, bytes],
+    *,
+    weights: str,
+    run_id: str,
+    sequence: int,
+    cycles: int,
+    created_at: str,
     damaged: Collection[int] = (),
-) -> int:  # fmt: skip
+) -> int:
     """Writes the next generation, removes all but the newest `KEPT` and `damaged` ones, and returns its number.
 
     Args:

@@ -77,9 +77,11 @@ def read_config(folder: Path) -> dict[str, Any]:
         content: dict[str, Any] = json.loads(path.read_text(encoding='utf-8'))
     except FileNotFoundError as error:
         raise UserError(
-            f'model {folder.name!r}', expected=f'a folder with config.json in {folder.parent}', found='none',
+            f'model {folder.name!r}',
+            expected=f'a folder with config.json in {folder.parent}',
+            found='none',
             do='./cls models list shows the models.',
-        ) from error  # fmt: skip
+        ) from error
     except (OSError, ValueError) as error:
         raise UserError(f'{path}', expected='a readable JSON file', found=str(error)) from error
     return content

@@ -25,9 +25,11 @@ def take(folder: Path) -> FileLock:
         write_whole(folder / 'owner.json', json.dumps(owner).encode())
     except Timeout as error:
         raise UserError(
-            f'model {folder.name!r}', expected='no other user of it', found=f'it is in use by {_owner(folder)}',
+            f'model {folder.name!r}',
+            expected='no other user of it',
+            found=f'it is in use by {_owner(folder)}',
             do='Stop that process or choose another model name.',
-        ) from error  # fmt: skip
+        ) from error
     except OSError as error:
         lock.release()
         raise lock_error(folder / 'lock', error) from error
@@ -49,9 +51,11 @@ def check_access(folder: Path) -> None:
             needed = os.R_OK | os.W_OK | (os.X_OK if os.path.isdir(path) else 0)
             if os.path.exists(path) and not os.access(path, needed, effective_ids=True):
                 raise UserError(
-                    f'model {folder.name!r}', expected='files that this user may read and write', found=path,
+                    f'model {folder.name!r}',
+                    expected='files that this user may read and write',
+                    found=path,
                     do='Change their owner, or choose another model name.',
-                )  # fmt: skip
+                )
 
 
 def _owner(folder: Path) -> str:

@@ -11,9 +11,12 @@ from cls_common.transition import Floats
 _NUMBER = re.compile(r'[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,3})?')
 # For robots with one channel: move (1) or stay (0).
 NAMED_SEQUENCES = {
-    'always_move': (1,), 'always_stay': (0,), 'alternate': (0, 1), 'double_move': (1, 1, 0),
+    'always_move': (1,),
+    'always_stay': (0,),
+    'alternate': (0, 1),
+    'double_move': (1, 1, 0),
     'triple_move': (1, 1, 1, 0),
-}  # fmt: skip
+}
 
 
 def parse_action(text: str, robot: RobotInfo) -> Floats:
@@ -45,9 +48,11 @@ def parse_sequence(text: str, robot: RobotInfo) -> list[Floats]:
     if name in NAMED_SEQUENCES:
         if [channel.kind for channel in robot.channels] != [Kind.DISCRETE]:
             raise UserError(
-                f'sequence {name!r}', expected='a robot with one discrete channel', found=_how(robot),
+                f'sequence {name!r}',
+                expected='a robot with one discrete channel',
+                found=_how(robot),
                 do='Give the actions themselves, separated by semicolons.',
-            )  # fmt: skip
+            )
         return [parse_action(str(value), robot) for value in NAMED_SEQUENCES[name]]
     actions = [part for part in re.split('[;,]' if len(robot.channels) == 1 else ';', text) if part.strip()]
     if not actions:

@@ -55,6 +55,8 @@ def make(
         UserError: always.
     """
     raise UserError(
-        "policy 'manual'", expected='a person at a prompt', found='no prompt',
+        "policy 'manual'",
+        expected='a person at a prompt',
+        found='no prompt',
         do='Act with ./cls run --policy manual, or move a learning robot in mode manual.',
-    )  # fmt: skip
+    )

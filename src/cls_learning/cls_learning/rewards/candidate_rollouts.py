@@ -20,9 +20,7 @@ class CandidateRollouts:
         actions: float32 (C, A) in [-1, 1]. horizon: H, steps for which each action is held.
     """
 
-    def __init__(
-        self, z: Floats, joints: Doubles, actions: Floats, horizon: int, fast: FastLearner | None
-    ) -> None:  # fmt: skip
+    def __init__(self, z: Floats, joints: Doubles, actions: Floats, horizon: int, fast: FastLearner | None) -> None:
         self.z, self.joints, self.actions, self.horizon = z, joints, actions, horizon
         self._fast = fast
 

@@ -54,7 +54,7 @@ class Ensemble(nn.Module):
 
     def fold(
         self, weights: Mapping[str, Tensor], change: SpaceChange, *, predicts_differences: bool
-    ) -> dict[str, Tensor]:  # fmt: skip
+    ) -> dict[str, Tensor]:
         """Returns the weights that compute on new projections what the given ones compute on old ones; see `Fold`.
 
         Args:

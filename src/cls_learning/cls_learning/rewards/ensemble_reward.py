@@ -32,9 +32,16 @@ class EnsembleReward(Reward):
     predicts_differences = False
 
     def __init__(
-        self, settings: LearningSettings, z_size: int, fast: FastLearner, seed: int, *, members: int, outputs: int,
+        self,
+        settings: LearningSettings,
+        z_size: int,
+        fast: FastLearner,
+        seed: int,
+        *,
+        members: int,
+        outputs: int,
         with_action: bool,
-    ) -> None:  # fmt: skip
+    ) -> None:
         """Makes the untrained reward.
 
         Args:
@@ -77,9 +84,10 @@ class EnsembleReward(Reward):
     def state(self) -> dict[str, Tensor]:
         own = f'policy.{self.name}'
         return (
-            module_state(f'{own}.heads', self._ensemble) | optimizer_state(f'{own}.optimizer', self._optimizer)
+            module_state(f'{own}.heads', self._ensemble)
+            | optimizer_state(f'{own}.optimizer', self._optimizer)
             | self._scaler.state()
-        )  # fmt: skip
+        )
 
     def load(self, state: Mapping[str, Tensor]) -> None:
         load_module(f'policy.{self.name}.heads', self._ensemble, state)

@@ -41,5 +41,6 @@ def check_against(settings: Settings, asked: Mapping[str, Any], model: str) -> N
             raise UserError(
                 f'parameter {name!r} for the existing model {model!r}',
                 expected=f'{frozen.get(name)!r}, as in its config.json',
-                found=repr(value), do='Leave it out, or choose another model name.',
-            )  # fmt: skip
+                found=repr(value),
+                do='Leave it out, or choose another model name.',
+            )

@@ -13,9 +13,15 @@ from .learner_session import make_online_learner
 
 
 def new_config(
-    robot: RobotInfo, encoder: Encoder | Mapping[str, Any] | None, seed: int, settings: Any, origins: dict[str, str],
-    brain: str, vectors: Mapping[str, int], accepted_robots: tuple[str, ...] = (),
-) -> ModelConfig:  # fmt: skip
+    robot: RobotInfo,
+    encoder: Encoder | Mapping[str, Any] | None,
+    seed: int,
+    settings: Any,
+    origins: dict[str, str],
+    brain: str,
+    vectors: Mapping[str, int],
+    accepted_robots: tuple[str, ...] = (),
+) -> ModelConfig:
     """Returns the config of a new model.
 
     Args:

@@ -22,7 +22,9 @@ def load_stored_encoder(folder: ModelFolder, name: str, threads: int) -> Encoder
     stored = json.loads((folder.path / 'encoder' / 'config.json').read_text(encoding='utf-8'))
     if name not in ('', stored['name']):
         raise UserError(
-            f'encoder for the existing model {folder.path.name!r}', expected=stored['name'], found=name,
+            f'encoder for the existing model {folder.path.name!r}',
+            expected=stored['name'],
+            found=name,
             do='Leave it out, or choose another model name.',
-        )  # fmt: skip
+        )
     return encoders.load(stored, (folder.path / 'encoder' / 'weights.safetensors').read_bytes(), threads=threads)

@@ -9,9 +9,15 @@ NONE = PluginSettings()
 
 
 def make(
-    kind: str, *, z_size: int, action_size: int, hidden: tuple[int, ...], residual: bool, seed: int,
+    kind: str,
+    *,
+    z_size: int,
+    action_size: int,
+    hidden: tuple[int, ...],
+    residual: bool,
+    seed: int,
     plugins: PluginSettings = NONE,
-) -> WorldModel:  # fmt: skip
+) -> WorldModel:
     """Makes an untrained world model; equal arguments give equal weights.
 
     Args:

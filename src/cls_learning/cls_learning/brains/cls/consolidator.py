@@ -92,9 +92,10 @@ class ClsConsolidator(Consolidator):
         shape = extras['prediction_after'].shape if 'prediction_after' in extras else None
         if shape != (self.z_size,) or 'normalizer_version' not in extras or 'copy_error' not in experience.metrics:
             raise UserError(
-                'experience', expected=f'prediction_after {(self.z_size,)}, normalizer_version and copy_error',
+                'experience',
+                expected=f'prediction_after {(self.z_size,)}, normalizer_version and copy_error',
                 found=f'prediction_after {shape}',
-            )  # fmt: skip
+            )
 
     def learn(self, experience: Experience) -> dict[str, float]:
         """Adds one experience to memory and takes, where due, one wake step of Slow.
@@ -154,11 +155,16 @@ class ClsConsolidator(Consolidator):
         """Returns skills, scores on held-out transitions, and sizes."""
         fast, slow = self.online_copy.fast.parameter_count(), self.slow.parameter_count()
         return {
-            'skill': self.skill.value(), 'held_out_skill': self.history.skill, 'forgetting': self.history.forgetting,
-            'action_use': self.history.action_use, 'fast_held_out_skill': self.history.fast_skill,
-            'fast_action_use': self.history.fast_action_use, 'fast_learner_params': fast,
-            'slow_learner_params': slow, 'param_ratio': slow / fast,
-        }  # fmt: skip
+            'skill': self.skill.value(),
+            'held_out_skill': self.history.skill,
+            'forgetting': self.history.forgetting,
+            'action_use': self.history.action_use,
+            'fast_held_out_skill': self.history.fast_skill,
+            'fast_action_use': self.history.fast_action_use,
+            'fast_learner_params': fast,
+            'slow_learner_params': slow,
+            'param_ratio': slow / fast,
+        }
 
     def begin_sleep(self, online: State, goal: Goal) -> SleepRun:
         """See Consolidator."""

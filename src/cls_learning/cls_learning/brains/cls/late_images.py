@@ -53,6 +53,10 @@ class LateImages:
             motion = (self._rest, self._rest, joints, joints)
         commanded, applied, before, after = motion
         return replace(
-            transition, action_commanded=commanded, action_applied=applied, joints=before, joints_next=after,
+            transition,
+            action_commanded=commanded,
+            action_applied=applied,
+            joints=before,
+            joints_next=after,
             image_delay=steps,
-        )  # fmt: skip
+        )

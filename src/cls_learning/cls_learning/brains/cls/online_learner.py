@@ -59,9 +59,10 @@ class ClsOnlineLearner(OnlineLearner):
         self.image_delay_since = 0
         if self.image_delay and not can_pair(robot):
             raise UserError(
-                f"parameter 'image_delay' for robot {robot.name!r}", found=str(self.image_delay),
+                f"parameter 'image_delay' for robot {robot.name!r}",
+                found=str(self.image_delay),
                 expected='0 or -1: there are no joints, or an action of 0 is not rest',
-            )  # fmt: skip
+            )
         self._delay = ImageDelay()
         self._late = LateImages(robot)
         self._skill = PredictionSkill()

@@ -76,9 +76,12 @@ class ClsSleepRun(SleepRun):
         if before is None or after is None:
             return
         self._judgement = gate.judge(
-            (before[0], after[0]), (before[1], after[1]), self._judgement.wanted, not c.settings.sleep.gate,
+            (before[0], after[0]),
+            (before[1], after[1]),
+            self._judgement.wanted,
+            not c.settings.sleep.gate,
             stream(c.seed, 'gate', self._cycle),
-        )  # fmt: skip
+        )
         self.verdict = self._judgement.verdict()
         varies = actions_vary(c.holdout.batch(), c.robot.low, c.robot.high)
         c.history = c.history.after_sleep(

@@ -60,9 +60,7 @@ class Watch:
 
     def state(self) -> dict[str, Tensor]:
         """Returns the state of scene changes; camera and delay are measured again within some hundred steps."""
-        return {
-            'watch.scenes': torch.tensor([self._step, self._episode, self.scene_changes, self.scene_changed_at])
-        }  # fmt: skip
+        return {'watch.scenes': torch.tensor([self._step, self._episode, self.scene_changes, self.scene_changed_at])}
 
     def load(self, state: Mapping[str, Tensor]) -> None:
         """Restores the state; empty for a state of an older version."""
