@@ -48,7 +48,7 @@ def maker(kind: str, settings: LearningSettings | None = None) -> MakeModel:
 
 
 def weights(model: WorldModel) -> Tensor:
-    """Returns all parameters in one vector."""
+    """Returns all N parameters in one vector (N,)."""
     return torch.cat([p.detach().flatten() for p in model.parameters()])
 
 

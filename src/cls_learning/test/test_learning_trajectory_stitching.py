@@ -147,9 +147,9 @@ def test_an_episode_that_was_judged_still_stays_so_with_few_frames_left():
     ],
 )
 def test_far_fewer_frames_do_not_change_a_measurement(excess, frames, expected):
-    then = SceneMotion(1.0, 200).then(SceneMotion(excess, frames))
+    then = SceneMotion(1.0, 200).updated(SceneMotion(excess, frames))
     assert (then.excess, then.frames) == (expected, 200)
-    assert SceneMotion(np.nan, 200).then(SceneMotion(excess, 10)).excess is excess
+    assert SceneMotion(np.nan, 200).updated(SceneMotion(excess, 10)).excess is excess
 
 
 def test_a_scene_with_few_frames_is_drawn_more_often_than_its_share():

@@ -56,7 +56,7 @@ def make(
     """
     raise UserError(
         "policy 'manual'",
-        expected='a person at a prompt',
+        expected='a user at a prompt',
         found='no prompt',
         do='Act with ./cls run --policy manual, or move a learning robot in mode manual.',
     )

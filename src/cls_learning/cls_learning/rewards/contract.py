@@ -36,7 +36,11 @@ class Reward(ABC):
 
     @abstractmethod
     def update(self, batch: Batch, generator: np.random.Generator) -> float:
-        """Takes one optimiser step on B transitions of memory; returns its loss, NaN where the step was refused."""
+        """Takes one optimiser step; returns its loss, NaN where the step was refused.
+
+        Args:
+            batch: z, z_next (B, D) raw, action (B, A) robot units, of memory.
+        """
 
     @abstractmethod
     def fold(self, change: SpaceChange) -> None:

@@ -49,7 +49,7 @@ class WorldModel(nn.Module):
         """
 
     def remember(self, state: ModelState, z: Tensor, action: Tensor) -> ModelState:
-        """Returns the next state of `predict` only; a model that can compute it alone overrides this."""
+        """Returns the next state only; shapes as `predict`. A model that can compute it alone overrides this."""
         return self.predict(state, z, action)[0]
 
     def warm_up(self, history: History | None, batch: int) -> ModelState:
