@@ -261,7 +261,7 @@ def test_any_typed_text_is_an_action_or_a_user_error(text: str) -> None:
 
 
 def test_manual_is_refused_for_a_model() -> None:
-    with pytest.raises(UserError, match=r"policy 'manual'; expected a person.*./cls run --policy manual"):
+    with pytest.raises(UserError, match=r"policy 'manual'; expected a user.*./cls run --policy manual"):
         make('manual')
 
 

@@ -160,7 +160,7 @@ def split(windows: Windows, context: int) -> tuple[History | None, Windows]:
 
 
 def before_last(stretches: list[list[Record]], context: int) -> Batch:
-    """Stacks the last record of each stretch of consecutive records, with up to `context` steps before it; shapes as `to_batch`."""
+    """Stacks the last record of each stretch, with up to `context` steps before it; shapes as `to_batch`."""
     return to_batch([s[-1] for s in stretches], [s[:-1] for s in stretches], context)
 
 
