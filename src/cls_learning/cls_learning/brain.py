@@ -399,12 +399,14 @@ class Brain(ABC):
         settings: class of its settings, which config.json of a model keeps.
         headlines: metrics that views show first, with whether higher is better.
         columns: of training.log, beside `timestamp`, `event`, `step` and `cycle`.
+        short_cycles: settings by dotted name for cycles of one or two seconds, for crash tests.
     """
 
     name: str
     settings: type[Settings] = Settings
     headlines: Mapping[str, bool] = {}
     columns: tuple[str, ...] = ()
+    short_cycles: Mapping[str, Any] = {}
 
     @abstractmethod
     def inputs(self, settings: Settings, robot: RobotInfo) -> tuple[Input, ...]:

@@ -80,6 +80,19 @@ class MemorySettings(Settings):
 
 
 @dataclass(frozen=True, kw_only=True)
+class ObservationMemorySettings(Settings):
+    """Limits of an ObservationMemory; a group in the settings of a brain that has one."""
+
+    capacity: int = setting(100_000, 'Most transitions kept.', low=1)
+    max_bytes: int = setting(250_000_000, 'Largest size of their arrays.', unit='B', low=1)
+    keep: str = setting(
+        'newest',
+        'Kept at a limit. newest: the newest transitions; balanced: the newest of each episode, equally many.',
+        choices=('newest', 'balanced'),
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
 class SleepSettings(Settings):
     wake_steps_per_cycle: int = setting(
         500,

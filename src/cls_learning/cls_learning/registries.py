@@ -14,7 +14,15 @@ REWARDS: Final = Registry(
 MEMORIES: Final = Registry(
     'cls_learning.memory',
     'memory',
-    exclude=('ring_reservoir', 'scene_jump', 'segment_buffer', 'static_scene', 'trajectory_stitching'),
+    exclude=(
+        'chain',
+        'observation_memory',
+        'ring_reservoir',
+        'scene_jump',
+        'segment_buffer',
+        'static_scene',
+        'trajectory_stitching',
+    ),
 )
 PHASES: Final = Registry('cls_learning.consolidation', 'sleep phase', exclude=('phases',))
 BRAINS: Final = Registry('cls_learning.brains', 'brain')

@@ -132,7 +132,7 @@ def test_only_a_recurrent_model_has_a_state_to_save(kind: str, has_state: bool, 
 
 @pytest.mark.parametrize('stops', [(1, 44), (10, 29, 30, 31), (17, 42)])
 @pytest.mark.parametrize('policy', [{}, {'policy.reward': 'disagreement'}, {'policy.kind': 'prediction_error'}])
-def test_stopped_and_gone_on_it_is_the_same_run(
+def test_a_resumed_run_equals_an_uninterrupted_one(
     stops: tuple[int, ...], policy: dict[str, str], tools: SimpleNamespace, open_run: Callable[..., Any]
 ) -> None:
     """The journal is learned again, one sleep included: state, memories with their histories and all the rest."""
