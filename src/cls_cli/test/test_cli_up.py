@@ -138,8 +138,8 @@ def test_a_learner_of_another_start_is_found_and_left_alone(up):
     path = f'{Path(__file__).parent}{os.pathsep}{os.environ.get("PYTHONPATH", "")}'
     with subprocess.Popen(command, env={**os.environ, 'PYTHONPATH': path}) as learner:
         try:
-            with connect() as remote:
-                wait_until(remote.count_learners, 30, 'the learner')
+            with connect() as client:
+                wait_until(client.count_learners, 30, 'the learner')
             run = up()
             assert run.process.wait(60) == 2
             assert run.output.read_text().rstrip().endswith('End it, or set another ROS_DOMAIN_ID.')

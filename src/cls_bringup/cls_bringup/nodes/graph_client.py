@@ -86,7 +86,7 @@ class GraphClient(Node):
             *(to_snapshot(messages[name]) if name in messages else None for name in ('fast', 'slow'))
         )
 
-    def await_pair(self, deadline: float) -> LearnerStatuses:
+    def await_statuses(self, deadline: float) -> LearnerStatuses:
         """Returns both statuses once received, else those received by `deadline` (steady clock, s)."""
         with self._received:
             self._received.wait_for(lambda: len(self._statuses) == 2, max(0.0, deadline - time.monotonic()))
@@ -292,17 +292,17 @@ def connect(namespace: str = '') -> Iterator[GraphClient]:
             pass
 
     try:
-        remote = GraphClient(context, namespace)
-        executor.add_node(remote)
+        client = GraphClient(context, namespace)
+        executor.add_node(client)
         thread = threading.Thread(target=spin, name='cls_cli', daemon=True)
         thread.start()
         try:
-            yield remote
+            yield client
         finally:
             ending.set()
             executor.wake()
             thread.join(2.0)
             executor.shutdown(timeout_sec=1.0)
-            remote.destroy_node()
+            client.destroy_node()
     finally:
         context.try_shutdown()

@@ -161,8 +161,12 @@ class PolicyRun:
 
     def _status(self) -> dict[str, Any]:
         statistics = self._actor.statistics if self._actor else None
-        return {'robot': self.robot, 'phase': 'acting', 'policy': self.options.policy,
-                'steps': statistics.actions if statistics else 0}  # fmt: skip
+        return {
+            'robot': self.robot,
+            'phase': 'acting',
+            'policy': self.options.policy,
+            'steps': statistics.actions if statistics else 0,
+        }
 
     def _ask(self, proposed: Floats) -> str:
         """Shows a proposed action and returns the typed line; messages are handled meanwhile."""
