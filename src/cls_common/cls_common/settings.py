@@ -97,9 +97,10 @@ class Settings:
         for name, settings in left.items():
             if settings != type(settings)():
                 raise UserError(
-                    f'parameters of {registry.what} {name!r}', found=f'another {registry.what}',
+                    f'parameters of {registry.what} {name!r}',
+                    found=f'another {registry.what}',
                     expected=f'{" or ".join(field.metadata["chosen_by"])} to name it',
-                )  # fmt: skip
+                )
         return PluginSettings(tuple(found.items()))
 
     @classmethod
@@ -131,9 +132,10 @@ class Settings:
             for name in sorted(unknown):
                 cls.explain(name, values)
             raise UserError(
-                f'unknown parameter {min(unknown)!r}', expected='one of ' + ', '.join(sorted(known)),
+                f'unknown parameter {min(unknown)!r}',
+                expected='one of ' + ', '.join(sorted(known)),
                 do='Check the spelling in the parameter file or on the command line.',
-            )  # fmt: skip
+            )
         return cls._build('', values)
 
     @classmethod
