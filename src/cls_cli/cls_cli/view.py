@@ -129,9 +129,9 @@ def _phase(statuses: LearnerStatuses) -> RenderableType:
 
 
 def _plain_headlines(statuses: LearnerStatuses) -> list[tuple[str, str]]:
-    """Returns name and known values of each metric that the brain wants to be seen first."""
+    """Returns name and known values of each headline metric."""
     return [
-        (name, ' '.join(f'{half} {value:+.2f}' for half, value in values.items() if math.isfinite(value)))
+        (name, ' '.join(f'{learner} {value:+.2f}' for learner, value in values.items() if math.isfinite(value)))
         for name, values in statuses.headlines.items()
     ]
 
@@ -157,10 +157,12 @@ def _value(value: float) -> Text:
 
 
 def _headlines(statuses: LearnerStatuses) -> list[tuple[str, Text]]:
-    """Returns a row for each metric that the brain wants to be seen first, with both learners where both have it."""
+    """Returns a row for each headline metric, with the values of both learners if both have it."""
     rows = []
     for name, values in statuses.headlines.items():
-        parts = [('   ' if i else '', f'{half} ', _value(value)) for i, (half, value) in enumerate(values.items())]
+        parts = [
+            ('   ' if i else '', f'{learner} ', _value(value)) for i, (learner, value) in enumerate(values.items())
+        ]
         text = Text.assemble(*(part for group in parts for part in group))
         meaning = _MEANINGS.get(name)
         rows.append((name.replace('_', ' '), text.append(f'   ({meaning})', style='dim') if meaning else text))

@@ -1,4 +1,4 @@
-"""Help, completion and old spellings: what every command says of itself, and what can be typed."""
+"""Help, completion and old spellings of all commands."""
 
 from collections.abc import Iterator
 import os
@@ -69,7 +69,7 @@ def test_an_option_is_a_sentence_with_its_default(option):
     assert is_flag or option.required or option.show_default
 
 
-def test_the_list_of_commands_says_what_the_commands_say():
+def test_the_list_of_commands_has_the_first_sentences_of_their_help():
     for name, (_, text) in entry.COMMANDS.items():
         help = ALL[(name,)].help
         assert help and help.split('\n\n')[0].replace('\n', ' ') == text
@@ -170,7 +170,7 @@ def test_the_shell_command_makes_bash_find_and_complete_cls(tmp_path):
 
 
 @pytest.mark.parametrize('shell', ['zsh', 'fish', 'tcsh'])
-def test_shells_that_are_known_and_others(shell, capsys, monkeypatch):
+def test_known_shells_get_completion_and_others_are_refused(shell, capsys, monkeypatch):
     monkeypatch.setenv('CLS_ROOT', '/opt/a b')
     status = entry.main(['shell', shell])
     said = capsys.readouterr()

@@ -1,4 +1,4 @@
-"""`play`: what it shows of a replay, how the replay ends the run, and what is refused before anything starts."""
+"""`play`: progress of a replay, end of the run, and options that are refused before anything starts."""
 
 import json
 

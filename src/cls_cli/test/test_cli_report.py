@@ -105,7 +105,7 @@ def test_the_view_shows_losses_and_keys_that_this_robot_has():
 
 
 @pytest.mark.parametrize('width', [60, 80, 140])
-def test_the_view_shows_what_matters_at_any_width(width):
+def test_the_view_shows_faults_and_states_at_any_width(width):
     console = Console(width=width, record=True, file=open('/dev/null', 'w'))  # noqa: SIM115
     screen = Screen(
         robot='sim', elapsed=75.0, statuses=BOTH, processes={'encoder': 'EXITED'}, joint_names=('pan', 'tilt'),
@@ -128,7 +128,7 @@ def test_the_view_shows_what_matters_at_any_width(width):
     assert all(len(row) <= width for row in text.splitlines())
 
 
-def test_the_image_stands_beside_the_figures():
+def test_the_image_is_beside_the_figures():
     console = Console(width=130, record=True, file=io.StringIO(), color_system='truecolor')
     rgb = np.zeros((48, 64, 3), np.uint8)
     rgb[:24] = (255, 0, 0)
@@ -139,7 +139,7 @@ def test_the_image_stands_beside_the_figures():
     assert 'curiosity' in text and 'losses' in text
 
 
-def test_the_view_names_what_is_awaited_before_the_first_status():
+def test_the_view_names_the_missing_learner_before_the_first_status():
     console = Console(width=100, record=True, file=open('/dev/null', 'w'))  # noqa: SIM115
     console.print(
         render(Screen(robot='sim', elapsed=1.0, statuses=LearnerStatuses(), processes={'fast_learner': 'RUNNING'}))
@@ -148,14 +148,14 @@ def test_the_view_names_what_is_awaited_before_the_first_status():
     assert 'fast_learner' in text and 'slow_learner has no status yet' in text
 
 
-def test_one_line_stands_in_for_the_view():
+def test_the_line_has_phase_mode_and_steps():
     text = line(Screen(robot='sim', elapsed=3725.0, statuses=BOTH))
     assert text.startswith('1:02:05  wake 12/500  curiosity  step 12 (112 in all)') and '\n' not in text
     assert 'waiting: slow_learner' in line(Screen(robot='sim', elapsed=1.0, statuses=LearnerStatuses(FAST, None)))
     assert clock(59.9) == '0:00:59'
 
 
-def test_alarms_and_rolled_back_sleeps_stand_beside_the_faults():
+def test_alarms_and_rolled_back_sleeps_are_shown():
     console = Console(record=True, width=120, file=io.StringIO())
     console.print(render(Screen(robot='sim', elapsed=5.0, statuses=BOTH)))
     shown = console.export_text()

@@ -70,7 +70,7 @@ def test_keys_of_the_live_view_reach_the_graph(up, runtime, tmp_path):
 
 def test_a_killed_node_comes_back_and_ctrl_c_saves(up, tmp_path):
     saves, report = tmp_path / 'saves', tmp_path / 'report.json'
-    run = up(fast_learner={'tells_pid': True}, slow_learner={'saves': str(saves)}, options={'report': str(report)})
+    run = up(fast_learner={'prints_pid': True}, slow_learner={'saves': str(saves)}, options={'report': str(report)})
     run.await_ready()
     before = run.node_pids()
     assert set(before) == ALL
@@ -103,7 +103,7 @@ def test_no_child_outlives_a_killed_up(up):
     assert_all_gone(pids)
 
 
-def test_a_graph_that_is_never_ready_names_what_is_awaited(up):
+def test_a_graph_that_is_never_ready_names_the_missing_node(up):
     run = up(fast_learner={'mode': 'random', 'silent': True}, options={'startup_timeout': 4.0})
     assert run.process.wait(40) == 1
     text = run.output.read_text()
@@ -113,7 +113,7 @@ def test_a_graph_that_is_never_ready_names_what_is_awaited(up):
     assert os.path.exists(f'{folder}/fast_learner.log')
 
 
-def test_an_end_during_sleep_undoes_it_and_saves_at_once(up, tmp_path):
+def test_an_end_during_sleep_discards_the_sleep_and_saves(up, tmp_path):
     saves = tmp_path / 'saves'
     run = up(slow_learner={'saves': str(saves)})
     run.await_ready()
@@ -126,14 +126,14 @@ def test_an_end_during_sleep_undoes_it_and_saves_at_once(up, tmp_path):
     assert saves.read_text() == 'generation 1\n'
 
 
-def test_a_closed_terminal_ends_it_in_order(up):
+def test_a_closed_terminal_ends_the_graph_in_order(up):
     run = up()
     run.await_status(lambda status: len(status['processes']) == 3, 'processes')
     run.process.send_signal(signal.SIGHUP)
     assert run.process.wait(40) == 0, run.output.read_text()
 
 
-def test_a_learner_of_another_start_is_found_and_left_alone(up):
+def test_up_is_refused_beside_another_learner_which_keeps_running(up):
     command = [sys.executable, '-m', 'fake_graph.nodes.fast_learner']
     path = f'{Path(__file__).parent}{os.pathsep}{os.environ.get("PYTHONPATH", "")}'
     with subprocess.Popen(command, env={**os.environ, 'PYTHONPATH': path}) as learner:

@@ -137,7 +137,7 @@ def _origin(module: str) -> str:
     """Returns the path of a module's source; imports its parents only. Empty where it can't be found."""
     try:
         spec = util.find_spec(module)
-    except Exception:  # the code of another package; using the module says why
+    except Exception:  # code of another package; the error appears when the module is used
         return ''
     return (spec and spec.origin) or ''
 

@@ -211,7 +211,7 @@ def _installed(owner: type[Settings], field: dataclasses.Field[Any]) -> Iterator
         try:
             settings_class = _declared(field.metadata['registry'], name)
         except UserError:
-            continue  # using it says why
+            continue  # the error appears when it is used
         if settings_class is None:
             continue
         if name in fields or sum(other.declares_settings(name) for other in others) > 1:

@@ -99,7 +99,9 @@ class TrainLoop:
     def _headlines(self) -> dict[str, float]:
         by_learner = {'fast': self.learner.metrics(), 'slow': self.session.consolidator.metrics()}
         wanted = self.session.brain.headlines
-        return {f'{name}_{half}': v for half, own in by_learner.items() for name, v in own.items() if name in wanted}
+        return {
+            f'{name}_{learner}': v for learner, own in by_learner.items() for name, v in own.items() if name in wanted
+        }
 
     def _learn(self, experience: Experience) -> None:
         self.session.learn(experience, datetime.now())

@@ -1,4 +1,4 @@
-"""Says that it plays, and is finished after `seconds`."""
+"""Reports that it plays, and is finished after `seconds`."""
 
 import sys
 import time

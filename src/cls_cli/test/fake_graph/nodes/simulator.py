@@ -1,4 +1,4 @@
-"""Says what it can do, repeats actions as applied, stops."""
+"""Publishes its description, answers actions as applied, and stops."""
 
 import sys
 
