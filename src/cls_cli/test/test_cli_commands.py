@@ -25,10 +25,12 @@ def graph(runtime, tmp_path_factory):
         nodes = [
             subprocess.Popen(
                 [sys.executable, '-m', f'fake_graph.nodes.{name}', '--ros-args', '-r', '__ns:=/cli'],
-                env={**os.environ, **FAKE_ENVIRONMENT}, stdout=output, stderr=subprocess.STDOUT,
+                env={**os.environ, **FAKE_ENVIRONMENT},
+                stdout=output,
+                stderr=subprocess.STDOUT,
             )
             for name in names
-        ]  # fmt: skip
+        ]
     try:
         wait_until(lambda: run_quietly('status', '--namespace', 'cli') == 0, 30.0, 'graph')
         yield nodes

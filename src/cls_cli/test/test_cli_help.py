@@ -108,7 +108,7 @@ def test_version_is_that_of_the_package():
         (['up', '--steps', '3'], ['up', '--steps', '3'], ''),
         ([], [], ''),
     ],
-)  # fmt: skip
+)
 def test_an_old_spelling_becomes_the_new_one_with_a_note(old, new, note):
     assert modernize(old) == (new, note)
     assert modernize(new) == (new, '')
@@ -133,9 +133,11 @@ def test_an_old_spelling_works_and_its_note_is_one_line_on_stderr(capsys, tmp_pa
 def complete(*words: str, folder: Path | None = None) -> set[str]:
     """Returns what bash is offered after these words, of which the last one is incomplete."""
     environment = {
-        **os.environ, '_CLS_COMPLETE': 'bash_complete', 'COMP_WORDS': ' '.join(['cls', *words]),
+        **os.environ,
+        '_CLS_COMPLETE': 'bash_complete',
+        'COMP_WORDS': ' '.join(['cls', *words]),
         'COMP_CWORD': str(len(words)),
-    }  # fmt: skip
+    }
     command = [sys.executable, '-m', 'cls_cli']
     done = subprocess.run(command, env=environment, cwd=folder, capture_output=True, text=True, check=True)
     return {line.partition(',')[2] for line in done.stdout.splitlines()}

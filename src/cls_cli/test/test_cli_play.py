@@ -33,9 +33,11 @@ def test_line_and_view_show_the_progress_of_a_replay_and_its_losses():
 def test_the_end_of_a_replay_ends_the_run_and_saves(up, tmp_path):
     report, saves = tmp_path / 'report.json', tmp_path / 'saves'
     run = up(
-        player={'seconds': 2.0}, fast_learner={'mode': 'follow'}, slow_learner={'saves': str(saves)},
+        player={'seconds': 2.0},
+        fast_learner={'mode': 'follow'},
+        slow_learner={'saves': str(saves)},
         options={'report': str(report)},
-    )  # fmt: skip
+    )
     assert run.process.wait(60) == 0, run.output.read_text()
     assert 'replay finished 100% 40 actions, 3 not learned' in ' '.join(run.output.read_text().split())
     assert json.loads(report.read_text())['exit'] == 'clean' and saves.read_text() == 'generation 1\n'

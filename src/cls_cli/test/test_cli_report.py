@@ -108,9 +108,13 @@ def test_the_view_shows_losses_and_keys_that_this_robot_has():
 def test_the_view_shows_faults_and_states_at_any_width(width):
     console = Console(width=width, record=True, file=open('/dev/null', 'w'))  # noqa: SIM115
     screen = Screen(
-        robot='sim', elapsed=75.0, statuses=BOTH, processes={'encoder': 'EXITED'}, joint_names=('pan', 'tilt'),
+        robot='sim',
+        elapsed=75.0,
+        statuses=BOTH,
+        processes={'encoder': 'EXITED'},
+        joint_names=('pan', 'tilt'),
         message='generation 3',
-    )  # fmt: skip
+    )
     console.print(render(screen))
     text = console.export_text()
     for part in (

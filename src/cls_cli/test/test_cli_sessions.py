@@ -66,8 +66,12 @@ def test_list_shows_sessions_in_any_state_and_cuts_nothing(capsys, sessions):
     lines = out.splitlines()
     assert (status, err) == (0, '')
     assert [line.split()[0] for line in lines[:5]] == [
-        'session', f'arm/{"s" * 90}', 'sim/broken', 'sim/newer', 'sim/under_way',
-    ]  # fmt: skip
+        'session',
+        f'arm/{"s" * 90}',
+        'sim/broken',
+        'sim/newer',
+        'sim/under_way',
+    ]
     assert [line.split()[-1] for line in lines[1:5]] == ['whole', 'damaged', 'unreadable', 'recording']
     assert '19.0 s' in lines[1] and ' 20 ' in lines[1]
     assert f'./cls sessions repair {sessions}/sim/broken' in out

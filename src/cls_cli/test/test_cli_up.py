@@ -32,8 +32,9 @@ def test_steps_end_the_run_saved_and_reported(up, tmp_path):
     result = json.loads(report.read_text())
     assert result['exit'] == 'clean' and result['steps'] == 30 and result['restarts'] == {}
     assert result['metrics'] == {
-        'fast': {'fast_loss': 0.25, 'skill': None}, 'slow': {'slow_raw': 0.5, 'skill': 0.5},
-    }  # fmt: skip
+        'fast': {'fast_loss': 0.25, 'skill': None},
+        'slow': {'slow_raw': 0.5, 'skill': 0.5},
+    }
     assert result['headlines'] == {'skill': {'fast': None, 'slow': 0.5}}
     assert 0 < result['startup_seconds'] < 30
     assert saves.read_text() == 'generation 1\n'

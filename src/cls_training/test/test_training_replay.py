@@ -130,11 +130,14 @@ def _experience_message(e: Experience) -> Any:
 def _reading_messages(observation: Observation) -> list[Any]:
     return [
         _make(
-            'cls_interfaces/msg/Reading', array=_array_message(name, reading.data), stamp=_stamp(reading.stamp),
-            encoder_id=reading.encoder_id, encoder_version=reading.encoder_version,
+            'cls_interfaces/msg/Reading',
+            array=_array_message(name, reading.data),
+            stamp=_stamp(reading.stamp),
+            encoder_id=reading.encoder_id,
+            encoder_version=reading.encoder_version,
         )
         for name, reading in observation.readings.items()
-    ]  # fmt: skip
+    ]
 
 
 def _array_message(name: str, array: NDArray[Any]) -> Any:
@@ -211,9 +214,7 @@ def session(recorded: RecordedRun, tmp_path_factory: pytest.TempPathFactory) -> 
     return recorded.write(tmp_path_factory.mktemp('sessions') / 'session', comms.EXPERIENCE)
 
 
-def reader_of(
-    recorded: RecordedRun, *sessions: Path, action_filter: ActionFilter | None = None
-) -> TransitionReader:  # fmt: skip
+def reader_of(recorded: RecordedRun, *sessions: Path, action_filter: ActionFilter | None = None) -> TransitionReader:
     """Reads sessions for a model of the recorded run's robot and encoder."""
     shapes = {EMBEDDING: (recorded.encoder.size,)}
     return TransitionReader(sessions, recorded.robot, [Input()], shapes, recorded.encoder, action_filter)
