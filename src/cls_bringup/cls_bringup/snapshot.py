@@ -122,7 +122,7 @@ class LearnerStatuses:
 
     @property
     def phase(self) -> str:
-        """What the brain does now, for people."""
+        """Current phase of the brain, for display."""
         if self.slow is not None and (self.slow.is_asleep or self.slow.phase == _SAVING):
             return self.slow.phase
         return self.fast.phase if self.fast is not None else 'starting'

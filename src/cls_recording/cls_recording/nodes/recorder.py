@@ -46,7 +46,7 @@ _STATUS_PERIOD = 0.5
 # Status periods between two looks for new publishers.
 _REFRESH_EVERY = 2
 _RETRY_PERIOD = 3.0
-# s without the end of another publisher after which a recorder that is ending assumes that it is the only one.
+# s without the end of another publisher after which a recorder that was asked to end takes itself for the only one.
 _END_WAIT = 3.0
 
 
