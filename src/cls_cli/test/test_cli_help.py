@@ -69,7 +69,7 @@ def test_an_option_is_a_sentence_with_its_default(option):
     assert is_flag or option.required or option.show_default
 
 
-def test_the_list_of_commands_has_the_first_sentences_of_their_help():
+def test_the_list_of_commands_says_what_the_commands_say():
     for name, (_, text) in entry.COMMANDS.items():
         help = ALL[(name,)].help
         assert help and help.split('\n\n')[0].replace('\n', ' ') == text

@@ -292,17 +292,17 @@ def connect(namespace: str = '') -> Iterator[GraphClient]:
             pass
 
     try:
-        client = GraphClient(context, namespace)
-        executor.add_node(client)
+        remote = GraphClient(context, namespace)
+        executor.add_node(remote)
         thread = threading.Thread(target=spin, name='cls_cli', daemon=True)
         thread.start()
         try:
-            yield client
+            yield remote
         finally:
             ending.set()
             executor.wake()
             thread.join(2.0)
             executor.shutdown(timeout_sec=1.0)
-            client.destroy_node()
+            remote.destroy_node()
     finally:
         context.try_shutdown()
