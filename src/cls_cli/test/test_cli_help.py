@@ -34,7 +34,7 @@ OPTIONS = [
     pytest.param(option, id=' '.join([*words, option.opts[-1]]))
     for words, command in ALL.items()
     for option in command.params
-    if isinstance(option, click.Option)
+    if isinstance(option, click.Option) and not option.hidden
 ]
 
 
