@@ -1,4 +1,4 @@
-"""What stands in the repository as text: links lead somewhere, nothing names one machine, every package is whole."""
+"""Texts of the repository: links, words, references to the outside, and the files that every package needs."""
 
 from pathlib import Path
 import re
@@ -27,6 +27,17 @@ PACKAGES = sorted(path.parent for path in ROOT.glob('src/*/package.xml'))
 _MACHINE_PATHS = ['/' + 'work/', '/tmp/' + 'boot', '/' + 'root/']
 _INDEX_HOSTS = ['files.' + 'pythonhosted', 'pypi.' + 'org/simple', 'pypi.' + 'python.org', 'arti' + 'factory']
 FORBIDDEN = re.compile('|'.join(re.escape(text) for text in _MACHINE_PATHS + _INDEX_HOSTS))
+# Rows and hazards of lists, and names of documents, that a reader of the repository does not have.
+REFERENCES = re.compile(
+    r'\b[Rr]ows? \d{3}-|\b00\d-\d{3}\b|\bH\d{1,2}\b|\b[Ii]ssue (\d|[A-J]\b)|learning probe|design, section'
+    r'|\b(reference|names|style|design)\.md'
+)
+# Words of fiction in place of terms of the field; see the glossary.
+WORDS = re.compile(r'\b(re)?lived\b|\b(whoever|nobody|somebody|anew|for ever)\b', re.IGNORECASE)
+# The table of rows.
+ROWS = ROOT / 'docs' / 'features.md'
+# Texts that are not yet plain: remove this line when they are.
+UNFINISHED = ROOT / 'src' / 'cls_learning'
 
 
 def relative(path: Path) -> str:
@@ -57,19 +68,53 @@ def test_relative_links_exist(path: Path) -> None:
     assert not broken
 
 
-def test_no_file_names_one_machine_or_an_index() -> None:
-    guilty = []
-    for path in FILES:
+def lines_with(pattern: re.Pattern[str], files: list[Path]) -> str:
+    """Returns the lines of text files that match, each with its place."""
+    found = []
+    for path in files:
         try:
             text = path.read_text(encoding='utf-8')
         except UnicodeDecodeError:
             continue
-        guilty += [
+        found += [
             f'{relative(path)}:{number}: {line.strip()[:100]}'
             for number, line in enumerate(text.splitlines(), 1)
-            if FORBIDDEN.search(line)
+            if pattern.search(line)
         ]
-    assert not guilty, '\n'.join(guilty)
+    return '\n'.join(found)
+
+
+def test_no_file_names_one_machine_or_an_index() -> None:
+    assert lines_with(FORBIDDEN, FILES) == ''
+
+
+def test_no_file_refers_to_documents_outside_the_repository() -> None:
+    files = [path for path in FILES if path not in (ROWS, Path(__file__).resolve()) and UNFINISHED not in path.parents]
+    assert lines_with(REFERENCES, files) == ''
+
+
+def test_code_of_packages_uses_plain_words() -> None:
+    packages = [package for package in PACKAGES if package != UNFINISHED]
+    code = [path for path in FILES if path.suffix != '.md' and any(package in path.parents for package in packages)]
+    assert lines_with(WORDS, [path for path in code if relative(path).split('/')[2] != 'test']) == ''
+
+
+@pytest.mark.parametrize(
+    ('text', 'is_found'),
+    [
+        ('of rows 001-066 to 001-070', True),
+        ('never evaluated (H13)', True),
+        ('as issue D asks', True),
+        ('(learning probe, section 6)', True),
+        ('see design.md', True),
+        ('row 3 of 10, and an issue with rows', False),
+        ('an H100 with 1000-2000 MB', False),
+        ('the reference system', False),
+        ('2026-001-12', False),
+    ],
+)
+def test_references_differ_from_ordinary_text(text: str, is_found: bool) -> None:
+    assert bool(REFERENCES.search(text)) is is_found
 
 
 @pytest.mark.parametrize('package', PACKAGES, ids=lambda path: path.name)

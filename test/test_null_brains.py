@@ -143,7 +143,7 @@ def taken_by_memory(found: dict[str, Any]) -> int:
 
 def test_a_null_brain_sleeps_by_goal_is_cancelled_killed_and_resumed(tmp_path: Path) -> None:
     from cls_bringup.nodes.graph_client import connect
-    from cls_cli.view import render, Scene
+    from cls_cli.view import render, Screen
 
     with up(tmp_path, '--brain', 'null', '--set', 'cycle=100000') as process:
         until(lambda: status().get('total_steps'), 'steps')
@@ -158,7 +158,7 @@ def test_a_null_brain_sleeps_by_goal_is_cancelled_killed_and_resumed(tmp_path: P
             goal.cancel()
             assert goal.wait(PATIENCE).error_code == done.CANCELLED
             console = Console(record=True, width=120, file=open(os.devnull, 'w'))  # noqa: SIM115
-            console.print(render(Scene(robot='sim', elapsed=1.0, pair=client.pair())))
+            console.print(render(Screen(robot='sim', elapsed=1.0, statuses=client.pair())))
             assert 'counted' in console.export_text()
         before = status()
         assert (before['brain'], before['cycles']) == ('null', 1)

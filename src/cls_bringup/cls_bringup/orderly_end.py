@@ -26,39 +26,39 @@ class OrderlyEnd:
         problem: why it was not saved; empty if it was, or if there is nothing to save.
     """
 
-    def __init__(self, remote: 'GraphClient', give_up: Callable[[], bool]) -> None:
-        self._remote = remote
+    def __init__(self, client: 'GraphClient', give_up: Callable[[], bool]) -> None:
+        self._client = client
         self._give_up = give_up
         self.message = 'ending …'
         self.saved = self.problem = ''
 
     def run(self) -> None:
         """Stops acting and saves; returns after success, failure or `give_up`."""
-        pair = self._remote.pair()
-        if not pair.loaded or pair.total_steps == 0:
+        statuses = self._client.pair()
+        if not statuses.loaded or statuses.total_steps == 0:
             return
-        self._stop_acting(pair)
+        self._stop_acting(statuses)
         self.message = 'saving …  (Ctrl-C: end without saving; the journal has all steps)'
         deadline = time.monotonic() + _SAVE_TIME
         pause = threading.Event()
         while not self._save() and not self._give_up() and time.monotonic() < deadline:
             pause.wait(_RETRY_PERIOD)
 
-    def _stop_acting(self, pair: LearnerStatuses) -> None:
+    def _stop_acting(self, statuses: LearnerStatuses) -> None:
         # No step may start between the save and the end, or it would not be saved.
-        if pair.fast is None or pair.fast.mode not in _ACTING or pair.done:
+        if statuses.fast is None or statuses.fast.mode not in _ACTING or statuses.done:
             return
         try:
-            self._remote.set_mode('manual')
+            self._client.set_mode('manual')
         except UserError as error:
             self.problem = str(error)
 
     def _save(self) -> bool:
         try:
-            if self._remote.pair().is_asleep:
+            if self._client.pair().is_asleep:
                 self.message = 'undoing the running sleep, then saving …'
-                self._remote.cancel_sleep()
-            self.saved = self._remote.save_model(self._give_up)
+                self._client.cancel_sleep()
+            self.saved = self._client.save_model(self._give_up)
             self.problem = ''
         except UserError as error:
             self.problem = f'not saved: {error}'

@@ -1,4 +1,4 @@
-"""What a node would find wrong after ten seconds of importing, found before any process is started. No PyTorch here."""
+"""Checks what nodes would refuse after ten seconds of importing, before any process starts. No PyTorch here."""
 
 from collections.abc import Callable, Mapping, Sequence
 import importlib
@@ -11,7 +11,7 @@ from cls_common.settings import read_parameter_file, Settings
 from .graph import Process
 from .supervision.commands import find_config
 
-# Node -> where the settings class of its parameters stands.
+# Node -> module and name of the settings class of its parameters.
 SETTINGS = {
     'simulator': 'cls_sim.settings:SimulatorSettings',
     'camera': 'cls_perception.settings:CameraSettings',

@@ -1,4 +1,4 @@
-"""What a player has to know of a brain that perceives the robot itself, without an encoder. No PyTorch here."""
+"""Parameters of a player for a brain that perceives the robot without an encoder. No PyTorch here."""
 
 from pathlib import Path
 

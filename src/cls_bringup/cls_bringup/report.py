@@ -13,7 +13,7 @@ CLEAN = 'clean'
 
 
 def build_report(
-    pair: LearnerStatuses,
+    statuses: LearnerStatuses,
     *,
     startup_seconds: float | None,
     ended: str,
@@ -30,7 +30,7 @@ def build_report(
     """
     return {
         'startup_seconds': None if startup_seconds is None else round(startup_seconds, 3),
-        **measures(pair),
+        **measures(statuses),
         'exit': ended,
         'weights_sha256': weights_sha256,
         'restarts': dict(restarts),

@@ -55,7 +55,7 @@ class Session:
     limits: Limits
     directory: RunDirectory
     supervisor: Supervisor
-    remote: 'GraphClient'
+    client: 'GraphClient'
     begun: float
     ended: str = ''
     mistake: str = ''
@@ -70,7 +70,7 @@ class Session:
         cls,
         commands: dict[str, list[str]],
         directory: RunDirectory,
-        remote: 'GraphClient',
+        client: 'GraphClient',
         robot: str,
         namespace: str,
         limits: Limits,
@@ -82,20 +82,20 @@ class Session:
         except BaseException:
             directory.close(keep=False)
             raise
-        return cls(robot, namespace, limits, directory, supervisor, remote, begun)
+        return cls(robot, namespace, limits, directory, supervisor, client, begun)
 
     def tick(self) -> None:
         """Checks processes and learners and sets `ended`; to be called about ten times a second."""
         now = time.monotonic()
-        pair = self.remote.pair()
-        if self.startup_seconds is None and pair.ready:
+        statuses = self.client.pair()
+        if self.startup_seconds is None and statuses.ready:
             self.startup_seconds = now - self.begun
         if now - self._watched >= _WATCH_PERIOD:
             self._watched = now
             self._watch(now)
-            self.directory.write_status(self._status(pair, now))
+            self.directory.write_status(self._status(statuses, now))
         if not self.ended:
-            self.ended = self._limit_reached(pair, now)
+            self.ended = self._limit_reached(statuses, now)
 
     def _watch(self, now: float) -> None:
         reason = self.supervisor.watch(now)
@@ -111,15 +111,15 @@ class Session:
     def _log(self, name: str) -> str:
         return str(self.supervisor.log(name))
 
-    def _limit_reached(self, pair: LearnerStatuses, now: float) -> str:
+    def _limit_reached(self, statuses: LearnerStatuses, now: float) -> str:
         if self.startup_seconds is None:
             if now - self.begun > self.limits.startup:
                 self._crash = True
-                return f'not ready after {self.limits.startup:g} s: {pair.missing()}'
+                return f'not ready after {self.limits.startup:g} s: {statuses.missing()}'
             return ''
-        if self.limits.steps and pair.done:
+        if self.limits.steps and statuses.done:
             return CLEAN
-        if self.limits.replay and self.remote.replay is not None and self.remote.replay.is_finished:
+        if self.limits.replay and self.client.replay is not None and self.client.replay.is_finished:
             return CLEAN
         if self.limits.duration and now - self.begun - self.startup_seconds >= self.limits.duration:
             return CLEAN
@@ -139,7 +139,7 @@ class Session:
         Returns:
             'clean' or the first problem.
         """
-        end = OrderlyEnd(self.remote, lambda: interrupts.count > 0 or not self._has('slow_learner'))
+        end = OrderlyEnd(self.client, lambda: interrupts.count > 0 or not self._has('slow_learner'))
         with ThreadPoolExecutor(1, 'end') as pool:
             work = pool.submit(self._end, end)
             while not wait([work], _FRAME).done:
@@ -178,11 +178,11 @@ class Session:
         self.supervisor.close()
         self.directory.close(keep=self.ended != CLEAN)
 
-    def _status(self, pair: LearnerStatuses, now: float) -> dict[str, Any]:
+    def _status(self, statuses: LearnerStatuses, now: float) -> dict[str, Any]:
         startup = None if self.startup_seconds is None else round(self.startup_seconds, 3)
         return {
-            **activity(pair),
-            **measures(pair),
+            **activity(statuses),
+            **measures(statuses),
             'startup_seconds': startup,
             'elapsed_seconds': round(now - self.begun, 1),
             'robot': self.robot,

@@ -122,7 +122,7 @@ class LearnerStatuses:
 
     @property
     def phase(self) -> str:
-        """What the brain does now, for people."""
+        """Current phase of the brain, for display."""
         if self.slow is not None and (self.slow.is_asleep or self.slow.phase == _SAVING):
             return self.slow.phase
         return self.fast.phase if self.fast is not None else 'starting'
@@ -195,37 +195,37 @@ class LearnerStatuses:
         return ''
 
 
-def measures(pair: LearnerStatuses) -> dict[str, Any]:
+def measures(statuses: LearnerStatuses) -> dict[str, Any]:
     """Returns the values that report and `status` share; None where undefined or unknown."""
-    fast, slow = pair.fast, pair.slow
+    fast, slow = statuses.fast, statuses.slow
     halves = {name: half for name, half in (('fast', fast), ('slow', slow)) if half is not None}
     return {
         'steps': fast.steps if fast else None,
-        'total_steps': pair.total_steps if pair.heard else None,
-        'cycles': pair.cycles if pair.heard else None,
+        'total_steps': statuses.total_steps if statuses.heard else None,
+        'cycles': statuses.cycles if statuses.heard else None,
         'rate_hz': number(fast.rate_hz) if fast else None,
         'frame_rate': number(fast.frame_rate) if fast else None,
-        'brain': next((s.brain for s in pair.heard if s.brain), None),
+        'brain': next((s.brain for s in statuses.heard if s.brain), None),
         'headlines': {
-            name: {half: number(value) for half, value in values.items()} for name, values in pair.headlines.items()
+            name: {half: number(value) for half, value in values.items()} for name, values in statuses.headlines.items()
         },
         'sleeps_rolled_back': slow.sleeps_rolled_back if slow else None,
-        'alarms': pair.alarms,
+        'alarms': statuses.alarms,
         'metrics': {half: {name: number(value) for name, value in own.metrics.items()} for half, own in halves.items()},
         'memory_size': {half: own.memory_size for half, own in halves.items()},
         'memory_bytes': {half: own.memory_bytes for half, own in halves.items()},
-        'dropped': sum(s.dropped for s in pair.heard),
+        'dropped': sum(s.dropped for s in statuses.heard),
         'behind': fast.behind if fast else None,
         'slowed': fast.slowed if fast else None,
-        'last_sleep': pair.last_sleep,
-        'faults': sum(s.faults for s in pair.heard),
-        'model': pair.model,
+        'last_sleep': statuses.last_sleep,
+        'faults': sum(s.faults for s in statuses.heard),
+        'model': statuses.model,
     }
 
 
-def activity(pair: LearnerStatuses) -> dict[str, Any]:
+def activity(statuses: LearnerStatuses) -> dict[str, Any]:
     """Returns phase and mode; None where unknown."""
-    return {'phase': pair.phase, 'mode': pair.fast.mode if pair.fast else None}
+    return {'phase': statuses.phase, 'mode': statuses.fast.mode if statuses.fast else None}
 
 
 def number(value: float) -> float | None:

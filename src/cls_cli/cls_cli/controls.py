@@ -9,7 +9,7 @@ from cls_common.errors import UserError
 from . import keys
 
 if TYPE_CHECKING:
-    from cls_bringup.nodes.graph_client import GraphClient as Remote
+    from cls_bringup.nodes.graph_client import GraphClient
 
 
 class Controls:
@@ -20,8 +20,8 @@ class Controls:
         has_quit: whether the quit key was pressed.
     """
 
-    def __init__(self, remote: 'Remote') -> None:
-        self._remote = remote
+    def __init__(self, client: 'GraphClient') -> None:
+        self._client = client
         # Two workers, so that an emergency stop never waits for a save.
         self._workers = ThreadPoolExecutor(max_workers=2, thread_name_prefix='controls')
         self._pending: Future[str] | None = None
@@ -35,24 +35,24 @@ class Controls:
         elif keys.moves(key):
             self.message = self._move(key)
         elif key in keys.MODES:
-            self._call(f'mode {keys.MODES[key]} …', lambda: self._remote.set_mode(keys.MODES[key]))
+            self._call(f'mode {keys.MODES[key]} …', lambda: self._client.set_mode(keys.MODES[key]))
         elif key == keys.STOP:
-            self._submit('stopping …', self._remote.emergency_stop)
+            self._submit('stopping …', self._client.emergency_stop)
         elif key == keys.REARM:
-            self._submit('rearming …', self._remote.rearm)
+            self._submit('rearming …', self._client.rearm)
         elif key == keys.SAVE:
-            self._call('saving …', self._remote.save_model)
+            self._call('saving …', self._client.save_model)
         elif key == keys.SLEEP:
             self._call('falling asleep …', self._fall_asleep)
 
     def _move(self, key: str) -> str:
-        fast = self._remote.pair().fast
+        fast = self._client.pair().fast
         if fast is None or fast.mode != 'manual':
             return 'keys move the robot in mode manual only: press 1'
-        return keys.send(self._remote.manual, key)
+        return keys.send(self._client.manual, key)
 
     def _fall_asleep(self) -> str:
-        self._remote.sleep()
+        self._client.sleep()
         return 'asleep'
 
     def _call(self, message: str, work: Callable[[], str]) -> None:

@@ -53,7 +53,7 @@ SECTIONS = {
         'exec': ('environment:exec_command', 'Run any program in the environment of the workspace.'),
         'add': ('environment:add_command', 'Install packages for some commands: export, bench, examples or dev.'),
     },
-}  # fmt: skip
+}
 COMMANDS = {name: entry for section in SECTIONS.values() for name, entry in section.items()}
 _EXAMPLES = examples(
     './cls up                                   # a simulated robot learns',

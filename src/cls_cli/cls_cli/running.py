@@ -20,7 +20,7 @@ from cls_common.errors import UserError
 
 from .run_policy.robot_process import check_alone
 from .terminal import is_interactive, key_reader
-from .view import line, render, Scene, WITH_PICTURE
+from .view import line, render, Screen, WITH_PICTURE
 
 _FRAME, _LINE_PERIOD = 0.1, 5.0
 _LOG_TAIL = 5
@@ -45,9 +45,13 @@ def run(options: GraphOptions, session: SessionOptions) -> int:
     check_model(options)
     model = Path(options.models_dir, options.model)
     return run_processes(
-        processes, session, robot=options.robot, steps=options.steps > 0, model=model,
+        processes,
+        session,
+        robot=options.robot,
+        steps=options.steps > 0,
+        model=model,
         replay=options.robot == REPLAY,
-    )  # fmt: skip
+    )
 
 
 def run_processes(
@@ -76,17 +80,17 @@ def run_processes(
     _announce()
     limits = Limits(duration=options.duration, steps=steps, replay=replay, startup=options.startup_timeout)
     with_view = is_interactive() and (options.view if options.view is not None else not (limits.duration or steps))
-    with Interrupts() as interrupts, connect(options.namespace) as remote:
-        remote.check_alone()
-        session = Session.start(commands, RunDirectory.create(), remote, robot, options.namespace, limits, begun)
+    with Interrupts() as interrupts, connect(options.namespace) as client:
+        client.check_alone()
+        session = Session.start(commands, RunDirectory.create(), client, robot, options.namespace, limits, begun)
         try:
             (_run_with_view if with_view else _run_with_lines)(session, interrupts)
         finally:
             session.close()
-        pair = remote.pair()
+        statuses = client.pair()
     if options.report:
         report = build_report(
-            pair, startup_seconds=session.startup_seconds, ended=session.mistake or session.ended,
+            statuses, startup_seconds=session.startup_seconds, ended=session.mistake or session.ended,
             weights_sha256=read_weights_hash(model), restarts=session.supervisor.policy.restarts,
         )  # fmt: skip
         write_report(options.report, report)
@@ -105,13 +109,13 @@ def _run_with_view(session: Session, interrupts: Interrupts) -> None:
 
     from .controls import Controls
 
-    controls = Controls(session.remote)
+    controls = Controls(session.client)
     with key_reader() as keys, Live(auto_refresh=False) as live:
         if live.console.width >= WITH_PICTURE:
-            session.remote.watch_camera()
+            session.client.watch_camera()
 
         def show(message: str) -> None:
-            live.update(render(_scene(session, message)), refresh=True)
+            live.update(render(_screen(session, message)), refresh=True)
 
         while not session.ended:
             for key in keys.read(_FRAME):
@@ -143,23 +147,23 @@ def _run_with_lines(session: Session, interrupts: Interrupts) -> None:
             session.stop()
         if time.monotonic() - printed >= _LINE_PERIOD:
             printed = time.monotonic()
-            print(line(_scene(session, '')), flush=True)
+            print(line(_screen(session, '')), flush=True)
     interrupts.reset()
-    print(line(_scene(session, '')), flush=True)
+    print(line(_screen(session, '')), flush=True)
     session.finish(show, interrupts)
 
 
-def _scene(session: Session, message: str) -> Scene:
+def _screen(session: Session, message: str) -> Screen:
     """Returns the current contents of the view."""
-    remote, pair = session.remote, session.remote.pair()
-    info, state = remote.manual.info, remote.robot_state
-    return Scene(
-        robot=info.name if info else session.robot, elapsed=time.monotonic() - session.begun, pair=pair,
+    client, statuses = session.client, session.client.pair()
+    info, state = client.manual.info, client.robot_state
+    return Screen(
+        robot=info.name if info else session.robot, elapsed=time.monotonic() - session.begun, statuses=statuses,
         processes=session.processes, restarts=session.supervisor.policy.restarts,
         joint_names=info.joint_names if info else (),
         channels=tuple(channel.name for channel in info.channels) if info else (),
         robot_trouble=state.error_msg if state and state.error_code else '', message=message,
-        replay=remote.replay, picture=remote.picture(),
+        replay=client.replay, picture=client.picture(),
     )  # fmt: skip
 
 

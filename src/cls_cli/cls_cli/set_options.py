@@ -61,7 +61,7 @@ def _plugin_settings() -> list[str]:
         theirs = ((name, field) for name, field in declared.leaves(prefix) if name not in ours)
         found += [_describe(name, field) for name, field in theirs]
     for brain in BRAINS.installed():
-        with contextlib.suppress(UserError):  # using it says why
+        with contextlib.suppress(UserError):  # the error appears when it is used
             found += [f'{_describe(name, field)} with --brain {brain}' for name, field in find(brain).settings.leaves()]
     return found
 

@@ -12,8 +12,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from cls_bringup.snapshot import LearnerStatuses as Pair
-from cls_bringup.snapshot import Replayed, Snapshot
+from cls_bringup.snapshot import LearnerStatuses, Replayed, Snapshot
 
 from . import keys
 from .run_policy.terminal_image import picture
@@ -26,19 +25,21 @@ _WIDTH, WITH_PICTURE, _PICTURE = 100, 124, 22
 _LOSS = re.compile('loss|error|avg_l_')
 # Of metrics that several brains share.
 _MEANINGS = {
-    'skill': '1 exact, 0 no better than "nothing changes"', 'held_out_skill': 'on transitions never learned from',
-    'forgetting': 'skill lost since its best', 'action_use': 'skill due to actions',
-}  # fmt: skip
+    'skill': '1 exact, 0 no better than "nothing changes"',
+    'held_out_skill': 'on transitions never learned from',
+    'forgetting': 'skill lost since its best',
+    'action_use': 'skill due to actions',
+}
 _MODE_STYLE = {'manual': 'yellow', 'random': 'magenta', 'curiosity': 'cyan', 'follow': 'blue'}
 
 
 @dataclass(frozen=True, kw_only=True)
-class Scene:
+class Screen:
     """Everything the view shows at one moment.
 
     Attributes:
         elapsed: s since the command.
-        pair: newest status of both learners.
+        statuses: newest status of both learners.
         processes: state by node, such as 'RUNNING'.
         joint_names: in the order of the status' joints. channels: names of the robot's actions; empty where unknown.
         robot_trouble: why the robot takes no actions; empty when it does.
@@ -49,7 +50,7 @@ class Scene:
 
     robot: str
     elapsed: float
-    pair: Pair
+    statuses: LearnerStatuses
     processes: Mapping[str, str] = field(default_factory=dict)
     restarts: Mapping[str, int] = field(default_factory=dict)
     joint_names: Sequence[str] = ()
@@ -60,21 +61,21 @@ class Scene:
     replay: Replayed | None = None
 
 
-def render(scene: Scene) -> RenderableType:
+def render(screen: Screen) -> RenderableType:
     """Returns the panel."""
-    pair = scene.pair
-    title = f'[b]{pair.model or "…"}[/] on {scene.robot}'
-    body: RenderableType = _startup(scene) if pair.fast is None or not pair.loaded else _figures(scene)
-    if scene.picture is not None:
+    statuses = screen.statuses
+    title = f'[b]{statuses.model or "…"}[/] on {screen.robot}'
+    body: RenderableType = _startup(screen) if statuses.fast is None or not statuses.loaded else _figures(screen)
+    if screen.picture is not None:
         beside = Table.grid(padding=(0, 2))
         beside.add_column(width=_WIDTH - 4)
-        beside.add_row(body, picture(scene.picture, _PICTURE))
+        beside.add_row(body, picture(screen.picture, _PICTURE))
         body = beside
-    hints = [_hints(line) for line in keys.hints(scene.channels)]
-    message = Text(scene.message, style='yellow', overflow='ellipsis', no_wrap=True)
+    hints = [_hints(line) for line in keys.hints(screen.channels)]
+    message = Text(screen.message, style='yellow', overflow='ellipsis', no_wrap=True)
     return Panel(
-        Group(body, Text(), message, *hints), title=title, subtitle=clock(scene.elapsed), title_align='left',
-        subtitle_align='right', padding=(0, 1), width=_WIDTH if scene.picture is None else WITH_PICTURE,
+        Group(body, Text(), message, *hints), title=title, subtitle=clock(screen.elapsed), title_align='left',
+        subtitle_align='right', padding=(0, 1), width=_WIDTH if screen.picture is None else WITH_PICTURE,
     )  # fmt: skip
 
 
@@ -82,33 +83,33 @@ def _hints(hints: Sequence[keys.Hint]) -> Text:
     return Text('  ').join(Text.assemble((hint.keys, 'bold'), f' {hint.meaning}') for hint in hints)
 
 
-def _startup(scene: Scene) -> Table:
+def _startup(screen: Screen) -> Table:
     table = _table()
-    for name, state in scene.processes.items():
+    for name, state in screen.processes.items():
         table.add_row(name, Text(state.lower(), style='green' if state == 'RUNNING' else 'red'))
-    table.add_row('waiting', scene.pair.missing())
+    table.add_row('waiting', screen.statuses.missing())
     return table
 
 
-def _figures(scene: Scene) -> Table:
-    pair = scene.pair
-    fast, slow = pair.fast, pair.slow
+def _figures(screen: Screen) -> Table:
+    statuses = screen.statuses
+    fast, slow = statuses.fast, statuses.slow
     assert fast is not None and slow is not None
     table = _table()
-    table.add_row('phase', _phase(pair))
+    table.add_row('phase', _phase(statuses))
     table.add_row('mode', Text(fast.mode, style=_MODE_STYLE.get(fast.mode, '')))
-    table.add_row('steps', f'{fast.steps:,} now   {pair.total_steps:,} in its life   {pair.cycles:,} sleeps')
+    table.add_row('steps', f'{fast.steps:,} now   {statuses.total_steps:,} in all   {statuses.cycles:,} sleeps')
     table.add_row('rates', f'{fast.rate_hz:.1f} steps/s   {fast.frame_rate:.1f} frames/s')
-    for name, text in _headlines(pair):
+    for name, text in _headlines(statuses):
         table.add_row(name, text)
-    table.add_row('last sleep', _last_sleep(pair, slow))
-    table.add_row('losses', losses(pair.losses()) or '-')
-    table.add_row('pose', pose(scene.joint_names, fast.joints))
+    table.add_row('last sleep', _last_sleep(statuses, slow))
+    table.add_row('losses', losses(statuses.losses()) or '-')
+    table.add_row('pose', pose(screen.joint_names, fast.joints))
     held = f'{slow.memory_size:,} transitions, {slow.memory_bytes / 1e6:,.1f} MB'
     table.add_row('memory', f'{held}   generation {slow.generation:,} saved')
-    if scene.replay is not None:
-        table.add_row('replay', _replay(scene.replay))
-    table.add_row('faults', _faults(scene))
+    if screen.replay is not None:
+        table.add_row('replay', _replay(screen.replay))
+    table.add_row('faults', _faults(screen))
     return table
 
 
@@ -119,25 +120,25 @@ def _table() -> Table:
     return table
 
 
-def _phase(pair: Pair) -> RenderableType:
+def _phase(statuses: LearnerStatuses) -> RenderableType:
     row = Table.grid(padding=(0, 2))
-    style = 'green' if pair.phase == 'wake' else 'blue'
-    done, total = pair.progress
+    style = 'green' if statuses.phase == 'wake' else 'blue'
+    done, total = statuses.progress
     bar = ProgressBar(total=max(1, total), completed=done, width=30)
-    row.add_row(Text(f'{pair.phase} {done}/{total}', style=f'bold {style}'), bar)
+    row.add_row(Text(f'{statuses.phase} {done}/{total}', style=f'bold {style}'), bar)
     return row
 
 
-def _plain_headlines(pair: Pair) -> list[tuple[str, str]]:
-    """Returns name and known values of each metric that the brain wants to be seen first."""
+def _plain_headlines(statuses: LearnerStatuses) -> list[tuple[str, str]]:
+    """Returns name and known values of each headline metric."""
     return [
-        (name, ' '.join(f'{half} {value:+.2f}' for half, value in values.items() if math.isfinite(value)))
-        for name, values in pair.headlines.items()
+        (name, ' '.join(f'{learner} {value:+.2f}' for learner, value in values.items() if math.isfinite(value)))
+        for name, values in statuses.headlines.items()
     ]
 
 
-def _last_sleep(pair: Pair, slow: Snapshot) -> Text:
-    text = Text(pair.last_sleep or 'none yet')
+def _last_sleep(statuses: LearnerStatuses, slow: Snapshot) -> Text:
+    text = Text(statuses.last_sleep or 'none yet')
     if slow.sleeps_rolled_back:
         text.append(f'   {slow.sleeps_rolled_back:,} sleeps rolled back in all', style='red')
     return text
@@ -156,25 +157,27 @@ def _value(value: float) -> Text:
     return Text(f'{value:+.2f}')
 
 
-def _headlines(pair: Pair) -> list[tuple[str, Text]]:
-    """Returns a row for each metric that the brain wants to be seen first, with both learners where both have it."""
+def _headlines(statuses: LearnerStatuses) -> list[tuple[str, Text]]:
+    """Returns a row for each headline metric, with the values of both learners if both have it."""
     rows = []
-    for name, values in pair.headlines.items():
-        parts = [('   ' if i else '', f'{half} ', _value(value)) for i, (half, value) in enumerate(values.items())]
+    for name, values in statuses.headlines.items():
+        parts = [
+            ('   ' if i else '', f'{learner} ', _value(value)) for i, (learner, value) in enumerate(values.items())
+        ]
         text = Text.assemble(*(part for group in parts for part in group))
         meaning = _MEANINGS.get(name)
         rows.append((name.replace('_', ' '), text.append(f'   ({meaning})', style='dim') if meaning else text))
     return rows
 
 
-def _faults(scene: Scene) -> Text:
-    faults = sum(s.faults for s in scene.pair.heard)
-    dropped = sum(s.dropped for s in scene.pair.heard)
+def _faults(screen: Screen) -> Text:
+    faults = sum(s.faults for s in screen.statuses.heard)
+    dropped = sum(s.dropped for s in screen.statuses.heard)
     text = Text(f'{faults:,} faults   {dropped:,} dropped', style='red' if faults or dropped else 'green')
-    newest = next((s.fault for s in scene.pair.heard if s.fault), '')
-    crashed = [f'{name} restarted {count} times' for name, count in scene.restarts.items()]
-    down = [f'{name} is down' for name, state in scene.processes.items() if state != 'RUNNING']
-    for part in (scene.robot_trouble, newest, *scene.pair.alarms, *crashed, *down):
+    newest = next((s.fault for s in screen.statuses.heard if s.fault), '')
+    crashed = [f'{name} restarted {count} times' for name, count in screen.restarts.items()]
+    down = [f'{name} is down' for name, state in screen.processes.items() if state != 'RUNNING']
+    for part in (screen.robot_trouble, newest, *screen.statuses.alarms, *crashed, *down):
         if part:
             text.append(f'   {part}', style='red')
     return text
@@ -202,19 +205,19 @@ def clock(seconds: float) -> str:
     return f'{minutes // 60}:{minutes % 60:02d}:{second:02d}'
 
 
-def line(scene: Scene) -> str:
+def line(screen: Screen) -> str:
     """Returns one line of plain text."""
-    pair = scene.pair
-    if pair.fast is None or not pair.ready:
-        return f'{clock(scene.elapsed)}  waiting: {pair.missing()}'
-    fast = pair.fast
-    replay = '  '.join(['', 'replay ' + scene.replay.text(), *scene.replay.troubles()]) if scene.replay else ''
-    alarms = ''.join(f'  {alarm}' for alarm in pair.alarms)
-    headlines = '  '.join(f'{name.replace("_", " ")} {text}' for name, text in _plain_headlines(pair) if text)
-    faults = sum(s.faults for s in pair.heard)
-    done, total = pair.progress
+    statuses = screen.statuses
+    if statuses.fast is None or not statuses.ready:
+        return f'{clock(screen.elapsed)}  waiting: {statuses.missing()}'
+    fast = statuses.fast
+    replay = '  '.join(['', 'replay ' + screen.replay.text(), *screen.replay.troubles()]) if screen.replay else ''
+    alarms = ''.join(f'  {alarm}' for alarm in statuses.alarms)
+    headlines = '  '.join(f'{name.replace("_", " ")} {text}' for name, text in _plain_headlines(statuses) if text)
+    faults = sum(s.faults for s in statuses.heard)
+    done, total = statuses.progress
     return (
-        f'{clock(scene.elapsed)}  {pair.phase} {done}/{total}  {fast.mode}  '
-        f'step {fast.steps:,} ({pair.total_steps:,} in its life)  {pair.cycles} sleeps  {fast.rate_hz:.1f} steps/s  '
+        f'{clock(screen.elapsed)}  {statuses.phase} {done}/{total}  {fast.mode}  '
+        f'step {fast.steps:,} ({statuses.total_steps:,} in all)  {statuses.cycles} sleeps  {fast.rate_hz:.1f} steps/s  '
         f'{fast.frame_rate:.1f} frames/s  {headlines}  {faults} faults{alarms}{replay}'
     )

@@ -1,4 +1,4 @@
-"""Runs the fake graph as `up` does, in a runtime folder of its own, and ends what a test leaves behind."""
+"""Runs the fake graph as `up` does, in a runtime folder of its own, and ends the processes that a test leaves."""
 
 from collections.abc import Iterator
 import json
@@ -68,7 +68,7 @@ class Up:
         return pids
 
     def end(self) -> None:
-        """Ends it with all below, whatever state it is in."""
+        """Ends it and all processes below it, in any state."""
         for pid in [self.process.pid, *descendants(self.process.pid)]:
             try:
                 os.kill(pid, signal.SIGKILL)

@@ -25,10 +25,12 @@ def graph(runtime, tmp_path_factory):
         nodes = [
             subprocess.Popen(
                 [sys.executable, '-m', f'fake_graph.nodes.{name}', '--ros-args', '-r', '__ns:=/cli'],
-                env={**os.environ, **FAKE_ENVIRONMENT}, stdout=output, stderr=subprocess.STDOUT,
+                env={**os.environ, **FAKE_ENVIRONMENT},
+                stdout=output,
+                stderr=subprocess.STDOUT,
             )
             for name in names
-        ]  # fmt: skip
+        ]
     try:
         wait_until(lambda: run_quietly('status', '--namespace', 'cli') == 0, 30.0, 'graph')
         yield nodes
@@ -47,7 +49,7 @@ def run_quietly(*args):
 @pytest.mark.parametrize('home', [{}, {'HOME': '/dev/null'}])
 def test_commands_join_ros_without_a_home(runtime, home):
     environment = {name: value for name, value in os.environ.items() if name not in ('HOME', 'ROS_HOME', 'ROS_LOG_DIR')}
-    command = [sys.executable, '-m', 'cls_cli', 'status', '--namespace', 'nobody']
+    command = [sys.executable, '-m', 'cls_cli', 'status', '--namespace', 'absent']
     done = subprocess.run(command, env={**environment, **home}, capture_output=True, text=True)
     assert done.stdout.startswith('not running') and (done.returncode, done.stderr) == (1, '')
 
@@ -95,9 +97,9 @@ def test_an_empty_list_of_models_is_reported(capsys, tmp_path):
 
 
 def test_a_missing_graph_is_reported(capsys, runtime):
-    status, out, _ = run(capsys, 'status', '--namespace', 'nobody')
+    status, out, _ = run(capsys, 'status', '--namespace', 'absent')
     assert status == 1 and out.startswith('not running')
-    status, _, err = run(capsys, 'mode', 'random', '--namespace', 'nobody')
+    status, _, err = run(capsys, 'mode', 'random', '--namespace', 'absent')
     assert status == 2 and "no answer of 'set_mode'" in err and 'expected fast_learner to run' in err
 
 

@@ -1,4 +1,4 @@
-"""Help, completion and old spellings: what every command says of itself, and what can be typed."""
+"""Help, completion and old spellings of all commands."""
 
 from collections.abc import Iterator
 import os
@@ -116,7 +116,7 @@ def test_version_is_that_of_the_package():
         (['up', '--steps', '3'], ['up', '--steps', '3'], ''),
         ([], [], ''),
     ],
-)  # fmt: skip
+)
 def test_an_old_spelling_becomes_the_new_one_with_a_note(old, new, note):
     assert modernize(old) == (new, note)
     assert modernize(new) == (new, '')
@@ -141,9 +141,11 @@ def test_an_old_spelling_works_and_its_note_is_one_line_on_stderr(capsys, tmp_pa
 def complete(*words: str, folder: Path | None = None) -> set[str]:
     """Returns what bash is offered after these words, of which the last one is incomplete."""
     environment = {
-        **os.environ, '_CLS_COMPLETE': 'bash_complete', 'COMP_WORDS': ' '.join(['cls', *words]),
+        **os.environ,
+        '_CLS_COMPLETE': 'bash_complete',
+        'COMP_WORDS': ' '.join(['cls', *words]),
         'COMP_CWORD': str(len(words)),
-    }  # fmt: skip
+    }
     command = [sys.executable, '-m', 'cls_cli']
     done = subprocess.run(command, env=environment, cwd=folder, capture_output=True, text=True, check=True)
     return {line.partition(',')[2] for line in done.stdout.splitlines()}
@@ -178,7 +180,7 @@ def test_the_shell_command_makes_bash_find_and_complete_cls(tmp_path):
 
 
 @pytest.mark.parametrize('shell', ['zsh', 'fish', 'tcsh'])
-def test_shells_that_are_known_and_others(shell, capsys, monkeypatch):
+def test_known_shells_get_completion_and_others_are_refused(shell, capsys, monkeypatch):
     monkeypatch.setenv('CLS_ROOT', '/opt/a b')
     status = entry.main(['shell', shell])
     said = capsys.readouterr()

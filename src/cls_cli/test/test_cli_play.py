@@ -1,14 +1,13 @@
-"""`play`: what it shows of a replay, how the replay ends the run, and what is refused before anything starts."""
+"""`play`: progress of a replay, end of the run, and options that are refused before anything starts."""
 
 import json
 
 import pytest
 from rich.console import Console
 
-from cls_bringup.snapshot import LearnerStatuses as Pair
-from cls_bringup.snapshot import Replayed, Snapshot
+from cls_bringup.snapshot import LearnerStatuses, Replayed, Snapshot
 from cls_cli import entry
-from cls_cli.view import line, render, Scene
+from cls_cli.view import line, render, Screen
 
 FAST = Snapshot(node='fast_learner', phase='wake', mode='follow', model='m', loaded=True, steps=12, total_steps=112)
 SLOW = Snapshot(node='slow_learner', phase='wake', model='m', loaded=True)
@@ -19,24 +18,26 @@ HALF = Replayed(
 
 
 def test_line_and_view_show_the_progress_of_a_replay_and_its_losses():
-    scene = Scene(robot='sim', elapsed=5.0, pair=Pair(FAST, SLOW), replay=HALF)
+    screen = Screen(robot='sim', elapsed=5.0, statuses=LearnerStatuses(FAST, SLOW), replay=HALF)
     wanted = 'playing 43% of session 2/3  1,260 actions, 40 left out, 2 not learned'
     console = Console(width=200, record=True, file=open('/dev/null', 'w'))  # noqa: SIM115 - the console's own
-    console.print(render(scene))
-    for text in (line(scene), console.export_text()):
+    console.print(render(screen))
+    for text in (line(screen), console.export_text()):
         shown = ' '.join(text.replace('│', ' ').split())
         assert ' '.join(wanted.split()) in shown
         assert 'the session lacks robot/applied_action' in shown
-    assert 'no experience after an action' in line(scene)
-    assert 'replay' not in line(Scene(robot='sim', elapsed=5.0, pair=Pair(FAST, SLOW)))
+    assert 'no experience after an action' in line(screen)
+    assert 'replay' not in line(Screen(robot='sim', elapsed=5.0, statuses=LearnerStatuses(FAST, SLOW)))
 
 
 def test_the_end_of_a_replay_ends_the_run_and_saves(up, tmp_path):
     report, saves = tmp_path / 'report.json', tmp_path / 'saves'
     run = up(
-        player={'seconds': 2.0}, fast_learner={'mode': 'follow'}, slow_learner={'saves': str(saves)},
+        player={'seconds': 2.0},
+        fast_learner={'mode': 'follow'},
+        slow_learner={'saves': str(saves)},
         options={'report': str(report)},
-    )  # fmt: skip
+    )
     assert run.process.wait(60) == 0, run.output.read_text()
     assert 'replay finished 100% 40 actions, 3 not learned' in ' '.join(run.output.read_text().split())
     assert json.loads(report.read_text())['exit'] == 'clean' and saves.read_text() == 'generation 1\n'

@@ -32,7 +32,7 @@ def refused(capsys: pytest.CaptureFixture[str], *args: str) -> str:
     return line
 
 
-def test_the_set_up_keeps_the_paths_of_the_caller(tmp_path: Path) -> None:
+def test_setup_keeps_the_paths_of_the_caller(tmp_path: Path) -> None:
     own = {'HOME': str(tmp_path), 'PATH': '/usr/bin:/bin:/mine', 'PYTHONPATH': f'{ENVIRONMENTS}:/mine'}
     own |= {name: os.environ[name] for name in ('ROS_DISTRO',) if name in os.environ}
     show = 'import json, os; print(json.dumps([os.environ[n] for n in ("PATH", "PYTHONPATH", "LD_LIBRARY_PATH")]))'

@@ -78,7 +78,7 @@ def test_the_first_action_waits_for_an_observation_and_joints():
     assert not world.actor.lacks and world.actor.act()
 
 
-def test_steps_end_it_when_the_last_outcome_was_seen():
+def test_steps_end_the_run_after_the_last_outcome():
     world = World(steps=2)
     assert [world.do(), world.do()] == [[1, 0], [2, 0]]
     assert not world.actor.ended and world.actor.act() is None
@@ -176,7 +176,7 @@ def test_statistics_of_a_run():
     assert 'refused 2 times: too old (213)' in counts.summary()
 
 
-def test_statistics_of_nothing_are_null():
+def test_statistics_without_actions_are_null():
     report = Statistics(CHANNELS).report()
     assert report['reward'] is None and report['interval_seconds'] == {'mean': None, 'median': None}
     assert Statistics(CHANNELS).summary() == '0 actions, 0 different'
@@ -193,7 +193,7 @@ def test_continuous_actions_do_not_fill_the_memory(monkeypatch):
 
 
 @given(parts=strategies.lists(strategies.binary(max_size=12), max_size=8))
-def test_lines_come_whole_however_they_are_sent(parts):
+def test_lines_are_whole_for_any_split_of_their_bytes(parts):
     reader, writer = os.pipe()
     lines, found = Lines(reader), []
     try:

@@ -61,13 +61,17 @@ def run(capsys, *args):
     return status, captured.out, captured.err
 
 
-def test_list_shows_every_session_whatever_its_state_and_cuts_nothing(capsys, sessions):
+def test_list_shows_sessions_in_any_state_and_cuts_nothing(capsys, sessions):
     status, out, err = run(capsys, 'list', '--sessions-dir', sessions)
     lines = out.splitlines()
     assert (status, err) == (0, '')
     assert [line.split()[0] for line in lines[:5]] == [
-        'session', f'arm/{"s" * 90}', 'sim/broken', 'sim/newer', 'sim/under_way',
-    ]  # fmt: skip
+        'session',
+        f'arm/{"s" * 90}',
+        'sim/broken',
+        'sim/newer',
+        'sim/under_way',
+    ]
     assert [line.split()[-1] for line in lines[1:5]] == ['whole', 'damaged', 'unreadable', 'recording']
     assert '19.0 s' in lines[1] and ' 20 ' in lines[1]
     assert f'./cls sessions repair {sessions}/sim/broken' in out
@@ -93,12 +97,12 @@ def test_list_prints_json(capsys, sessions):
     }  # fmt: skip
 
 
-def test_nothing_recorded_is_no_mistake(capsys, tmp_path):
+def test_list_of_no_sessions_is_no_error(capsys, tmp_path):
     assert run(capsys, 'list', '--sessions-dir', tmp_path / 'none') == (0, f'No sessions in {tmp_path}/none.\n', '')
     assert run(capsys, 'list', '--sessions-dir', tmp_path, '--json') == (0, '[]\n', '')
 
 
-def test_info_shows_what_a_session_holds_and_lacks(capsys, tmp_path):
+def test_info_shows_contents_and_missing_topics(capsys, tmp_path):
     path = record(tmp_path / 'one')
     status, out, err = run(capsys, 'info', path)
     assert (status, err) == (0, '')
@@ -113,13 +117,13 @@ def test_info_shows_what_a_session_holds_and_lacks(capsys, tmp_path):
     assert health['info']['total_steps'] == 20
 
 
-def test_info_of_several_goes_on_after_a_bad_one(capsys, sessions):
+def test_info_of_several_sessions_continues_after_a_bad_one(capsys, sessions):
     status, out, err = run(capsys, 'info', sessions)
     assert status == 1 and out.count('health ') == 1
     assert [line[:6] for line in err.splitlines()] == ['error:'] * 3
 
 
-def test_repair_prints_what_it_recovered(capsys, tmp_path):
+def test_repair_prints_the_recovered_messages(capsys, tmp_path):
     path = record(tmp_path / 'one')
     (path / 'metadata.yaml').unlink()
     status, out, err = run(capsys, 'repair', path)

@@ -32,8 +32,9 @@ def test_steps_end_the_run_saved_and_reported(up, tmp_path):
     result = json.loads(report.read_text())
     assert result['exit'] == 'clean' and result['steps'] == 30 and result['restarts'] == {}
     assert result['metrics'] == {
-        'fast': {'fast_loss': 0.25, 'skill': None}, 'slow': {'slow_raw': 0.5, 'skill': 0.5},
-    }  # fmt: skip
+        'fast': {'fast_loss': 0.25, 'skill': None},
+        'slow': {'slow_raw': 0.5, 'skill': 0.5},
+    }
     assert result['headlines'] == {'skill': {'fast': None, 'slow': 0.5}}
     assert 0 < result['startup_seconds'] < 30
     assert saves.read_text() == 'generation 1\n'
@@ -70,7 +71,7 @@ def test_keys_of_the_live_view_reach_the_graph(up, runtime, tmp_path):
 
 def test_a_killed_node_comes_back_and_ctrl_c_saves(up, tmp_path):
     saves, report = tmp_path / 'saves', tmp_path / 'report.json'
-    run = up(fast_learner={'tells_pid': True}, slow_learner={'saves': str(saves)}, options={'report': str(report)})
+    run = up(fast_learner={'prints_pid': True}, slow_learner={'saves': str(saves)}, options={'report': str(report)})
     run.await_ready()
     before = run.node_pids()
     assert set(before) == ALL
@@ -103,7 +104,7 @@ def test_no_child_outlives_a_killed_up(up):
     assert_all_gone(pids)
 
 
-def test_a_graph_that_is_never_ready_names_what_is_awaited(up):
+def test_a_graph_that_is_never_ready_names_the_missing_node(up):
     run = up(fast_learner={'mode': 'random', 'silent': True}, options={'startup_timeout': 4.0})
     assert run.process.wait(40) == 1
     text = run.output.read_text()
@@ -113,7 +114,7 @@ def test_a_graph_that_is_never_ready_names_what_is_awaited(up):
     assert os.path.exists(f'{folder}/fast_learner.log')
 
 
-def test_an_end_during_sleep_undoes_it_and_saves_at_once(up, tmp_path):
+def test_an_end_during_sleep_discards_the_sleep_and_saves(up, tmp_path):
     saves = tmp_path / 'saves'
     run = up(slow_learner={'saves': str(saves)})
     run.await_ready()
@@ -126,20 +127,20 @@ def test_an_end_during_sleep_undoes_it_and_saves_at_once(up, tmp_path):
     assert saves.read_text() == 'generation 1\n'
 
 
-def test_a_closed_terminal_ends_it_in_order(up):
+def test_a_closed_terminal_ends_the_graph_in_order(up):
     run = up()
     run.await_status(lambda status: len(status['processes']) == 3, 'processes')
     run.process.send_signal(signal.SIGHUP)
     assert run.process.wait(40) == 0, run.output.read_text()
 
 
-def test_a_learner_of_another_start_is_found_and_left_alone(up):
+def test_up_is_refused_beside_another_learner_which_keeps_running(up):
     command = [sys.executable, '-m', 'fake_graph.nodes.fast_learner']
     path = f'{Path(__file__).parent}{os.pathsep}{os.environ.get("PYTHONPATH", "")}'
     with subprocess.Popen(command, env={**os.environ, 'PYTHONPATH': path}) as learner:
         try:
-            with connect() as remote:
-                wait_until(remote.count_learners, 30, 'the learner')
+            with connect() as client:
+                wait_until(client.count_learners, 30, 'the learner')
             run = up()
             assert run.process.wait(60) == 2
             assert run.output.read_text().rstrip().endswith('End it, or set another ROS_DOMAIN_ID.')

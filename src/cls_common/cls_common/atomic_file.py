@@ -1,7 +1,7 @@
-"""Files and folders that are there whole or not at all, and survive a loss of power once they are. No ROS here.
+"""Atomic and durable writing of files and folders. No ROS here.
 
-A temporary name in the same folder, fsync, rename, fsync of the folder: who is killed at any moment leaves the old
-content or the new one, and at most a hidden `.NAME.new`, which the next write replaces.
+A temporary name in the same folder, fsync, rename, fsync of the folder: a process that is killed at any moment leaves
+the old content or the new one, and at most a hidden `.NAME.new`, which the next write replaces.
 """
 
 import json

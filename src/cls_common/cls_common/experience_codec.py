@@ -31,9 +31,11 @@ def to_arrays(experience: Experience) -> Arrays:
     t = experience.transition
     arrays = {name: getattr(t, name) for name in _MOTION}
     header: dict[str, Any] = {
-        'sequence': experience.sequence, 'episode': experience.episode, 'metrics': dict(experience.metrics),
+        'sequence': experience.sequence,
+        'episode': experience.episode,
+        'metrics': dict(experience.metrics),
         **{name: getattr(t, name) for name in _FACTS},
-    }  # fmt: skip
+    }
     for when, observation in (('before', t.before), ('after', t.after)):
         arrays |= {f'{when}.{name}': reading.data for name, reading in observation.readings.items()}
         header[when] = {name: [r.stamp, r.encoder_id, r.encoder_version] for name, r in observation.readings.items()}

@@ -91,18 +91,20 @@ class Registry:
             places.insert(0, f'{self.package}.{base}')
         if len(places) > 1:
             raise UserError(
-                f'{self.what} {base!r} is defined {len(places)} times', found=' and '.join(places),
+                f'{self.what} {base!r} is defined {len(places)} times',
+                found=' and '.join(places),
                 do='Uninstall or rename one of them.',
-            )  # fmt: skip
+            )
         if not points:
             return importlib.import_module(f'{self.package}.{base}')
         try:
             return points[0].load()
         except Exception as error:  # the code of another package may raise anything
             raise UserError(
-                f'{self.what} {base!r} of {places[0]} can not be imported', found=f'{type(error).__name__}: {error}',
+                f'{self.what} {base!r} of {places[0]} can not be imported',
+                found=f'{type(error).__name__}: {error}',
                 do=f'Repair or uninstall package {_package(points[0])!r}.',
-            ) from error  # fmt: skip
+            ) from error
 
     def declares_settings(self, name: str) -> bool:
         """Whether the source of a name without argument mentions SETTINGS; does not import the implementation."""
@@ -135,7 +137,7 @@ def _origin(module: str) -> str:
     """Returns the path of a module's source; imports its parents only. Empty where it can't be found."""
     try:
         spec = util.find_spec(module)
-    except Exception:  # the code of another package; using the module says why
+    except Exception:  # code of another package; the error appears when the module is used
         return ''
     return (spec and spec.origin) or ''
 

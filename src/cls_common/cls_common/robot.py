@@ -165,9 +165,10 @@ def _channel(values: Mapping[str, Any] | Sequence[Any], robot: str) -> Channel:
     kinds = {kind.name: kind for kind in Kind} | {int(kind): kind for kind in Kind}
     if named['kind'] not in kinds:
         raise UserError(
-            f'action channel {named["name"]!r} of {robot!r}', expected=f'a kind of {sorted(map(int, Kind))}',
+            f'action channel {named["name"]!r} of {robot!r}',
+            expected=f'a kind of {sorted(map(int, Kind))}',
             found=str(named['kind']),
-        )  # fmt: skip
+        )
     return Channel(**named | {'kind': kinds[named['kind']]})
 
 

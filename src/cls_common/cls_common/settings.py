@@ -97,9 +97,10 @@ class Settings:
         for name, settings in left.items():
             if settings != type(settings)():
                 raise UserError(
-                    f'parameters of {registry.what} {name!r}', found=f'another {registry.what}',
+                    f'parameters of {registry.what} {name!r}',
+                    found=f'another {registry.what}',
                     expected=f'{" or ".join(field.metadata["chosen_by"])} to name it',
-                )  # fmt: skip
+                )
         return PluginSettings(tuple(found.items()))
 
     @classmethod
@@ -131,9 +132,10 @@ class Settings:
             for name in sorted(unknown):
                 cls.explain(name, values)
             raise UserError(
-                f'unknown parameter {min(unknown)!r}', expected='one of ' + ', '.join(sorted(known)),
+                f'unknown parameter {min(unknown)!r}',
+                expected='one of ' + ', '.join(sorted(known)),
                 do='Check the spelling in the parameter file or on the command line.',
-            )  # fmt: skip
+            )
         return cls._build('', values)
 
     @classmethod
@@ -209,7 +211,7 @@ def _installed(owner: type[Settings], field: dataclasses.Field[Any]) -> Iterator
         try:
             settings_class = _declared(field.metadata['registry'], name)
         except UserError:
-            continue  # using it says why
+            continue  # the error appears when it is used
         if settings_class is None:
             continue
         if name in fields or sum(other.declares_settings(name) for other in others) > 1:

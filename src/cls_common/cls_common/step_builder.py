@@ -15,7 +15,7 @@ from .transition import Doubles, EMBEDDING, Floats, Observation, Reading, Transi
 _REMEMBERED = 1024
 # Of images themselves fewer, 3 MiB of 64 x 64 pixels: at 30 Hz an action may take 8 s.
 _REMEMBERED_IMAGES = 256
-# A stamp further back than this is no late image but another time: a replay that jumped, a world that began anew.
+# A stamp further back than this is not a late image: a replay jumped, or a simulation began again.
 _JUMP_NS = 1_000_000_000
 
 # (source, sequence) of the action.
@@ -111,8 +111,8 @@ class StepBuilder:
     def start(self) -> tuple[Observation, bool]:
         """Returns the observation from which the next action acts, and whether it breaks the chain.
 
-        While the robot rests, the last observation goes on standing for what it senses, so that steps of a paced robot
-        form unbroken windows; after a while, or when something else moved it, the newest one begins a new chain.
+        While the robot rests, the last observation is used again, so that steps of a paced robot form unbroken windows.
+        After a while, or when the robot was moved by something else, the newest observation begins a new chain.
         """
         assert self.newest is not None
         return self._start_from(self.newest)

@@ -91,6 +91,7 @@ def missing(reader: SessionReader, topics: Sequence[str]) -> UserError:
     """Returns the error of a session that lacks what is needed."""
     left_out = ''.join(f'; left out {name}: {reason}' for name, reason in reader.left_out.items())
     return UserError(
-        f'session {reader.path}', expected=f'topic {" and ".join(topics)}',
+        f'session {reader.path}',
+        expected=f'topic {" and ".join(topics)}',
         found=(', '.join(reader.topics) or 'none') + left_out,
-    )  # fmt: skip
+    )

@@ -67,7 +67,7 @@ class Pace(ABC):
     def __init__(self, robot: SimulatedRobot) -> None:
         self._robot = robot
         self._stopped = False
-        # The last result of each source: only the last command is ever repeated.
+        # The last result of each source: only the last command is repeated.
         self._results: dict[str, CommandResult] = {}
 
     @property

@@ -6,14 +6,15 @@ import math
 
 @dataclass
 class EarlyStopping:
-    """Tells when the loss has stopped falling. Nothing is judged before `min_epochs` values, nor sets the best.
+    """Decides when the loss has stopped falling. The first `min_epochs` - 1 values are ignored.
 
     Attributes:
-        patience: epochs without improvement after which it is over.
-        min_delta: what counts as an improvement, in the loss's units.
-        min_epochs: values before the first one that is judged.
-        best: lowest judged loss, infinite before there is one.
+        patience: epochs without improvement after which training ends.
+        min_delta: smallest improvement that counts, in the loss's units.
+        min_epochs: number of the first epoch that counts.
+        best: lowest loss that counted, infinite before the first.
         waited: epochs since the last improvement.
+        epochs: values so far.
     """
 
     patience: int = 5
@@ -24,7 +25,7 @@ class EarlyStopping:
     epochs: int = 0
 
     def add(self, loss: float) -> bool:
-        """Takes the loss of an epoch, in order; returns whether the plateau is reached. NaN is no improvement."""
+        """Adds the loss of the next epoch; returns whether training should end. NaN is no improvement."""
         self.epochs += 1
         if self.epochs < self.min_epochs:
             return False

@@ -1,4 +1,4 @@
-"""What was done in a recorded session, once more (row 001-071)."""
+"""The policy `recorded`: repeats the actions of a recorded session."""
 
 from pathlib import Path
 
@@ -16,11 +16,11 @@ from cls_recording.reader import SessionReader
 
 
 class RecordedPolicy(Selector):
-    """Step s takes recorded action s; after the last it ends.
+    """Takes recorded action s at step s; raises EndOfActionsError after the last one.
 
     Args:
         actions: float32 (N, A), in robot units.
-        name: of where they come from, for people.
+        name: name of the session, for error texts.
     """
 
     def __init__(self, actions: Floats, robot: RobotInfo, name: str) -> None:
@@ -40,13 +40,13 @@ class RecordedPolicy(Selector):
 def read_actions(session: Path, robot: RobotInfo, filter_action: str = '') -> Floats:
     """Returns the actions of a session as they were commanded, float32 (N, A), robot units.
 
-    They are those that the robot took, by its own answers, each once; without recorded answers those that it was sent.
+    These are the actions that the robot applied, each once; without recorded answers, the actions that were sent.
 
     Args:
-        filter_action: `KEY=VALUE`, only actions of this value; empty: all.
+        filter_action: `KEY=VALUE`, returns only actions of this value; empty: all.
 
     Raises:
-        UserError: no session, recorded with another robot, or no action in it (that the filter takes).
+        UserError: no session, a session of another robot, or no action in it that the filter accepts.
     """
     accepts = ActionFilter.parse(filter_action) if filter_action else None
     if accepts:
@@ -61,7 +61,7 @@ def read_actions(session: Path, robot: RobotInfo, filter_action: str = '') -> Fl
             values = np.array(message.commanded if answered else message.values, np.float32)
             was_taken = values.shape == (len(robot.channels),) and np.isfinite(values).all()
             if was_taken and not (answered and message.error_code) and (not accepts or accepts.matches(robot, values)):
-                # An answer may have been given twice: the driver repeats it when it is asked twice.
+                # The driver answers twice if it receives an action twice.
                 actions.setdefault((message.source, message.sequence), values)
     if not actions:
         raise UserError(
@@ -75,15 +75,16 @@ def _check_robot(reader: SessionReader, robot: RobotInfo) -> None:
     other = difference(robot, recorded, ('actions',)) if recorded is not None else None
     if recorded is not None and other is not None:
         raise UserError(
-            f'session {reader.path} for robot {robot.name!r}', expected=f'the same action channels: {other.expected}',
+            f'session {reader.path} for robot {robot.name!r}',
+            expected=f'the same action channels: {other.expected}',
             found=f'those of {recorded.name!r}: {other.found}',
-        )  # fmt: skip
+        )
 
 
 def make(
     settings: LearningSettings, robot: RobotInfo, z_size: int, fast: FastLearner | None, seed: int
 ) -> RecordedPolicy:
-    """Takes the actions of `policy.session` that `policy.filter_action` lets through."""
+    """Makes the policy from the actions of `policy.session` that `policy.filter_action` accepts."""
     own = settings.policy
     if not own.session:
         raise UserError("policy 'recorded'", expected='the folder of a session', found='none')

@@ -1,4 +1,4 @@
-"""The model that a replay learns into, and the encoder of what was recorded."""
+"""Opens or creates the model of a replay, and finds the encoder of the recorded sessions."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -31,13 +31,11 @@ def open_model(
     """Creates the model of the first session's robot and encoder, or checks the existing one; returns its encoder.
 
     Args:
-        encoder_settings: of a new model, by dotted name.
-        accept_robot: it learns from every session whose robot has the same actions and joints, whatever its name.
-        brain: of a new model, by name; empty: cls.
+        encoder, preset, overrides, seed, brain, encoder_settings: see `ReplayOptions`.
+        accept_robot: accepts robots of other names with the same actions and joints.
 
     Raises:
-        UserError: what was asked for or a session's robot differs from the existing model, or a session does not say
-            what is needed.
+        UserError: an option or a session's robot differs from the existing model, or a session lacks what is needed.
     """
     chosen = choose_brain({'models_dir': str(folder.path.parent), 'model': folder.path.name, 'brain': brain})
     settings, origins, asked = resolve(config_dir() / 'presets', preset, overrides, chosen)
@@ -46,9 +44,10 @@ def open_model(
         if seed not in (-1, folder.config.seed):
             raise UserError(
                 f'seed of the existing model {folder.path.name!r}',
-                expected=f'{folder.config.seed}, as in its config.json', found=str(seed),
+                expected=f'{folder.config.seed}, as in its config.json',
+                found=str(seed),
                 do='Leave it out, or choose another model name.',
-            )  # fmt: skip
+            )
         for robot in _robots(paths):
             if accept_robot:
                 folder.accept_robot(robot)
@@ -80,14 +79,16 @@ def _robots(paths: Sequence[Path]) -> list[RobotInfo]:
 
 
 def _new_encoder(reader: SessionReader, name: str, seed: int, chosen: Mapping[str, Any]) -> Encoder:
-    """Makes the encoder that recorded, where its weights follow from its settings; else the one that was named."""
+    """Makes the encoder `name`, empty: the recorded one; the recorded one gets its recorded seed and size."""
     recorded = reader.info.encoder or {}
     name = name or str(recorded.get('name', ''))
     if not name:
         raise UserError(
-            f'session {reader.path}', expected='the encoder it was recorded with', found='none',
+            f'session {reader.path}',
+            expected='the encoder it was recorded with',
+            found='none',
             do='Give --encoder, such as retina: embeddings are then computed from the images.',
-        )  # fmt: skip
+        )
     is_vector = encoders.find(name).vectors
     size = int(recorded.get('size', 0)) if recorded.get('name') == name else 0
     modality = str(recorded.get('modality', 'state'))

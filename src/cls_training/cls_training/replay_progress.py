@@ -1,4 +1,4 @@
-"""How far a replay has come, so that it goes on at the very step where it was stopped or killed."""
+"""The progress of a replay, stored so that an interrupted replay continues at the same step."""
 
 from dataclasses import asdict, dataclass, field
 import json
@@ -11,13 +11,13 @@ from cls_common.errors import UserError
 from cls_learning.runtime.learner_session import LearnerSession
 
 _FILE = 'replay.json'
-# As many generations as a model folder keeps, and the one being written.
+# One for each generation that a model folder keeps, and one for the generation being written.
 _CUTS = 3
 
 
 @dataclass
 class _Epoch:
-    """Sums over the steps of an epoch: errors of prediction before learning, and of the trivial rival."""
+    """Sums over the steps of an epoch: errors of prediction before learning, and of predicting no change."""
 
     steps: int = 0
     slow_error: float = 0.0
@@ -31,7 +31,12 @@ class _Epoch:
 
 @dataclass
 class ReplayProgress:
-    """Epochs so far. Written with every save; what came after it is in the journal, and counted again from there."""
+    """Epochs so far. Written with every save; later steps are counted again from the journal.
+
+    Attributes:
+        path: the file. key: identifies sessions and filter.
+        cuts: the epochs at each saved sequence number, oldest first, as JSON values.
+    """
 
     path: Path
     key: str
@@ -40,30 +45,34 @@ class ReplayProgress:
 
     @classmethod
     def open(cls, folder: Path, key: str, session: LearnerSession) -> 'ReplayProgress':
-        """Goes on with the replay of the same sessions that was left unfinished, or begins a new one.
+        """Continues an unfinished replay of the same sessions, or begins a new one.
 
         Args:
-            key: tells the same sessions and filter from others.
-            session: just opened: it knows what it learned again since its last save.
+            key: identifies sessions and filter; see `TransitionReader.key`.
+            session: just opened, so that `relearned` holds the steps since its last save.
+
+        Raises:
+            UserError: the file is damaged, or knows nothing of the generation that was loaded.
         """
         progress = cls(folder / _FILE, key)
         stored = _read(progress.path)
         if stored is not None and stored.get('key') == key and not stored.get('finished'):
             progress.cuts = stored['cuts']
-            progress._go_on(session)
+            progress._resume(session)
         if not progress.cuts:
             progress.cut(session.sequence)
         return progress
 
-    def _go_on(self, session: LearnerSession) -> None:
+    def _resume(self, session: LearnerSession) -> None:
         opened_at = session.sequence - len(session.relearned)
         cut = next((c for c in reversed(self.cuts) if c['sequence'] == opened_at), None)
         if cut is None:
             raise UserError(
-                f'{self.path}', expected=f'what had been replayed at step {opened_at}',
+                f'{self.path}',
+                expected=f'the progress at step {opened_at}',
                 found=', '.join(str(c['sequence']) for c in self.cuts),
-                do='Remove it to begin the replay anew: the model goes on from what it has learned.',
-            )  # fmt: skip
+                do='Remove it to begin the replay again; the model keeps what it has learned.',
+            )
         self.epochs = [_Epoch(**epoch) for epoch in cut['epochs']]
         for experience, metrics in session.relearned:
             self.add(*session.consolidator.step_errors(experience, metrics))
@@ -78,14 +87,14 @@ class ReplayProgress:
         """Steps of the epoch under way."""
         return 0 if self.is_between else self.epochs[-1].steps
 
-    def add(self, error: float, rival_error: float) -> None:
-        """Counts a step."""
+    def add(self, error: float, copy_error: float) -> None:
+        """Adds a step to the epoch under way."""
         if self.is_between:
             self.epochs.append(_Epoch())
         epoch = self.epochs[-1]
         epoch.steps += 1
         epoch.slow_error += error
-        epoch.copy_error += rival_error
+        epoch.copy_error += copy_error
 
     def end_epoch(self) -> None:
         """Ends the epoch under way."""
@@ -93,22 +102,22 @@ class ReplayProgress:
 
     @property
     def has_score(self) -> bool:
-        """Whether the brain gives errors of prediction: NaN stands for none."""
+        """Whether the brain gives errors of prediction; NaN means none."""
         return not all(math.isnan(epoch.slow_error) for epoch in self.epochs)
 
     def losses(self) -> list[float]:
-        """Returns the loss of each finished epoch, in units of copying z."""
+        """Returns the loss of each finished epoch: error divided by that of predicting no change."""
         return [epoch.loss for epoch in self.epochs if epoch.is_over]
 
     def cut(self, sequence: int) -> None:
-        """Writes down where things stand at a step of the model's life, before the model is saved there."""
+        """Writes the progress at a sequence number; called before the model is saved there."""
         epochs = [asdict(epoch) for epoch in self.epochs]
         self.cuts = [c for c in self.cuts if c['sequence'] != sequence][1 - _CUTS :]
         self.cuts.append({'sequence': sequence, 'epochs': epochs})
         self._write(finished=False)
 
     def finish(self) -> None:
-        """The same sessions begin anew the next time."""
+        """Marks the replay as finished; the next one of the same sessions begins at the first step."""
         self._write(finished=True)
 
     def _write(self, finished: bool) -> None:
@@ -123,4 +132,6 @@ def _read(path: Path) -> dict[str, Any] | None:
         content: dict[str, Any] = json.loads(path.read_text(encoding='utf-8'))
         return content
     except ValueError as error:
-        raise UserError(f'{path}', expected='what a replay wrote', found=str(error), do='Remove it.') from error
+        raise UserError(
+            f'{path}', expected='a JSON file written by a replay', found=str(error), do='Remove it.'
+        ) from error

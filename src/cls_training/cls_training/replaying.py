@@ -1,7 +1,6 @@
 """Offline learning: a model learns from recorded sessions in this process, epoch by epoch. No ROS.
 
-Nothing depends on chance or on when it was stopped: the same sessions, recipe and seed give the same weights, also
-where a run was interrupted at any step and continued.
+The same sessions, settings and seed give the same weights, also if a run was interrupted at any step and continued.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -29,19 +28,20 @@ from .transition_reader import TransitionReader
 
 @dataclass(frozen=True, kw_only=True)
 class ReplayOptions:
-    """What a replay is asked for.
+    """Options of a replay.
 
     Attributes:
-        sessions: their folders, or a robot's folder for all in it.
-        model, models_dir: the model folder; created where it is missing, else gone on with.
+        sessions: folders of sessions, or of robots, which stand for all sessions of the robot.
+        model, models_dir: the model folder; created if it is missing.
         seed: of a new model; -1: drawn.
-        encoder, preset, overrides: of a new model; an empty encoder is the one that recorded.
+        encoder, preset, overrides: of a new model; an empty encoder: that of the recording.
         encoder_settings: of a new model's encoder, by dotted name.
-        filter_action: 'KEY=VALUE', only these steps; empty: all.
-        until_plateau: more than one epoch, until the loss stays. The others are its rule.
-        steps: wake steps after which this run stops, to be gone on with; 0: none.
+        filter_action: 'KEY=VALUE', learns only from these steps; empty: all.
+        until_plateau: repeats epochs until the loss stops falling, instead of one epoch.
+        patience, min_delta, min_epochs: see `EarlyStopping`. max_epochs: limit with `until_plateau`.
+        steps: wake steps after which this run stops, to be continued by another; 0: no limit.
         brain: of a new model, by name; empty: cls.
-        accept_robot: learns from sessions of robots of another name too, with the same actions and joints.
+        accept_robot: accepts robots of other names with the same actions and joints.
     """
 
     sessions: Sequence[Path]
@@ -65,16 +65,15 @@ class ReplayOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class ReplaySummary:
-    """What came of it.
+    """Result of a replay.
 
     Attributes:
-        losses: of each finished epoch: the mean error of prediction before learning, in units of the trivial rival's;
-            NaN where the rival made none.
+        losses: of each finished epoch: the error of prediction before learning, divided by that of predicting no
+            change; NaN if that is 0.
         has_score: whether the brain gives these errors; otherwise all losses are NaN.
-        plateau: whether the loss stayed. finished: False where it was stopped before its end.
-        steps: wake steps of this run. awake, asleep: s that they and the sleeps took.
-        reused, computed: how their embeddings came about. refused: unusable ones.
-        broken: images that can't be decoded.
+        plateau: whether the loss stopped falling. finished: False if the run was stopped before its end.
+        steps: wake steps of this run. awake, asleep: duration of these and of the sleeps, s.
+        reused, computed, refused, broken: see `TransitionReader`.
         weights: hash, 64 hex digits.
     """
 
@@ -93,16 +92,17 @@ class ReplaySummary:
 
 
 def replay(
-    options: ReplayOptions, report: Callable[[TrainProgress], None] = lambda _: None,
+    options: ReplayOptions,
+    report: Callable[[TrainProgress], None] = lambda _: None,
     stopping: Callable[[], bool] = lambda: False,
-) -> ReplaySummary:  # fmt: skip
-    """Learns from sessions, sleeps where cycles end, and saves at the end and where it is stopped.
+) -> ReplaySummary:
+    """Learns from sessions, sleeps at the end of each cycle, and saves at the end or when it is stopped.
 
     Args:
-        report: hears of every step. stopping: asked between steps; True ends the run, to be gone on with.
+        report: called after every step. stopping: called between steps; True ends the run, to be continued later.
 
     Raises:
-        UserError: a session, an option or the existing model does not fit.
+        UserError: sessions, options and the existing model do not fit each other.
     """
     torch.set_num_threads(1)  # the order of sums decides the last bit
     paths = find_sessions(options.sessions)
@@ -116,7 +116,7 @@ def replay(
         assert folder.config is not None
         config = folder.config
         reader = TransitionReader(paths, config.robot, config.inputs, config.shapes, encoder, action_filter)
-        run = _Run(options, folder, reader, report, stopping)
+        run = _ReplayRun(options, folder, reader, report, stopping)
         begun = time.monotonic()
         with run.loop:
             run.run()
@@ -131,11 +131,22 @@ def replay(
     )  # fmt: skip
 
 
-class _Run:
+class _ReplayRun:
+    """One run over recorded sessions.
+
+    Attributes:
+        loop: trains the model. progress: epochs so far, with those of earlier runs.
+        plateau, finished: see `ReplaySummary`.
+    """
+
     def __init__(
-        self, options: ReplayOptions, folder: ModelFolder, reader: TransitionReader,
-        report: Callable[[TrainProgress], None], stopping: Callable[[], bool],
-    ) -> None:  # fmt: skip
+        self,
+        options: ReplayOptions,
+        folder: ModelFolder,
+        reader: TransitionReader,
+        report: Callable[[TrainProgress], None],
+        stopping: Callable[[], bool],
+    ) -> None:
         self._options = options
         self._reader = reader
         self._stopping = stopping
@@ -145,14 +156,14 @@ class _Run:
         self.loop.before_save = lambda: self.progress.cut(self.loop.session.sequence)
         self.loop.learned = self._count
         if self.loop.session.relearned and not self.progress.epochs:
-            self.loop.save()  # what was learned before is not of this replay
+            self.loop.save()  # steps learned before this replay do not count
         self.plateau = self.finished = False
 
     def _count(self, experience: Experience, metrics: dict[str, float]) -> None:
         self.progress.add(*self.loop.session.consolidator.step_errors(experience, metrics))
 
     def run(self) -> None:
-        """Runs epochs until it is enough; what was done before counts."""
+        """Runs epochs until enough are done, with those of earlier runs."""
         while not self._is_enough():
             self._epoch()
             self.loop.catch_up()
@@ -164,7 +175,7 @@ class _Run:
             self.progress.finish()
 
     def _is_enough(self) -> bool:
-        """Whether no further epoch is wanted; an epoch under way is finished first."""
+        """Whether no further epoch is wanted; False within an epoch."""
         o, losses = self._options, self.progress.losses()
         rule = EarlyStopping(o.patience, o.min_delta, o.min_epochs)
         self.plateau = sum(rule.add(loss) for loss in losses) > 0
@@ -172,7 +183,7 @@ class _Run:
             return False
         if o.until_plateau and losses and not self.progress.has_score:
             raise UserError(
-                'a replay until the loss stays', expected='a brain that gives a score', found='none',
+                '--until-plateau', expected='a brain that gives a score', found='none',
                 do='Replay one epoch, without --until-plateau.',
             )  # fmt: skip
         return len(losses) >= o.max_epochs or self.plateau if o.until_plateau else len(losses) >= 1
@@ -181,7 +192,7 @@ class _Run:
         return self._stopping() or 0 < self._options.steps <= self.loop.done
 
     def _epoch(self) -> None:
-        """Runs one epoch from where it was left, or until it is stopped."""
+        """Runs the epoch under way, or the next one, to its end or until a stop."""
         loop, progress = self.loop, self.progress
         loop.sleep_where_due()
         before = progress.done_in_epoch

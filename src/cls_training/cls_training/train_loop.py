@@ -1,4 +1,4 @@
-"""Trains a model in this process: both halves of its brain in turn, as the graph's two learners do it. No ROS."""
+"""Trains a model in this process: online learner and consolidator, as the two learner nodes do. No ROS."""
 
 from collections import deque
 from collections.abc import Callable
@@ -18,7 +18,7 @@ from cls_learning.runtime.online_step import online_step
 
 SLEEP_KEPT = 'sleep kept'  # phase of the report after a sleep that was kept
 _log = logging.getLogger(__name__)
-# Steps by which the online learner may be ahead: neither half needs the other before the sleep.
+# Steps by which the online learner may be ahead of the consolidator: neither needs the other before the sleep.
 _AHEAD = 32
 # Optimiser steps from one report of a sleep to the next.
 _REPORT_EVERY = 50
@@ -26,10 +26,10 @@ _REPORT_EVERY = 50
 
 @dataclass(frozen=True)
 class TrainProgress:
-    """How far a run has come: steps done of this run, and the phase.
+    """Progress of a run: steps done of this run, and the phase.
 
     Attributes:
-        measure: returns figures by name; only where they are shown, since some take time.
+        measure: returns metrics by name; called only if they are shown, since some take time.
     """
 
     step: int
@@ -42,19 +42,21 @@ def send_nothing(_: Floats) -> None:
 
 
 class TrainLoop:
-    """An opened model and both halves of its brain, each in a thread of its own; use it in a `with`.
+    """An opened model, its online learner and its consolidator, which has a thread of its own; a context manager.
 
     Attributes:
-        session: consolidator and folder; look at it after `catch_up`. learner: the online learner.
-        learned: called in the consolidator's thread after each step, with the experience and its figures.
-        done: wake steps of this run. slept: s spent asleep.
-        before_save: called first where something is saved.
+        session: consolidator and folder; call `catch_up` before reading it. learner: the online learner.
+        learned: called in the consolidator's thread after each step, with the experience and its metrics.
+        done: wake steps of this run. slept: time spent asleep, s.
+        before_save: called before each save.
     """
 
     def __init__(
-        self, folder: ModelFolder, report: Callable[[TrainProgress], None],
+        self,
+        folder: ModelFolder,
+        report: Callable[[TrainProgress], None],
         stopping: Callable[[], bool] = lambda: False,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self.session = LearnerSession(folder)
         for problem in self.session.problems:
             _log.warning('went back one generation: %s', problem)
@@ -73,16 +75,17 @@ class TrainLoop:
         return self
 
     def __exit__(self, *_: object) -> None:
-        # Every step is learned, whatever ends this: the folder is closed next.
+        # Also after an error every step is learned, since the folder is closed next.
         self._thread.shutdown()
 
     def step(
         self, transition: Transition, mode: str, goes_on: bool, send: Callable[[Floats], None] = send_nothing
     ) -> Experience:
-        """Closes a step and learns it in both halves; sleep, where it is due, is the caller's next call.
+        """Learns from a step with both learners. The caller then calls `sleep_where_due`.
 
         Args:
-            transition: as `learner.prepare` returned it.
+            transition: as returned by `learner.prepare`.
+            mode: see `online_step`. goes_on: whether another step follows. send: sends the next action.
         """
         experience = online_step(self.learner, transition, mode, goes_on, send)
         self.session.write_down(experience)
@@ -94,21 +97,23 @@ class TrainLoop:
         return experience
 
     def _headlines(self) -> dict[str, float]:
-        halves = {'fast': self.learner.metrics(), 'slow': self.session.consolidator.metrics()}
+        by_learner = {'fast': self.learner.metrics(), 'slow': self.session.consolidator.metrics()}
         wanted = self.session.brain.headlines
-        return {f'{name}_{half}': v for half, all_ in halves.items() for name, v in all_.items() if name in wanted}
+        return {
+            f'{name}_{learner}': v for learner, own in by_learner.items() for name, v in own.items() if name in wanted
+        }
 
     def _learn(self, experience: Experience) -> None:
         self.session.learn(experience, datetime.now())
         self.learned(experience, self.session.metrics)
 
     def catch_up(self) -> None:
-        """Returns when the consolidator has learned every step so far; raises what went wrong there."""
+        """Waits until the consolidator has learned every step so far; raises its exceptions."""
         while self._open:
             self._open.popleft().result()
 
     def sleep_where_due(self) -> None:
-        """Sleeps at the end of a cycle, also of one that ended before this process began; saves where that is due.
+        """Sleeps at the end of a cycle, also of a cycle of an earlier process; saves if that is due.
 
         If a stop is requested during sleep, its result is discarded.
         """
@@ -135,12 +140,12 @@ class TrainLoop:
             self.learner.load(state)
             self.session.keep(run, goal, state_bytes.pack(state), datetime.now())
             self._report(TrainProgress(self.done, SLEEP_KEPT))
-        # Also after a sleep that the gate refused: else its count would be lost with the next crash.
+        # Also after a sleep that the gate rolled back, so that a crash does not lose its count.
         if self.session.save_is_due:
             self.save()
 
     def _run(self, run: SleepRun) -> bool:
-        """Runs the phases; returns whether they ran, were not stopped and did not diverge."""
+        """Runs the phases; returns whether any step ran, none was stopped and none diverged."""
         for progress in run.run():
             if progress.step % _REPORT_EVERY == 0 or progress.step == progress.steps:
                 self._report(TrainProgress(self.done, progress.phase, partial(dict, loss=progress.loss)))

@@ -1,4 +1,4 @@
-"""Both halves in one process, without ROS: for experiments, and to check the graph against."""
+"""Trains a model on a simulated robot in one process, without ROS."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -37,18 +37,18 @@ DEFAULT_ENCODER = 'retina'
 
 @dataclass(frozen=True, kw_only=True)
 class TrainOptions:
-    """What a training run is asked for.
+    """Options of a training run.
 
     Attributes:
-        robot: 'sim', 'square' or 'gym:ID'. scene: which room, -1: the default one.
-        model, models_dir: the model folder; created where it is missing, else gone on with.
+        robot: 'sim', 'square' or 'gym:ID'. scene: number of the room, -1: the default one.
+        model, models_dir: the model folder; created if it is missing.
         steps: wake steps to add.
         seed: -1: drawn for a new model, the model's own for an existing one. Given, it implies one thread.
         encoder, preset: by name; empty: the model's own, or the defaults for a new one.
         overrides: learning parameters by dotted name.
         mode: random or curiosity.
         simulator: settings of the simulation by dotted name. encoder_settings: of a new model's encoder.
-        accept_robot: the model goes on with this robot, though it was made with one of another name.
+        accept_robot: accepts a robot of another name with the same actions and joints.
         brain: of a new model, by name; empty: cls.
     """
 
@@ -69,13 +69,13 @@ class TrainOptions:
 
 
 def train(options: TrainOptions, report: Callable[[TrainProgress], None] = lambda _: None) -> str:
-    """Makes `steps` more wake steps with all sleeps between, and saves.
+    """Adds `steps` wake steps with the sleeps between them, and saves.
 
     Returns:
-        the hash of the weights it ended with, 64 hex digits.
+        hash of the resulting weights, 64 hex digits.
 
     Raises:
-        UserError: an option names nothing, or does not fit the existing model.
+        UserError: an option is unknown, or does not fit the existing model.
     """
     with opened(options, report) as run, run.loop:
         run.run(options.steps)
@@ -138,7 +138,7 @@ class SimulatedRun:
         self._action: Floats | None = None
 
     def run(self, steps: int) -> None:
-        """Makes wake steps, sleeps where a cycle ends, and saves at the end."""
+        """Runs wake steps, sleeps at the end of each cycle, and saves at the end."""
         loop = self.loop
         loop.sleep_where_due()
         now = self._robot.reset()
@@ -204,7 +204,7 @@ def _vector_sizes(options: TrainOptions, seed: int, inputs: Sequence[Input]) -> 
     vectors = [each.name for each in inputs if each.kind == 'vector']
     if not vectors:
         return {}
-    # Another one: the first episode of the robot that learns must be that of its seed.
+    # A second robot, so that the first episode of the robot that learns is that of its seed.
     robot = make_robot(options.robot, _simulation(options, seed))
     try:
         observations = robot.reset().observations

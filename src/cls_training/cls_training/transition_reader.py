@@ -1,4 +1,4 @@
-"""Reads transitions out of recorded sessions, by the rule of the live graph: the same every time."""
+"""Reads transitions of recorded sessions, paired by the rule of the running graph."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -24,28 +24,33 @@ _ROBOT_INFO, _IMAGE, _COMPRESSED = comms.ROBOT_INFO.name, comms.IMAGE.name, comm
 
 
 class TransitionReader:
-    """Sessions of one robot as one stream with gaps.
+    """Reads the sessions of one robot as one stream with gaps.
 
     Args:
         paths: sessions in order.
-        robot: whose model learns; a session of another one is refused.
-        inputs: what the brain perceives, and shapes of each by name.
-        encoder: its embeddings are reused where they were recorded, else computed from images or observations; None
-            where the brain perceives none.
+        robot: robot of the model; a session of another one is refused.
+        inputs: what the brain perceives. shapes: of each input, by name.
+        encoder: its embeddings are reused if they were recorded, else computed from images or observations; None if
+            the brain perceives none.
         action_filter: only steps whose commanded action matches; None: all.
 
     Attributes:
         reused, computed: transitions read so far whose observations were recorded as such, or computed.
-        refused: steps with numbers that are not finite or of another size; never learned from.
-        broken: images and observations that can't be read, each of which costs the steps that need it.
-        problem: of the first of them.
+        refused: steps that are left out since a number is not finite or an array has another size.
+        broken: images and observations that can't be read; steps that need them are left out.
+        problem: error text of the first of them.
         prepare: applied to each step as it is read, in order; see `OnlineLearner.prepare`.
     """
 
     def __init__(
-        self, paths: Sequence[Path], robot: RobotInfo, inputs: Sequence[Input],
-        shapes: Mapping[str, tuple[int, ...]], encoder: Encoder | None, action_filter: ActionFilter | None = None,
-    ) -> None:  # fmt: skip
+        self,
+        paths: Sequence[Path],
+        robot: RobotInfo,
+        inputs: Sequence[Input],
+        shapes: Mapping[str, tuple[int, ...]],
+        encoder: Encoder | None,
+        action_filter: ActionFilter | None = None,
+    ) -> None:
         self._paths = paths
         self._robot = robot
         self._inputs = inputs
@@ -60,15 +65,15 @@ class TransitionReader:
 
     @property
     def key(self) -> str:
-        """Tells the same sessions under the same filter from others."""
+        """SHA-256 of sessions and filter, to recognise the same replay again."""
         names = [f'{path.resolve()} {_size(path)}' for path in self._paths]
         return hashlib.sha256(repr((names, self._filter)).encode()).hexdigest()
 
     def transitions(self) -> Iterator[Transition]:
-        """Yields every step; `boundary` wherever what came before it is missing.
+        """Yields every step; `boundary` is set if the step before it is missing.
 
         Raises:
-            UserError: a session of another robot, without what is needed, or damaged.
+            UserError: a session of another robot, or damaged, or without a topic that is needed.
         """
         for path in self._paths:
             with SessionReader(path) as reader:
@@ -76,7 +81,7 @@ class TransitionReader:
                 yield from self._chained(map(self.prepare, self._steps(reader)))
 
     def _chained(self, steps: Iterator[Transition]) -> Iterator[Transition]:
-        """Leaves out what is not wanted; what follows it begins a new chain, as does a session."""
+        """Leaves out unwanted steps; the step after a gap and the first one of a session begin a new chain."""
         is_broken = True
         for step in steps:
             if not self._is_wanted(step):
@@ -96,12 +101,12 @@ class TransitionReader:
         return True
 
     def _steps(self, reader: SessionReader) -> Iterator[Transition]:
-        if self._has_our_experiences(reader):
+        if self._has_matching_experiences(reader):
             for step in from_experiences(reader.events([_EXPERIENCE])):
                 self.reused += 1
                 yield step
             return
-        has_embeddings = self._has_our_embeddings(reader)
+        has_embeddings = self._has_matching_embeddings(reader)
         topics = [self._topic(reader, each, has_embeddings) for each in self._inputs]
         if _APPLIED not in reader.topics:
             raise missing(reader, [_APPLIED])
@@ -121,8 +126,8 @@ class TransitionReader:
         self.broken += 1
         self.problem = self.problem or problem
 
-    def _has_our_experiences(self, reader: SessionReader) -> bool:
-        """Whether the recorded experiences have what the brain perceives, in its shapes and by its encoder."""
+    def _has_matching_experiences(self, reader: SessionReader) -> bool:
+        """Whether the recorded experiences hold all inputs of the brain, in its shapes and by its encoder."""
         first = next(reader.events([_EXPERIENCE]), None)
         if first is None:
             return False
@@ -130,15 +135,15 @@ class TransitionReader:
         return all(
             name in readings
             and readings[name].data.shape == shape
-            and (name != EMBEDDING or self._is_ours(readings[name]))
+            and (name != EMBEDDING or self._is_by_encoder(readings[name]))
             for name, shape in self._shapes.items()
         )
 
-    def _has_our_embeddings(self, reader: SessionReader) -> bool:
+    def _has_matching_embeddings(self, reader: SessionReader) -> bool:
         first = next(reader.events([_EMBEDDING]), None)
-        return first is not None and self._is_ours(from_embedding(first.message))
+        return first is not None and self._is_by_encoder(from_embedding(first.message))
 
-    def _is_ours(self, reading: Reading) -> bool:
+    def _is_by_encoder(self, reading: Reading) -> bool:
         encoder = self._encoder
         return encoder is not None and (reading.encoder_id, reading.encoder_version) == (encoder.id, encoder.version)
 
@@ -153,8 +158,8 @@ class TransitionReader:
         message, encoder = event.message, self._encoder
         if event.topic == _EMBEDDING:
             assert encoder is not None
-            is_ours = message.encoder_id == encoder.id and message.modality == encoder.modality
-            return {EMBEDDING: from_embedding(message)} if is_ours else {}
+            is_matching = message.encoder_id == encoder.id and message.modality == encoder.modality
+            return {EMBEDDING: from_embedding(message)} if is_matching else {}
         if event.topic in (_IMAGE, _COMPRESSED):
             return self._read_image(to_image(event), to_nanoseconds(message.header.stamp))
         reading = from_observation(message)
@@ -179,7 +184,7 @@ class TransitionReader:
 
 
 def check_robot(reader: SessionReader, robot: RobotInfo) -> None:
-    """Refuses a session of a robot whose actions or joints mean something else, or of one that nobody knows."""
+    """Raises UserError if a session names no robot, or one whose actions or joints differ."""
     if reader.info.robot is None:
         raise missing(reader, [_ROBOT_INFO])
     other = difference(robot, reader.info.robot, ('actions', 'joints'))

@@ -25,9 +25,10 @@ from cls_training.transition_reader import TransitionReader
 NS = 1_000_000_000
 STEPS = 70
 ROBOT = RobotInfo(
-    name='arm', modalities=('camera',),
+    name='arm',
+    modalities=('camera',),
     channels=(Channel('pan', Kind.RELATIVE, 'deg', -10.0, 10.0), Channel('lift', Kind.ABSOLUTE, 'deg', 0.0, 90.0)),
-)  # fmt: skip
+)
 
 
 def shade(number: int) -> np.ndarray:
@@ -62,8 +63,10 @@ def record(path: Path, *, steps: int = STEPS, compressed: bool = True, robot: Ro
     with Writer(path, version=9, storage_plugin=StoragePlugin.MCAP) as writer:
         for key, value in SessionInfo(name=path.name, robot=robot, total_steps=steps).to_custom_data().items():
             writer.set_custom_data(key, value)
-        open_ = {t.name: writer.add_connection('/' + t.name, t.type, typestore=installed())
-                 for t in (picture, comms.APPLIED_ACTION)}  # fmt: skip
+        open_ = {
+            t.name: writer.add_connection('/' + t.name, t.type, typestore=installed())
+            for t in (picture, comms.APPLIED_ACTION)
+        }
 
         def write(topic: comms.Topic, time: int, message: object) -> None:
             writer.write(open_[topic.name], time, installed().serialize_cdr(message, topic.type))

@@ -1,4 +1,4 @@
-"""Replay of recorded sessions ends in the weights of the recorded run, whatever was recorded and often interrupted."""
+"""Replay of recorded sessions ends in the weights of the recorded run, also from raw images and after interruptions."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -48,7 +48,7 @@ MAKE = {'seed': SEED, 'overrides': RECIPE}
 
 
 class ObservedRobot:
-    """A simulated robot whose images, embeddings and answers are noted as the messages that a graph would publish."""
+    """A simulated robot that records images, embeddings and answers as the messages that a graph would publish."""
 
     def __init__(self, robot: SimulatedRobot, encoder: encoders.Encoder) -> None:
         self.info, self._robot, self._encoder = robot.info, robot, encoder
@@ -130,11 +130,14 @@ def _experience_message(e: Experience) -> Any:
 def _reading_messages(observation: Observation) -> list[Any]:
     return [
         _make(
-            'cls_interfaces/msg/Reading', array=_array_message(name, reading.data), stamp=_stamp(reading.stamp),
-            encoder_id=reading.encoder_id, encoder_version=reading.encoder_version,
+            'cls_interfaces/msg/Reading',
+            array=_array_message(name, reading.data),
+            stamp=_stamp(reading.stamp),
+            encoder_id=reading.encoder_id,
+            encoder_version=reading.encoder_version,
         )
         for name, reading in observation.readings.items()
-    ]  # fmt: skip
+    ]
 
 
 def _array_message(name: str, array: NDArray[Any]) -> Any:
@@ -211,9 +214,7 @@ def session(recorded: RecordedRun, tmp_path_factory: pytest.TempPathFactory) -> 
     return recorded.write(tmp_path_factory.mktemp('sessions') / 'session', comms.EXPERIENCE)
 
 
-def reader_of(
-    recorded: RecordedRun, *sessions: Path, action_filter: ActionFilter | None = None
-) -> TransitionReader:  # fmt: skip
+def reader_of(recorded: RecordedRun, *sessions: Path, action_filter: ActionFilter | None = None) -> TransitionReader:
     """Reads sessions for a model of the recorded run's robot and encoder."""
     shapes = {EMBEDDING: (recorded.encoder.size,)}
     return TransitionReader(sessions, recorded.robot, [Input()], shapes, recorded.encoder, action_filter)
@@ -366,8 +367,8 @@ def test_missing_and_non_finite_experiences_break_the_chain(recorded: RecordedRu
 
 @settings(max_examples=30)
 @given(strategies.sets(strategies.integers(0, 3 * STEPS), max_size=12))
-def test_lost_messages_never_join_what_does_not_follow(lost: set[int]) -> None:
-    """A step that is no boundary begins where the one before ended, whichever messages are missing."""
+def test_steps_around_lost_messages_are_never_joined(lost: set[int]) -> None:
+    """A step that is no boundary begins where the one before ended, for any missing messages."""
     recorded = _KEPT[0]
     folder = _KEPT[1] / f'lost{abs(hash(frozenset(lost)))}'
     if not folder.exists():

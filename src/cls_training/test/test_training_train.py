@@ -140,7 +140,7 @@ def test_a_robot_with_episodes_and_vectors(tmp_path: Path) -> None:
 
 
 def test_a_model_without_its_config_is_not_overwritten(tmp_path: Path) -> None:
-    """A lost config.json must not make a new model over old weights."""
+    """A model folder without config.json keeps its weights."""
     first = train(options(tmp_path, steps=30))
     (tmp_path / 'm' / 'config.json').rename(tmp_path / 'config.json')
     with pytest.raises(UserError, match='no config'):

@@ -13,7 +13,7 @@ Row = dict[str, Any]
 
 
 def draw(report: dict[str, Any], folder: Path) -> list[Path]:
-    """Writes `skill`, `dreams`, `keeping` and `nights` as PNG files.
+    """Writes `skill`, `dreams`, `keeping` and `sleeps` as PNG files.
 
     Returns:
         the files, in order.
@@ -22,7 +22,7 @@ def draw(report: dict[str, Any], folder: Path) -> list[Path]:
     files = []
     for encoder in report['encoders']:
         rows = [row for row in report['rows'] if row['encoder'] == encoder]
-        for name, plot in (('skill', _skill), ('dreams', _dreams), ('keeping', _keeping), ('nights', _nights)):
+        for name, plot in (('skill', _skill), ('dreams', _dreams), ('keeping', _keeping), ('sleeps', _sleeps)):
             height = 1.5 + 0.3 * len(rows) if plot in (_skill, _keeping) else 4.5
             title = f'{encoder}, {report["life"]} stream, {report["seeds"]} seeds, world {report["world"]}'
             file = folder / f'{name}_{encoder.replace(":", "_")}.png'
@@ -109,7 +109,7 @@ def _dreams(axes: Axes, rows: Sequence[Row]) -> None:
     axes.set_ylim(bottom=max(axes.get_ylim()[0], -0.5))
 
 
-def _nights(axes: Axes, rows: Sequence[Row]) -> None:
+def _sleeps(axes: Axes, rows: Sequence[Row]) -> None:
     shown = [(label(row), row['sleep_gain'], row['sleep_gain_ci']) for row in rows if row.get('sleep_gain')]
     _lines(
         axes,

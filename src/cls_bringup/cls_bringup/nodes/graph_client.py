@@ -80,7 +80,7 @@ class GraphClient(Node):
             *(to_snapshot(messages[name]) if name in messages else None for name in ('fast', 'slow'))
         )
 
-    def await_pair(self, deadline: float) -> LearnerStatuses:
+    def await_statuses(self, deadline: float) -> LearnerStatuses:
         """Returns both statuses once received, else those received by `deadline` (steady clock, s)."""
         with self._received:
             self._received.wait_for(lambda: len(self._statuses) == 2, max(0.0, deadline - time.monotonic()))

@@ -15,8 +15,8 @@ def _call(namespace: str, call: Callable[[Any], str]) -> int:
     """Calls the graph, prints its answer and returns the exit status."""
     from cls_bringup.nodes.graph_client import connect
 
-    with connect(namespace) as remote:
-        print(call(remote))
+    with connect(namespace) as client:
+        print(call(client))
     return 0
 
 
@@ -29,7 +29,7 @@ def mode(mode: str, namespace: str) -> int:
     In mode manual the keys choose the actions, in mode random chance, and in mode curiosity the model. In mode follow
     the model learns without acting, such as from a replay.
     """
-    return _call(namespace, lambda remote: str(remote.set_mode(mode)))
+    return _call(namespace, lambda client: str(client.set_mode(mode)))
 
 
 @click.command('save', epilog=examples('./cls save'))
@@ -39,18 +39,18 @@ def save(namespace: str) -> int:
 
     It is also saved regularly and at the end of the run.
     """
-    return _call(namespace, lambda remote: str(remote.save_model()))
+    return _call(namespace, lambda client: str(client.save_model()))
 
 
 @click.command('stop', epilog=examples('./cls stop', './cls stop && sleep 10 && ./cls rearm'))
 @options.namespace
 def stop(namespace: str) -> int:
     """Stop the robot at once: no motion and no torque until `rearm`."""
-    return _call(namespace, lambda remote: str(remote.emergency_stop()))
+    return _call(namespace, lambda client: str(client.emergency_stop()))
 
 
 @click.command('rearm', epilog=examples('./cls rearm'))
 @options.namespace
 def rearm(namespace: str) -> int:
     """Allow motion again after an emergency stop."""
-    return _call(namespace, lambda remote: str(remote.rearm()))
+    return _call(namespace, lambda client: str(client.rearm()))

@@ -21,11 +21,11 @@ def command() -> int:
     findings = [finding for check in CHECKS for finding in check()]
     table = Table.grid(padding=(0, 2))
     for finding in findings:
-        level = finding.level.value
-        table.add_row(f'[{_STYLES[level]}]{level}[/]', finding.name, finding.found)
+        severity = finding.severity.value
+        table.add_row(f'[{_STYLES[severity]}]{severity}[/]', finding.name, finding.found)
         if finding.do:
             table.add_row('', '', f'[dim]→ {as_called(finding.do)}[/]')
     Console().print(table)
-    wrong = [finding.name for finding in findings if finding.level.value == 'wrong']
+    wrong = [finding.name for finding in findings if finding.severity.value == 'wrong']
     print(f'wrong: {", ".join(wrong)}' if wrong else 'everything necessary is here')
     return 1 if wrong else 0

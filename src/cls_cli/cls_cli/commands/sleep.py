@@ -48,7 +48,7 @@ def command(phases: tuple[str, ...], namespace: str, **old: int | None) -> int:
 
     steps = dict(map(parse_phase, phases)) | _read_old(old)
     columns = TextColumn('{task.description:<7}'), BarColumn(), MofNCompleteColumn(), TextColumn('{task.fields[loss]}')
-    with Interrupts() as interrupts, connect(namespace) as remote, Progress(*columns) as progress:
+    with Interrupts() as interrupts, connect(namespace) as client, Progress(*columns) as progress:
         tasks: dict[str, Any] = {}
 
         def on_feedback(feedback: Any) -> None:
@@ -57,7 +57,7 @@ def command(phases: tuple[str, ...], namespace: str, **old: int | None) -> int:
             task = tasks[feedback.phase]
             progress.update(task, total=feedback.steps, completed=feedback.step, loss=f'loss {feedback.loss:.4g}')
 
-        goal = remote.sleep(steps, on_feedback)
+        goal = client.sleep(steps, on_feedback)
         result = _await(goal, interrupts)
     return _conclude(result)
 

@@ -40,15 +40,14 @@ def command(as_json: bool, namespace: str) -> int:
 
 def _ask(namespace: str, begun: float) -> dict[str, Any] | None:
     from cls_bringup.nodes.graph_client import connect
-    from cls_bringup.snapshot import activity as doings
-    from cls_bringup.snapshot import measures
+    from cls_bringup.snapshot import activity, measures
 
-    with connect(namespace) as remote:
+    with connect(namespace) as client:
         joined = time.monotonic() - begun
-        pair = remote.await_pair(begun + (_ANSWER_AFTER if joined < _JOIN_TIME else _SLOWER * joined))
-        if len(pair.heard) < remote.count_learners():
-            pair = remote.await_pair(time.monotonic() + _ANSWER_AFTER)
-    return {**doings(pair), **measures(pair)} if pair.heard else None
+        statuses = client.await_statuses(begun + (_ANSWER_AFTER if joined < _JOIN_TIME else _SLOWER * joined))
+        if len(statuses.heard) < client.count_learners():
+            statuses = client.await_statuses(time.monotonic() + _ANSWER_AFTER)
+    return {**activity(statuses), **measures(statuses)} if statuses.heard else None
 
 
 def as_text(status: Mapping[str, Any], prefix: str = '') -> str:

@@ -15,7 +15,7 @@ _EXAMPLES = examples(
     './cls train --robot gym:CartPole-v1 --encoder identity',
 )
 
-# Steps from one look at the figures to the next: drawing takes time from learning.
+# Steps between two updates of the progress bar, since drawing takes time.
 _SHOW_EVERY = 20
 
 

@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from .findings import Finding, Level
+from .findings import Finding, Severity
 
 
 def serial_ports() -> list[Finding]:
@@ -12,11 +12,11 @@ def serial_ports() -> list[Finding]:
 
     found = find_ports()
     if not found:
-        return [Finding('serial ports', Level.NOTE, 'none', 'Plug the servo board in; simulation needs none.')]
+        return [Finding('serial ports', Severity.NOTE, 'none', 'Plug the servo board in; simulation needs none.')]
     return [
-        Finding('serial port', Level.OK, f'{port.device}  {port.description}')
+        Finding('serial port', Severity.OK, f'{port.device}  {port.description}')
         if os.access(port.device, os.R_OK | os.W_OK)
-        else Finding('serial port', Level.WRONG, f'{port.device} may not be opened', _join_group('dialout'))
+        else Finding('serial port', Severity.WRONG, f'{port.device} may not be opened', _join_group('dialout'))
         for port in found
     ]
 
@@ -25,11 +25,11 @@ def cameras(devices: Path = Path('/dev')) -> list[Finding]:
     """Video devices, and whether we may open them."""
     found = sorted(devices.glob('video[0-9]*'))
     if not found:
-        return [Finding('cameras', Level.NOTE, 'none', 'Plug one in; simulation needs none.')]
+        return [Finding('cameras', Severity.NOTE, 'none', 'Plug one in; simulation needs none.')]
     return [
-        Finding('camera', Level.OK, str(path))
+        Finding('camera', Severity.OK, str(path))
         if os.access(path, os.R_OK | os.W_OK)
-        else Finding('camera', Level.WRONG, f'{path} may not be opened', _join_group('video'))
+        else Finding('camera', Severity.WRONG, f'{path} may not be opened', _join_group('video'))
         for path in found
     ]
 
@@ -43,7 +43,9 @@ def gpu() -> list[Finding]:
     try:
         import torch
     except (ImportError, OSError) as error:
-        return [Finding('PyTorch', Level.WRONG, f'cannot be imported: {error}', 'Delete .venv and run ./cls again.')]
+        return [Finding('PyTorch', Severity.WRONG, f'cannot be imported: {error}', 'Delete .venv and run ./cls again.')]
     if torch.cuda.is_available():
-        return [Finding('GPU', Level.OK, torch.cuda.get_device_name(0))]
-    return [Finding('GPU', Level.NOTE, 'none that PyTorch can use', 'Everything runs on the CPU, sleep takes longer.')]
+        return [Finding('GPU', Severity.OK, torch.cuda.get_device_name(0))]
+    return [
+        Finding('GPU', Severity.NOTE, 'none that PyTorch can use', 'Everything runs on the CPU, sleep takes longer.')
+    ]

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 
-class Level(Enum):
+class Severity(Enum):
     """OK: present. NOTE: something optional is missing. WRONG: something necessary is missing."""
 
     OK = 'ok'
@@ -14,9 +14,9 @@ class Level(Enum):
 
 @dataclass(frozen=True)
 class Finding:
-    """What was checked, its level, what was found, and what to do if it is not ok."""
+    """What was checked, its severity, what was found, and what to do if it is not ok."""
 
     name: str
-    level: Level
+    severity: Severity
     found: str
     do: str = ''

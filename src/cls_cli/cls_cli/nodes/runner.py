@@ -57,9 +57,13 @@ class Runner(Node):
         is_guest: bool,
     ) -> None:
         super().__init__(
-            SOURCE, namespace=namespace, context=context, enable_rosout=False, start_parameter_services=False,
+            SOURCE,
+            namespace=namespace,
+            context=context,
+            enable_rosout=False,
+            start_parameter_services=False,
             use_global_arguments=False,
-        )  # fmt: skip
+        )
         self._make_actor = make_actor
         self._records = records
         self._is_guest = is_guest

@@ -53,8 +53,7 @@ def run(robot: GraphOptions, options: RunOptions) -> int:
 
     with Interrupts() as interrupts, RobotProcesses(processes, options.namespace, options.log_level) as running:
         policy_run = PolicyRun(options, robot.robot, seed, running, interrupts)
-        wants = {'records': robot.record, 'is_guest': options.attach}
-        with join(options.namespace, policy_run.make_actor, **wants) as spinner:
+        with join(options.namespace, policy_run.make_actor, records=robot.record, is_guest=options.attach) as spinner:
             policy_run.loop(spinner)
             recorder = spinner.runner.recorder
         running.end(is_excused=not policy_run.has_begun)
@@ -101,17 +100,17 @@ class PolicyRun:
     def loop(self, spinner: 'Spinner') -> None:
         """Runs the policy until the run ends."""
         self._spinner = spinner
-        asks = self.options.interactive or self.options.policy == MANUAL
-        if asks:
+        reads_lines = self.options.interactive or self.options.policy == MANUAL
+        if reads_lines:
             self._lines = Lines(sys.stdin.fileno())
-        shows = self.options.view and is_interactive() and not asks
-        with Live(auto_refresh=False) if shows else nullcontext() as self._live:
+        has_view = self.options.view and is_interactive() and not reads_lines
+        with Live(auto_refresh=False) if has_view else nullcontext() as self._live:
             while not self._is_over():
                 try:
                     spinner.runner.send_due()
                 except UserError as error:
                     # A typed action is wrong: it can be typed again.
-                    if not asks:
+                    if not reads_lines:
                         raise
                     print(f'error: {error}', file=sys.stderr, flush=True)
                 rest = self._actor.rest if self._actor else 0.0
@@ -161,8 +160,12 @@ class PolicyRun:
 
     def _status(self) -> dict[str, Any]:
         statistics = self._actor.statistics if self._actor else None
-        return {'robot': self.robot, 'phase': 'acting', 'policy': self.options.policy,
-                'steps': statistics.actions if statistics else 0}  # fmt: skip
+        return {
+            'robot': self.robot,
+            'phase': 'acting',
+            'policy': self.options.policy,
+            'steps': statistics.actions if statistics else 0,
+        }
 
     def _ask(self, proposed: Floats) -> str:
         """Shows a proposed action and returns the typed line; messages are handled meanwhile."""

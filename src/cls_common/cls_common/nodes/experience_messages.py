@@ -32,11 +32,13 @@ def to_experience_message(
 def _to_readings(observation: Observation) -> list[ReadingMessage]:
     return [
         ReadingMessage(
-            array=to_named_array(name, reading.data), stamp=to_time(reading.stamp), encoder_id=reading.encoder_id,
+            array=to_named_array(name, reading.data),
+            stamp=to_time(reading.stamp),
+            encoder_id=reading.encoder_id,
             encoder_version=reading.encoder_version,
         )
         for name, reading in observation.readings.items()
-    ]  # fmt: skip
+    ]
 
 
 def to_named_array(name: str, array: NDArray[np.generic]) -> NamedArray:

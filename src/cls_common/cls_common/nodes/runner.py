@@ -39,10 +39,10 @@ def run(
     """Spins a node until SIGINT, SIGTERM or its own end.
 
     The node may have `close()`, called while ROS still works, a boolean `finished` by which it ends itself, and
-    `wind_down()`, by which it goes on after the first signal: the node is spun until it returns true, so that it
-    can still hear and answer other nodes; a signal a second later ends it at once. Signals only set a flag: rclpy's own
-    handlers would end the context before `close()` could use it, and a node that spins without bound was seen to
-    hang after SIGTERM. What a node published last reaches its readers before the node is gone.
+    `wind_down()`, by which it continues after the first signal: the node is spun until it returns true, so that it
+    can still receive from and answer other nodes; a signal a second later ends it at once. Signals only set a flag:
+    rclpy's own handlers would end the context before `close()` could use it, and a node that spins without bound was
+    seen to hang after SIGTERM. The last messages of a node reach its readers before the node ends.
 
     Returns:
         exit status: 0 ended in order, 1 ended with a loss that the node reports by `exit_status`, 2 a UserError

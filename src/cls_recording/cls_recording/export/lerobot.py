@@ -49,14 +49,14 @@ def export_lerobot(
 ) -> DatasetSummary:
     """Writes sessions as one LeRobotDataset v3.0.
 
-    A row is one applied action: what the robot saw and where its joints were before, what it did, and what came of it.
-    LeRobot wants evenly spaced rows, and robots take steps when they are ready: `timestamp` is `frame_index / fps`, and
-    the true time of each action is in `stamp_ns`. Nothing is resampled.
+    A row is one applied action, with images and joints before it and the outcome after it.
+    LeRobot requires evenly spaced rows, but robots take steps when they are ready: `timestamp` is `frame_index / fps`,
+    and the true time of each action is in `stamp_ns`. Nothing is resampled.
 
     Args:
         sessions: folders, in order, all of one robot.
         output: the folder to make.
-        fps: the rate to claim, Hz; None: the median of the steps, rounded, since LeRobot knows whole rates only.
+        fps: the rate to claim, Hz; None: the median of the steps, rounded, since LeRobot accepts whole rates only.
         task: what the robot did, in words.
         progress: called with the number of rows done and the total.
 

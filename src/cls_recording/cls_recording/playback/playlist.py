@@ -18,7 +18,7 @@ class Playlist:
 
     Attributes:
         sources: the sessions. index: of the open one.
-        selection: form of observations to publish; None until the encoder was asked.
+        selection: form of observations to publish; None until the encoder answered.
         next: the next message; None at the end of the session, and before the selection is made.
         clock: the position in log time.
     """
@@ -70,7 +70,8 @@ class Playlist:
         """Makes the selection from the encoder's description.
 
         Returns:
-            message to publish first, if the encoder has no id before its first observation; it is then asked again.
+            message to publish first, if the encoder has no id before its first observation; the request
+                is then repeated.
         """
         if self.selection is not None:
             return None

@@ -44,7 +44,7 @@ class StreamSelection:
     def choose(
         cls, source: Source, settings: PlayerSettings, encoder: EncoderAnswer | None
     ) -> 'StreamSelection | None':
-        """Makes the selection for one session; returns None if the encoder has to be asked first.
+        """Makes the selection for one session; returns None if the answer of the encoder is needed first.
 
         Args:
             encoder: its answer; None is enough without a learner, for a learner that perceives no embedding, and with

@@ -21,9 +21,11 @@ def new_model(models_dir: Path, name: str) -> Iterator[ModelFolder]:
     try:
         if folder.config is not None:
             raise UserError(
-                f'model {name!r}', expected='a new name: a model keeps the encoder it was made with',
-                found='an existing model', do='Choose another model name.',
-            )  # fmt: skip
+                f'model {name!r}',
+                expected='a new name: a model keeps the encoder it was made with',
+                found='an existing model',
+                do='Choose another model name.',
+            )
         yield folder
     finally:
         folder.close()

@@ -24,7 +24,7 @@ class FakeFastLearner(Node):
             loaded=True, wake_steps_per_cycle=500, rate_hz=50.0, frame_rate=30.0,
             metrics=to_metrics({'fast_loss': 0.25, 'skill': float('nan')}, {'skill': True}), joints=[0.1, -0.2],
         )  # fmt: skip
-        if self.declare_parameter('tells_pid', False).value:
+        if self.declare_parameter('prints_pid', False).value:
             self._status.metrics = to_metrics({'pid': os.getpid()})
         self._publisher = publisher(self, comms.FAST_STATUS)
         self.create_service(interface(comms.SET_MODE.type), comms.SET_MODE.name, self._set_mode)

@@ -1,4 +1,4 @@
-"""Says that it plays, and is finished after `seconds`."""
+"""Reports that it plays, and is finished after `seconds`."""
 
 import sys
 import time
@@ -24,10 +24,14 @@ class FakePlayer(Node):
         is_over = time.monotonic() > self._end
         self._publisher.publish(
             PlayerStatus(
-                state=PlayerStatus.FINISHED if is_over else PlayerStatus.PLAYING, sessions=1, steps=40, unanswered=3,
-                progress=1.0 if is_over else 0.5, missing=['robot/applied_action'],
+                state=PlayerStatus.FINISHED if is_over else PlayerStatus.PLAYING,
+                sessions=1,
+                steps=40,
+                unanswered=3,
+                progress=1.0 if is_over else 0.5,
+                missing=['robot/applied_action'],
             )
-        )  # fmt: skip
+        )
 
 
 def main() -> int:

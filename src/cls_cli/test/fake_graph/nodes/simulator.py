@@ -1,4 +1,4 @@
-"""Says what it can do, repeats actions as applied, stops."""
+"""Publishes its description, answers actions as applied, and stops."""
 
 import sys
 
@@ -12,9 +12,13 @@ from cls_common.robot import Channel, Kind, RobotInfo
 from cls_interfaces.msg import AppliedAction, RobotAction, RobotState
 
 INFO = RobotInfo(
-    'fake', ('camera',), tuple(Channel(name, Kind.RELATIVE, 'deg', -10.0, 10.0) for name in ('pan', 'tilt')),
-    ('pan', 'tilt'), (-1.5, -0.7), (1.5, 0.7),
-)  # fmt: skip
+    'fake',
+    ('camera',),
+    tuple(Channel(name, Kind.RELATIVE, 'deg', -10.0, 10.0) for name in ('pan', 'tilt')),
+    ('pan', 'tilt'),
+    (-1.5, -0.7),
+    (1.5, 0.7),
+)
 
 
 class FakeSimulator(Node):

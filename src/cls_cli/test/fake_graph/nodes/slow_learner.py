@@ -33,9 +33,13 @@ class FakeSlowLearner(Node):
         self.create_service(Trigger, comms.SAVE_MODEL.name, self._save)
         steady_timer(self, 0.1, lambda: self._publisher.publish(self._status))
         self._server = ActionServer(
-            self, Sleep, comms.SLEEP.name, self._sleep, callback_group=ReentrantCallbackGroup(),
+            self,
+            Sleep,
+            comms.SLEEP.name,
+            self._sleep,
+            callback_group=ReentrantCallbackGroup(),
             cancel_callback=lambda _: CancelResponse.ACCEPT,
-        )  # fmt: skip
+        )
 
     def _save(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         if self._status.phase != 'wake':
