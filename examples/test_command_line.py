@@ -66,7 +66,7 @@ def test_a_setting_of_a_part_that_is_not_chosen_is_refused(capsys: pytest.Captur
 def test_what_is_installed_changes_no_model_that_does_not_use_it(package: Path) -> None:
     assert main(['train', '--model', 'm', '--steps', '3', *QUICK]) == 0
     program = (
-        'from pathlib import Path; from cls_learning.checkpoints.config_file import ModelConfig;'
+        'from pathlib import Path; from cls_learning.model_store.config_file import ModelConfig;'
         "file = Path('models/m/config.json'); print(ModelConfig.from_json(file.read_text(), 'm').sha256)"
     )
     without = os.environ['PYTHONPATH'].removeprefix(f'{package}:')

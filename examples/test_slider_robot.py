@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cls_learning.checkpoints.listing import list_models
+from cls_learning.model_store.listing import list_models
 from cls_sim import testing
 from cls_sim.robots import make, SimulatedRobot, SimulatorSettings
 from cls_training.training import train, TrainOptions

@@ -16,12 +16,13 @@ from typing import Any
 import pytest
 import yaml
 
-from cls_bench.faults.reference import inspect, RECIPE
+from cls_bench.faults.reference import inspect
 from cls_bringup.graph import describe, GraphOptions
 from cls_bringup.run_directory import RunDirectory
 from cls_bringup.supervision.commands import node_command
 from cls_bringup.supervision.supervisor import Supervisor
 from cls_common.errors import UserError
+from cls_learning.brain import find
 
 pytestmark = pytest.mark.timeout(300)  # four processes load PyTorch, slow on two busy cores
 MAX_BEHIND = 40
@@ -67,7 +68,7 @@ def running(folder: Path, namespace: str) -> Iterator[Graph]:
     from cls_bench.faults.nodes.observer import observe
 
     parameters = folder / 'test.param.yaml'
-    learning = {**RECIPE, 'sleep.wake_steps_per_cycle': CYCLE}
+    learning = {**find('cls').short_cycles, 'sleep.wake_steps_per_cycle': CYCLE}
     given = {'slow_learner': learning, 'fast_learner': {'max_behind': MAX_BEHIND}}
     parameters.write_text(yaml.safe_dump({f'/**/{name}': {'ros__parameters': own} for name, own in given.items()}))
     options = GraphOptions(

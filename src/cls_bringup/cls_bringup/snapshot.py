@@ -198,6 +198,7 @@ class LearnerStatuses:
 def measures(pair: LearnerStatuses) -> dict[str, Any]:
     """Returns the values that report and `status` share; None where undefined or unknown."""
     fast, slow = pair.fast, pair.slow
+    halves = {name: half for name, half in (('fast', fast), ('slow', slow)) if half is not None}
     return {
         'steps': fast.steps if fast else None,
         'total_steps': pair.total_steps if pair.heard else None,
@@ -210,11 +211,9 @@ def measures(pair: LearnerStatuses) -> dict[str, Any]:
         },
         'sleeps_rolled_back': slow.sleeps_rolled_back if slow else None,
         'alarms': pair.alarms,
-        'metrics': {
-            half: {name: number(value) for name, value in own.metrics.items()}
-            for half, own in (('fast', fast), ('slow', slow))
-            if own is not None
-        },
+        'metrics': {half: {name: number(value) for name, value in own.metrics.items()} for half, own in halves.items()},
+        'memory_size': {half: own.memory_size for half, own in halves.items()},
+        'memory_bytes': {half: own.memory_bytes for half, own in halves.items()},
         'dropped': sum(s.dropped for s in pair.heard),
         'behind': fast.behind if fast else None,
         'slowed': fast.slowed if fast else None,

@@ -104,7 +104,8 @@ def _figures(scene: Scene) -> Table:
     table.add_row('last sleep', _last_sleep(pair, slow))
     table.add_row('losses', losses(pair.losses()) or '-')
     table.add_row('pose', pose(scene.joint_names, fast.joints))
-    table.add_row('memory', f'{slow.memory_size:,} transitions   generation {slow.generation:,} saved')
+    held = f'{slow.memory_size:,} transitions, {slow.memory_bytes / 1e6:,.1f} MB'
+    table.add_row('memory', f'{held}   generation {slow.generation:,} saved')
     if scene.replay is not None:
         table.add_row('replay', _replay(scene.replay))
     table.add_row('faults', _faults(scene))

@@ -22,6 +22,7 @@ FAST = Snapshot(
 )  # fmt: skip
 SLOW = Snapshot(
     node='slow_learner', phase='wake', model='m', loaded=True, total_steps=111, cycles=1, dropped=3, memory_size=110,
+    memory_bytes=2_345_678,
     metrics={'slow_raw': 0.125, 'skill': math.nan, 'held_out_skill': 0.25, 'forgetting': 0.125}, sleeps_rolled_back=1,
     headlines={'skill': True, 'held_out_skill': True, 'forgetting': False}, alarms=('the camera changed',),
     last_sleep='slept 9 s, kept', brain='cls',
@@ -44,7 +45,8 @@ def test_report_joins_both_learners_and_has_no_nan(tmp_path):
         },
         'alarms': ['the camera changed'], 'dropped': 4, 'faults': 2, 'model': 'm', 'exit': 'clean',
         'weights_sha256': 'ab', 'restarts': {'encoder': 1}, 'behind': 1, 'slowed': 0,
-        'last_sleep': 'slept 9 s, kept',
+        'last_sleep': 'slept 9 s, kept', 'memory_size': {'fast': 0, 'slow': 110},
+        'memory_bytes': {'fast': 0, 'slow': 2_345_678},
     }  # fmt: skip
     write_report(tmp_path / 'report.json', report)
     assert json.loads((tmp_path / 'report.json').read_text()) == report
@@ -164,6 +166,7 @@ def test_alarms_and_rolled_back_sleeps_stand_beside_the_faults():
         and 'slow +0.25' in shown
         and '1 sleeps rolled back' in shown
         and 'slept 9 s, kept' in shown
+        and '110 transitions, 2.3 MB' in shown
     )
     text = as_text(measures(pair))
     assert [row.split(None, 1)[1] for row in text.splitlines() if row.startswith('alarms')] == ['the camera changed']

@@ -13,8 +13,8 @@ from .transition import Doubles, EMBEDDING, Floats, Observation, Reading, Transi
 
 # Readings remembered of each sense, so that it does not matter whether an answer or its images arrive first.
 _REMEMBERED = 1024
-# Of images themselves fewer: 1024 of 64 x 64 pixels are 12 MiB.
-_REMEMBERED_IMAGES = 64
+# Of images themselves fewer, 3 MiB of 64 x 64 pixels: at 30 Hz an action may take 8 s.
+_REMEMBERED_IMAGES = 256
 # A stamp further back than this is no late image but another time: a replay that jumped, a world that began anew.
 _JUMP_NS = 1_000_000_000
 

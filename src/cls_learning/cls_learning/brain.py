@@ -399,12 +399,14 @@ class Brain(ABC):
         settings: its recipe, frozen in a model's config.json.
         headlines: metrics that a view shows first, each with whether higher is better.
         columns: of training.log, beside `timestamp`, `event`, `step` and `cycle`.
+        short_cycles: settings by dotted name with which a cycle takes a second or two, for crash tests.
     """
 
     name: str
     settings: type[Settings] = Settings
     headlines: Mapping[str, bool] = {}
     columns: tuple[str, ...] = ()
+    short_cycles: Mapping[str, Any] = {}
 
     @abstractmethod
     def inputs(self, settings: Settings, robot: RobotInfo) -> tuple[Input, ...]:

@@ -79,6 +79,18 @@ class MemorySettings(Settings):
 
 
 @dataclass(frozen=True, kw_only=True)
+class ObservationMemorySettings(Settings):
+    """Limits of an ObservationMemory: a group in the settings of a brain that has one."""
+
+    capacity: int = setting(100_000, 'Transitions kept at most.', low=1)
+    max_bytes: int = setting(250_000_000, 'Bytes of their arrays kept at most.', unit='B', low=1)
+    keep: str = setting(
+        'newest', 'What is kept at a limit. newest: of all; balanced: the newest of every episode, as many of each.',
+        choices=('newest', 'balanced'),
+    )  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
 class SleepSettings(Settings):
     wake_steps_per_cycle: int = setting(
         500, 'Wake steps after which sleep starts by itself (row 000-028); of more than fast.ring, some are missed.',

@@ -11,7 +11,8 @@ REWARDS: Final = Registry(
     exclude=('bounded', 'cells', 'headed', 'heads', 'imagined', 'product', 'visits'),
 )  # fmt: skip
 MEMORIES: Final = Registry(
-    'cls_learning.memory', 'memory', exclude=('recent', 'scene_jump', 'stillness', 'virtual_walks')
-)
+    'cls_learning.memory', 'memory',
+    exclude=('chain', 'observation_memory', 'recent', 'scene_jump', 'stillness', 'virtual_walks'),
+)  # fmt: skip
 PHASES: Final = Registry('cls_learning.consolidation', 'sleep phase', exclude=('phases',))
 BRAINS: Final = Registry('cls_learning.brains', 'brain')

@@ -134,8 +134,11 @@ class Player(Node):
             self._replay.is_connected = self._session_publishers.have_subscribers
 
     def _publish_first_vectors(self) -> None:
-        """Publishes the first vectors until the learner has weights: a new model is made with their lengths."""
-        if not self._settings.with_learner or self._replay.learner.had_weights:
+        """Publishes the first vectors until the learner has weights: a new model is made with their lengths.
+
+        Not after the first action, where a vector of another time would break the chain of a restarted learner.
+        """
+        if not self._settings.with_learner or self._replay.learner.is_loaded or self._replay.steps:
             return
         for item in self._replay.playlist.first_vectors():
             self._session_publishers.publish_first(self._replay.playlist.source, item)

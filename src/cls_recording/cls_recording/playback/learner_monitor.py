@@ -9,12 +9,12 @@ class LearnerMonitor:
     """State of a learner, from its status and from the ends of cycles in its experiences.
 
     Attributes:
-        had_weights: whether it has had weights since the replay began.
+        is_loaded: whether it has weights.
         problem: why it processes no steps although it should; empty if it does, or sleeps.
     """
 
     def __init__(self) -> None:
-        self.had_weights = False
+        self.is_loaded = False
         self.problem = 'no learner has been found yet'
         self._status_time: float | None = None
         self._phase = ''
@@ -27,8 +27,7 @@ class LearnerMonitor:
 
     def on_status(self, *, phase: str, mode: str, loaded: bool, total_steps: int, fault: str, now: float) -> None:
         """Records its status; steady time in s."""
-        self._status_time, self._phase = now, phase
-        self.had_weights |= loaded
+        self._status_time, self._phase, self.is_loaded = now, phase, loaded
         if not loaded:
             # A restarted learner does not sleep.
             self._sleep_after = None

@@ -24,6 +24,13 @@ class ClsBrain(Brain):
     settings = LearningSettings
     headlines = {'skill': True, 'held_out_skill': True, 'forgetting': False, 'action_use': True}
     columns = COLUMNS
+    short_cycles = {
+        'sleep.wake_steps_per_cycle': 60,
+        'sleep.sws_steps': 20,
+        'sleep.rem_steps': 20,
+        'sleep.tether_steps': 10,
+        'network.slow_hidden': 256,
+    }
 
     def inputs(self, settings: Any, robot: RobotInfo) -> tuple[Input, ...]:
         """See Brain."""
