@@ -1,4 +1,4 @@
-"""Unbroken transitions that share their observations, and how they are written down as named tensors."""
+"""Chains of consecutive transitions that share their observations, and their state as named tensors."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -13,15 +13,18 @@ from torch import Tensor
 from cls_common.transition import Observation, Reading, Transition
 
 Array = NDArray[Any]
-# Arrays of a step beside its observations, and how they are kept.
+# Arrays of a step besides its observations, and their dtypes in memory.
 _MOTION = {
-    'action_commanded': np.float32, 'action_applied': np.float32, 'joints': np.float64, 'joints_next': np.float64,
-}  # fmt: skip
+    'action_commanded': np.float32,
+    'action_applied': np.float32,
+    'joints': np.float64,
+    'joints_next': np.float64,
+}
 
 
 @dataclass
 class Chain:
-    """Unbroken steps of one episode: the `after` of each is the very object that is the next one's `before`.
+    """Consecutive steps of one episode: `after` of each step is the same object as `before` of the next.
 
     Attributes:
         first: sequence of the first step.
@@ -40,19 +43,21 @@ class Chain:
 
 
 def observations_of(stretch: Sequence[Transition]) -> list[Observation]:
-    """Returns what was observed in unbroken steps: one observation more than steps."""
+    """Returns the observations of consecutive steps, one more than steps."""
     return [stretch[0].before, *(step.after for step in stretch)]
 
 
 def owned(transition: Transition) -> Transition:
-    """Returns it with arrays of their own: a view would keep the whole buffer behind it."""
+    """Returns a transition with copies of views: a view would keep its whole buffer in memory."""
     own: dict[str, Any] = {name: _own(getattr(transition, name), dtype) for name, dtype in _MOTION.items()}
     for when in ('before', 'after'):
         readings = getattr(transition, when).readings
-        own[when] = Observation({
-            name: replace(r, data=_own(r.data, np.uint8 if r.data.dtype == np.uint8 else np.float32))
-            for name, r in readings.items()
-        })  # fmt: skip
+        own[when] = Observation(
+            {
+                name: replace(r, data=_own(r.data, np.uint8 if r.data.dtype == np.uint8 else np.float32))
+                for name, r in readings.items()
+            }
+        )
     return replace(transition, **own)
 
 
@@ -73,28 +78,28 @@ def _about(reading: Reading) -> tuple[int, str, int]:
 
 
 def size(observation: Observation) -> int:
-    """Returns the bytes of its arrays."""
+    """Returns the size of the arrays of an observation, bytes."""
     return sum(reading.data.nbytes for reading in observation.readings.values())
 
 
 def size_of_motion(transition: Transition) -> int:
-    """Returns the bytes of its arrays beside the observations."""
+    """Returns the size of the arrays of a transition without its observations, bytes."""
     return sum(getattr(transition, name).nbytes for name in _MOTION)
 
 
 def stack(observations: Sequence[Observation], shape: tuple[int, ...]) -> dict[str, Tensor]:
-    """Stacks observations to tensors by sense, with these leading dimensions."""
+    """Stacks observations to tensors (*shape, ...) by reading."""
     stacked = {name: np.stack([o[name] for o in observations]) for name in observations[0].readings}
     return {name: torch.from_numpy(array.reshape(*shape, *array.shape[1:])) for name, array in stacked.items()}
 
 
 def pack(chains: Sequence[Chain]) -> dict[str, Tensor]:
-    """Writes chains as named tensors, each observation once.
+    """Returns C chains as named tensors, each observation once.
 
     `chains` int64 (C, 3): episode, sequence of the first step, steps. Of N steps: `action_commanded`, `action_applied`
-    float32 (N, A), `joints`, `joints_next` float64 (N, J), `facts` int64 (N, 5). Of N + C observations by sense:
-    `data.SENSE` uint8 (N + C, H, W, 3) or float32 (N + C, D), `about.SENSE` int64 (N + C, 3): stamp, encoder by its
-    place, its version. `names` uint8: JSON of the senses and encoders in order, since files keep no order of tensors.
+    float32 (N, A), `joints`, `joints_next` float64 (N, J), `facts` int64 (N, 5). Of N + C observations by reading:
+    `data.SENSE` uint8 (N + C, H, W, 3) or float32 (N + C, D), `about.SENSE` int64 (N + C, 3): stamp, index
+    and version of the encoder. `names` uint8: JSON of readings and encoders in order, since files have no order.
     """
     table = [[chain.episode, chain.first, len(chain.steps)] for chain in chains]
     state = {'chains': torch.tensor(table, dtype=torch.int64).reshape(-1, 3)}
@@ -117,18 +122,18 @@ def pack(chains: Sequence[Chain]) -> dict[str, Tensor]:
 
 
 def _facts(step: Transition) -> list[int]:
-    # A state holds finite numbers only, and a missing reward is NaN: so its 64 bits are kept.
+    # A state holds finite numbers only, and a missing reward is NaN, so that its 64 bits are stored.
     bits = int(np.float64(step.reward).view(np.int64))
     return [bits, step.boundary, step.terminal, step.truncated, step.image_delay]
 
 
 def unpack(state: Mapping[str, Tensor]) -> list[Chain]:
-    """Reads what `pack` wrote; raises KeyError or ValueError where it is something else."""
+    """Returns the chains that `pack` wrote; raises KeyError or ValueError for another state."""
     return list(_unpack({name: tensor.numpy() for name, tensor in state.items()}))
 
 
 def _unpack(arrays: Mapping[str, Array]) -> Iterator[Chain]:
-    # Each array is copied, since a view would keep the whole state.
+    # Every array is copied, since a view would keep the whole state in memory.
     table = arrays['chains'].tolist()
     if not table:
         return
@@ -142,10 +147,12 @@ def _unpack(arrays: Mapping[str, Array]) -> Iterator[Chain]:
 
     def observation(at: int) -> Observation:
         about = {sense: arrays[f'about.{sense}'][at].tolist() for sense in senses}
-        return Observation({
-            sense: Reading(arrays[f'data.{sense}'][at].copy(), stamp, encoders[encoder], version)
-            for sense, (stamp, encoder, version) in about.items()
-        })  # fmt: skip
+        return Observation(
+            {
+                sense: Reading(arrays[f'data.{sense}'][at].copy(), stamp, encoders[encoder], version)
+                for sense, (stamp, encoder, version) in about.items()
+            }
+        )
 
     step = seen = 0
     for episode, first, length in table:
@@ -159,6 +166,12 @@ def _transition(arrays: Mapping[str, Array], at: int, before: Observation, after
     bits, boundary, terminal, truncated, image_delay = arrays['facts'][at].tolist()
     motion: dict[str, Any] = {name: arrays[name][at].copy() for name in _MOTION}
     return Transition(
-        before=before, after=after, **motion, reward=float(np.int64(bits).view(np.float64)), boundary=bool(boundary),
-        terminal=bool(terminal), truncated=bool(truncated), image_delay=image_delay,
-    )  # fmt: skip
+        before=before,
+        after=after,
+        **motion,
+        reward=float(np.int64(bits).view(np.float64)),
+        boundary=bool(boundary),
+        terminal=bool(terminal),
+        truncated=bool(truncated),
+        image_delay=image_delay,
+    )

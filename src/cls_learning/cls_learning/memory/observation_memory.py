@@ -1,4 +1,4 @@
-"""Transitions of any senses, each observation stored once, within a limit of bytes. Any brain may use it."""
+"""Memory of transitions with any readings, each observation stored once, within a limit of bytes; for any brain."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -22,12 +22,12 @@ _Form = tuple[str, np.dtype[Any], tuple[int, ...]]
 
 
 class ObservationMemory:
-    """Keeps transitions in order and draws them, and stretches of them, at random without replacement.
+    """Keeps transitions in order and samples transitions and windows uniformly without replacement.
 
-    At a limit the oldest transitions are dropped, either of all or of the episode that has the most: then the newest
-    steps of every episode stay, as many of each. Only the start of a chain is dropped, so that chains stay unbroken.
+    At a limit it removes the oldest transition, either of all or of the episode that has the most, so that every
+    episode keeps an equal number of its newest. Only the start of a chain is removed, so that chains have no gap.
 
-    Images stay uint8, everything else that is observed is float32.
+    Images are uint8, other readings float32.
     """
 
     def __init__(self, settings: ObservationMemorySettings) -> None:
@@ -36,19 +36,19 @@ class ObservationMemory:
         self._count = self._bytes = 0
 
     def __len__(self) -> int:
-        """Transitions held."""
+        """Returns the number of transitions held."""
         return self._count
 
     @property
     def nbytes(self) -> int:
-        """Bytes of all arrays held; the Python objects around them take about 1.5 kB a transition more."""
+        """Size of all arrays, bytes; Python objects need about 1.5 kB more for each transition."""
         return self._bytes
 
     def add(self, experience: Experience) -> None:
-        """Takes the transition of one experience, and drops others where a limit is reached.
+        """Adds the transition of one experience; removes others where a limit is reached.
 
         Raises:
-            UserError: its arrays have other shapes than those held, or it is larger than the memory; nothing changed.
+            UserError: its arrays have other shapes than those in memory, or it exceeds `max_bytes`; nothing changed.
         """
         own, episode, sequence = owned(experience.transition), experience.episode, experience.sequence
         self._check(own)
@@ -68,22 +68,25 @@ class ObservationMemory:
             expected, found = _form(self._chains[-1].steps[-1]), _form(transition)
             if expected != found:
                 raise UserError(
-                    'transition for a memory', expected=_text(expected - found) or 'no other reading',
+                    'transition for a memory',
+                    expected=_text(expected - found) or 'no other reading',
                     found=_text(found - expected) or 'none',
-                )  # fmt: skip
+                )
         alone = size_of_motion(transition) + size(transition.before) + size(transition.after)
         if alone > self._settings.max_bytes:
             raise UserError(
-                'max_bytes of a memory', expected=f'at least {alone}, the bytes of one transition',
-                found=str(self._settings.max_bytes), do='Raise it, or choose smaller images.',
-            )  # fmt: skip
+                'max_bytes of a memory',
+                expected=f'at least {alone}, the bytes of one transition',
+                found=str(self._settings.max_bytes),
+                do='Raise it, or choose smaller images.',
+            )
 
     def _shrink(self) -> None:
         while self._count > self._settings.capacity or self._bytes > self._settings.max_bytes:
             self._drop()
 
     def _drop(self) -> None:
-        """Drops the first step of a chain, with the observation that no other step needs."""
+        """Removes the first step of a chain, with the observation that no other step uses."""
         at = self._most_expendable()
         chain = self._chains[at]
         step = chain.steps.pop(0)
@@ -104,30 +107,35 @@ class ObservationMemory:
         return next(i for i, chain in enumerate(self._chains) if chain.episode == largest)
 
     def clear(self) -> None:
-        """Drops everything."""
+        """Removes everything."""
         self._chains.clear()
         self._count = self._bytes = 0
 
     def experiences(self) -> Iterator[Experience]:
-        """Yields everything held, oldest first, without the extras and metrics of the online learner."""
+        """Yields all experiences, oldest first, without the extras and metrics of the online learner."""
         for chain in self._chains:
             for offset, step in enumerate(chain.steps):
                 yield Experience(transition=step, sequence=chain.first + offset, episode=chain.episode)
 
     def transitions(self, count: int, generator: np.random.Generator) -> TransitionBatch:
-        """Draws 1 <= count <= len(self) different transitions, uniformly."""
+        """Samples B = count different transitions uniformly, 1 <= count <= len(self)."""
         steps = [stretch[0] for stretch in self._draw(count, 1, generator)]
         return TransitionBatch(
-            before=stack([t.before for t in steps], (count,)), after=stack([t.after for t in steps], (count,)),
+            before=stack([t.before for t in steps], (count,)),
+            after=stack([t.after for t in steps], (count,)),
             **_motion(steps, (count,)),
-        )  # fmt: skip
+        )
 
     def window_count(self, steps: int) -> int:
-        """Unbroken stretches of `steps` transitions held; they never cross an episode, a boundary or a gap."""
+        """Returns the number of windows of `steps` transitions; they don't cross an episode, a boundary or a gap."""
         return int(self._windows_by_chain(steps).sum())
 
     def windows(self, count: int, steps: int, generator: np.random.Generator) -> SequenceBatch:
-        """Draws 1 <= count <= window_count(steps) different unbroken stretches of `steps` transitions, uniformly."""
+        """Samples B = count different windows of K = steps transitions uniformly, 1 <= count <= window_count(steps).
+
+        Raises:
+            ValueError: there are fewer windows.
+        """
         stretches = self._draw(count, steps, generator)
         observations = [observation for stretch in stretches for observation in observations_of(stretch)]
         return SequenceBatch(
@@ -150,14 +158,14 @@ class ObservationMemory:
         return np.maximum(lengths - steps + 1, 0)
 
     def state(self) -> dict[str, Tensor]:
-        """Returns everything held by name, each observation once, as `chain.pack` writes it: a part of a model."""
+        """Returns the state as named tensors, each observation once; see `chain.pack`."""
         return pack(self._chains)
 
     def load(self, state: Mapping[str, Tensor]) -> None:
-        """Takes everything back, and drops what is beyond the limits.
+        """Restores the state, and removes transitions beyond the limits.
 
         Raises:
-            KeyError, ValueError: it is no state of a memory; nothing changed.
+            KeyError, ValueError: it is not the state of such a memory; nothing changed.
         """
         self._chains = chains = unpack(state)
         self._count = sum(len(chain.steps) for chain in chains)
@@ -175,7 +183,7 @@ def _text(forms: set[_Form]) -> str:
 
 
 def _motion(steps: Sequence[Transition], shape: tuple[int, ...]) -> dict[str, Tensor]:
-    """Stacks everything but observations to tensors by name, with these leading dimensions."""
+    """Stacks all arrays but observations to tensors by name, with the leading dimensions `shape`."""
     stacked = {each.name: np.array([getattr(step, each.name) for step in steps]) for each in fields(StepTensors)}
     return {
         name: torch.from_numpy(a.astype(a.dtype if a.dtype == np.bool_ else np.float32).reshape(*shape, *a.shape[1:]))

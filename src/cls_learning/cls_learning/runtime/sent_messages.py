@@ -1,4 +1,4 @@
-"""The last messages sent, within a number of messages and of bytes. Pure."""
+"""Buffer of the last messages sent, with limits of messages and bytes. No ROS."""
 
 from collections import deque
 from itertools import islice
@@ -8,10 +8,10 @@ M = TypeVar('M')
 
 
 class SentMessages(Generic[M]):
-    """Drops the oldest message where there are more than `capacity`, or where all together take more than `max_bytes`.
+    """Removes the oldest messages beyond `capacity` messages or `max_bytes` bytes.
 
     Args:
-        at_least: messages kept whatever they take, 1 or more: those that a receiver may still need.
+        at_least: number of messages that are kept whatever their size, 1 or more.
     """
 
     def __init__(self, capacity: int, max_bytes: int, at_least: int) -> None:
@@ -24,28 +24,28 @@ class SentMessages(Generic[M]):
 
     @property
     def nbytes(self) -> int:
-        """Bytes of all messages kept."""
+        """Size of all messages, bytes."""
         return self._bytes
 
     @property
     def newest(self) -> M | None:
-        """The message sent last; None where none is kept."""
+        """The last message, None in an empty buffer."""
         return self._kept[-1][1] if self._kept else None
 
     @property
     def sequences(self) -> tuple[int, int]:
-        """Sequences of the oldest and the newest message kept; 0 where there is none."""
+        """Sequences of the oldest and the newest message, 0 in an empty buffer."""
         return (self._kept[0][0], self._kept[-1][0]) if self._kept else (0, 0)
 
     def add(self, sequence: int, message: M, size: int) -> None:
-        """Keeps a message of `size` bytes; sequences rise."""
+        """Adds a message of `size` bytes, with a higher sequence than the last."""
         self._kept.append((sequence, message, size))
         self._bytes += size
         while len(self._kept) > self._capacity or (self._bytes > self._max_bytes and len(self._kept) > self._at_least):
             self._bytes -= self._kept.popleft()[2]
 
     def after(self, sequence: int, count: int, max_bytes: int) -> list[M]:
-        """Returns the oldest messages after a sequence: at most `count`, and of more than one at most `max_bytes`."""
+        """Returns the oldest messages after a sequence: `count` at most, and `max_bytes` at most if more than one."""
         found: list[M] = []
         total = 0
         for _, message, size in islice(((s, m, n) for s, m, n in self._kept if s > sequence), count):
@@ -56,6 +56,6 @@ class SentMessages(Generic[M]):
         return found
 
     def clear(self) -> None:
-        """Drops everything."""
+        """Removes all messages."""
         self._kept.clear()
         self._bytes = 0
