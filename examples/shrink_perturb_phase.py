@@ -14,7 +14,7 @@ import torch
 
 from cls_common.settings import setting, Settings
 from cls_learning.config import SleepSettings
-from cls_learning.consolidation.contract import Sleeper, StepResult
+from cls_learning.consolidation.contract import SleepContext, StepResult
 from cls_learning.learners.learner import squared_error
 
 
@@ -40,19 +40,19 @@ class ShrinkPerturb:
         """Returns how many optimiser steps are configured."""
         return settings.plugins.of(ShrinkPerturbSettings).steps
 
-    def skip_reason(self, sleeper: Sleeper) -> str:
+    def skip_reason(self, sleep: SleepContext) -> str:
         """Returns why it can't run now: too few transitions for a batch; empty where it can."""
-        need, have = sleeper.settings.batch_size, len(sleeper.memory)
+        need, have = sleep.settings.batch_size, len(sleep.memory)
         return '' if have >= need else f'{have} transitions of {need} needed'
 
-    def step(self, sleeper: Sleeper, generator: np.random.Generator) -> StepResult:
+    def step(self, sleep: SleepContext, generator: np.random.Generator) -> StepResult:
         """Shrinks and perturbs Slow, then takes one step on its one-step error."""
-        own, slow = sleeper.settings.plugins.of(ShrinkPerturbSettings), sleeper.slow
+        own, slow = sleep.settings.plugins.of(ShrinkPerturbSettings), sleep.slow
         with torch.no_grad():
-            for weight in slow.raw.parameters():
+            for weight in slow.online.parameters():
                 noise = torch.from_numpy(generator.standard_normal(tuple(weight.shape), np.float32)).to(weight.device)
                 weight.mul_(1.0 - own.shrink).add_(noise * weight.std(correction=0), alpha=own.noise)
-        batch = sleeper.memory.transitions(sleeper.settings.batch_size, generator).to(slow.normalizer.device)
+        batch = sleep.memory.transitions(sleep.settings.batch_size, generator).to(slow.normalizer.device)
         x, x_next = slow.normalizer.normalize(batch.z), slow.normalizer.normalize(batch.z_next)
         loss = slow.update_asleep(squared_error(slow.forward(x, batch.action), x_next).mean())
         return StepResult(loss)

@@ -23,18 +23,18 @@ class TestShrinkPerturb(testing.PhaseSuite):
 
 def weights_after(steps: int, **own: float) -> torch.Tensor:
     values = {f'sleep.shrink_perturb.{name}': value for name, value in own.items()}
-    sleeper, generator = testing.make_sleeper('shrink_perturb', **values), np.random.default_rng(0)
+    sleep, generator = testing.make_sleep_context('shrink_perturb', **values), np.random.default_rng(0)
     for _ in range(steps):
-        PHASES.find('shrink_perturb').PHASE.step(sleeper, generator)
-    return testing.weights(sleeper.slow.raw)
+        PHASES.find('shrink_perturb').PHASE.step(sleep, generator)
+    return testing.weights(sleep.slow.online)
 
 
 def test_shrinking_makes_weights_smaller_and_noise_makes_them_differ() -> None:
     plain = weights_after(20, shrink=0.0, noise=0.0)
     assert weights_after(20, shrink=0.02, noise=0.0).norm() < 0.95 * plain.norm()
     assert weights_after(20, shrink=0.0, noise=0.1).norm() > plain.norm()
-    sleeper = testing.make_sleeper('shrink_perturb', **{'sleep.shrink_perturb.steps': 7})
-    assert PHASES.find('shrink_perturb').PHASE.steps(sleeper.settings) == 7
+    sleep = testing.make_sleep_context('shrink_perturb', **{'sleep.shrink_perturb.steps': 7})
+    assert PHASES.find('shrink_perturb').PHASE.steps(sleep.settings) == 7
 
 
 def test_a_model_sleeps_with_it(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from cls_cli.old_spellings import modernize
 ROOT = Path(__file__).resolve().parents[1]
 # Words that follow `./cls` in sentences.
 _SENTENCE = ('again', 'and', 'command', 'does', 'made', 'sets', 'until')
-DOCUMENTS = sorted([*ROOT.glob('*.md'), *ROOT.glob('docs/*.md'), *ROOT.glob('src/*/README.md')])
+DOCUMENTS = sorted([*ROOT.glob('*.md'), *ROOT.glob('docs/*.md'), *ROOT.glob('src/**/README.md')])
 
 
 def commands(path: Path) -> list[str]:

@@ -4,6 +4,7 @@ from pathlib import Path
 import re
 
 from cls_common import comms
+from cls_common.nodes.metric_topics import metric_topic
 
 DOCUMENT = Path(__file__).resolve().parents[1] / 'docs' / 'graph.md'
 PROFILES = {value: name for name, value in vars(comms).items() if isinstance(value, comms.Profile)}
@@ -30,9 +31,13 @@ def test_topics() -> None:
         code(name)[0]: (code(kind)[0], code(profile)[0], set(code(publishers)))
         for name, kind, profile, publishers, _ in tables()['Topics']
     }
-    # A whole family shares one row: its names are made by the robots.
+    # A whole family shares one row: its names are made by the robots, or by the brains.
     family = documented.pop(f'{comms.OBSERVATION_PREFIX}<modality>')
     assert family[:2] == ('cls_interfaces/msg/Observation', 'STATE')
+    plots = [metric_topic(node, '<name>') for node in ('fast_learner', 'slow_learner')]
+    assert documented.pop(f'<learner>{comms.METRICS_INFIX}<name>') == (
+        plots[0].type, name_of(plots[0].profile), {name for plot in plots for name in plot.publishers},
+    )  # fmt: skip
     assert documented == {t.name: (t.type, name_of(t.profile), set(t.publishers)) for t in comms.TOPICS}
 
 

@@ -14,8 +14,10 @@ import time
 import tomllib
 from typing import Any
 
+import numpy as np
 import pytest
 from rich.console import Console
+from safetensors.numpy import load_file
 
 from cls_cli import entry
 from cls_common.images import from_jpeg
@@ -92,9 +94,12 @@ def images_of(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.glob('*.jpg')}
 
 
-@pytest.mark.parametrize('brain', ['null', 'two_senses'])
-def test_graph_training_and_replay_end_in_the_same_state(brain: str, tmp_path: Path) -> None:
-    choice = ('--brain', brain, '--robot', 'gym:CartPole-v1', '--steps', '55', '--seed', '1')
+@pytest.mark.parametrize(
+    ('brain', 'settings'), [('null', ()), ('two_senses', ('--set', 'memory.capacity=40'))], ids=['null', 'two_senses']
+)
+def test_graph_training_and_replay_end_in_the_same_state(brain: str, settings: tuple[str, ...], tmp_path: Path) -> None:
+    recipe = ('--brain', brain, *settings)
+    choice = (*recipe, '--robot', 'gym:CartPole-v1', '--steps', '55', '--seed', '1')
     sessions = ('--record', '--sessions-dir', str(tmp_path / 'sessions'))
     with up(tmp_path, *choice, *sessions, '--lock-step', '--save-frames') as process:
         assert process.wait(PATIENCE) == 0, (tmp_path / 'up.log').read_text()
@@ -104,10 +109,36 @@ def test_graph_training_and_replay_end_in_the_same_state(brain: str, tmp_path: P
     assert images_of(tmp_path / 'frames') == images and len(images) == 2 * 55
     assert from_jpeg(images['step_000054_after.jpg']).shape == (224, 224, 3)  # the camera's size, not the brain's
     run('train', *choice, '--model', 'trained', '--models-dir', tmp_path)
-    run('replay', session, '--brain', brain, '--model', 'replayed', '--models-dir', tmp_path)
+    run('replay', session, *recipe, '--model', 'replayed', '--models-dir', tmp_path)
     hashes = {weights_hash(tmp_path / name) for name in ('m', 'trained', 'replayed')}
     assert len(hashes) == 1
     assert {(m.total_steps, m.cycles, m.encoder) for m in list_models(tmp_path)} == {(55, 2, '-')}
+    if brain == 'two_senses':
+        graph, *others = (memory_images(tmp_path / name) for name in ('m', 'trained', 'replayed'))
+        assert graph.dtype == np.uint8 and 40 < len(graph) < 80, 'each observation once'
+        assert all(np.array_equal(graph, other) for other in others)
+
+
+def memory_images(model: Path) -> np.ndarray:
+    """Returns the images in the memory of a model's last save, (N, 64, 64, 3)."""
+    newest = max((model / 'generations').glob('*/memory.safetensors'))
+    return load_file(newest)['data.camera']
+
+
+def test_the_status_shows_what_a_memory_of_images_holds_within_its_limit(tmp_path: Path) -> None:
+    image, limit = 64 * 64 * 3, 400_000
+    choice = ('--brain', 'two_senses', '--robot', 'gym:CartPole-v1', '--set', f'memory.max_bytes={limit}')
+    with up(tmp_path, *choice) as process:
+        until(lambda: taken_by_memory(status()) > limit - 2 * image, 'a full memory')
+        found = status()
+        size, taken = found['memory_size']['slow'], taken_by_memory(found)
+        assert 0.6 * taken < size * image < taken <= limit, 'an observation held twice would take twice as much'
+        process.send_signal(signal.SIGINT)
+        assert process.wait(PATIENCE) == 0, (tmp_path / 'up.log').read_text()
+
+
+def taken_by_memory(found: dict[str, Any]) -> int:
+    return (found.get('memory_bytes') or {}).get('slow', 0)
 
 
 def test_a_null_brain_sleeps_by_goal_is_cancelled_killed_and_resumed(tmp_path: Path) -> None:
@@ -144,3 +175,33 @@ def test_a_null_brain_sleeps_by_goal_is_cancelled_killed_and_resumed(tmp_path: P
         assert process.wait(PATIENCE) == 0, (tmp_path / 'up.log').read_text()
     (resumed,) = list_models(tmp_path)
     assert resumed.total_steps == saved.total_steps + 5 and resumed.cycles == 1
+
+
+def test_the_reference_of_fault_trials_is_a_run_of_any_brain(tmp_path: Path) -> None:
+    from cls_bench.faults.reference import ReferenceRun
+    from cls_bench.faults.subject import Subject
+
+    subject = Subject(folder=tmp_path, seed=1, brain='two_senses', robot='gym:CartPole-v1')
+    with ReferenceRun(subject) as reference:
+        before, after = reference.get(25, 0), reference.get(25, 1)
+        assert before and after and before != after, 'a sleep changes the weights'
+        assert reference.get(26, 0) is None, 'a sleep comes before that step'
+        boundaries = [step for step in range(1, 101) if reference.has_boundary(step)]
+    assert boundaries[0] == 1 and 2 <= len(boundaries) < 20, 'episodes of CartPole'
+    assert not (tmp_path / 'reference' / 'encoder').exists()
+
+
+def test_fault_trials_refuse_a_brain_that_never_sleeps_by_itself(capsys: pytest.CaptureFixture[str]) -> None:
+    assert entry.main(['faults', '--brain', 'null', '--set', 'cycle=0']) == 2
+    error = capsys.readouterr().err
+    assert 'sleeps by itself' in error and error.count('\n') == 1
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize(('brain', 'robot'), [('null', 'sim'), ('two_senses', 'gym:CartPole-v1')])
+def test_fault_trials_of_a_null_brain_lose_nothing(brain: str, robot: str, tmp_path: Path) -> None:
+    report = tmp_path / 'faults.json'
+    run('faults', '--brain', brain, '--robot', robot, '--trials', '4', '--report', report)
+    counts = json.loads(report.read_text())['summary']
+    assert (counts['failed'], counts['weights_equal']) == (0, 4)

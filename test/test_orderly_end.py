@@ -16,12 +16,13 @@ from typing import Any
 import pytest
 import yaml
 
-from cls_bench.faults.reference import inspect, RECIPE
+from cls_bench.faults.reference import inspect
 from cls_bringup.graph import describe, GraphOptions
 from cls_bringup.run_directory import RunDirectory
 from cls_bringup.supervision.commands import node_command
 from cls_bringup.supervision.supervisor import Supervisor
 from cls_common.errors import UserError
+from cls_learning.brain import find
 
 pytestmark = pytest.mark.timeout(300)  # four processes load PyTorch, slow on two busy cores
 MAX_BEHIND = 40
@@ -67,7 +68,7 @@ def running(folder: Path, namespace: str) -> Iterator[Graph]:
     from cls_bench.faults.nodes.observer import observe
 
     parameters = folder / 'test.param.yaml'
-    learning = {**RECIPE, 'sleep.wake_steps_per_cycle': CYCLE}
+    learning = {**find('cls').short_cycles, 'sleep.wake_steps_per_cycle': CYCLE}
     given = {'slow_learner': learning, 'fast_learner': {'max_behind': MAX_BEHIND}}
     parameters.write_text(yaml.safe_dump({f'/**/{name}': {'ros__parameters': own} for name, own in given.items()}))
     options = GraphOptions(
@@ -142,7 +143,7 @@ def test_an_end_undoes_a_sleep_and_saves_every_step(graph: Graph) -> None:
 
     remote = graph.observer.remote
     graph.wait(lambda: graph.observer.last >= 100, 'enough steps for a sleep')
-    goal = remote.sleep(sws_steps=100_000)
+    goal = remote.sleep({'sws': 100_000})
     graph.wait(lambda: remote.pair().slow.phase_step > 0, 'asleep')
     assert remote.pair().progress[1] == 100_000, 'the status has the progress'
     with pytest.raises(UserError, match='rejected'):
@@ -163,7 +164,7 @@ def test_an_end_undoes_a_sleep_and_saves_every_step(graph: Graph) -> None:
 def test_a_lease_survives_a_stopped_fast_learner(shared: Graph) -> None:
     remote = shared.observer.remote
     shared.wait(lambda: shared.observer.last >= 100, 'enough steps for a sleep')
-    goal = remote.sleep(sws_steps=600, rem_steps=-1, tether_steps=-1)
+    goal = remote.sleep({'sws': 600, 'rem': -1, 'tether': -1})
     shared.wait(lambda: remote.pair().slow.phase_step > 0, 'asleep')
     pause = threading.Event()
     with shared.stopped('fast_learner'):

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 import json
+import math
 from pathlib import Path
 import signal
 import subprocess
@@ -124,10 +125,11 @@ class Graph:
         self.node.destroy_client(client)
         return answers[0]
 
-    def send_goal(self, feedback: Callable[[Any], None] = lambda _: None, **goal: int) -> Any:
+    def send_goal(self, feedback: Callable[[Any], None] = lambda _: None, **steps: int) -> Any:
         client = ActionClient(self.node, Sleep, comms.SLEEP.name)
         self.wait('the sleep server', client.server_is_ready)
-        future = client.send_goal_async(Sleep.Goal(**goal), feedback_callback=lambda m: feedback(m.feedback))
+        goal = Sleep.Goal(phases=list(steps), steps=list(steps.values()))
+        future = client.send_goal_async(goal, feedback_callback=lambda m: feedback(m.feedback))
         self.wait('an answer to the goal', future.done)
         return future.result()
 
@@ -227,12 +229,14 @@ def test_the_graph_learns_and_sleeps_to_the_weights_of_one_process(graph: Graph,
 
 def test_a_sleep_goal_runs_its_phases_with_feedback(graph: Graph) -> None:
     feedback: list[tuple[str, int]] = []
-    handle = graph.send_goal(lambda f: feedback.append((f.phase, f.step)), sws_steps=5, rem_steps=4, tether_steps=-1)
+    handle = graph.send_goal(lambda f: feedback.append((f.phase, f.step)), sws=5, rem=4, tether=-1)
     assert handle.accepted
     result = graph.result(handle)
-    assert (result.error_code, result.sws_steps, result.rem_steps, result.tether_steps) == (0, 5, 4, 0)
+    assert result.error_code == 0
+    assert dict(zip(result.phases, result.steps)) == {'sws': 5, 'rem': 4, 'tether': 0}
     assert 'tether skipped: not asked for' in result.status
-    assert result.avg_l_sws > 0 and result.avg_l_rem > 0 and result.avg_tether_loss != result.avg_tether_loss
+    means = {metric.name: metric.value for metric in result.metrics}
+    assert means['avg_l_sws'] > 0 and means['avg_l_rem'] > 0 and math.isnan(means['avg_tether_loss'])
     assert {('sws', 5), ('rem', 4)} <= set(feedback)
     graph.wait('another cycle', graph.fast(cycles=2))
 
@@ -240,7 +244,7 @@ def test_a_sleep_goal_runs_its_phases_with_feedback(graph: Graph) -> None:
 def test_a_second_goal_is_rejected_and_a_cancelled_sleep_changes_nothing(graph: Graph) -> None:
     before = graph.saved_hash()
     phases: list[str] = []
-    handle = graph.send_goal(lambda f: phases.append(f.phase), sws_steps=1_000_000)
+    handle = graph.send_goal(lambda f: phases.append(f.phase), sws=1_000_000)
     graph.wait('the sleep to run', lambda: phases)
     assert not graph.send_goal().accepted
     refused = graph.call(comms.SET_MODE, SetMode.Request(mode='dream'))
@@ -255,7 +259,7 @@ def test_a_second_goal_is_rejected_and_a_cancelled_sleep_changes_nothing(graph: 
 def test_fast_wakes_when_slow_is_killed_asleep_and_slow_restores_its_state(graph: Graph) -> None:
     before = graph.saved_hash()
     phases: list[str] = []
-    graph.send_goal(lambda f: phases.append(f.phase), sws_steps=1_000_000)
+    graph.send_goal(lambda f: phases.append(f.phase), sws=1_000_000)
     graph.wait('the sleep to run', lambda: phases)
     graph.kill('slow_learner')
     graph.wait('Fast awake without slow_learner', graph.fast(phase='done', cycles=2), patience=15.0)

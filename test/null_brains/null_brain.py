@@ -9,7 +9,7 @@ from cls_learning.brain import Brain, Consolidator, Input, OnlineLearner, Progre
 
 @dataclass(frozen=True, kw_only=True)
 class NullSettings(Settings):
-    cycle: int = setting(20, 'Wake steps of a cycle.', low=1)
+    cycle: int = setting(20, 'Wake steps of a cycle; 0: it never sleeps by itself.', low=0)
     rest: int = setting(3, 'Steps of the phase `rest`.', low=1)
 
 

@@ -49,7 +49,7 @@ def test_policy_and_benchmark_count_the_same_cells(name: str) -> None:
     cells = JointCells(environment.robot(), LearningSettings().policy.cell_deg)
     assert cells.count == environment.is_free.size
     for index in environment.poses()[::7, ::5].reshape(-1, 2):
-        here = cells.here(np.zeros(4, np.float32), np.radians(environment.degrees(index)))
+        here = cells.cell_of(np.zeros(4, np.float32), np.radians(environment.degrees(index)))
         assert here == np.ravel_multi_index(tuple(index // PER_CELL), environment.is_free.shape)
 
 

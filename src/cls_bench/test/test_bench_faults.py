@@ -12,25 +12,29 @@ import numpy as np
 import pytest
 
 from cls_bench.faults.plan import AIMS, make_plan, parse_kinds, VICTIMS
-from cls_bench.faults.reference import inspect, RECIPE, ReferenceRun, run_uninterrupted, RunPoint
+from cls_bench.faults.reference import inspect, ReferenceRun, run_uninterrupted, RunPoint
 from cls_bench.faults.result import allowed, failures_of, summary, TrialResult, write_json
+from cls_bench.faults.subject import Subject
 from cls_cli.entry import main
 from cls_common.errors import UserError
 
 SEED = 4
 pytestmark = pytest.mark.timeout(300)  # importing PyTorch is slow on two busy cores
 # A sleep every 15 steps, so that a run of a second has some.
-SMALL = {
-    **RECIPE,
-    'sleep.wake_steps_per_cycle': 15,
-    'sleep.sws_steps': 5,
-    'sleep.rem_steps': 5,
-    'sleep.tether_steps': 3,
-    'sleep.batch_size': 8,
-    'network.slow_hidden': 32,
-    'network.fast_hidden': 16,
-}
+SMALL = (
+    'sleep.wake_steps_per_cycle=15',
+    'sleep.sws_steps=5',
+    'sleep.rem_steps=5',
+    'sleep.tether_steps=3',
+    'sleep.batch_size=8',
+    'network.slow_hidden=32',
+    'network.fast_hidden=16',
+)
 LONGEST = 35
+
+
+def small(folder: Path) -> Subject:
+    return Subject(folder=folder, seed=SEED, settings=SMALL)
 
 
 def result(**changes: Any) -> TrialResult:
@@ -114,6 +118,9 @@ def test_results_are_counted_and_written(tmp_path: Path) -> None:
         (['--victim', 'cat'], 'kinds'),
         (['--report', '/no/such/folder/r.json'], 'existing folder'),
         (['--trials', '0'], 'trials'),
+        (['--brain', 'cat'], 'brain'),
+        (['--robot', 'pan_tilt'], 'simulated'),
+        (['--set', 'cat=1'], 'unknown setting'),
     ],
 )
 def test_wrong_options_are_refused_in_one_line(
@@ -126,7 +133,7 @@ def test_wrong_options_are_refused_in_one_line(
 
 @pytest.fixture(scope='module')
 def reference(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ReferenceRun]:
-    with ReferenceRun(tmp_path_factory.mktemp('reference'), SEED, SMALL) as own:
+    with ReferenceRun(small(tmp_path_factory.mktemp('reference'))) as own:
         yield own
 
 
@@ -136,6 +143,7 @@ def test_the_reference_has_a_hash_after_every_step_and_sleep(reference: Referenc
     assert before and after and before != after, 'a sleep changes the weights'
     assert reference.get(16, 0) is None, 'a sleep comes before that step'
     assert len({reference.get(16, 1), reference.get(17, 1), before, after}) == 4
+    assert [reference.has_boundary(step) for step in (1, 2, 16)] == [True, False, False]
 
 
 def run_and_kill(folder: Path, steps: int, delay: float) -> RunPoint:
@@ -143,7 +151,7 @@ def run_and_kill(folder: Path, steps: int, delay: float) -> RunPoint:
     context = multiprocessing.get_context('forkserver')
     context.set_forkserver_preload(['cls_bench.faults.reference'])
     receiver, sender = context.Pipe(duplex=False)
-    process = context.Process(target=run_uninterrupted, args=(folder, 'm', SEED, SMALL, sender.send))
+    process = context.Process(target=run_uninterrupted, args=(small(folder), 'm', sender.send))
     process.start()
     sender.close()
     last = RunPoint(0, 0, '')

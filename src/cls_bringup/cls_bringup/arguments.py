@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 import dataclasses
 from typing import Any, NamedTuple
 
+from cls_common.comms import MODES
 from cls_common.errors import UserError
 
 from .graph import GraphOptions
@@ -15,10 +16,12 @@ class Argument(NamedTuple):
     Attributes:
         text: one sentence.
         unset: what holds where it is left at its default, if the default's value does not say so.
+        choices: the values that it may have, if these are few.
     """
 
     text: str
     unset: str = ''
+    choices: tuple[str, ...] = ()
 
 
 # Of every field of GraphOptions.
@@ -27,9 +30,7 @@ ARGUMENTS = {
     'brain': Argument('Brain of a new model. An existing model has its own.', 'cls'),
     'model': Argument('Name of the model, which is created if it does not exist.'),
     'models_dir': Argument('Folder that holds the models.'),
-    'mode': Argument(
-        'Source of the actions: manual, random, curiosity or follow.', 'manual on hardware, curiosity in simulation'
-    ),
+    'mode': Argument('Source of the actions.', 'manual on hardware, curiosity in simulation', MODES),
     'encoder': Argument('Encoder of a new model.', 'that of the robot, or of the sessions'),
     'preset': Argument('Preset of a new model, the name of a file in config/presets.', 'none'),
     'port': Argument('Serial port of the servo board.', 'the only one'),
@@ -49,11 +50,11 @@ ARGUMENTS = {
     'rate': Argument('Speed relative to real time, from 0.1 to 100; 0 is as fast as the model learns.'),
     'loop': Argument('Start again at the end.'),
     'paused': Argument('Start paused; the service player/set_paused continues.'),
-    'filter_action': Argument('Use only recorded actions of this value, KEY=VALUE such as pan=5.', 'all actions'),
+    'filter_action': Argument('Use only recorded actions of this value, such as pan=5.', 'all actions'),
     'params_file': Argument('Parameter file that overrides the built-in ones.', 'none'),
     'settings': Argument(
-        'Learning parameters of a new model, such as fast.ring=400, and settings of the simulation, such as '
-        'sim.noise_sigma=5, with semicolons between.', 'none',
+        'Set a learning parameter of a new model, such as fast.ring=400, or of its encoder, encoder.NAME, or of the '
+        'simulation, such as sim.noise_sigma=5.', 'none',
     ),
     'accept_robot': Argument('Continue a model that was made with a robot of another name.'),
 }  # fmt: skip
@@ -75,9 +76,16 @@ def default(name: str) -> Any:
 
 
 def description(name: str) -> str:
-    """Returns the text of an option, with what holds where it is left at its default."""
+    """Returns the text of a launch argument: of the option, with its form and what holds at its default."""
     argument = ARGUMENTS[name]
-    return f'{argument.text} Default: {argument.unset}.' if argument.unset else argument.text
+    sentences = [argument.text]
+    if argument.choices:
+        sentences.append(f'One of {", ".join(argument.choices)}.')
+    if isinstance(default(name), tuple):
+        sentences.append('Semicolons separate several.')
+    if argument.unset:
+        sentences.append(f'Default: {argument.unset}.')
+    return ' '.join(sentences)
 
 
 def parse_flag(name: str, text: str) -> bool:

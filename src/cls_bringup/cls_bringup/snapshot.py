@@ -198,6 +198,7 @@ class LearnerStatuses:
 def measures(statuses: LearnerStatuses) -> dict[str, Any]:
     """Returns the values that report and `status` share; None where undefined or unknown."""
     fast, slow = statuses.fast, statuses.slow
+    halves = {name: half for name, half in (('fast', fast), ('slow', slow)) if half is not None}
     return {
         'steps': fast.steps if fast else None,
         'total_steps': statuses.total_steps if statuses.heard else None,
@@ -210,11 +211,9 @@ def measures(statuses: LearnerStatuses) -> dict[str, Any]:
         },
         'sleeps_rolled_back': slow.sleeps_rolled_back if slow else None,
         'alarms': statuses.alarms,
-        'metrics': {
-            half: {name: number(value) for name, value in own.metrics.items()}
-            for half, own in (('fast', fast), ('slow', slow))
-            if own is not None
-        },
+        'metrics': {half: {name: number(value) for name, value in own.metrics.items()} for half, own in halves.items()},
+        'memory_size': {half: own.memory_size for half, own in halves.items()},
+        'memory_bytes': {half: own.memory_bytes for half, own in halves.items()},
         'dropped': sum(s.dropped for s in statuses.heard),
         'behind': fast.behind if fast else None,
         'slowed': fast.slowed if fast else None,

@@ -7,6 +7,8 @@ from typing import Any
 import click
 from click.shell_completion import CompletionItem
 
+from cls_bringup import arguments
+from cls_bringup.arguments import ARGUMENTS
 from cls_common.errors import UserError
 
 FOLDER = click.Path(path_type=Path, file_okay=False)
@@ -14,27 +16,28 @@ FILE = click.Path(path_type=Path, dir_okay=False)
 SESSIONS = click.Path(path_type=Path)
 
 
-def optional_choice(*names: str, choices: tuple[str, ...], help: str, show_default: str) -> Callable[..., Any]:
-    """Declares an option with fixed choices; its value is empty if it is not given."""
-    return click.option(
-        *names,
-        type=click.Choice(choices),
-        help=help,
-        show_default=show_default,
-        callback=lambda _context, _option, value: value or '',
-    )
+def or_empty(_context: click.Context, _option: click.Parameter, value: str | None) -> str:
+    """Returns the value of a choice, empty if it is not given."""
+    return value or ''
+
+
+def graph_option(name: str, **attributes: Any) -> Callable[..., Any]:
+    """Declares an option of GraphOptions, with the text and default of the launch argument of that name."""
+    argument, default = ARGUMENTS[name], arguments.default(name)
+    shown = {'is_flag': True} if isinstance(default, bool) else {'show_default': argument.unset or True}
+    declared = {'default': default, 'help': argument.text, **shown}
+    return click.option(f'--{name.replace("_", "-")}', **{**declared, **attributes})
 
 
 def steps(default: int = 0) -> Callable[..., Any]:
     """Declares `--steps`; 0: no limit."""
-    return click.option(
-        '--steps',
-        default=default,
-        type=click.IntRange(1 if default else 0),
-        metavar='N',
-        show_default=True if default else 'no limit',
-        help='End after this many steps of the robot.',
-    )
+    own: dict[str, Any] = {'default': default, 'show_default': True} if default else {}
+    return graph_option('steps', type=click.IntRange(1 if default else 0), metavar='N', **own)
+
+
+def mode(*choices: str) -> Callable[..., Any]:
+    """Declares `--mode` with some of its choices, the first of which is its default."""
+    return graph_option('mode', type=click.Choice(choices), default=choices[0], show_default=True)
 
 
 def startup_timeout(default: float) -> Callable[..., Any]:
@@ -68,112 +71,31 @@ def _check_report(_context: click.Context, _option: click.Parameter, path: Path 
 namespace = click.option(
     '--namespace', default='', metavar='NAME', show_default='none', help='ROS namespace of the graph.'
 )
-robot = click.option(
-    '--robot',
-    default='sim',
-    show_default=True,
-    metavar='ROBOT',
-    shell_complete=_complete_robot,
-    help='Robot: sim, square, pan_tilt, gym:ID, or gym:MODULE:ID of your own module.',
-)
+robot = graph_option('robot', metavar='ROBOT', shell_complete=_complete_robot)
 # Eager: these choose the settings that --set may name.
-brain = click.option(
-    '--brain',
-    is_eager=True,
-    default='',
-    metavar='NAME',
-    help='Brain of a new model. An existing model has its own.',
-    show_default='cls',
-)
-model = click.option(
-    '--model',
-    is_eager=True,
-    default='default',
-    show_default=True,
-    metavar='NAME',
-    shell_complete=complete_model,
-    help='Name of the model, which is created if it does not exist.',
-)
+brain = graph_option('brain', metavar='NAME', is_eager=True)
+model = graph_option('model', metavar='NAME', is_eager=True, shell_complete=complete_model)
 model_argument = click.argument('model', shell_complete=complete_model)
-models_dir = click.option(
-    '--models-dir',
-    is_eager=True,
-    default='models',
-    show_default=True,
-    metavar='FOLDER',
-    type=FOLDER,
-    help='Folder that holds the models.',
-)
-sessions_dir = click.option(
-    '--sessions-dir',
-    default='sessions',
-    show_default=True,
-    metavar='FOLDER',
-    type=FOLDER,
-    help='Folder that holds the sessions.',
-)
-accept_robot = click.option(
-    '--accept-robot', is_flag=True, help='Continue a model that was made with a robot of another name.'
-)
-encoder = click.option(
-    '--encoder',
-    default='',
-    metavar='NAME',
-    help='Encoder of a new model.',
-    show_default='that of the robot, or of the sessions',
-)
-preset = click.option(
-    '--preset',
-    default='',
-    metavar='NAME',
-    show_default='none',
-    help='Preset of a new model, the name of a file in config/presets.',
-)
-seed = click.option(
-    '--seed',
-    default=-1,
-    type=click.IntRange(-1),
-    metavar='N',
-    show_default='drawn',
-    help='Seed of everything random. With a seed only one thread computes, so that the result is exact.',
-)
-scene = click.option(
-    '--scene',
-    default=-1,
-    type=click.IntRange(-1),
-    metavar='N',
-    show_default='as in the parameter file',
-    help='Number of the simulated scene.',
-)
-port = click.option(
-    '--port', default='', metavar='PATH', show_default='the only one', help='Serial port of the servo board.'
-)
-camera = click.option(
-    '--camera',
-    default='',
-    metavar='SOURCE',
-    show_default='as in the parameter file',
-    help='Camera: an index, a device path, a video file or a folder of images.',
-)
-lock_step = click.option('--lock-step', is_flag=True, help='Let the simulator wait for each action.')
-record = click.option('--record', is_flag=True, help='Record the run as a session.')
-filter_action = click.option(
-    '--filter-action',
-    default='',
-    metavar='KEY=VALUE',
-    show_default='all actions',
-    help='Use only recorded actions of this value, such as pan=5.',
-)
-params_file = click.option(
-    '--params-file',
-    default='',
-    metavar='FILE',
-    type=click.Path(),
-    show_default='none',
-    help='Parameter file that overrides the built-in ones.',
-)
-log_level = optional_choice(
-    '--log-level', choices=('debug', 'info', 'warn', 'error'), show_default='info', help='Log level of the nodes.'
+models_dir = graph_option('models_dir', metavar='FOLDER', is_eager=True, type=FOLDER)
+sessions_dir = graph_option('sessions_dir', metavar='FOLDER', type=FOLDER)
+accept_robot = graph_option('accept_robot')
+encoder = graph_option('encoder', metavar='NAME')
+preset = graph_option('preset', metavar='NAME')
+seed = graph_option('seed', metavar='N', type=click.IntRange(-1))
+scene = graph_option('scene', metavar='N', type=click.IntRange(-1))
+port = graph_option('port', metavar='PATH')
+camera = graph_option('camera', metavar='SOURCE')
+lock_step = graph_option('lock_step')
+record = graph_option('record')
+save_frames = graph_option('save_frames')
+filter_action = graph_option('filter_action', metavar='KEY=VALUE')
+params_file = graph_option('params_file', metavar='FILE', type=click.Path())
+log_level = click.option(
+    '--log-level',
+    type=click.Choice(('debug', 'info', 'warn', 'error')),
+    show_default='info',
+    callback=or_empty,
+    help='Log level of the nodes.',
 )
 duration = click.option(
     '--duration',

@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from cls_bringup.arguments import ARGUMENTS
 from cls_common.errors import UserError
 from cls_common.overrides import NODES, parse_override
 from cls_common.settings import check, Settings
@@ -29,8 +30,11 @@ _NO_PATH = ('', 'random')
 
 def _recipe_of(chosen: Mapping[str, Any]) -> type[Settings]:
     """Returns the settings of the brain that the options --brain, --model and --models-dir choose."""
-    from cls_learning.node_settings import choose_brain
+    from cls_learning.brain import find
+    from cls_learning.node_settings import choose_brain, DEFAULT_BRAIN
 
+    if 'model' not in chosen:  # a command without existing models
+        return find(chosen.get('brain') or DEFAULT_BRAIN).settings
     names = ('brain', 'model', 'models_dir')
     return choose_brain({name: chosen[name] for name in names if chosen.get(name)}).settings
 
@@ -68,6 +72,7 @@ def _describe(name: str, field: Any) -> str:
 
 def option(function: Callable[..., Any]) -> Callable[..., Any]:
     """Declares `--set`; the command receives `settings`, a tuple of checked texts."""
+    argument = ARGUMENTS['settings']
     return click.option(
         '--set',
         'settings',
@@ -75,9 +80,8 @@ def option(function: Callable[..., Any]) -> Callable[..., Any]:
         multiple=True,
         metavar='NAME=VALUE',
         callback=lambda context, _, texts: checked(texts, context.params),
-        show_default='none',
-        help='Set a learning parameter of a new model, such as fast.ring=400, or of the simulation, such as '
-        'sim.noise_sigma=5, or of its encoder, encoder.NAME. This option may be repeated.',
+        show_default=argument.unset,
+        help=f'{argument.text} This option may be repeated.',
     )(function)
 
 

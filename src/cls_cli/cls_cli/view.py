@@ -105,7 +105,8 @@ def _figures(screen: Screen) -> Table:
     table.add_row('last sleep', _last_sleep(statuses, slow))
     table.add_row('losses', losses(statuses.losses()) or '-')
     table.add_row('pose', pose(screen.joint_names, fast.joints))
-    table.add_row('memory', f'{slow.memory_size:,} transitions   generation {slow.generation:,} saved')
+    held = f'{slow.memory_size:,} transitions, {slow.memory_bytes / 1e6:,.1f} MB'
+    table.add_row('memory', f'{held}   generation {slow.generation:,} saved')
     if screen.replay is not None:
         table.add_row('replay', _replay(screen.replay))
     table.add_row('faults', _faults(screen))

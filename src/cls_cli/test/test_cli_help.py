@@ -11,6 +11,7 @@ import click
 from click.testing import CliRunner
 import pytest
 
+from cls_bringup.arguments import ARGUMENTS
 from cls_cli import entry, old_spellings
 from cls_cli.invocation import as_called
 from cls_cli.old_spellings import modernize
@@ -67,6 +68,13 @@ def test_an_option_is_a_sentence_with_its_default(option):
     # A flag without its opposite is off if it is not given.
     is_flag = option.is_flag and not option.secondary_opts
     assert is_flag or option.required or option.show_default
+
+
+@pytest.mark.parametrize('name', ['up', 'play', 'train', 'replay'])
+def test_options_of_a_graph_have_the_texts_of_the_launch_arguments(name):
+    found = [option for option in ALL[(name,)].params if isinstance(option, click.Option) and option.name in ARGUMENTS]
+    assert len(found) > 8
+    assert [option.name for option in found if not option.help.startswith(ARGUMENTS[option.name].text)] == []
 
 
 def test_the_list_of_commands_says_what_the_commands_say():

@@ -21,6 +21,7 @@ FAST = Snapshot(
 )  # fmt: skip
 SLOW = Snapshot(
     node='slow_learner', phase='wake', model='m', loaded=True, total_steps=111, cycles=1, dropped=3, memory_size=110,
+    memory_bytes=2_345_678,
     metrics={'slow_raw': 0.125, 'skill': math.nan, 'held_out_skill': 0.25, 'forgetting': 0.125}, sleeps_rolled_back=1,
     headlines={'skill': True, 'held_out_skill': True, 'forgetting': False}, alarms=('the camera changed',),
     last_sleep='slept 9 s, kept', brain='cls',
@@ -42,7 +43,8 @@ def test_report_joins_both_learners_and_has_no_nan(tmp_path):
         },
         'alarms': ['the camera changed'], 'dropped': 4, 'faults': 2, 'model': 'm', 'exit': 'clean',
         'weights_sha256': 'ab', 'restarts': {'encoder': 1}, 'behind': 1, 'slowed': 0,
-        'last_sleep': 'slept 9 s, kept',
+        'last_sleep': 'slept 9 s, kept', 'memory_size': {'fast': 0, 'slow': 110},
+        'memory_bytes': {'fast': 0, 'slow': 2_345_678},
     }  # fmt: skip
     write_report(tmp_path / 'report.json', report)
     assert json.loads((tmp_path / 'report.json').read_text()) == report
@@ -169,6 +171,7 @@ def test_alarms_and_rolled_back_sleeps_are_shown():
         and 'slow +0.25' in shown
         and '1 sleeps rolled back' in shown
         and 'slept 9 s, kept' in shown
+        and '110 transitions, 2.3 MB' in shown
     )
     text = as_text(measures(BOTH))
     assert [row.split(None, 1)[1] for row in text.splitlines() if row.startswith('alarms')] == ['the camera changed']

@@ -124,7 +124,7 @@ def test_a_person_confirms_overrides_and_ends(act, monkeypatch):
     os.close(writer)
     assert status == 0, said
     assert report['distribution'] == {'pan=1 tilt=1': 2, 'pan=0 tilt=-4': 1}
-    assert report['ended'] == 'ended by the person who typed'
+    assert report['ended'] == 'ended by the user'
     assert "error: action '__import__(" in said.err and '\n2: pan=2 tilt=2  [Enter' in said.out
 
 

@@ -138,3 +138,8 @@ SERVICES = (
 SLEEP = Service('sleep', 'cls_interfaces/action/Sleep', ('slow_learner',))
 
 MODES = ('manual', 'random', 'curiosity', 'follow')
+
+
+def observation_topic(modality: str) -> Topic:
+    """Returns the topic of a robot's modality other than its camera."""
+    return Topic(OBSERVATION_PREFIX + modality, 'cls_interfaces/msg/Observation', STATE, ('simulator', 'player'))

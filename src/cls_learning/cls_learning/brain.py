@@ -1,9 +1,9 @@
 """The contract of a brain: an online learner that acts and learns awake, and a consolidator that learns from memory.
 
 The nodes `fast_learner` and `slow_learner`, training, replay, the model folder and its journal know a brain by this
-file alone. A brain is a folder `brains/NAME/`, or an entry point of the group `cls_learning.brains`, that gives
-`BRAIN`. Both halves are plain objects, a function of their state and of what they are given: the same state and the
-same transitions give the same weights, since a journal is learned again after a crash.
+file alone. A brain is a folder `brains/NAME/`, or an entry point of the group `cls_learning.brains`, that defines
+`BRAIN`. Online learner and consolidator are deterministic: the same state and the same transitions give the same
+weights, since a journal is learned again after a crash.
 """
 
 from abc import ABC, abstractmethod
@@ -29,7 +29,7 @@ ONLINE, CONSOLIDATOR = 'online', 'consolidator'
 
 @dataclass(frozen=True)
 class Input:
-    """One thing that a brain perceives of a robot.
+    """One input of a brain.
 
     Attributes:
         name: of the reading: `embedding`, `camera` for an image, or the modality of a vector.
@@ -44,14 +44,14 @@ class Input:
 
 @dataclass(frozen=True)
 class Goal:
-    """Steps of a sleep by phase name. Missing or 0: as configured. -1: skip the phase."""
+    """Requested optimiser steps of a sleep by phase. Missing or 0: as configured. -1: the phase is skipped."""
 
     steps: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Progress:
-    """One optimiser step done: phase, done and planned steps of it, loss."""
+    """Progress after one optimiser step: its phase, done and planned steps of the phase, loss."""
 
     phase: str
     step: int
@@ -61,7 +61,7 @@ class Progress:
 
 @dataclass
 class SleepStatistics:
-    """What a sleep did.
+    """Statistics of a sleep.
 
     Attributes:
         status: by phase, 'ok' or 'skipped: reason'.
@@ -82,12 +82,12 @@ class SleepStatistics:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What a sleep did to the scores on held-out transitions.
+    """Effect of a sleep on the scores on held-out transitions.
 
     Attributes:
-        judged: there was enough to judge by. rolled_back: it did harm and is not kept.
-        text: all of it in words. summary: the scores before and after, in a few words.
-        metrics: the same as figures by name.
+        judged: there were enough held-out transitions. rolled_back: the sleep did harm and is not kept.
+        text: the result in words. summary: the scores before and after, in a few words.
+        metrics: scores by name.
     """
 
     judged: bool = False
@@ -98,7 +98,7 @@ class Verdict:
 
 
 class Model(Protocol):
-    """What a model is made from; its config.json.
+    """Definition of a model, as in its config.json.
 
     Attributes:
         robot, settings, seed: as they were when it was created.
@@ -123,14 +123,14 @@ class Model(Protocol):
 
 
 class OnlineLearner(ABC):
-    """Acts, and learns from every step. Everything it becomes is a function of its state and its transitions.
+    """Acts and learns from every step; a deterministic function of its state and the transitions.
 
     Attributes:
         total_steps: wake steps of the model, the sequence of the last experience.
         wake_steps_in_cycle: since the last sleep. cycles: sleeps kept.
-        episode: rises at every boundary.
-        wake_steps_per_cycle: after which sleep is wanted; 0: never by itself.
-        acts_before_learning: the next action goes out before the last step is learned from.
+        episode: number of the episode, incremented at every boundary.
+        wake_steps_per_cycle: steps after which it wants sleep; 0: only on request.
+        acts_before_learning: the next action is sent before the last step is learned.
     """
 
     wake_steps_per_cycle: int = 0
@@ -141,28 +141,28 @@ class OnlineLearner(ABC):
 
     @property
     def wants_sleep(self) -> bool:
-        """Whether the waking part of this cycle is over; again after each further one of its length."""
+        """Whether sleep is due: after the wake steps of a cycle, and after each further multiple of them."""
         steps, cycle = self.wake_steps_in_cycle, self.wake_steps_per_cycle
         return cycle > 0 and steps > 0 and steps % cycle == 0
 
     @property
     def ends_cycle(self) -> bool:
-        """Whether the step that is about to close is the last one before sleep."""
+        """Whether the step in progress is the last one before sleep."""
         cycle = self.wake_steps_per_cycle
         return cycle > 0 and (self.wake_steps_in_cycle + 1) % cycle == 0
 
     @property
     def memory_size(self) -> int:
-        """Transitions held."""
+        """Number of transitions in memory."""
         return 0
 
     @property
     def memory_bytes(self) -> int:
-        """Bytes that they take."""
+        """Size of the memory, bytes."""
         return 0
 
     def prepare(self, transition: Transition) -> Transition:
-        """Returns the transition as it is to be learned; called with each, in order, before `learn`."""
+        """Returns the transition to learn from; called with each one, in order, before `learn`."""
         return transition
 
     @abstractmethod
@@ -191,10 +191,10 @@ class OnlineLearner(ABC):
         """Learns from one transition; counts it with `count`.
 
         Args:
-            episode: that it belongs to, where that is known because it was learned before.
+            episode: number of its episode, where it is learned again from a journal.
 
         Raises:
-            UserError: it can't be learned from; nothing was learned.
+            UserError: the transition is invalid; nothing was learned.
         """
 
     def count(self, transition: Transition, episode: int | None = None) -> None:
@@ -204,20 +204,20 @@ class OnlineLearner(ABC):
         self.wake_steps_in_cycle += 1
 
     def begin_cycle(self) -> None:
-        """Begins a new cycle after a sleep; called by the consolidator on the online learner that it hands back."""
+        """Begins a new cycle after a sleep; called by the consolidator on the learner whose state it returns."""
         self.wake_steps_in_cycle = 0
         self.cycles += 1
 
     def metrics(self) -> dict[str, float]:
-        """Returns figures for the status by name, NaN where unknown."""
+        """Returns metrics for the status by name, NaN where unknown."""
         return {}
 
     def state(self) -> State:
-        """Returns everything by name, copied to the CPU; `counters()` is part of it."""
+        """Returns the state as named tensors, copied to the CPU; `counters()` is part of it."""
         return self.counters()
 
     def load(self, state: State) -> None:
-        """Takes everything back; raises KeyError, RuntimeError or ValueError where it can't."""
+        """Restores the state; raises KeyError, RuntimeError or ValueError for that of another model."""
         self.load_counters(state)
 
     def to_bytes(self) -> bytes:
@@ -227,7 +227,7 @@ class OnlineLearner(ABC):
         return state_bytes.pack(self.state())
 
     def load_bytes(self, data: bytes) -> None:
-        """Takes the state back from safetensors; raises UserError where it belongs to another model or is damaged."""
+        """Restores the state from safetensors; raises UserError where it is damaged or of another model."""
         from . import state_bytes
 
         with state_bytes.refusing('state of the online learner'):
@@ -240,7 +240,7 @@ class OnlineLearner(ABC):
         return {f'counters.{name}': torch.tensor(int(getattr(self, name))) for name in COUNTERS}
 
     def load_counters(self, state: State) -> None:
-        """Takes the counters back."""
+        """Restores the counters."""
         for name in COUNTERS:
             setattr(self, name, int(state[f'counters.{name}']))
 
@@ -249,7 +249,7 @@ COUNTERS = ('total_steps', 'wake_steps_in_cycle', 'cycles', 'episode')
 
 
 class Consolidator(ABC):
-    """Learns a little from every experience awake, and most of it asleep.
+    """Learns a little from every experience awake, and most in sleep.
 
     Attributes:
         sequence: of the last experience learned. gaps: experiences that were not received.
@@ -265,33 +265,33 @@ class Consolidator(ABC):
 
     @property
     def memory_size(self) -> int:
-        """Transitions held."""
+        """Number of transitions in memory."""
         return 0
 
     @property
     def memory_bytes(self) -> int:
-        """Bytes that they take."""
+        """Size of the memory, bytes."""
         return 0
 
     @property
     def alarms(self) -> list[str]:
-        """What a person should look at, in words; empty when all is well."""
+        """Conditions that need attention, in words; empty without any."""
         return []
 
     @property
     def sleeps_rolled_back(self) -> int:
-        """Sleeps that the gate rolled back, in the life of the model."""
+        """Number of sleeps of the model that the gate rolled back."""
         return 0
 
     @abstractmethod
     def learn(self, experience: Experience) -> dict[str, float]:
-        """Learns from one experience, counted with `count`; returns figures of this step by name.
+        """Learns from one experience, counted with `count`; returns metrics of this step by name.
 
-        Each comes once and in order; a hole in the sequence is a gap.
+        Called once for each, by rising sequence; a missing sequence is a gap.
         """
 
     def check(self, experience: Experience) -> None:
-        """Raises UserError for extras that can't be learned from; the transition was checked already."""
+        """Raises UserError for invalid extras; the transition was checked already."""
         return
 
     def count(self, experience: Experience) -> None:
@@ -300,7 +300,7 @@ class Consolidator(ABC):
         self.sequence = experience.sequence
 
     def step_errors(self, experience: Experience, metrics: Mapping[str, float]) -> tuple[float, float]:
-        """Returns the error of prediction before learning an experience, and that of a trivial rival, same units.
+        """Returns the prediction error before learning an experience, and that of a trivial predictor, same units.
 
         A replay stops when their ratio no longer falls; NaN for a brain without a score.
 
@@ -310,7 +310,7 @@ class Consolidator(ABC):
         return math.nan, math.nan
 
     def adopt(self, online: OnlineLearner) -> None:
-        """Goes on from an online learner whose last experiences were not received."""
+        """Continues from an online learner whose last experiences were not received; they count as a gap."""
         self.gaps += online.total_steps - self.sequence
         self.sequence = online.total_steps
 
@@ -319,34 +319,34 @@ class Consolidator(ABC):
         """Prepares a sleep.
 
         Args:
-            online: state of the online learner, as handed over. The sleep may train a copy of it.
+            online: state of the online learner. The sleep may train a copy of it.
         """
 
     def metrics(self) -> dict[str, float]:
-        """Returns figures for the status by name, NaN where unknown."""
+        """Returns metrics for the status by name, NaN where unknown."""
         return {}
 
     def wake_row(self, experience: Experience, metrics: Mapping[str, float]) -> dict[str, float | int | str]:
-        """Returns what training.log gets of a wake step, by column; `metrics` are those of `learn`."""
+        """Returns the row of training.log for a wake step, by column; `metrics` are those of `learn`."""
         return {**experience.metrics, **metrics}
 
     def sleep_row(self, run: 'SleepRun') -> dict[str, float | int | str]:
-        """Returns what training.log gets of a sleep, by column."""
+        """Returns the row of training.log for a sleep, by column."""
         return {**run.statistics.means, **run.verdict.metrics}
 
     def save_row(self) -> dict[str, float | int | str]:
-        """Returns what training.log gets of a save, by column."""
+        """Returns the row of training.log for a save, by column."""
         return {}
 
     def state(self) -> dict[str, State]:
-        """Returns everything by part and name, copied to the CPU; parts are the files of a generation.
+        """Returns the state by part and name, copied to the CPU; parts are the files of a generation.
 
         `counters()` is in the part CONSOLIDATOR.
         """
         return {CONSOLIDATOR: self.counters()}
 
     def load(self, parts: dict[str, State]) -> None:
-        """Takes everything back; raises KeyError, RuntimeError or ValueError where it can't."""
+        """Restores the state; raises KeyError, RuntimeError or ValueError for that of another model."""
         self.load_counters(parts[CONSOLIDATOR])
 
     def counters(self) -> State:
@@ -356,7 +356,7 @@ class Consolidator(ABC):
         return {'counters.sequence': torch.tensor(self.sequence), 'counters.gaps': torch.tensor(self.gaps)}
 
     def load_counters(self, state: State) -> None:
-        """Takes the counters back."""
+        """Restores the counters."""
         self.sequence, self.gaps = int(state['counters.sequence']), int(state['counters.gaps'])
 
 
@@ -364,8 +364,8 @@ class SleepRun(ABC):
     """One sleep: run it step by step, finish it, then keep it or roll it back.
 
     Attributes:
-        statistics: filled in as it runs.
-        verdict: whole after `finish`. If `rolled_back` is true the caller must call `roll_back()`.
+        statistics: updated while it runs.
+        verdict: final after `finish`. If `rolled_back` is true the caller must call `roll_back()`.
     """
 
     def __init__(self) -> None:
@@ -374,7 +374,7 @@ class SleepRun(ABC):
 
     @property
     def diverged(self) -> bool:
-        """Whether an optimiser step had to be refused, or a mean is infinite though its phase ran."""
+        """Whether an optimiser step was refused, or a mean of a phase that ran is infinite."""
         ran = sum(self.statistics.steps.values()) > 0
         return ran and (self.statistics.refused > 0 or any(map(math.isinf, self.statistics.means.values())))
 
@@ -392,19 +392,21 @@ class SleepRun(ABC):
 
 
 class Brain(ABC):
-    """What the house needs to know of a brain before there is a model.
+    """Definition of a brain: its settings, inputs and phases, and how to make its learners.
 
     Attributes:
-        name: by which people choose it.
-        settings: its recipe, frozen in a model's config.json.
-        headlines: metrics that a view shows first, each with whether higher is better.
+        name: as in configuration.
+        settings: class of its settings, which config.json of a model keeps.
+        headlines: metrics that views show first, with whether higher is better.
         columns: of training.log, beside `timestamp`, `event`, `step` and `cycle`.
+        short_cycles: settings by dotted name for cycles of one or two seconds, for crash tests.
     """
 
     name: str
     settings: type[Settings] = Settings
     headlines: Mapping[str, bool] = {}
     columns: tuple[str, ...] = ()
+    short_cycles: Mapping[str, Any] = {}
 
     @abstractmethod
     def inputs(self, settings: Settings, robot: RobotInfo) -> tuple[Input, ...]:
@@ -415,7 +417,7 @@ class Brain(ABC):
         return True
 
     def check(self, settings: Settings) -> None:
-        """Raises UserError for settings that name what does not exist: frozen, they could not be mended."""
+        """Raises UserError for settings that name an unknown part: in config.json they could not be changed."""
         return
 
     @abstractmethod
@@ -439,7 +441,7 @@ def find(name: str) -> Brain:
     """Returns a brain by name.
 
     Raises:
-        UserError: there is none of that name.
+        UserError: there is no brain of that name.
     """
     found = BRAINS.find(name)
     brain: Brain = getattr(found, 'BRAIN', found)
@@ -449,19 +451,20 @@ def find(name: str) -> Brain:
 def inputs_of(brain: Brain, settings: Any, robot: RobotInfo) -> tuple[Input, ...]:
     """Returns what a brain perceives of a robot.
 
-    A robot without modalities, from an old recording, is taken to have them.
+    A robot without modalities, from an old recording, is assumed to have them.
 
     Raises:
-        UserError: the robot lacks one.
+        UserError: the robot lacks an input.
     """
     inputs = brain.inputs(settings, robot)
     for each in inputs:
         if each.kind != 'embedding' and robot.modalities and each.name not in robot.modalities:
             raise UserError(
-                f'brain {brain.name!r}', expected=f'a robot that senses {each.name!r}',
+                f'brain {brain.name!r}',
+                expected=f'a robot that senses {each.name!r}',
                 found=f'{robot.name!r}, which senses {", ".join(robot.modalities)}',
                 do='Choose another robot or brain.',
-            )  # fmt: skip
+            )
     return inputs
 
 

@@ -17,48 +17,52 @@ DEFAULT_BRAIN = 'cls'
 
 @dataclass(frozen=True, kw_only=True)
 class FastNodeSettings(Settings):
-    mode: str = setting('manual', 'Who decides on actions from the start.', choices=MODES)
-    action_rate: float = setting(2.0, 'Actions a second at most; 0: as fast as they are answered.', unit='Hz', low=0.0)
-    step_timeout: float = setting(5.0, 'An action without an answer for this long is a fault.', unit='s', low=0.1)
-    max_still: float = setting(1.0, 'For this long a resting robot is taken to see what it saw.', unit='s', low=0.0)
-    max_steps: int = setting(0, 'Wake steps of this run after which acting ends; 0: never.', low=0)
+    mode: str = setting('manual', 'Source of actions at the start.', choices=MODES)
+    action_rate: float = setting(
+        2.0, 'Most actions a second; 0: the next follows each answer at once.', unit='Hz', low=0.0
+    )
+    step_timeout: float = setting(5.0, 'Time without an answer to an action that is a fault.', unit='s', low=0.1)
+    max_still: float = setting(
+        1.0, 'Age up to which the last image of a resting robot counts as its present view.', unit='s', low=0.0
+    )
+    max_steps: int = setting(0, 'Wake steps of this run after which acting ends; 0: no end.', low=0)
     max_behind: int = setting(
-        200, 'Acting waits while slow_learner is further behind than this; 0: never.', unit='steps', low=0, high=1000
+        200, 'Acting waits while slow_learner is further behind than this; 0: no wait.', unit='steps', low=0, high=1000
     )
     threads: int = setting(1, 'Threads of one forward pass; the networks are small.', low=1, high=64)
 
 
 @dataclass(frozen=True, kw_only=True)
 class SlowNodeSettings(Settings):
-    """Where models are, and how slow_learner runs. The recipe of a new model is its brain's settings beside these."""
+    """Parameters of slow_learner. Those of its brain come beside them and define a new model."""
 
     brain: str = setting('', 'Brain of a new model, by name; empty: cls. An existing model has its own.')
-    model: str = setting('default', 'Name of the model folder; created where it is missing.')
+    model: str = setting('default', 'Name of the model folder; a missing one is created.')
     models_dir: str = setting('models', 'Folder that holds the models.')
     accept_robot: bool = setting(
-        False, 'An existing model goes on with the robot that is there, though it was made with one of another name.'
+        False, 'An existing model may continue with a robot of another name than it was made with.'
     )
-    preset: str = setting('', 'Recipe in config/presets/ for a new model; what is set by name wins over it.')
-    seed: int = setting(-1, 'Of networks and exploration of a new model; -1: drawn.', low=-1, high=2**31)
+    preset: str = setting('', 'Settings in config/presets/ for a new model; parameters set by name override it.')
+    seed: int = setting(-1, 'Seed of networks and exploration of a new model; -1: random.', low=-1, high=2**31)
     threads: int = setting(
-        0, 'Threads of one optimiser step; 0: half of the cores, the body needs the rest.', low=0, high=64
+        0, 'Threads of one optimiser step; 0: half of the cores, the robot needs the others.', low=0, high=64
     )
     device: str = setting('', 'torch device of Slow, such as cpu or cuda:0; empty: cuda, else mps, else cpu.')
     nice: int = setting(
-        10, 'Niceness of learning awake; sleep and saving, in which the robot rests, are not niced.', low=0, high=19
+        10, 'Niceness of learning awake; sleep and saving, in which the robot rests, have 0.', low=0, high=19
     )
     lease: float = setting(
-        3.0, 'Fast wakes by itself when this node is silent for so long in sleep.', unit='s', low=0.5
+        3.0, 'Silence of this node in sleep after which fast_learner wakes by itself.', unit='s', low=0.5
     )
 
 
 def with_recipe(brain: Brain) -> type[Any]:
-    """Returns the parameters of slow_learner with those of a brain: the settings class of both."""
+    """Returns the settings class of slow_learner's parameters and those of a brain."""
     return make_dataclass('SlowParameters', [], bases=(SlowNodeSettings, brain.settings), frozen=True, kw_only=True)
 
 
 def choose_brain(asked: Mapping[str, Any]) -> Brain:
-    """Returns the brain of the model that parameters name: its own where it exists, else the one that they name.
+    """Returns the brain of the model that parameters name: that of an existing model, else the one that they name.
 
     Raises:
         UserError: there is no such brain, or the model has another one.
@@ -69,7 +73,9 @@ def choose_brain(asked: Mapping[str, Any]) -> Brain:
     own = str(read_config(folder).get('brain', DEFAULT_BRAIN)) if (folder / 'config.json').exists() else ''
     if name and own and name != own:
         raise UserError(
-            f'brain of the existing model {model!r}', expected=own, found=name,
+            f'brain of the existing model {model!r}',
+            expected=own,
+            found=name,
             do='Leave it out, or choose another model name.',
-        )  # fmt: skip
+        )
     return find(name or own or DEFAULT_BRAIN)

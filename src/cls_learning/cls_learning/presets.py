@@ -1,4 +1,4 @@
-"""Presets: recipes for new models by name, each a parameter file. No PyTorch here."""
+"""Presets: settings for new models by name, each a parameter file. No PyTorch here."""
 
 from pathlib import Path
 from typing import Any
@@ -8,10 +8,10 @@ from cls_common.settings import read_parameter_file
 
 
 def read_preset(presets_dir: Path, name: str) -> dict[str, Any]:
-    """Returns a preset's values by dotted name; `default` and an empty name are the code's own defaults.
+    """Returns the values of a preset by dotted name; empty for `default` and an empty name.
 
     Raises:
-        UserError: no such preset.
+        UserError: there is no such preset.
     """
     if name in ('', 'default'):
         return {}

@@ -1,17 +1,28 @@
-"""The kinds of parts that are found by name. No PyTorch here: a registry imports nothing until a part is found."""
+"""Registries of parts that are found by name. No PyTorch here: a registry imports a part only when it is found."""
 
 from typing import Final
 
 from cls_common.registry import Registry
 
 WORLD_MODELS: Final = Registry('cls_learning.world_models', 'world model')
-POLICIES: Final = Registry('cls_learning.policies', 'policy', exclude=('typed',))
+POLICIES: Final = Registry('cls_learning.policies', 'policy', exclude=('action_parsing',))
 REWARDS: Final = Registry(
-    'cls_learning.rewards', 'reward',
-    exclude=('bounded', 'cells', 'headed', 'heads', 'imagined', 'product', 'visits'),
-)  # fmt: skip
+    'cls_learning.rewards',
+    'reward',
+    exclude=('candidate_rollouts', 'cells', 'ensemble', 'ensemble_reward', 'product', 'running_normalizer', 'visits'),
+)
 MEMORIES: Final = Registry(
-    'cls_learning.memory', 'memory', exclude=('recent', 'scene_jump', 'stillness', 'virtual_walks')
+    'cls_learning.memory',
+    'memory',
+    exclude=(
+        'chain',
+        'observation_memory',
+        'ring_reservoir',
+        'scene_jump',
+        'segment_buffer',
+        'static_scene',
+        'trajectory_stitching',
+    ),
 )
 PHASES: Final = Registry('cls_learning.consolidation', 'sleep phase', exclude=('phases',))
 BRAINS: Final = Registry('cls_learning.brains', 'brain')

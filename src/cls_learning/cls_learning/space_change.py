@@ -1,7 +1,7 @@
-"""How normalised values change with the snapshot of the normaliser, and how linear layers absorb it.
+"""Change of normalised values with the snapshot of the normaliser, and its folding into linear layers.
 
-Networks see x = (z - mean) / scale. Another snapshot gives other x for the same z: x_old = ratio * x_new + shift. A
-layer that was trained on the old values computes the same on the new ones after ratio and shift are folded into it.
+Networks read x = (z - mean) / scale. Another snapshot gives another x for the same z: x_old = ratio * x_new + shift. A
+layer trained on old values computes the same on new ones after ratio and shift are folded into it.
 """
 
 from collections.abc import Callable, Mapping
@@ -13,7 +13,7 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class SpaceChange:
-    """How normalised values of an old snapshot follow from those of a new one: x_old = ratio * x_new + shift.
+    """Map from normalised values of a new snapshot to those of an old one: x_old = ratio * x_new + shift.
 
     Attributes:
         ratio: float64, 0-d, above 0. shift: float64 (D,).
@@ -23,45 +23,43 @@ class SpaceChange:
     shift: Tensor
 
     def inverse(self) -> 'SpaceChange':
-        """Returns the change from new to old."""
+        """Returns the map from old to new values."""
         return SpaceChange(1.0 / self.ratio, -self.shift / self.ratio)
 
     def squared(self) -> 'SpaceChange':
-        """Returns the change whose numbers are the squares of these."""
+        """Returns the change with ratio and shift squared."""
         return SpaceChange(self.ratio.square(), self.shift.square())
 
     def projected(self, planes: Tensor) -> 'SpaceChange':
-        """Returns the change of x @ planes; planes (D, P)."""
+        """Returns the change of x @ planes, with shift (P,); planes (D, P)."""
         return SpaceChange(self.ratio, self.shift @ planes.to(self.shift))
 
     def to(self, device: torch.device) -> 'SpaceChange':
-        """Returns it on another device."""
+        """Returns a copy on another device."""
         return SpaceChange(self.ratio.to(device), self.shift.to(device))
 
 
 # Returns the weights that compute on new values what the given ones compute on old ones. Each new weight is a sum of
-# old ones times powers of `ratio` and elements of `shift`, with no other factor but a sign: `squared` relies on it.
+# old ones times powers of `ratio` and elements of `shift`, up to a sign: `squared` relies on it.
 Fold = Callable[[Mapping[str, Tensor], SpaceChange], dict[str, Tensor]]
 
 
 def fold_input(weight: Tensor, bias: Tensor, change: SpaceChange) -> tuple[Tensor, Tensor]:
-    """Returns weight (H, D + ...) and bias (H,) of a layer whose first D inputs are normalised values."""
+    """Folds a change into weight (H, D + ...) and bias (H,) of a layer whose first D inputs are normalised values."""
     size = len(change.shift)
     ours, others = weight[:, :size], weight[:, size:]
     return torch.cat([change.ratio * ours, others], dim=1), bias + ours @ change.shift
 
 
-def fold_output(
-    weight: Tensor, bias: Tensor, change: SpaceChange, *, is_difference: bool
-) -> tuple[Tensor, Tensor]:  # fmt: skip
-    """Returns weight (D, H) and bias (D,) of a layer whose outputs are normalised values, or differences of such."""
+def fold_output(weight: Tensor, bias: Tensor, change: SpaceChange, *, is_difference: bool) -> tuple[Tensor, Tensor]:
+    """Folds it into weight (D, H) and bias (D,) of a layer whose outputs are normalised values or differences."""
     return weight / change.ratio, (bias if is_difference else bias - change.shift) / change.ratio
 
 
 def fold_ends(
     weights: Mapping[str, Tensor], first: str, last: str, change: SpaceChange, *, is_difference: bool
 ) -> dict[str, Tensor]:
-    """Folds a change into the first and the last Linear of a network, by their names; the rest stays as it is."""
+    """Folds a change into the first and the last Linear of a network, by name; other weights are unchanged."""
     weight, bias = fold_input(weights[f'{first}.weight'], weights[f'{first}.bias'], change)
     out, out_bias = fold_output(weights[f'{last}.weight'], weights[f'{last}.bias'], change, is_difference=is_difference)
     own = {f'{first}.weight': weight, f'{first}.bias': bias, f'{last}.weight': out, f'{last}.bias': out_bias}

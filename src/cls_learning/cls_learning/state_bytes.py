@@ -1,4 +1,4 @@
-"""States as bytes: safetensors and its hash. No pickles, which run code when they are read."""
+"""States as bytes: safetensors and their hash. No pickles, which run code when they are read."""
 
 from collections.abc import Iterator, Mapping
 import contextlib
@@ -18,10 +18,10 @@ def pack(state: Mapping[str, Tensor]) -> bytes:
 
 
 def unpack(data: bytes, what: str) -> dict[str, Tensor]:
-    """Reads named tensors; `what` names the thing in an error.
+    """Reads named tensors; `what` names the data in an error.
 
     Raises:
-        UserError: not safetensors, or a weight that is not finite.
+        UserError: the data are not safetensors, or a number is not finite.
     """
     try:
         state: dict[str, Tensor] = load(data)
@@ -34,13 +34,13 @@ def unpack(data: bytes, what: str) -> dict[str, Tensor]:
 
 
 def sha256(data: bytes) -> str:
-    """Returns the hash that travels with a blob, 64 hex digits."""
+    """Returns the hash that is sent with a state, 64 hex digits."""
     return hashlib.sha256(data).hexdigest()
 
 
 @contextlib.contextmanager
 def refusing(what: str) -> Iterator[None]:
-    """Turns what loading a state of another recipe raises into a UserError about `what`."""
+    """Converts the errors of loading a state of other settings to a UserError about `what`."""
     try:
         yield
     except UserError:

@@ -1,4 +1,4 @@
-"""The contracts of world models and of sleep phases as tests: subclass one beside an implementation."""
+"""Test suites of the contracts of world models and sleep phases: subclass one for each implementation."""
 
 from dataclasses import replace
 from typing import Protocol
@@ -11,21 +11,21 @@ from cls_common.robot import Channel, Kind, RobotInfo
 
 from . import memory, world_models
 from .config import LearningSettings
-from .consolidation.contract import Sleeper
+from .consolidation.contract import SleepContext
 from .learners.fast import FastLearner
 from .learners.normalizer import Normalizer
 from .learners.optimisation import make_adam
 from .learners.slow import SlowLearner
 from .memory.contract import Record
-from .memory.virtual_walks import VirtualWalks
+from .memory.trajectory_stitching import StitchedTrajectories
 from .registries import PHASES
 from .world_models.contract import WorldModel
 
-Z_SIZE = 12  # of all embeddings here
+Z_SIZE = 12  # length of all embeddings in this file
 
 
 def draw(*shape: int, seed: int = 0) -> Tensor:
-    """Returns standard normal numbers of a shape, float32."""
+    """Returns standard normal numbers, float32 (*shape)."""
     return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
 
 
@@ -36,7 +36,7 @@ class MakeModel(Protocol):
 
 
 def maker(kind: str, settings: LearningSettings | None = None) -> MakeModel:
-    """Returns what makes a world model by its name, with its own settings of `settings` or their defaults."""
+    """Returns a factory of a world model by name, with its own settings of `settings` or the defaults."""
     network = (settings or LearningSettings.from_flat({'network.world_model': kind})).network
 
     def make(seed: int = 1, hidden: tuple[int, ...] = (32, 32), residual: bool = True) -> WorldModel:
@@ -48,12 +48,12 @@ def maker(kind: str, settings: LearningSettings | None = None) -> MakeModel:
 
 
 def weights(model: WorldModel) -> Tensor:
-    """Returns all parameters in one vector."""
+    """Returns all N parameters in one vector (N,)."""
     return torch.cat([p.detach().flatten() for p in model.parameters()])
 
 
 def train(model: WorldModel, steps: int = 400) -> float:
-    """Trains on z_next = z + a[0] x a fixed direction of z; returns the last errors, as a share of copying's."""
+    """Trains on z_next = z + a[0] * f(z); returns the mean of the last errors, as a share of those of copying z."""
     turn = draw(Z_SIZE, Z_SIZE, seed=5) / 4
     optimizer = torch.optim.Adam(model.parameters(), 3e-3)
     errors: list[float] = []
@@ -76,7 +76,7 @@ class WorldModelSuite:
         make_model (MakeModel): `testing.maker(kind)`.
     """
 
-    def test_equal_seeds_give_equal_weights_whatever_was_drawn_before(self, make_model: MakeModel) -> None:
+    def test_weights_depend_on_the_seed_and_not_on_the_global_generator(self, make_model: MakeModel) -> None:
         for hidden in ((32,), (32, 32)):
             torch.manual_seed(3)
             first = make_model(hidden=hidden)
@@ -84,13 +84,13 @@ class WorldModelSuite:
             assert torch.equal(weights(first), weights(make_model(hidden=hidden)))
             assert not torch.equal(weights(first), weights(make_model(seed=2, hidden=hidden)))
 
-    def test_untrained_it_predicts_no_change(self, make_model: MakeModel) -> None:
+    def test_an_untrained_residual_model_predicts_no_change(self, make_model: MakeModel) -> None:
         model, z, a = make_model(), draw(5, Z_SIZE), draw(5, 2, seed=1)
         assert torch.equal(model.predict(model.initial(5), z, a)[1], z)
         plain = make_model(residual=False)
         assert not torch.equal(plain.predict(plain.initial(5), z, a)[1], z)
 
-    def test_a_rollout_is_its_steps_one_after_another(self, make_model: MakeModel) -> None:
+    def test_a_rollout_equals_single_steps(self, make_model: MakeModel) -> None:
         model, z, actions = make_model(), draw(4, Z_SIZE), draw(4, 3, 2, seed=1)
         train(model, 3)
         path, state = model.rollout(z, actions), model.initial(4)
@@ -99,48 +99,52 @@ class WorldModelSuite:
             state, z, _ = model.predict(state, z, actions[:, k])
             torch.testing.assert_close(path[:, k + 1], z)
 
-    def test_it_learns_what_an_action_does(self, make_model: MakeModel) -> None:
+    def test_it_learns_the_effect_of_an_action(self, make_model: MakeModel) -> None:
         model = make_model()
         assert train(model) < 0.9
 
-    def test_rows_of_a_batch_do_not_meet(self, make_model: MakeModel) -> None:
+    def test_rows_of_a_batch_are_independent(self, make_model: MakeModel) -> None:
         model, z, a = make_model(), draw(6, Z_SIZE), draw(6, 2, seed=1)
         train(model, 3)
         whole = model.predict(model.initial(6), z, a)[1]
         torch.testing.assert_close(model.predict(model.initial(2), z[2:4], a[2:4])[1], whole[2:4])
 
 
-def make_sleeper(phase: str, records: int = 40, **values: object) -> Sleeper:
-    """Returns what a phase sleeps with: small networks and a memory of a pan-tilt's random walk.
+def make_sleep_context(phase: str, records: int = 40, **values: object) -> SleepContext:
+    """Returns a context of small networks and a memory of random actions of a pan-tilt.
 
     Args:
-        phase: chosen in `sleep.phases`, so that its own settings are there.
+        phase: set in `sleep.phases`, so that its own settings exist.
         records: transitions in memory. values: settings by dotted name.
     """
     chosen = {'network.fast_hidden': 16, 'network.slow_hidden': 16, 'sleep.batch_size': 8, 'sleep.phases': phase}
     settings = LearningSettings.from_flat({**chosen, **values})
     channels = tuple(Channel(name, Kind.RELATIVE, 'deg', -10.0, 10.0) for name in ('pan', 'tilt'))
     robot = RobotInfo(
-        name='pan_tilt', modalities=('camera',), channels=channels, joint_names=('pan', 'tilt'),
-        joint_low=(-1.5, -0.7), joint_high=(1.5, 0.7),
-    )  # fmt: skip
+        name='pan_tilt',
+        modalities=('camera',),
+        channels=channels,
+        joint_names=('pan', 'tilt'),
+        joint_low=(-1.5, -0.7),
+        joint_high=(1.5, 0.7),
+    )
     normalizer = Normalizer(settings.normalizer, Z_SIZE)
     replay = memory.make(replace(settings.memory, capacity=100), seed=0)
     generator = np.random.default_rng(0)
-    view, z = generator.normal(size=(Z_SIZE, 2)), np.zeros(Z_SIZE, np.float32)
+    effect, z = generator.normal(size=(Z_SIZE, 2)), np.zeros(Z_SIZE, np.float32)
     for sequence in range(1, records + 1):
         action = generator.uniform(-10.0, 10.0, 2).astype(np.float32)
-        z_next = (z + view @ np.radians(action)).astype(np.float32)
+        z_next = (z + effect @ np.radians(action)).astype(np.float32)
         replay.add(Record(z, z_next, action, action, np.zeros(2), sequence, 0, sequence))
         z = z_next
     fast = FastLearner(settings, robot, Z_SIZE, normalizer, 0)
     slow = SlowLearner(settings, robot, Z_SIZE, normalizer, 0)
-    for _ in range(10 if records else 0):  # else both predict no change, and nothing distils
+    for _ in range(10 if records else 0):  # else both predict no change, and distillation has no effect
         batch = replay.transitions(8, generator)
         slow.update_asleep((slow.forward(batch.z, batch.action) - batch.z_next).square().mean())
-    return Sleeper(
-        fast, slow, replay, VirtualWalks([], robot, Z_SIZE), make_adam(fast.raw, 1e-3), settings.sleep
-    )  # fmt: skip
+    return SleepContext(
+        fast, slow, replay, StitchedTrajectories([], robot, Z_SIZE), make_adam(fast.online, 1e-3), settings.sleep
+    )
 
 
 class PhaseSuite:
@@ -150,35 +154,35 @@ class PhaseSuite:
         phase (str): its name, as in `sleep.phases`.
     """
 
-    def test_it_has_the_name_by_which_it_is_found(self, phase: str) -> None:
+    def test_its_name_is_that_of_its_module(self, phase: str) -> None:
         found = PHASES.find(phase).PHASE
         assert found.name == phase and found.loss_name
-        assert found.steps(make_sleeper(phase).settings) >= 1
+        assert found.steps(make_sleep_context(phase).settings) >= 1
 
     def test_it_is_skipped_with_a_reason_while_memory_is_too_small(self, phase: str) -> None:
         found = PHASES.find(phase).PHASE
-        assert found.skip_reason(make_sleeper(phase, records=0))
-        assert found.skip_reason(make_sleeper(phase)) == ''
+        assert found.skip_reason(make_sleep_context(phase, records=0))
+        assert found.skip_reason(make_sleep_context(phase)) == ''
 
-    def test_its_steps_lower_their_loss_and_leave_memory_as_it_is(self, phase: str) -> None:
-        found, sleeper = PHASES.find(phase).PHASE, make_sleeper(phase)
-        remembered = {name: value.clone() for name, value in sleeper.memory.state().items()}
+    def test_its_steps_lower_the_loss_and_do_not_change_memory(self, phase: str) -> None:
+        found, sleep = PHASES.find(phase).PHASE, make_sleep_context(phase)
+        remembered = {name: value.clone() for name, value in sleep.memory.state().items()}
         generator = np.random.default_rng(0)
-        results = [found.step(sleeper, generator) for _ in range(60)]
+        results = [found.step(sleep, generator) for _ in range(60)]
         for result in results:
             assert np.isfinite([result.loss, *result.metrics.values()]).all()
         losses = [result.loss for result in results]
         assert np.mean(losses[-15:]) <= np.mean(losses[:15])
-        after = sleeper.memory.state()
+        after = sleep.memory.state()
         assert remembered.keys() == after.keys()
         assert all(torch.equal(value, after[name]) for name, value in remembered.items())
 
     def test_the_same_generator_gives_the_same_weights(self, phase: str) -> None:
         found, states = PHASES.find(phase).PHASE, []
         for seed in (1, 1, 2):
-            sleeper, generator = make_sleeper(phase), np.random.default_rng(seed)
+            sleep, generator = make_sleep_context(phase), np.random.default_rng(seed)
             for _ in range(5):
-                found.step(sleeper, generator)
-            states.append({**sleeper.slow.state(), **sleeper.fast.state()})
+                found.step(sleep, generator)
+            states.append({**sleep.slow.state(), **sleep.fast.state()})
         assert all(torch.equal(value, states[1][name]) for name, value in states[0].items())
         assert not all(torch.equal(value, states[2][name]) for name, value in states[0].items())

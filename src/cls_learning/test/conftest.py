@@ -34,29 +34,54 @@ Z_SIZE = 16
 NOW = datetime(2025, 1, 2, 3, 4, 5)
 # Small values of everything that decides how long a cycle takes.
 SMALL: Mapping[str, Any] = {
-    'network.fast_hidden': 24, 'network.slow_hidden': 32, 'fast.recent': 3, 'fast.older': 4, 'fast.ring': 20,
-    'fast.reservoir': 10, 'memory.capacity': 60, 'sleep.batch_size': 8, 'sleep.wake_steps_per_cycle': 30,
-    'sleep.sws_steps': 4, 'sleep.rem_steps': 4, 'sleep.tether_steps': 3, 'policy.warmup': 5, 'policy.hidden': 16,
+    'network.fast_hidden': 24,
+    'network.slow_hidden': 32,
+    'fast.recent': 3,
+    'fast.older': 4,
+    'fast.ring': 20,
+    'fast.reservoir': 10,
+    'memory.capacity': 60,
+    'sleep.batch_size': 8,
+    'sleep.wake_steps_per_cycle': 30,
+    'sleep.sws_steps': 4,
+    'sleep.rem_steps': 4,
+    'sleep.tether_steps': 3,
+    'policy.warmup': 5,
+    'policy.hidden': 16,
     'policy.batch_size': 4,
-}  # fmt: skip
+}
 
 
 def _pan_tilt(**changes: Any) -> RobotInfo:
     channels = tuple(Channel(name, Kind.RELATIVE, 'deg', -10.0, 10.0) for name in ('pan', 'tilt'))
     values: dict[str, Any] = {
-        'name': 'pan_tilt', 'modalities': ('camera',), 'channels': channels, 'joint_names': ('pan', 'tilt'),
-        'joint_low': (-np.pi / 2, -np.radians(40)), 'joint_high': (np.pi / 2, np.radians(40)),
-    }  # fmt: skip
+        'name': 'pan_tilt',
+        'modalities': ('camera',),
+        'channels': channels,
+        'joint_names': ('pan', 'tilt'),
+        'joint_low': (-np.pi / 2, -np.radians(40)),
+        'joint_high': (np.pi / 2, np.radians(40)),
+    }
     return RobotInfo(**{**values, **changes})
 
 
 def _answer(store: Any, sequence: int, action: Any, error_code: int) -> Any:
     empty, stamp = np.empty(0), store.types['builtin_interfaces/msg/Time'](sec=1, nanosec=0)
     return store.types[comms.APPLIED_ACTION.type](
-        source='test', sequence=sequence, commanded=np.array(action, np.float32),
-        applied=np.array(action, np.float32), joints_before=empty, joints_after=empty, start=stamp, end=stamp,
-        error_code=error_code, error_msg='', reward=float('nan'), terminal=False, truncated=False,
-    )  # fmt: skip
+        source='test',
+        sequence=sequence,
+        commanded=np.array(action, np.float32),
+        applied=np.array(action, np.float32),
+        joints_before=empty,
+        joints_after=empty,
+        start=stamp,
+        end=stamp,
+        error_code=error_code,
+        error_msg='',
+        reward=float('nan'),
+        terminal=False,
+        truncated=False,
+    )
 
 
 def _info(store: Any, robot: RobotInfo) -> Any:
@@ -64,11 +89,16 @@ def _info(store: Any, robot: RobotInfo) -> Any:
     header = types['std_msgs/msg/Header'](stamp=types['builtin_interfaces/msg/Time'](sec=1, nanosec=0), frame_id='')
     channel = types['cls_interfaces/msg/ActionChannel']
     return types[comms.ROBOT_INFO.type](
-        header=header, name=robot.name, modalities=list(robot.modalities),
+        header=header,
+        name=robot.name,
+        modalities=list(robot.modalities),
         channels=[channel(c.name, int(c.kind), c.unit, c.low, c.high) for c in robot.channels],
-        joint_names=list(robot.joint_names), joint_low=np.array(robot.joint_low),
-        joint_high=np.array(robot.joint_high), settle_time=robot.settle_time, lock_step=robot.lock_step,
-    )  # fmt: skip
+        joint_names=list(robot.joint_names),
+        joint_low=np.array(robot.joint_low),
+        joint_high=np.array(robot.joint_high),
+        settle_time=robot.settle_time,
+        lock_step=robot.lock_step,
+    )
 
 
 def _write_session(folder: Path, robot: RobotInfo | None, answers: Sequence[tuple[int, Any, int]]) -> Path:
@@ -92,7 +122,7 @@ def _with_embeddings(transition: Transition, z: NDArray[np.float32], z_next: NDA
 
 
 def _late(transitions: Iterable[Transition], by: int) -> Iterator[Transition]:
-    """Yields one unbroken chain as seen through a camera whose images come `by` steps late."""
+    """Yields one unbroken chain as seen through a camera whose images are `by` steps late."""
     seen: list[NDArray[np.float32]] = []
     for transition in transitions:
         if not seen:
@@ -135,9 +165,16 @@ class PanTiltWorld:
         boundary, self._is_new = self._is_new if boundary is None else boundary, False
         self.now += 1
         return Transition.of_embeddings(
-            z=z, z_next=self.embedding(), action_commanded=np.asarray(action, np.float32), action_applied=applied,
-            joints=before, joints_next=self.joints, boundary=boundary, stamp_z=self.now - 1, stamp_next=self.now,
-        )  # fmt: skip
+            z=z,
+            z_next=self.embedding(),
+            action_commanded=np.asarray(action, np.float32),
+            action_applied=applied,
+            joints=before,
+            joints_next=self.joints,
+            boundary=boundary,
+            stamp_z=self.now - 1,
+            stamp_next=self.now,
+        )
 
     def walk(self, steps: int, seed: int = 0) -> Iterator[Transition]:
         """Yields the transitions of a random walk."""
@@ -172,7 +209,7 @@ class TrainingRun:
             self.sleep()
 
     def learn(self, transition: Transition) -> None:
-        """Learns one transition in both halves."""
+        """Learns one transition online and in the consolidator."""
         self.session.learn(self.learner.learn(self.learner.prepare(transition)), NOW)
 
     def sleep(self) -> None:
@@ -214,16 +251,29 @@ def tools() -> SimpleNamespace:
     def config(settings: LearningSettings | None = None, **changes: Any) -> ModelConfig:
         encoder = {'name': 'test', 'id': 'test-1', 'size': Z_SIZE, 'version': 1}
         values: dict[str, Any] = {
-            'robot': _pan_tilt(), 'encoder': encoder, 'seed': 7, 'settings': settings or recipe(), 'origins': {},
+            'robot': _pan_tilt(),
+            'encoder': encoder,
+            'seed': 7,
+            'settings': settings or recipe(),
+            'origins': {},
             'created_at': '2025-01-02T03:04:05',
-        }  # fmt: skip
+        }
         return ModelConfig(**{**values, **changes})
 
     return SimpleNamespace(
-        PanTiltWorld=PanTiltWorld, TrainingRun=TrainingRun, pan_tilt=_pan_tilt, recipe=recipe,
-        online_learner=online_learner, config=config, Z_SIZE=Z_SIZE, NOW=NOW, SMALL=SMALL,
-        write_session=_write_session, with_embeddings=_with_embeddings, late=_late,
-    )  # fmt: skip
+        PanTiltWorld=PanTiltWorld,
+        TrainingRun=TrainingRun,
+        pan_tilt=_pan_tilt,
+        recipe=recipe,
+        online_learner=online_learner,
+        config=config,
+        Z_SIZE=Z_SIZE,
+        NOW=NOW,
+        SMALL=SMALL,
+        write_session=_write_session,
+        with_embeddings=_with_embeddings,
+        late=_late,
+    )
 
 
 @pytest.fixture

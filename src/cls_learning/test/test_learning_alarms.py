@@ -23,9 +23,12 @@ from cls_sim.worlds.room import RoomEnv
 IGNORED = 'the model ignores actions'
 CAMERA = 'the camera changed'
 RECIPE = {
-    'memory.capacity': 1000, 'sleep.wake_steps_per_cycle': 260, 'sleep.sws_steps': 60, 'sleep.rem_steps': 20,
+    'memory.capacity': 1000,
+    'sleep.wake_steps_per_cycle': 260,
+    'sleep.sws_steps': 60,
+    'sleep.rem_steps': 20,
     'sleep.learning_rate': 3e-3,
-}  # fmt: skip
+}
 GENERATOR = np.random.default_rng
 
 
@@ -44,7 +47,7 @@ def train(tools: SimpleNamespace, transitions: Iterator[Transition]) -> ClsConso
 
 def test_a_model_that_uses_actions_gives_no_alarm(tools: SimpleNamespace) -> None:
     consolidator = train(tools, tools.PanTiltWorld().walk(1040))
-    assert len(consolidator.holdout) == 200 and consolidator.history.nights == 4 and consolidator.history.skill > 0.3
+    assert len(consolidator.holdout) == 200 and consolidator.history.sleeps == 4 and consolidator.history.skill > 0.3
     assert consolidator.history.action_use > 0.3 and IGNORED not in consolidator.alarms
 
 
@@ -130,7 +133,7 @@ def test_darker_light_raises_the_camera_alarm_and_another_room_does_not(
     watch = CameraWatch()
     was_other = False
     for z, joints in zip(np.concatenate([views['before'], views[now]]), views['poses']):
-        watch.see(z, joints)
+        watch.observe(z, joints)
         was_other |= watch.is_other
     assert was_other is is_other and watch.is_other is is_other
 
@@ -147,7 +150,7 @@ def walk(steps: int, shift: float = 0.0, seed: int = 0, joints: int = 2) -> Iter
 def feed(watch: CameraWatch, seen: Iterator[tuple[np.ndarray, np.ndarray]]) -> list[bool]:
     alarms = []
     for z, joints in seen:
-        watch.see(z, joints)
+        watch.observe(z, joints)
         alarms.append(watch.is_other)
     return alarms
 
@@ -183,7 +186,7 @@ def test_the_delay_of_images_is_measured(tools: SimpleNamespace, by: int) -> Non
     delay = ImageDelay()
     found = []
     for transition in tools.late(tools.PanTiltWorld().walk(400), by):
-        delay.see(transition)
+        delay.observe(transition)
         found.append(delay.steps)
     assert set(found[:99]) == {0} and set(found[100:]) == {by} and delay.correlation > 0.6
 
@@ -195,7 +198,7 @@ def test_views_that_change_by_themselves_have_no_delay(tools: SimpleNamespace, s
     course = np.cumsum(draw.normal(0.0, 1.0, 400))
     for step, transition in enumerate(tools.PanTiltWorld().walk(300, seed)):
         z, z_next = (np.full(tools.Z_SIZE, course[at], np.float32) for at in (step, step + 1))
-        delay.see(tools.with_embeddings(transition, z, z_next))
+        delay.observe(tools.with_embeddings(transition, z, z_next))
         assert delay.steps == 0
 
 
@@ -203,10 +206,17 @@ def test_a_robot_without_joints_has_no_delay() -> None:
     delay, none = ImageDelay(), np.zeros(0)
     for step in range(300):
         z = np.full(4, np.sin(step), np.float32)
-        delay.see(Transition.of_embeddings(
-            z=z, z_next=z + 1, action_commanded=z[:1], action_applied=z[:1], joints=none, joints_next=none,
-            boundary=False,
-        ))  # fmt: skip
+        delay.observe(
+            Transition.of_embeddings(
+                z=z,
+                z_next=z + 1,
+                action_commanded=z[:1],
+                action_applied=z[:1],
+                joints=none,
+                joints_next=none,
+                boundary=False,
+            )
+        )
     assert delay.steps == 0
 
 
@@ -216,9 +226,9 @@ def test_late_images_and_no_learning_raise_alarms(tools: SimpleNamespace) -> Non
     metrics = [consolidator.learn(learner.learn(t)) for t in tools.late(tools.PanTiltWorld().walk(120), 1)]
     assert any('images are 1 step late' in alarm for alarm in consolidator.alarms)
     assert metrics[-1]['image_delay'] == 1.0 and metrics[50]['image_delay'] == 0.0
-    nothing = EvaluationHistory(skill=-0.1, fast_skill=0.01, nights=1, rolled_back=1)
+    nothing = EvaluationHistory(skill=-0.1, fast_skill=0.01, sleeps=1, rolled_back=1)
     consolidator.history = nothing
     assert any(alarm.startswith('nothing is learned') for alarm in consolidator.alarms)
-    for other in (EvaluationHistory(), replace(nothing, nights=0), replace(nothing, fast_skill=0.1)):
+    for other in (EvaluationHistory(), replace(nothing, sleeps=0), replace(nothing, fast_skill=0.1)):
         consolidator.history = other
         assert not any(alarm.startswith('nothing is learned') for alarm in consolidator.alarms)

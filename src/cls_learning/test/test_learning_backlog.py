@@ -18,9 +18,9 @@ def test_acting_waits_at_the_limit_until_half_is_learned() -> None:
     assert found.behind == 9 and not found.must_wait and found.slowed == 0
     found.send(110)
     assert found.must_wait and found.must_wait and found.slowed == 1, 'one wait, asked twice'
-    found.hear(104, 110, 0.0)
+    found.add_report(104, 110, 0.0)
     assert found.must_wait, 'six are left'
-    found.hear(105, 110, 0.0)
+    found.add_report(105, 110, 0.0)
     assert not found.must_wait and found.behind == 5
     found.send(115)
     assert found.must_wait and found.slowed == 2
@@ -44,15 +44,15 @@ def test_never_more_than_the_limit_are_sent_ahead(events: list[tuple[bool, int]]
                     found.send(sent)
         else:
             learned = min(learned + count, sent)
-            found.hear(learned, learned, 0.0)
+            found.add_report(learned, learned, 0.0)
         assert sent - learned <= found.limit
 
 
 def test_a_late_or_repeated_report_changes_nothing() -> None:
     found = backlog()
     found.send(108)
-    found.hear(107, 108, 1.0)
-    found.hear(103, 104, 2.0)
+    found.add_report(107, 108, 1.0)
+    found.add_report(103, 104, 2.0)
     assert found.behind == 1 and found.unwritten == 0
 
 
@@ -71,7 +71,7 @@ def test_an_end_waits_until_everything_is_in_the_journal() -> None:
 def test_an_end_gives_up_on_a_silent_slow_learner_and_counts_what_is_lost() -> None:
     found = backlog()
     found.send(107)
-    found.hear(101, 104, 8.0)
+    found.add_report(101, 104, 8.0)
     found.begin_end(5.0)
     assert not found.may_end(8.0 + SILENCE) and found.may_end(8.1 + SILENCE)
     assert found.unwritten == 3
@@ -82,7 +82,7 @@ def test_an_end_takes_no_longer_than_a_supervisor_waits() -> None:
     found.send(101)
     found.begin_end(0.0)
     for second in range(int(LONGEST_END)):
-        found.hear(100, 100, float(second))
+        found.add_report(100, 100, float(second))
         assert not found.may_end(float(second))
     assert found.may_end(LONGEST_END + 0.1)
 

@@ -1,4 +1,4 @@
-"""The state of a recurrent world model: carried awake, rebuilt from history in replay, needed by late bodies."""
+"""The state of a recurrent world model: carried awake, rebuilt from history in replay, needed by robots with a lag."""
 
 from collections import deque
 from collections.abc import Callable
@@ -19,7 +19,7 @@ from cls_learning.brains.cls.consolidator import ClsConsolidator
 from cls_learning.brains.cls.online_learner import ClsOnlineLearner
 from cls_learning.config import LearningSettings
 from cls_learning.evaluation import gate
-from cls_learning.evaluation.holdout import PIECE
+from cls_learning.evaluation.holdout import SEGMENT
 from cls_learning.memory.contract import Record, to_batch
 from cls_learning.runtime.online_step import online_step
 from cls_learning.types import History
@@ -40,20 +40,20 @@ def walk(tools: SimpleNamespace, steps: int, seed: int = 0) -> list[Transition]:
 @pytest.fixture
 def learner(tools: SimpleNamespace) -> ClsOnlineLearner:
     learner: ClsOnlineLearner = tools.online_learner(tools.recipe(STILL))
-    # An untrained output says nothing of the state.
+    # An untrained output does not depend on the state.
     with torch.no_grad():
-        learner.fast.acting.output.weight.normal_(generator=torch.Generator().manual_seed(1))  # type: ignore[union-attr]
+        learner.fast.ema.output.weight.normal_(generator=torch.Generator().manual_seed(1))  # type: ignore[union-attr]
     return learner
 
 
-def halves(tools: SimpleNamespace, settings: LearningSettings) -> tuple[ClsOnlineLearner, ClsConsolidator]:
-    """Both halves of one model."""
+def learners(tools: SimpleNamespace, settings: LearningSettings) -> tuple[ClsOnlineLearner, ClsConsolidator]:
+    """Online learner and consolidator of one model."""
     return tools.online_learner(settings), ClsConsolidator(settings, tools.pan_tilt(), tools.Z_SIZE, 0)
 
 
 def of_chain(learner: ClsOnlineLearner, steps: list[Transition]) -> Tensor:
     """The state after some steps from the initial one."""
-    model, state = learner.fast.acting, learner.fast.acting.initial(1)
+    model, state = learner.fast.ema, learner.fast.ema.initial(1)
     for t in steps:
         action = learner.fast.code.to_input(torch.from_numpy(t.action_applied)[None])
         state = model.predict(state, torch.from_numpy(t.z)[None], action)[0]
@@ -105,23 +105,23 @@ def test_the_next_action_is_chosen_from_the_state_after_the_step(
 
 def test_missing_steps_cut_the_state_of_the_slow_learner(tools: SimpleNamespace) -> None:
     settings = tools.recipe({**STILL, 'slow.wake_learning_rate': 0.0})
-    learner, consolidator = halves(tools, settings)
+    learner, consolidator = learners(tools, settings)
     for transition in walk(tools, 8):
         experience = learner.learn(transition)
         if experience.sequence != 5:
             consolidator.learn(experience)
     held = learner.memory.records()[5:]
     action = consolidator.slow.code.to_input(torch.from_numpy(np.stack([r.action for r in held])))
-    state = consolidator.slow.acting.initial(1)
+    state = consolidator.slow.ema.initial(1)
     for a in action:
-        state = consolidator.slow.acting.remember(state, torch.zeros(1, tools.Z_SIZE), a[None])
+        state = consolidator.slow.ema.remember(state, torch.zeros(1, tools.Z_SIZE), a[None])
     torch.testing.assert_close(consolidator.slow.carried.now['hidden'], state['hidden'])
 
 
 @pytest.mark.parametrize('kind, has_state', [('film', False), ('mlp', False), ('gru', True)])
 def test_only_a_recurrent_model_has_a_state_to_save(kind: str, has_state: bool, tools: SimpleNamespace) -> None:
     settings = tools.recipe({'network.world_model': kind})
-    learner, consolidator = halves(tools, settings)
+    learner, consolidator = learners(tools, settings)
     for transition in walk(tools, 5):
         consolidator.learn(learner.learn(transition))
     for state, name in ((learner.state(), 'fast'), (consolidator.state()[CONSOLIDATOR], 'slow')):
@@ -173,27 +173,27 @@ def test_what_to_remember_is_learned_through_the_history() -> None:
     assert action.grad is not None and action.grad.abs().amin() > 0
 
 
-def test_held_out_steps_are_scored_with_the_state_of_their_piece(
+def test_held_out_steps_are_scored_with_the_state_of_their_segment(
     tools: SimpleNamespace, learner: ClsOnlineLearner
 ) -> None:
-    steps = walk(tools, 10 * PIECE)
+    steps = walk(tools, 10 * SEGMENT)
     records = [
         Record(t.z, t.z_next, t.action_applied, t.action_commanded, t.joints, 0, 0, i) for i, t in enumerate(steps)
     ]
     found = gate.score(learner.fast, to_batch(records))
-    burn_in = learner.fast.acting.context
-    assert found.errors.shape == found.exchanged.shape == found.copied.shape == (10, PIECE - burn_in)
-    for piece in (0, 7):
-        part = steps[piece * PIECE : (piece + 1) * PIECE]
-        for i in range(burn_in, PIECE):
+    burn_in = learner.fast.ema.context
+    assert found.errors.shape == found.exchanged.shape == found.copied.shape == (10, SEGMENT - burn_in)
+    for segment in (0, 7):
+        part = steps[segment * SEGMENT : (segment + 1) * SEGMENT]
+        for i in range(burn_in, SEGMENT):
             z, action = torch.from_numpy(part[i].z)[None], torch.from_numpy(part[i].action_applied)[None]
             out = learner.fast.predict(z, action, {'hidden': of_chain(learner, part[:i])})
             error = float((out - torch.from_numpy(part[i].z_next)).square().mean())
-            assert found.errors[piece, i - burn_in] == pytest.approx(error, rel=1e-4)
+            assert found.errors[segment, i - burn_in] == pytest.approx(error, rel=1e-4)
 
 
 def skills(tools: SimpleNamespace, kind: str, lag: int) -> tuple[float, float]:
-    """Skill of Fast and Slow over the last 100 of 400 steps, before learning each, of a body that acts late."""
+    """Skill of Fast and Slow over the last 100 of 400 steps, before learning each, of a robot with a lag."""
     settings = tools.recipe(
         {
             'network.world_model': kind,
@@ -211,7 +211,7 @@ def skills(tools: SimpleNamespace, kind: str, lag: int) -> tuple[float, float]:
             'sleep.virtual_share': 0.0,
         },
     )
-    learner, consolidator = halves(tools, settings)
+    learner, consolidator = learners(tools, settings)
     errors: deque[tuple[float, float, float]] = deque(maxlen=100)
     for transition in tools.late(walk(tools, 400), lag):
         experience = learner.learn(transition)

@@ -137,7 +137,7 @@ def test_a_folder_opens_after_sigkill_at_any_moment(tmp_path: Path, tools: Simpl
         assert rest == list(range(begun + 1, begun + 1 + len(rest)))
         assert begun + len(rest) >= promised, f'trial {trial}: {promised} was promised'
         folder.close()
-    # A process killed between a save and its clearing up leaves old ones behind; the next save removes them.
+    # A process killed between a save and its cleanup leaves old generations; the next save removes them.
     with closing(ModelFolder(tmp_path, 'm')) as folder:
         folder.save(parts_of(1), run_id='r', sequence=promised + 1, cycles=0, now=NOW)
     assert len(list((tmp_path / 'm' / 'generations').glob('[0-9]*'))) == 2
@@ -308,7 +308,7 @@ def test_weights_of_another_shape_are_refused(
 
 
 def test_in_use_it_is_refused_naming_the_owner(trained: Any, tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=rf"'m'; expected nobody else using it; found .*process {os.getpid()} on "):
+    with pytest.raises(UserError, match=rf"'m'; expected no other user of it; found .*process {os.getpid()} on "):
         ModelFolder(tmp_path, 'm')
     trained.folder.close()
     ModelFolder(tmp_path, 'm').close()
@@ -365,9 +365,13 @@ def test_invalid_values_in_a_config_are_refused(tools: SimpleNamespace) -> None:
     good = json.loads(tools.config().to_json())
     assert ModelConfig.from_json(json.dumps(good), 'here') == tools.config()
     for change in (
-        {'seed': 'x'}, {'encoder': 3}, {'encoder': {'id': 'a'}}, {'values': 3}, {'values': {'fast.speed': 1}},
+        {'seed': 'x'},
+        {'encoder': 3},
+        {'encoder': {'id': 'a'}},
+        {'values': 3},
+        {'values': {'fast.speed': 1}},
         {'robot': {**good['robot'], 'arms': 2}},
-    ):  # fmt: skip
+    ):
         with pytest.raises(UserError):
             ModelConfig.from_json(json.dumps({**good, **change}), 'here')
     with pytest.raises(UserError, match='schema 1 or older; found schema 2'):
@@ -427,16 +431,23 @@ def test_the_hash_is_of_weights_alone(trained: Any) -> None:
         return weights_sha256(parts, session.brain.is_weight)
 
     for part, name in (
-        (ONLINE, 'fast.raw.layers.0.weight'), (ONLINE, 'fast.acting.output.bias'), (ONLINE, 'policy.visits'),
-        (ONLINE, 'normalizer.mean'), (CONSOLIDATOR, 'slow.raw.layers.0.weight'),
+        (ONLINE, 'fast.raw.layers.0.weight'),
+        (ONLINE, 'fast.acting.output.bias'),
+        (ONLINE, 'policy.visits'),
+        (ONLINE, 'normalizer.mean'),
+        (CONSOLIDATOR, 'slow.raw.layers.0.weight'),
         (CONSOLIDATOR, 'slow.acting.drive.bias'),
-    ):  # fmt: skip
+    ):
         assert hash_with(part, name) != original, name
     for part, name in (
-        (ONLINE, 'fast.optimizer.0.exp_avg'), (ONLINE, 'ring.recent.z_next'), (ONLINE, 'counters.cycles'),
-        (CONSOLIDATOR, 'slow.wake_optimizer.0.step'), (CONSOLIDATOR, 'normalizer.mean'),
-        (CONSOLIDATOR, 'counters.gaps'), (MEMORY, 'memory.z_next'),
-    ):  # fmt: skip
+        (ONLINE, 'fast.optimizer.0.exp_avg'),
+        (ONLINE, 'ring.recent.z_next'),
+        (ONLINE, 'counters.cycles'),
+        (CONSOLIDATOR, 'slow.wake_optimizer.0.step'),
+        (CONSOLIDATOR, 'normalizer.mean'),
+        (CONSOLIDATOR, 'counters.gaps'),
+        (MEMORY, 'memory.z_next'),
+    ):
         assert hash_with(part, name) == original, name
 
 
@@ -511,8 +522,9 @@ def test_a_torn_row_is_not_joined_to_the_next(tmp_path: Path) -> None:
     log.close()
     rows = list(rows_of(tmp_path / 'training.log'))
     assert [(row['event'], row['step'], row['fast_loss']) for row in (rows[0], rows[2])] == [
-        ('wake', '1', ''), ('wake', '3', '0.125'),
-    ]  # fmt: skip
+        ('wake', '1', ''),
+        ('wake', '3', '0.125'),
+    ]
 
 
 def test_a_session_needs_a_created_model(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Learning and sleep do what they are for: directions only, in a linear world.
+"""Learning and sleep have their intended effect: directions only, in a linear environment.
 
 Steps of up to 10 degrees in a range of +-20, so that "no change" is a poor guess, as it is with real images.
 """
@@ -21,8 +21,11 @@ from cls_learning.types import Batch
 
 # The default recipe, with a smaller Slow and shorter cycles and sleeps, so that a run takes a second.
 LITTLE = {
-    'network.slow_hidden': 64, 'sleep.wake_steps_per_cycle': 100, 'sleep.sws_steps': 50, 'sleep.rem_steps': 40,
-}  # fmt: skip
+    'network.slow_hidden': 64,
+    'sleep.wake_steps_per_cycle': 100,
+    'sleep.sws_steps': 50,
+    'sleep.rem_steps': 40,
+}
 
 # A Fast that learns from its last steps alone; that of the original system learned from its last one.
 NO_RESERVOIR = {'fast.older': 0, 'fast.reservoir': 0, 'fast.ring': 100}
@@ -39,7 +42,7 @@ def scene(tools: SimpleNamespace, number: int) -> Any:
 
 
 class Pair:
-    """Both halves without a folder."""
+    """Online learner and consolidator without a folder."""
 
     def __init__(
         self, tools: SimpleNamespace, seed: int, sleeps: bool = True, changes: Mapping[str, Any] | None = None
@@ -62,7 +65,7 @@ class Pair:
 
 
 def unseen(tools: SimpleNamespace, number: int) -> Batch:
-    """Returns another walk through a scene, never learned from."""
+    """Returns other transitions of a scene, which are not learned."""
     walk = scene(tools, number).walk(150, seed=1000 + number)
     return to_batch([Record(t.z, t.z_next, t.action_applied, t.action_commanded, t.joints, 0, 0, 0) for t in walk])
 

@@ -17,7 +17,7 @@ from cls_learning.brains.cls.consolidator import ClsConsolidator
 from cls_learning.learners.folding import fold_module, fold_moments
 from cls_learning.learners.optimisation import make_adam
 from cls_learning.registries import REWARDS, WORLD_MODELS
-from cls_learning.rewards.imagined import Imagined
+from cls_learning.rewards.candidate_rollouts import CandidateRollouts
 from cls_learning.space_change import SpaceChange
 from cls_learning.world_models.contract import WorldModel
 from cls_learning.world_models.mlp import MlpWorldModel
@@ -171,7 +171,7 @@ def test_a_new_cycle_changes_no_intrinsic_reward(tools: SimpleNamespace, reward:
     actions = np.random.default_rng(0).uniform(-1, 1, (6, 2)).astype(np.float32)
 
     def rewards() -> Any:
-        return learner.policy._reward.ahead(Imagined(z, joints, actions, 3, learner.fast))
+        return learner.policy._reward.score(CandidateRollouts(z, joints, actions, 3, learner.fast))
 
     before = rewards()
     move(learner)

@@ -93,7 +93,7 @@ class World:
     def _turn(self) -> Iterator[Transition | None]:
         chance = self._generator.random()
         if self._lock_step and self._shown is not None:
-            self._now += FRAME / 1e9  # time of the world stands still, and the last image is shown again
+            self._now += FRAME / 1e9  # the time of the environment stops, and the last image is shown again
             yield self.builder.add_reading(EMBEDDING, self._shown)
         else:
             self._pass(FRAME)
@@ -128,7 +128,7 @@ class World:
             yield from (t for t in self._turn() if t is not None)
 
     def restart_learner(self, last: Transition | None) -> None:
-        """fast_learner died and was started again, with the chain of the last step that slow_learner received."""
+        """Restarts fast_learner after a crash, with the last step that slow_learner received."""
         self._rest(int(self._generator.integers(2_000, 20_000)))
         self.builder = self._new_builder()
         if last is not None and not last.truncated:
@@ -148,7 +148,7 @@ class Labels:
 
 
 def received(world: World, generator: np.random.Generator) -> Iterator[Experience]:
-    """Yields what reaches slow_learner: not everything, and after a death of fast_learner not its last steps."""
+    """Yields what reaches slow_learner: not everything, and after a crash of fast_learner not its last steps."""
     labels, last, away = Labels(), None, 0
     for transition in world.transitions():
         experience = labels.take(transition)

@@ -20,7 +20,7 @@ from cls_learning.brain import Goal, ONLINE, SleepRun, State
 from cls_learning.brains.cls.consolidator import ClsConsolidator, MEMORY
 from cls_learning.evaluation.gate import interval, judge, Scores
 from cls_learning.evaluation.history import EvaluationHistory
-from cls_learning.evaluation.holdout import affordable, Holdout, PIECE
+from cls_learning.evaluation.holdout import affordable, Holdout, SEGMENT
 from cls_learning.memory.contract import Record
 from cls_learning.model_store.folder import ModelFolder
 from cls_learning.nodes.jobs import SleepJob
@@ -66,12 +66,12 @@ def test_holdout_split_is_deterministic_in_seed_and_sequence() -> None:
     assert taken(Holdout(200, 8), range(1, 3000)) != taken(Holdout(200, 7), range(1, 3000))
 
 
-def test_less_than_a_quarter_is_held_out_until_there_are_enough_and_ever_less_later() -> None:
+def test_less_than_a_quarter_is_held_out_at_first_and_a_falling_share_later() -> None:
     holdout = Holdout(200, 3)
     assert taken(holdout, range(1, 101)) == [], 'a first sleep may come soon'
     assert len(taken(holdout, range(101, 981))) == 200 == len(holdout)
     later = len(taken(holdout, range(981, 20_001)))
-    # Of each block n a piece with the chance 40 / n: 5 x 40 x ln(22) expected.
+    # A segment of each block n with probability 40 / n: 5 x 40 x ln(22) expected.
     assert 450 < later < 750 and len(holdout) == 200
 
 
@@ -86,27 +86,27 @@ def test_every_step_is_held_out_with_the_same_chance() -> None:
 
 
 def test_no_episode_keeps_more_than_its_share_while_others_have_less() -> None:
-    """A long first room, then short ones: a new piece takes the place of one of the room with the most."""
+    """A long first room, then short ones: a new segment replaces one of the room with the most."""
     holdout = Holdout(200, 1)
     taken(holdout, range(1, 2001), lambda s: 1 if s <= 1000 else 1 + (s - 801) // 200)
     episodes = Counter(1 if k <= 1000 else 1 + (int(k) - 801) // 200 for k in holdout.names())
-    # In the second half about 40 ln(2) pieces came, each in the place of one of the first room.
+    # In the second half about 40 ln(2) segments were added, each in place of one of the first room.
     assert 8 <= episodes[1] <= 18 and len(episodes) == 6 and sum(episodes.values()) == 40
 
 
 @given(steps=st.lists(st.integers(1, 40), max_size=80), seed=st.integers(0, 2**31))
-def test_pieces_are_whole_although_steps_were_lost(steps: list[int], seed: int) -> None:
+def test_segments_are_whole_although_steps_were_lost(steps: list[int], seed: int) -> None:
     holdout = Holdout(200, seed)
     held = [s for s in np.cumsum(steps) if holdout.take(record(int(s)))]
-    assert len(holdout) % PIECE == 0 and len(holdout) <= len(held)
+    assert len(holdout) % SEGMENT == 0 and len(holdout) <= len(held)
     if len(holdout):
-        z = holdout.batch().z[:, 0].numpy().reshape(-1, PIECE)
+        z = holdout.batch().z[:, 0].numpy().reshape(-1, SEGMENT)
         assert (np.diff(z, axis=1) == 1).all() and (z[:, 0] == holdout.names()).all()
 
 
 @pytest.mark.parametrize('stop', [3, 222, 1007, 1513])
 def test_a_stored_holdout_continues_exactly(stop: int) -> None:
-    """Also in the middle of a piece."""
+    """Also in the middle of a segment."""
     whole, first = Holdout(200, 5), Holdout(200, 5)
     everything = taken(whole, range(1, 2001))
     before = taken(first, range(1, stop + 1))
@@ -116,11 +116,11 @@ def test_a_stored_holdout_continues_exactly(stop: int) -> None:
     assert all(torch.equal(v, second.state()[k]) for k, v in whole.state().items())
 
 
-def test_a_state_of_before_there_was_a_holdout_has_none() -> None:
+def test_a_state_of_an_older_version_has_no_holdout() -> None:
     holdout = Holdout(200, 5)
     assert taken(holdout, range(1, 500))
     holdout.load({})
-    assert len(holdout) == 0 and EvaluationHistory.load({}).nights == 0
+    assert len(holdout) == 0 and EvaluationHistory.load({}).sleeps == 0
 
 
 def scores(errors: np.ndarray, exchanged: np.ndarray | None = None) -> Scores:
@@ -129,7 +129,7 @@ def scores(errors: np.ndarray, exchanged: np.ndarray | None = None) -> Scores:
 
 def test_the_change_is_paired() -> None:
     """Transitions of very different difficulty, each a little worse: unpaired, noise would hide the difference."""
-    before = GENERATOR(0).uniform(0.0, 2.0, (40, PIECE))
+    before = GENERATOR(0).uniform(0.0, 2.0, (40, SEGMENT))
     after = before + 0.03
     verdict = judge((scores(before), scores(after)), (scores(before), scores(before)), 200, False, GENERATOR(1))
     assert verdict.rolled_back and verdict.change == pytest.approx(-0.03)
@@ -139,7 +139,7 @@ def test_the_change_is_paired() -> None:
 
 
 @pytest.mark.parametrize(
-    'mean, noise, pieces, is_open, rolled_back',
+    'mean, noise, segments, is_open, rolled_back',
     [
         (-0.10, 0.1, 40, False, True),
         (-0.10, 0.1, 40, True, False),  # switched off
@@ -147,31 +147,31 @@ def test_the_change_is_paired() -> None:
         (-0.03, 0.5, 40, False, False),  # larger, but not sure
         (-0.20, 0.1, 8, False, True),  # few, but sure
         (-0.08, 0.1, 8, False, False),  # of so few not sure
-        (-0.90, 0.1, 7, False, False),  # too few pieces
+        (-0.90, 0.1, 7, False, False),  # too few segments
         (+0.10, 0.1, 40, False, False),
     ],
 )
 def test_rolled_back_where_harm_is_large_and_sure(
-    mean: float, noise: float, pieces: int, is_open: bool, rolled_back: bool
+    mean: float, noise: float, segments: int, is_open: bool, rolled_back: bool
 ) -> None:
-    # All five of a piece are alike: taken as independent they would seem surer than they are.
-    change = GENERATOR(2).normal(0.0, noise, (pieces, 1)).repeat(PIECE, 1)
+    # All five of a segment are equal: as independent samples they would give too narrow an interval.
+    change = GENERATOR(2).normal(0.0, noise, (segments, 1)).repeat(SEGMENT, 1)
     change += mean - change.mean()
-    before = np.ones((pieces, PIECE))
+    before = np.ones((segments, SEGMENT))
     verdict = judge((scores(before), scores(before - change)), (scores(before),) * 2, 200, is_open, GENERATOR(3))
-    assert verdict.change == pytest.approx(mean) and verdict.probes == pieces * PIECE
+    assert verdict.change == pytest.approx(mean) and verdict.held_out == segments * SEGMENT
     assert verdict.rolled_back is rolled_back
 
 
-@pytest.mark.parametrize('pieces', [8, 18, 40])
-def test_the_interval_covers_the_mean_in_95_percent(pieces: int) -> None:
+@pytest.mark.parametrize('segments', [8, 18, 40])
+def test_the_interval_covers_the_mean_in_95_percent(segments: int) -> None:
     draw = GENERATOR(4)
-    found = (interval(draw.normal(0.1, 1.0, pieces), draw) for _ in range(600))
+    found = (interval(draw.normal(0.1, 1.0, segments), draw) for _ in range(600))
     assert 0.93 < sum(low <= 0.1 <= high for _, low, high in found) / 600 < 0.98
 
 
 def test_harm_to_fast_alone_is_rolled_back_too() -> None:
-    before, worse = scores(np.ones((40, PIECE))), scores(np.full((40, PIECE), 1.1))
+    before, worse = scores(np.ones((40, SEGMENT))), scores(np.full((40, SEGMENT), 1.1))
     verdict = judge((before, before), (before, worse), 200, False, GENERATOR(1))
     assert verdict.rolled_back and verdict.change == 0.0 and verdict.fast_change == pytest.approx(-0.1)
     assert 'fast -0.100 [-0.100, -0.100]' in verdict.text()
@@ -193,7 +193,7 @@ def test_the_first_sleep_is_judged_by_those_that_are_there(tools: SimpleNamespac
 
 
 def test_without_motion_nothing_is_judged() -> None:
-    still = Scores(*(np.zeros((40, PIECE)),) * 3)
+    still = Scores(*(np.zeros((40, SEGMENT)),) * 3)
     verdict = judge((still, still), (still, still), 200, False, GENERATOR(0))
     assert np.isnan([verdict.change, verdict.skill_before]).all() and not verdict.rolled_back
 
@@ -212,8 +212,8 @@ def parts(tools: SimpleNamespace) -> dict[str, bytes]:
 
 
 @pytest.fixture
-def halves(parts: dict[str, bytes], tools: SimpleNamespace) -> Callable[..., tuple[Any, ClsConsolidator]]:
-    """Makes both halves of that model, with other settings of sleep."""
+def learners(parts: dict[str, bytes], tools: SimpleNamespace) -> Callable[..., tuple[Any, ClsConsolidator]]:
+    """Makes online learner and consolidator of that model, with other settings of sleep."""
 
     def make(**changes: Any) -> tuple[Any, ClsConsolidator]:
         settings = tools.recipe(JUDGED | {f'sleep.{name}': value for name, value in changes.items()})
@@ -239,31 +239,31 @@ def assert_equal(state: State, expected: State) -> None:
     assert all(torch.equal(value, state[name]) for name, value in expected.items())
 
 
-def test_holdout_counts_in_the_capacity_and_is_never_trained_on(halves: Any) -> None:
-    _, consolidator = halves()
+def test_holdout_counts_in_the_capacity_and_is_never_trained_on(learners: Any) -> None:
+    _, consolidator = learners()
     holdout, memory = consolidator.holdout, consolidator.memory
     assert len(holdout) == 200 and holdout.room + 790 <= 1000 and len(memory) <= 1000 - holdout.room
     keys = memory.state()['memory.keys'][:, 2]
-    apart = {int(k) + i for k in holdout.names() for i in range(PIECE)}
+    apart = {int(k) + i for k in holdout.names() for i in range(SEGMENT)}
     assert len(apart) == 200 and not apart & {int(k) for k in keys}
 
 
-def test_a_good_sleep_is_kept_and_scored(halves: Any) -> None:
-    learner, consolidator = halves()
+def test_a_good_sleep_is_kept_and_scored(learners: Any) -> None:
+    learner, consolidator = learners()
     run, _ = slept(learner, consolidator)
     found, history = run.verdict.metrics, consolidator.history
     assert run.verdict.judged and not run.verdict.rolled_back and found['held_out'] == 200
     assert found['change'] > 0 and found['change_low'] < found['change'] < found['change_high']
     assert found['change'] == pytest.approx(found['skill_after'] - found['skill_before'])
-    assert (history.nights, history.rolled_back) == (5, 0)
+    assert (history.sleeps, history.rolled_back) == (5, 0)
     assert history.skill == found['skill_after'] and history.fast_skill == found['fast_after']
     batch = consolidator.holdout.batch()
     error = (consolidator.slow.predict(batch.z, batch.action) - batch.z_next).square().mean()
     assert history.skill == pytest.approx(1 - float(error / (batch.z - batch.z_next).square().mean()), abs=1e-5)
 
 
-def test_a_sleep_that_did_harm_changes_only_the_count(halves: Any) -> None:
-    learner, consolidator = halves(learning_rate=0.3)
+def test_a_sleep_that_did_harm_changes_only_the_count(learners: Any) -> None:
+    learner, consolidator = learners(learning_rate=0.3)
 
     def remembered() -> State:
         return consolidator.memory.state() | consolidator.holdout.state()
@@ -276,21 +276,21 @@ def test_a_sleep_that_did_harm_changes_only_the_count(halves: Any) -> None:
     assert_equal(consolidator.learner_state(), before)
     assert_equal(remembered(), memory)
     assert learner.to_bytes() == online
-    assert (consolidator.history.rolled_back, consolidator.history.nights) == (1, 4)
+    assert (consolidator.history.rolled_back, consolidator.history.sleeps) == (1, 4)
     assert consolidator.history.skill == found['skill_before']
 
 
-def test_with_the_gate_switched_off_harm_is_measured_and_kept(halves: Any) -> None:
-    run, _ = slept(*halves(learning_rate=0.3, gate=False))
+def test_with_the_gate_switched_off_harm_is_measured_and_kept(learners: Any) -> None:
+    run, _ = slept(*learners(learning_rate=0.3, gate=False))
     assert run.verdict.judged and run.verdict.metrics['change_high'] < -0.02 and not run.verdict.rolled_back
 
 
-def test_forgetting_is_the_skill_lost_since_the_best_sleep(halves: Any) -> None:
-    learner, consolidator = halves()
+def test_forgetting_is_the_skill_lost_since_the_best_sleep(learners: Any) -> None:
+    learner, consolidator = learners()
     slept(learner, consolidator)
     good = consolidator.history.skill
     with torch.no_grad():
-        for weight in consolidator.slow.acting.parameters():
+        for weight in consolidator.slow.ema.parameters():
             weight.mul_(0.5)
     slept(learner, consolidator)
     lost = good - consolidator.history.skill
@@ -347,9 +347,9 @@ def test_training_continues_after_a_sleep_was_rolled_back(model: Any, tools: Sim
     assert again.consolidator.sleeps_rolled_back == 1 and again.sequence == 1255
 
 
-def test_a_sleep_rolled_back_twice_at_one_step_counts_once(halves: Any) -> None:
+def test_a_sleep_rolled_back_twice_at_one_step_counts_once(learners: Any) -> None:
     """After a restart the same sleep is repeated."""
-    learner, consolidator = halves(learning_rate=0.3)
+    learner, consolidator = learners(learning_rate=0.3)
     for _ in range(2):
         run, _ = slept(learner, consolidator)
         run.roll_back()
@@ -385,7 +385,7 @@ def test_after_sigkill_holdout_and_history_are_learned_again(model: Any, tools: 
     assert os.WTERMSIG(os.waitpid(child, 0)[1]) == signal.SIGKILL
     folder.close()
     restored = LearnerSession(model())
-    assert restored.sequence == 1060 and restored.consolidator.history.nights == 5
+    assert restored.sequence == 1060 and restored.consolidator.history.sleeps == 5
     again = memory_of(restored)
     restored.folder.close()
     for path in (restored.folder.path / 'journal').iterdir():
@@ -393,8 +393,8 @@ def test_after_sigkill_holdout_and_history_are_learned_again(model: Any, tools: 
     assert memory_of(go_on(model())) == again
 
 
-def test_the_answer_and_the_metrics_hold_what_the_gate_found(halves: Any) -> None:
-    learner, consolidator = halves(learning_rate=0.3)
+def test_the_answer_and_the_metrics_hold_what_the_gate_found(learners: Any) -> None:
+    learner, consolidator = learners(learning_rate=0.3)
     run, _ = slept(learner, consolidator)
     run.roll_back()
     job = SleepJob(Goal(), lambda _: None, lambda: False, statistics=run.statistics, verdict=run.verdict)
@@ -403,7 +403,7 @@ def test_the_answer_and_the_metrics_hold_what_the_gate_found(halves: Any) -> Non
     assert (found['held_out'], result.judged, result.rolled_back) == (200, True, True)
     assert found['change'] == run.verdict.metrics['change']
     assert found['skill_after'] < found['skill_before'] - 0.02 and found['change_low'] < found['change_high'] < 0
-    assert 'tether ok, gate: skill on 200 probes' in result.status
+    assert 'tether ok, gate: skill on 200 held-out transitions' in result.status
     metrics = consolidator.metrics()
     assert consolidator.sleeps_rolled_back == 1 and consolidator.alarms == []
     assert metrics['held_out_skill'] == found['skill_before'] and 0.0 <= metrics['forgetting'] < 0.3
@@ -414,5 +414,5 @@ def test_without_a_gate_the_answer_states_it(open_run: Callable[..., Any]) -> No
     run, _ = slept(trained.learner, trained.session.consolidator)
     job = SleepJob(Goal(), lambda _: None, lambda: False, statistics=run.statistics, verdict=run.verdict)
     result = to_result(job)
-    assert result.status.endswith('gate: not judged: memory has no 200 probes')
+    assert result.status.endswith('gate: not judged: memory has no room for 200 held-out transitions')
     assert not result.judged and not result.rolled_back

@@ -1,4 +1,4 @@
-"""Images that are some steps late are given back to the actions whose outcome they show."""
+"""Delayed images are paired with the actions whose outcome they show."""
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
@@ -148,7 +148,7 @@ def test_the_state_of_an_older_version_has_no_delay(tools: SimpleNamespace) -> N
     assert (again.image_delay, again.image_delay_since, again.total_steps) == (0, 0, 30)
 
 
-def test_the_alarm_tells_when_the_delay_is_taken_into_account(tools: SimpleNamespace) -> None:
+def test_the_alarm_states_whether_the_delay_is_corrected(tools: SimpleNamespace) -> None:
     learner = tools.online_learner(tools.recipe(NO_SLEEP))
     consolidator = ClsConsolidator(learner.settings, learner.robot, tools.Z_SIZE, 0)
     alarms, shown = [], []
@@ -194,9 +194,13 @@ def test_re_pairing_restores_the_skill(tools: SimpleNamespace) -> None:
     chain = list(tools.PanTiltWorld().walk(1040))
     for delay in (-1, 0):
         changes = {
-            'image_delay': delay, 'memory.capacity': 1000, 'sleep.wake_steps_per_cycle': 260, 'sleep.sws_steps': 60,
-            'sleep.rem_steps': 20, 'sleep.learning_rate': 3e-3,
-        }  # fmt: skip
+            'image_delay': delay,
+            'memory.capacity': 1000,
+            'sleep.wake_steps_per_cycle': 260,
+            'sleep.sws_steps': 60,
+            'sleep.rem_steps': 20,
+            'sleep.learning_rate': 3e-3,
+        }
         learner = tools.online_learner(tools.recipe(changes))
         consolidator = ClsConsolidator(learner.settings, learner.robot, tools.Z_SIZE, 0)
         for transition in tools.late(chain, 1):

@@ -1,4 +1,4 @@
-"""The lease by which fast_learner stays asleep; steady time in s."""
+"""The lease of a sleep; monotonic time in s."""
 
 from cls_learning.runtime.lease import Lease
 

@@ -1,4 +1,4 @@
-"""Contract suite of every replay memory, and the recent memory of the online learner.
+"""Contract suite of every replay memory, and the ring and reservoir of the online learner.
 
 The embedding of a record is its episode and step, so that a window across a gap shows itself.
 """
@@ -16,8 +16,8 @@ from cls_common.errors import UserError
 from cls_learning import memory
 from cls_learning.config import MemorySettings
 from cls_learning.memory.contract import Record, ReplayMemory
-from cls_learning.memory.pieces import PieceMemory
-from cls_learning.memory.recent import RecentMemory
+from cls_learning.memory.ring_reservoir import RingReservoir
+from cls_learning.memory.segment_buffer import SegmentBuffer
 from cls_learning.registries import MEMORIES
 
 KINDS = MEMORIES.names()
@@ -25,10 +25,15 @@ KINDS = MEMORIES.names()
 
 def record(episode: int, sequence: int) -> Record:
     return Record(
-        z=np.array([episode, sequence], np.float32), z_next=np.array([episode, sequence + 1], np.float32),
-        action=np.array([sequence], np.float32), commanded=np.array([sequence + 0.5], np.float32),
-        joints=np.array([sequence * 0.1]), time=sequence * 10, episode=episode, sequence=sequence,
-    )  # fmt: skip
+        z=np.array([episode, sequence], np.float32),
+        z_next=np.array([episode, sequence + 1], np.float32),
+        action=np.array([sequence], np.float32),
+        commanded=np.array([sequence + 0.5], np.float32),
+        joints=np.array([sequence * 0.1]),
+        time=sequence * 10,
+        episode=episode,
+        sequence=sequence,
+    )
 
 
 def make_records(events: Iterable[str]) -> list[Record]:
@@ -69,13 +74,15 @@ event_strings = strategies.text('nnnnneg', min_size=1, max_size=120)
 @given(
     events=event_strings,
     capacity=strategies.integers(1, 40),
-    piece=strategies.integers(1, 12),
+    length=strategies.integers(1, 12),
     steps=strategies.integers(1, 5),
 )
-@example(events='n' * 30, capacity=5, piece=12, steps=3)
-def test_windows_never_cross_an_episode_or_a_gap(kind: str, events: str, capacity: int, piece: int, steps: int) -> None:
+@example(events='n' * 30, capacity=5, length=12, steps=3)
+def test_windows_never_cross_an_episode_or_a_gap(
+    kind: str, events: str, capacity: int, length: int, steps: int
+) -> None:
     """Over every window held and not a sample of them."""
-    own = filled(kind, make_records(events), capacity, piece)
+    own = filled(kind, make_records(events), capacity, length)
     count = own.window_count(steps)
     if count == 0:
         return
@@ -89,11 +96,11 @@ def test_windows_never_cross_an_episode_or_a_gap(kind: str, events: str, capacit
 
 @pytest.mark.parametrize('kind', KINDS)
 @settings(max_examples=60)
-@given(events=event_strings, capacity=strategies.integers(1, 40), piece=strategies.integers(1, 12))
+@given(events=event_strings, capacity=strategies.integers(1, 40), length=strategies.integers(1, 12))
 def test_a_memory_holds_at_most_its_capacity_and_always_the_newest(
-    kind: str, events: str, capacity: int, piece: int
+    kind: str, events: str, capacity: int, length: int
 ) -> None:
-    own = make(kind, capacity, piece)
+    own = make(kind, capacity, length)
     for number, item in enumerate(make_records(events), 1):
         own.add(item)
         assert min(number, 1) <= len(own) <= min(number, capacity)
@@ -107,18 +114,18 @@ def test_a_memory_holds_at_most_its_capacity_and_always_the_newest(
 @given(
     events=event_strings,
     capacity=strategies.integers(1, 40),
-    piece=strategies.integers(1, 12),
+    length=strategies.integers(1, 12),
     cut=strategies.integers(0, 60),
 )
 def test_a_memory_that_was_stored_and_loaded_behaves_as_before(
-    kind: str, events: str, capacity: int, piece: int, cut: int
+    kind: str, events: str, capacity: int, length: int, cut: int
 ) -> None:
     records = make_records(events)
-    whole, stored = make(kind, capacity, piece), make(kind, capacity, piece)
+    whole, stored = make(kind, capacity, length), make(kind, capacity, length)
     for number, item in enumerate(records):
         if number == cut:
             state = {name: tensor.clone() for name, tensor in stored.state().items()}
-            stored = make(kind, capacity, piece)
+            stored = make(kind, capacity, length)
             stored.load(state)
         whole.add(item)
         stored.add(item)
@@ -187,28 +194,28 @@ def test_fifo_drops_the_oldest() -> None:
     assert sorted(held(own)) == list(range(19, 31))
 
 
-def test_pieces_are_balanced_over_episodes() -> None:
-    """A long episode does not displace a short one, and only whole pieces are dropped."""
+def test_segments_are_balanced_over_episodes() -> None:
+    """A long episode does not displace a short one, and only whole segments are removed."""
     events = 'n' * 200 + ('e' + 'n' * 19) + ('e' + 'n' * 199)
     own = filled('pieces', make_records(events), 60)
     records = {r.sequence: r for r in make_records(events)}
     episodes = Counter(records[s].episode for s in held(own))
     assert len(own) == 60
     assert episodes[1] == 20, 'the short one is whole'
-    assert abs(episodes[0] - episodes[2]) <= 8  # two pieces: the one still growing is never dropped
-    # All windows of 3 that pieces of 4 can hold: no piece was broken.
+    assert abs(episodes[0] - episodes[2]) <= 8  # two segments: an incomplete one is not removed
+    # All windows of 3 that segments of 4 can hold: no segment was split.
     assert own.window_count(3) == 60 // 4 * 2
 
 
-def test_pieces_longer_than_the_memory_stay_within_its_capacity() -> None:
+def test_segments_longer_than_the_memory_stay_within_its_capacity() -> None:
     own = filled('pieces', make_records('n' * 100), 8, piece_length=50)
     assert 1 <= len(own) <= 8
 
 
-def test_what_is_dropped_depends_on_the_seed_alone() -> None:
+def test_removal_depends_on_the_seed_alone() -> None:
     kept = []
     for seed in (1, 1, 2):
-        own = PieceMemory(40, 4, seed)
+        own = SegmentBuffer(40, 4, seed)
         for item in make_records('n' * 300):
             own.add(item)
         kept.append(held(own))
@@ -220,8 +227,8 @@ def test_an_unknown_kind_is_refused() -> None:
         MemorySettings(kind='lifo')
 
 
-def recent(ring: int, reservoir: int, steps: int, seed: int = 0) -> RecentMemory:
-    own = RecentMemory(ring, reservoir, seed)
+def recent(ring: int, reservoir: int, steps: int, seed: int = 0) -> RingReservoir:
+    own = RingReservoir(ring, reservoir, seed)
     for item in make_records('n' * steps):
         own.add(item)
     return own
@@ -229,9 +236,11 @@ def recent(ring: int, reservoir: int, steps: int, seed: int = 0) -> RecentMemory
 
 @settings(max_examples=60)
 @given(
-    ring=strategies.integers(1, 20), reservoir=strategies.integers(0, 20), steps=strategies.integers(1, 80),
+    ring=strategies.integers(1, 20),
+    reservoir=strategies.integers(0, 20),
+    steps=strategies.integers(1, 80),
     asked=strategies.tuples(strategies.integers(0, 20), strategies.integers(0, 20)),
-)  # fmt: skip
+)
 def test_a_minibatch_has_the_newest_first(ring: int, reservoir: int, steps: int, asked: tuple[int, int]) -> None:
     own = recent(ring, reservoir, steps)
     sequences = own.minibatch(*asked, np.random.default_rng(0)).action[:, 0].int().tolist()
@@ -258,9 +267,9 @@ def test_the_reservoir_gives_equal_chances() -> None:
     assert thirds == pytest.approx([40, 40, 40], abs=6)
 
 
-def test_a_recent_memory_that_was_stored_and_loaded_behaves_as_before() -> None:
+def test_a_ring_and_reservoir_that_were_stored_and_loaded_behave_as_before() -> None:
     whole, stored = recent(7, 5, 30), recent(7, 5, 30)
-    copy = RecentMemory(7, 5, 0)
+    copy = RingReservoir(7, 5, 0)
     copy.load({name: tensor.clone() for name, tensor in stored.state().items()})
     for item in make_records('n' * 90)[30:]:
         whole.add(item)
@@ -282,14 +291,14 @@ def test_a_sample_is_never_larger_than_the_memory() -> None:
     context=strategies.integers(0, 4),
     cut=strategies.integers(0, 120),
 )
-def test_histories_are_unbroken_and_complete(events: str, ring: int, reservoir: int, context: int, cut: int) -> None:
-    """Of ring and reservoir, also after a round trip: every step before, back to the beginning of its chain."""
+def test_histories_have_no_gap_and_are_complete(events: str, ring: int, reservoir: int, context: int, cut: int) -> None:
+    """Of the ring and of the reservoir, also after a round trip: all steps before, up to `context`."""
     records = make_records(events)
-    own = RecentMemory(ring, reservoir, 0, context)
+    own = RingReservoir(ring, reservoir, 0, context)
     for number, item in enumerate(records):
         if number == cut:
             state = {name: tensor.clone() for name, tensor in own.state().items()}
-            own = RecentMemory(ring, reservoir, 0, context)
+            own = RingReservoir(ring, reservoir, 0, context)
             own.load(state)
         own.add(item)
     by_sequence = {item.sequence: item for item in records}

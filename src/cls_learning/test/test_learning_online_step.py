@@ -53,10 +53,13 @@ def test_the_next_action_goes_out_before_or_after_learning(early: bool, learned:
 @pytest.mark.parametrize(
     'mode, goes_on, end',
     [
-        ('manual', True, {}), ('follow', True, {}), ('curiosity', False, {}), ('random', True, {'terminal': True}),
+        ('manual', True, {}),
+        ('follow', True, {}),
+        ('curiosity', False, {}),
+        ('random', True, {'terminal': True}),
         ('random', True, {'truncated': True}),
     ],
-)  # fmt: skip
+)
 def test_some_steps_send_nothing_but_are_learned(
     mode: str, goes_on: bool, end: dict[str, bool], early: bool, tools: SimpleNamespace
 ) -> None:

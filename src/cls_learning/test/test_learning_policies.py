@@ -17,13 +17,14 @@ from cls_learning.policies.contract import EndOfActionsError
 from cls_learning.randomness import stream
 from cls_learning.registries import POLICIES
 
-# `manual` needs a person; test_learning_selectors.py tests it.
+# `manual` needs a user; test_learning_selectors.py tests it.
 KINDS = [kind for kind in POLICIES.names() if kind != 'manual']
 EXPLORERS = ('curious', 'visit_count', 'prediction_error', 'random')
 # Settings of the kinds that need some; each suits every robot below.
 SETTINGS = {
-    'constant': {'policy.action': '1 2'}, 'sequence': {'policy.sequence': '0 1; 1.5 2; 2 3'},
-}  # fmt: skip
+    'constant': {'policy.action': '1 2'},
+    'sequence': {'policy.sequence': '0 1; 1.5 2; 2 3'},
+}
 # Without joints visits are counted in embeddings.
 ROBOTS = {
     'pan_tilt': {},
@@ -32,7 +33,7 @@ ROBOTS = {
     'other_kinds': {
         'channels': (Channel('turn', Kind.VELOCITY, 'rad/s', 0.0, 2.0), Channel('grip', Kind.DISCRETE, '', 0, 3)),
     },
-}  # fmt: skip
+}
 NASTY = [0.0, -0.0, 1.0, -1e9, 1e30, -3e38, float('inf'), float('-inf'), float('nan'), 1e-40]
 
 

@@ -1,4 +1,4 @@
-"""The tables of parameters in the README equal the code."""
+"""The tables of parameters in the READMEs of the package and of the brain `cls` equal the code."""
 
 from pathlib import Path
 import re
@@ -9,7 +9,9 @@ from cls_common.settings import Settings
 from cls_learning.config import LearningSettings
 from cls_learning.node_settings import FastNodeSettings, SlowNodeSettings
 
-TEXT = (Path(__file__).resolve().parents[1] / 'README.md').read_text(encoding='utf-8')
+ROOT = Path(__file__).resolve().parents[1]
+TEXT = (ROOT / 'README.md').read_text(encoding='utf-8')
+CLS_TEXT = (ROOT / 'cls_learning' / 'brains' / 'cls' / 'README.md').read_text(encoding='utf-8')
 
 
 def rows(heading: str) -> dict[str, str]:
@@ -37,7 +39,7 @@ def test_the_tables_of_node_parameters_equal_the_settings(heading: str, settings
 
 
 def test_the_table_of_the_recipe_equals_the_settings() -> None:
-    table = TEXT.split('| group | names and defaults |', 1)[1].split('\n\n', 1)[0]
+    table = CLS_TEXT.split('| group | names and defaults |', 1)[1].split('\n\n', 1)[0]
     found = {}
     for line in table.splitlines()[2:]:
         group, values = (cell.strip() for cell in line.strip('|').split('|'))

@@ -52,9 +52,13 @@ def _folder(factory: pytest.TempPathFactory, tools: SimpleNamespace, kind: str) 
     ],
 )
 def test_an_interrupted_run_ends_in_the_same_weights(
-    stops: tuple[int, ...], interval: int, kind: str, tools: SimpleNamespace, open_run: Callable[..., Any],
+    stops: tuple[int, ...],
+    interval: int,
+    kind: str,
+    tools: SimpleNamespace,
+    open_run: Callable[..., Any],
     uninterrupted: dict[str, str],
-) -> None:  # fmt: skip
+) -> None:
     """Nothing is saved at a stop: the journal is learned again, its sleeps too, over several stops."""
     world, done = tools.PanTiltWorld(), 0
     for stop in (*stops, STEPS):

@@ -15,8 +15,8 @@ from cls_common.transition import Observation, Transition
 from cls_learning import rewards, state_bytes
 from cls_learning.randomness import stream
 from cls_learning.registries import REWARDS
-from cls_learning.rewards.bounded import Bounded
-from cls_learning.rewards.imagined import Imagined
+from cls_learning.rewards.candidate_rollouts import CandidateRollouts
+from cls_learning.rewards.running_normalizer import RunningNormalizer
 
 NAMES = REWARDS.names()
 EVERY = [*NAMES, 'visit_count*disagreement', 'rnd * learning_progress']
@@ -40,9 +40,9 @@ def reward_of(learner: Any) -> Any:
     return learner.policy._reward
 
 
-def imagine(learner: Any, z: NDArray[np.float32], joints: NDArray[np.float64], count: int = 6) -> Imagined:
+def imagine(learner: Any, z: NDArray[np.float32], joints: NDArray[np.float64], count: int = 6) -> CandidateRollouts:
     actions = stream(0, 'test', 0).uniform(-1, 1, (count, 2)).astype(np.float32)
-    return Imagined(z, joints, actions, 4, learner.fast)
+    return CandidateRollouts(z, joints, actions, 4, learner.fast)
 
 
 def test_rewards_are_found_by_name() -> None:
@@ -55,10 +55,10 @@ def test_rewards_are_found_by_name() -> None:
 
 @pytest.mark.parametrize('robot', [{}, NO_JOINTS], ids=['joints', 'no_joints'])
 @pytest.mark.parametrize('name', EVERY)
-def test_worth_is_a_share_for_each_imagined_step(tools: SimpleNamespace, name: str, robot: dict[str, Any]) -> None:
+def test_scores_are_shares_for_each_step_of_a_rollout(tools: SimpleNamespace, name: str, robot: dict[str, Any]) -> None:
     learner = learner_of(tools, name, steps=25, **robot)
     before = {key: value.clone() for key, value in learner.policy.state().items()}
-    worth = reward_of(learner).ahead(
+    worth = reward_of(learner).score(
         imagine(learner, np.ones(tools.Z_SIZE, np.float32), np.zeros(2 if not robot else 0))
     )
     assert worth.shape == (6, 4) and worth.dtype == np.float64
@@ -80,8 +80,8 @@ def test_rewards_stay_in_bounds_whatever_is_sensed(
     error = data.draw(strategies.sampled_from([0.0, 1e-300, 1e30, 1e300]) | strategies.floats(0, 1e6))
     transition = next(tools.PanTiltWorld().walk(1))
     with np.errstate(all='ignore'):
-        worths = [reward_of(learner).lived(transition, error) for _ in range(2)]
-        ahead = reward_of(learner).ahead(imagine(learner, z, np.zeros(2)))
+        worths = [reward_of(learner).observe(transition, error) for _ in range(2)]
+        ahead = reward_of(learner).score(imagine(learner, z, np.zeros(2)))
     assert all(0.0 <= worth <= 1.0 for worth in worths)
     assert np.isfinite(ahead).all() and ahead.min() >= 0.0 and ahead.max() <= 1.0
 
@@ -124,10 +124,10 @@ def test_a_product_is_the_product_of_its_factors(tools: SimpleNamespace) -> None
     names = ('visit_count', 'disagreement')
     both, *each = (learner_of(tools, name, steps=20) for name in ('*'.join(names), *names))
     z, joints = np.ones(tools.Z_SIZE, np.float32), np.zeros(2)
-    worth, *factors = (reward_of(learner).ahead(imagine(learner, z, joints)) for learner in (both, *each))
+    worth, *factors = (reward_of(learner).score(imagine(learner, z, joints)) for learner in (both, *each))
     assert np.allclose(worth, factors[0] * factors[1])
     transition = next(tools.PanTiltWorld().walk(1, seed=4))
-    reward, *parts = (reward_of(learner).lived(transition, 0.1) for learner in (both, *each))
+    reward, *parts = (reward_of(learner).observe(transition, 0.1) for learner in (both, *each))
     assert reward == pytest.approx(parts[0] * parts[1])
 
 
@@ -167,9 +167,14 @@ def still(tools: SimpleNamespace, z: NDArray[np.float32], z_next: NDArray[np.flo
     """Makes a transition without motion."""
     zero = np.zeros(2, np.float32)
     return Transition.of_embeddings(
-        z=z, z_next=z_next, action_commanded=zero, action_applied=zero, joints=np.zeros(2), joints_next=np.zeros(2),
+        z=z,
+        z_next=z_next,
+        action_commanded=zero,
+        action_applied=zero,
+        joints=np.zeros(2),
+        joints_next=np.zeros(2),
         boundary=False,
-    )  # fmt: skip
+    )
 
 
 def in_front_of_noise(tools: SimpleNamespace, name: str, steps: int) -> list[float]:
@@ -179,9 +184,7 @@ def in_front_of_noise(tools: SimpleNamespace, name: str, steps: int) -> list[flo
     )
     learner = tools.online_learner(settings)
     frames = np.random.default_rng(0).normal(0, 1, (steps + 1, tools.Z_SIZE)).astype(np.float32)
-    return [
-        learner.learn(still(tools, z, z_next)).metrics['curiosity_reward'] for z, z_next in pairwise(frames)
-    ]  # fmt: skip
+    return [learner.learn(still(tools, z, z_next)).metrics['curiosity_reward'] for z, z_next in pairwise(frames)]
 
 
 def test_noise_loses_its_reward_by_visits_and_by_progress_but_not_by_error(tools: SimpleNamespace) -> None:
@@ -197,14 +200,14 @@ def test_learning_progress_rewards_falling_errors(tools: SimpleNamespace) -> Non
     z = np.zeros(tools.Z_SIZE, np.float32)
     step = still(tools, z, z + 1.0)  # changes by 1: an error of 1 is learner of all that there is
     for _ in range(60):
-        reward.lived(step, 1.0)
-    without_progress = reward.lived(step, 1.0)
-    reward.lived(step, 0.2)
-    assert without_progress < 1e-3 < 0.05 < reward.lived(step, 0.1)
+        reward.observe(step, 1.0)
+    without_progress = reward.observe(step, 1.0)
+    reward.observe(step, 0.2)
+    assert without_progress < 1e-3 < 0.05 < reward.observe(step, 0.1)
 
 
 def test_disagreement_is_lower_in_a_scene_that_was_learned(tools: SimpleNamespace) -> None:
-    """Lower than for the same actions in a scene that was never seen."""
+    """Lower than for the same actions in an unknown scene."""
     settings = tools.recipe(
         {'policy.kind': 'curious', 'policy.reward': 'disagreement', 'policy.interval': 1, 'policy.batch_size': 16}
     )
@@ -222,15 +225,15 @@ def test_disagreement_is_lower_in_a_scene_that_was_learned(tools: SimpleNamespac
 
 def _inputs(learner: Any, transition: Transition) -> torch.Tensor:
     z, action = (torch.from_numpy(part)[None] for part in (transition.z, transition.action_applied))
-    return torch.cat([reward_of(learner).see(z), reward_of(learner).units(action)], dim=-1)
+    return torch.cat([reward_of(learner).project(z), reward_of(learner).units(action)], dim=-1)
 
 
 def test_a_bounded_value_is_its_share_of_itself_and_the_running_mean() -> None:
-    bounded = Bounded('x')
-    assert bounded.live(7.0) == 0.5, 'the mean is this value'
-    assert bounded.live(7.0) == pytest.approx(0.5)
-    assert bounded.live(21.0) == pytest.approx(0.75)
-    assert bounded.live(float('inf')) == 1.0 and bounded.live(float('nan')) == 0.0
-    again = Bounded('x')
+    bounded = RunningNormalizer('x')
+    assert bounded.observe(7.0) == 0.5, 'the mean is this value'
+    assert bounded.observe(7.0) == pytest.approx(0.5)
+    assert bounded.observe(21.0) == pytest.approx(0.75)
+    assert bounded.observe(float('inf')) == 1.0 and bounded.observe(float('nan')) == 0.0
+    again = RunningNormalizer('x')
     again.load(bounded.state())
-    assert again.live(3.0) == bounded.live(3.0)
+    assert again.observe(3.0) == bounded.observe(3.0)

@@ -41,9 +41,14 @@ def importable(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 def options(folder: Path, environment: str, **changes: Any) -> TrainOptions:
     values = {
-        'robot': f'gym:little_envs:{environment}', 'model': 'm', 'models_dir': folder / 'models', 'steps': 5, 'seed': 5,
-        'encoder': 'identity', 'overrides': SMALL,
-    } | changes  # fmt: skip
+        'robot': f'gym:little_envs:{environment}',
+        'model': 'm',
+        'models_dir': folder / 'models',
+        'steps': 5,
+        'seed': 5,
+        'encoder': 'identity',
+        'overrides': SMALL,
+    } | changes
     return TrainOptions(**values)
 
 

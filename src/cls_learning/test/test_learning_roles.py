@@ -61,10 +61,10 @@ def test_no_gradient_reaches_fast_from_distillation(run: Any) -> None:
     predicted = run.learner.fast.predict(batch.z, batch.action)
     assert not predicted.requires_grad and predicted.grad_fn is None
     sleep_run = own.begin_sleep(run.learner.state(), Goal(SKIP | {'sws': 1, 'rem': 1}))
-    for weight in own.online_copy.fast.raw.parameters():
+    for weight in own.online_copy.fast.online.parameters():
         weight.grad = None
     list(sleep_run.run())
-    assert all(weight.grad is None for weight in own.online_copy.fast.raw.parameters())
+    assert all(weight.grad is None for weight in own.online_copy.fast.online.parameters())
 
 
 def test_only_the_policy_learns_from_curiosity(run: Any) -> None:
@@ -73,7 +73,7 @@ def test_only_the_policy_learns_from_curiosity(run: Any) -> None:
     before = learner.state()
     assert learner.policy.learn(learner.memory, 28, np.random.default_rng(0)).keys() == {'policy_loss'}
     assert changed(before, learner.state()) == {'policy.actor', 'policy.optimizer'}
-    assert all(weight.grad is None for weight in learner.fast.raw.parameters())
+    assert all(weight.grad is None for weight in learner.fast.online.parameters())
 
 
 @pytest.mark.parametrize('steps, is_due', [(4, False), (8, True), (9, False), (10, False), (12, True)])
@@ -88,11 +88,11 @@ def test_there_are_five_separate_optimisers(run: Any) -> None:
     learner, own = run.learner, run.session.consolidator
     settings = learner.settings
     optimizers = [
-        (learner.fast._optimizer, settings.fast.learning_rate, learner.fast.raw),
-        (own.slow._wake_optimizer, settings.slow.wake_learning_rate, own.slow.raw),
-        (own.slow._sleep_optimizer, settings.sleep.learning_rate, own.slow.raw),
+        (learner.fast._optimizer, settings.fast.learning_rate, learner.fast.online),
+        (own.slow._wake_optimizer, settings.slow.wake_learning_rate, own.slow.online),
+        (own.slow._sleep_optimizer, settings.sleep.learning_rate, own.slow.online),
         (learner.policy._optimizer, settings.policy.learning_rate, learner.policy.actor),
-        (own.tether, settings.sleep.tether_learning_rate, own.online_copy.fast.raw),
+        (own.tether, settings.sleep.tether_learning_rate, own.online_copy.fast.online),
     ]
     assert len({id(optimizer) for optimizer, _, _ in optimizers}) == 5
     for optimizer, rate, module in optimizers:

@@ -15,17 +15,21 @@ from cls_common.robot import Channel, Kind, RobotInfo
 from cls_common.transition import Observation
 from cls_learning import policies
 from cls_learning.config import LearningSettings
+from cls_learning.policies.action_parsing import NAMED_SEQUENCES, parse_action, parse_sequence
 from cls_learning.policies.contract import EndOfActionsError, Policy
 from cls_learning.policies.manual import ManualPolicy
-from cls_learning.policies.typed import NAMED_SEQUENCES, parse_action, parse_sequence
 from cls_learning.randomness import stream
 from cls_learning.runtime.online_step import online_step, until_the_last_action
 from cls_training.training import train, TrainOptions
 
 PAN_TILT = RobotInfo(
-    'pan_tilt', ('camera',), tuple(Channel(name, Kind.RELATIVE, 'deg', -10.0, 10.0) for name in ('pan', 'tilt')),
-    ('pan', 'tilt'), (-1.5, -0.7), (1.5, 0.7),
-)  # fmt: skip
+    'pan_tilt',
+    ('camera',),
+    tuple(Channel(name, Kind.RELATIVE, 'deg', -10.0, 10.0) for name in ('pan', 'tilt')),
+    ('pan', 'tilt'),
+    (-1.5, -0.7),
+    (1.5, 0.7),
+)
 CART = RobotInfo('gym:CartPole-v1', ('state',), (Channel('action', Kind.DISCRETE, '', 0, 1),))
 NOTHING = np.zeros(0, np.float32)
 
@@ -44,10 +48,14 @@ def chosen(policy: Policy, robot: RobotInfo, steps: Sequence[int]) -> list[list[
 @pytest.mark.parametrize(
     'text, values',
     [
-        ('5 0', [5, 0]), ('-2.5,1e0', [-2.5, 1]), ('pan=5,tilt=-3', [5, -3]), ('tilt = .5', [0, 0.5]),
-        ('  +10   -10 ', [10, -10]), ('tilt=1 pan=2', [2, 1]),
+        ('5 0', [5, 0]),
+        ('-2.5,1e0', [-2.5, 1]),
+        ('pan=5,tilt=-3', [5, -3]),
+        ('tilt = .5', [0, 0.5]),
+        ('  +10   -10 ', [10, -10]),
+        ('tilt=1 pan=2', [2, 1]),
     ],
-)  # fmt: skip
+)
 def test_a_text_is_an_action_in_robot_units(text: str, values: list[float]) -> None:
     assert chosen(make('constant', action=text), PAN_TILT, [0, 7]) == [values, values]
 
@@ -55,13 +63,21 @@ def test_a_text_is_an_action_in_robot_units(text: str, values: list[float]) -> N
 @pytest.mark.parametrize(
     'text, problem',
     [
-        ('', 'expected an action'), ('5', 'expected 2 numbers'), ('1 2 3', 'found 3 values'),
+        ('', 'expected an action'),
+        ('5', 'expected 2 numbers'),
+        ('1 2 3', 'found 3 values'),
         ('11 0', 'from -10 to 10'),
-        ('nan 0', "found 'nan'"), ('inf 0', "found 'inf'"), ('1_0 0', "found '1_0'"), ('\u0663 0', 'expected a number'),
-        ('pan=1,pan=2', 'once at most'), ('roll=1', 'each of pan, tilt'), ('pan=1 2', "action '2'"),
-        ('__import__("os").getpid() 0', 'expected a number'), ('1e999 0', 'from -10 to 10'),
+        ('nan 0', "found 'nan'"),
+        ('inf 0', "found 'inf'"),
+        ('1_0 0', "found '1_0'"),
+        ('\u0663 0', 'expected a number'),
+        ('pan=1,pan=2', 'once at most'),
+        ('roll=1', 'each of pan, tilt'),
+        ('pan=1 2', "action '2'"),
+        ('__import__("os").getpid() 0', 'expected a number'),
+        ('1e999 0', 'from -10 to 10'),
     ],
-)  # fmt: skip
+)
 def test_a_text_that_is_no_action_is_a_user_error(text: str, problem: str) -> None:
     with pytest.raises(UserError, match=problem):
         make('constant', action=text)
@@ -92,10 +108,15 @@ def test_an_empty_sequence_is_an_error(text: str) -> None:
 @pytest.mark.parametrize(
     'name, pattern',
     [
-        ('always_move', [1, 1, 1, 1]), ('always_stay', [0, 0, 0, 0]), ('alternate', [0, 1, 0, 1]),
-        ('double_move', [1, 1, 0, 1]), ('triple_move', [1, 1, 1, 0]), ('1,1,0', [1, 1, 0, 1]), ('0; 1', [0, 1, 0, 1]),
+        ('always_move', [1, 1, 1, 1]),
+        ('always_stay', [0, 0, 0, 0]),
+        ('alternate', [0, 1, 0, 1]),
+        ('double_move', [1, 1, 0, 1]),
+        ('triple_move', [1, 1, 1, 0]),
+        ('1,1,0', [1, 1, 0, 1]),
+        ('0; 1', [0, 1, 0, 1]),
     ],
-)  # fmt: skip
+)
 def test_sequences_of_one_discrete_channel(name: str, pattern: list[int]) -> None:
     assert chosen(make('sequence', CART, sequence=name), CART, range(4)) == [[value] for value in pattern]
 
@@ -167,7 +188,7 @@ def test_sessions_that_can_not_be_repeated_are_refused(tools: SimpleNamespace, t
 
 
 def manual(*lines: str, proposer: Policy | None = None) -> tuple[ManualPolicy, list[list[float]]]:
-    """Makes a policy with a person who types these lines; returns it and the list of proposed actions."""
+    """Makes a policy whose user types these lines; returns it and the list of proposed actions."""
     typed, proposed = iter(lines), []
 
     def ask(action: Any) -> str:
@@ -177,7 +198,7 @@ def manual(*lines: str, proposer: Policy | None = None) -> tuple[ManualPolicy, l
     return ManualPolicy(PAN_TILT, ask, proposer), proposed
 
 
-def test_a_person_types_actions_confirms_and_ends() -> None:
+def test_the_user_types_confirms_and_ends_actions() -> None:
     policy, proposed = manual('5 0', '', 'tilt=2\n', ' Q ')
     assert chosen(policy, PAN_TILT, range(3)) == [[5, 0], [5, 0], [0, 2]]
     with pytest.raises(EndOfActionsError):
@@ -185,7 +206,7 @@ def test_a_person_types_actions_confirms_and_ends() -> None:
     assert proposed == [[0, 0], [5, 0], [5, 0], [0, 2]]
 
 
-def test_a_person_confirms_or_overrides_another_policy() -> None:
+def test_the_user_confirms_or_overrides_another_policy() -> None:
     policy, proposed = manual('', '-1 -1', '', proposer=make('sequence', sequence='1 1; 2 2; 3 3'))
     assert chosen(policy, PAN_TILT, range(3)) == [[1, 1], [-1, -1], [3, 3]]
     assert proposed == [[1, 1], [2, 2], [3, 3]]
@@ -199,9 +220,24 @@ def test_after_a_wrong_text_another_can_be_typed() -> None:
 
 
 CODE = [
-    '__import__("os").system("touch hacked")', 'eval("1")', '1;2', '{}', '[5, 0]', 'np.zeros(2)', 'exit()', '$(reboot)',
-    '\x1b[2J', '5 0 # comment', '0x10 0', 'pan=pan', 'pan=1e400', '\u0661 \u0662', '--5 0', 'True False', 'pan==1',
-]  # fmt: skip
+    '__import__("os").system("touch hacked")',
+    'eval("1")',
+    '1;2',
+    '{}',
+    '[5, 0]',
+    'np.zeros(2)',
+    'exit()',
+    '$(reboot)',
+    '\x1b[2J',
+    '5 0 # comment',
+    '0x10 0',
+    'pan=pan',
+    'pan=1e400',
+    '\u0661 \u0662',
+    '--5 0',
+    'True False',
+    'pan==1',
+]
 
 
 @given(text=strategies.text(max_size=60) | strategies.sampled_from(CODE))
@@ -225,7 +261,7 @@ def test_any_typed_text_is_an_action_or_a_user_error(text: str) -> None:
 
 
 def test_manual_is_refused_for_a_model() -> None:
-    with pytest.raises(UserError, match=r"policy 'manual'; expected a person.*./cls run --policy manual"):
+    with pytest.raises(UserError, match=r"policy 'manual'; expected a user.*./cls run --policy manual"):
         make('manual')
 
 
@@ -266,6 +302,6 @@ def test_the_end_of_recorded_actions_is_reported_once(tools: SimpleNamespace, tm
 
 def test_a_policy_that_can_not_act_makes_no_model(tmp_path: Path) -> None:
     for settings in ({'policy.kind': 'manual'}, {'policy.kind': 'constant', 'policy.action': '1 2 3'}):
-        with pytest.raises(UserError, match=r'nobody to ask|found 3 values'):
+        with pytest.raises(UserError, match=r'no prompt|found 3 values'):
             train(train_options(tmp_path, **settings))
     assert not (tmp_path / 'm' / 'config.json').exists()

@@ -47,9 +47,10 @@ def losses_of(sleep_run: SleepRun) -> list[Progress]:
 def test_phases_run_in_order_with_configured_steps(run: Any) -> None:
     progress = list(sleep_of(run).run())
     assert [(p.phase, p.step, p.steps) for p in progress] == [
-        *[('sws', i, 4) for i in range(1, 5)], *[('rem', i, 4) for i in range(1, 5)],
+        *[('sws', i, 4) for i in range(1, 5)],
+        *[('rem', i, 4) for i in range(1, 5)],
         *[('tether', i, 3) for i in range(1, 4)],
-    ]  # fmt: skip
+    ]
     assert all(math.isfinite(p.loss) for p in progress)
 
 
@@ -111,7 +112,7 @@ def test_rem_needs_one_entry_more_than_its_steps(tools: SimpleNamespace, open_ru
     assert sleep_run.statistics.status['rem'] == 'skipped: 20 transitions of 21 needed'
 
 
-def test_pieces_are_long_enough_for_a_window_of_rem(tools: SimpleNamespace, open_run: Callable[..., Any]) -> None:
+def test_segments_are_long_enough_for_a_window_of_rem(tools: SimpleNamespace, open_run: Callable[..., Any]) -> None:
     run = open_run(settings=tools.recipe({'sleep.rem_k': 6, 'memory.piece_length': 1})).train(60)
     assert run.session.consolidator.memory.window_count(6) >= 10 > run.session.consolidator.memory.window_count(7)
 
@@ -158,7 +159,7 @@ def test_a_finished_sleep_can_still_be_rolled_back(run: Any) -> None:
     sleep_run = sleep_of(run)
     list(sleep_run.run())
     sleep_run.finish()
-    assert consolidator.stillness.motions.keys() == {1}
+    assert consolidator.static_scenes.motions.keys() == {1}
     sleep_run.roll_back()
     assert_same(before, everything(consolidator))
 

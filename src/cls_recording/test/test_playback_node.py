@@ -21,7 +21,6 @@ from cls_common.step_builder import StepBuilder
 from cls_common.transition import CAMERA, EMBEDDING, Experience, Reading
 from cls_interfaces.msg import Embedding, LearnerStatus, PlayerStatus
 from cls_interfaces.srv import GetEncoder, GetExperiences, Seek, SetRate
-from cls_recording.playback.sources import observation_topic
 
 DEADLINE = 60.0
 COUNT = 8
@@ -79,7 +78,7 @@ class LearnerAndEncoder:
         for name in vectors:
             qos.subscription(
                 self.learner,
-                observation_topic(f'{comms.OBSERVATION_PREFIX}{name}'),
+                comms.observation_topic(name),
                 lambda m, name=name: self._on_vector(name, m),
             )
 

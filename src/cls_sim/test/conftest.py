@@ -16,7 +16,6 @@ from cls_common.nodes import qos
 from cls_common.nodes.conversions import from_image, to_floats, to_nanoseconds
 from cls_common.nodes.retrying_client import RetryingClient
 from cls_interfaces.msg import AppliedAction, RobotAction
-from cls_sim.nodes.messages import observation_topic
 
 DEADLINE = 60.0
 
@@ -39,7 +38,7 @@ class SimulatorClient:
             comms.APPLIED_ACTION,
             comms.DIAGNOSTICS,
             comms.CLOCK,
-            observation_topic('state'),
+            comms.observation_topic('state'),
         ]
         for topic in topics:
             self._subscribe(topic)

@@ -12,7 +12,6 @@ from cls_common.images import from_jpeg
 from cls_common.nodes import qos
 from cls_common.nodes.conversions import from_image, from_robot_info, to_array, to_nanoseconds
 from cls_interfaces.msg import AppliedAction, RobotState
-from cls_sim.nodes.messages import observation_topic
 from cls_sim.pace import RefusalCode, Status
 from cls_sim.robots import make, SimulatorSettings, Step
 
@@ -149,7 +148,7 @@ def check_senses(listener, shown: list[Step]) -> None:
     images = listener.images()
     # The first one may have been sent before the client was connected.
     assert set(images) | {shown[0].stamp_ns} == {s.stamp_ns for s in shown}
-    states = {to_nanoseconds(m.header.stamp): m.data for m in listener.all(observation_topic('state'))}
+    states = {to_nanoseconds(m.header.stamp): m.data for m in listener.all(comms.observation_topic('state'))}
     for step in shown[1:]:
         np.testing.assert_array_equal(images[step.stamp_ns], step.image)
         for values in step.observations.values():

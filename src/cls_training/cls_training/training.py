@@ -1,6 +1,7 @@
 """Trains a model on a simulated robot in one process, without ROS."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 import logging
 from pathlib import Path
@@ -76,6 +77,18 @@ def train(options: TrainOptions, report: Callable[[TrainProgress], None] = lambd
     Raises:
         UserError: an option is unknown, or does not fit the existing model.
     """
+    with opened(options, report) as run, run.loop:
+        run.run(options.steps)
+    return weights_hash(options.models_dir / options.model)
+
+
+@contextmanager
+def opened(options: TrainOptions, report: Callable[[TrainProgress], None]) -> Iterator['SimulatedRun']:
+    """Opens the model and its robot until the block ends; a model that is missing is created.
+
+    Raises:
+        UserError: an option names nothing, or does not fit the existing model.
+    """
     if options.seed >= 0:
         torch.set_num_threads(1)
     folder = ModelFolder(options.models_dir, options.model)
@@ -99,14 +112,11 @@ def train(options: TrainOptions, report: Callable[[TrainProgress], None] = lambd
                 folder.config.check_robot(robot.info)
                 if encoder is not None:
                     folder.config.check_encoder(encoder.id)
-            run = SimulatedRun(folder, robot, encoder, options.mode, report)
-            with run.loop:
-                run.run(options.steps)
+            yield SimulatedRun(folder, robot, encoder, options.mode, report)
         finally:
             robot.close()
     finally:
         folder.close(keep_unlearned=False)
-    return weights_hash(folder.path)
 
 
 class SimulatedRun:

@@ -24,7 +24,7 @@ _SOURCES = (
     'cls_bench.learning.metrics.skill',
     'cls_bench.learning.network',
     'cls_learning.learners',
-    'cls_learning.memory.recent',
+    'cls_learning.memory.ring_reservoir',
     'cls_learning.policies',
     'cls_learning.randomness',
     'cls_learning.rewards',

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
-from pathlib import Path
 import shutil
 import time
 from typing import TYPE_CHECKING
@@ -15,6 +14,7 @@ from .orderly_ends import run_orderly_end
 from .plan import Trial
 from .reference import inspect, ReferenceRun, RunPoint
 from .result import failures_of, TrialResult
+from .subject import Subject
 from .target import TargetGraph
 
 if TYPE_CHECKING:
@@ -30,8 +30,8 @@ class Experiment:
     Use as a context manager.
     """
 
-    def __init__(self, folder: Path, seed: int, reference: ReferenceRun) -> None:
-        self._folder, self._seed, self._reference = folder, seed, reference
+    def __init__(self, subject: Subject, reference: ReferenceRun) -> None:
+        self._subject, self._reference = subject, reference
         self._number = self._gaps = 0
         self._stack = ExitStack()
         self._graph: tuple[TargetGraph, ExperienceObserver] | None = None
@@ -47,7 +47,7 @@ class Experiment:
         for trial in plan:
             if trial.kind == 'end':
                 self._number += 1
-                yield run_orderly_end(trial, self._folder, self._seed)
+                yield run_orderly_end(trial, self._subject)
                 continue
             result = self._run(trial)
             # A graph that lost steps has diverged from the reference: the next trial gets a new one.
@@ -74,7 +74,7 @@ class Experiment:
 
             self._number += 1
             self._gaps = 0
-            target = TargetGraph(self._number, self._folder, self._seed)
+            target = TargetGraph(self._number, self._subject)
             self._stack.callback(lambda: target.close(self._keep_logs))
             self._keep_logs = True
             observer = self._stack.enter_context(observe(target.namespace, self._reference.want))
@@ -124,10 +124,12 @@ class Experiment:
         after = first.sequence - 1 if 'fast_learner' in trial.order else killed.before - gaps
         lost = max(killed.before - after, gaps)
         if left is not None and first.boundary:
-            # A step whose experience reached no running process is in no journal.
+            # A step whose experience reached no running process is in no journal. An episode may also begin here: then
+            # one is counted though none may be lost, since the model that was left is right to compare in either case.
             lost = max(lost, 1)
         at = RunPoint(manifest.sequence, manifest.cycles, manifest.weights_sha256)
-        problems = [f'boundary at step {first.sequence}'] if first.boundary else []
+        is_expected = not first.boundary or self._reference.has_boundary(first.sequence)
+        problems = [] if is_expected else [f'boundary at step {first.sequence}']
         if left is not None and lost:
             at, problems = left, [] if first.boundary else [f'no boundary at step {first.sequence} after lost ones']
         return self._judge(trial, killed, at, lost, after, seconds, problems)

@@ -11,7 +11,6 @@ from cls_common.errors import UserError
 from cls_learning.model_store.generations import Manifest
 
 from .plan import Trial, VICTIMS
-from .reference import CYCLE
 from .target import TargetGraph
 
 if TYPE_CHECKING:
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
 
 # `any` means uniform within this many s of undisturbed running, a few cycles.
 SPREAD = 5.0
-# Length of a sleep before one was observed, and of a save, s: measured with the recipe of `reference`.
+# Length of a sleep before one was observed, and of a save, s: measured with the default brain's short cycles.
 SLEEP, SAVE = 0.6, 0.15
 # Longest wait for a sleep or a save, s.
 _PATIENCE = 60.0
@@ -53,31 +52,28 @@ class KillRecord:
 def kill(trial: Trial, target: TargetGraph, observer: 'ExperienceObserver') -> KillRecord:
     """Waits for the moment of the trial and kills its victims; raises UserError where one does not run."""
     pids = target.pids()
-    missing = [name for name in trial.order if name not in pids]
+    victims = [name for name in trial.order if name in target.names]
+    missing = [name for name in victims if name not in pids]
     if missing:
-        raise UserError('processes to kill', expected=', '.join(trial.order), found=f'no {", ".join(missing)}')
+        raise UserError('processes to kill', expected=', '.join(victims), found=f'no {", ".join(missing)}')
     await_moment(trial, target, observer)
     was_saving, rate, generation = target.is_saving, observer.rate, target.generation()
-    target.kill(pids[name] for name in trial.order)
+    target.kill(pids[name] for name in victims)
     died = time.monotonic()
     saved = target.saved(generation) if generation else None
     # An interrupted save leaves its folder.
-    is_saving = was_saving or ('slow_learner' in trial.order and target.is_saving)
-    if not target.await_end([pids[name] for name in trial.order], _LONGEST_EXIT):
+    is_saving = was_saving or ('slow_learner' in victims and target.is_saving)
+    if not target.await_end([pids[name] for name in victims], _LONGEST_EXIT):
         raise UserError(f'processes still run {_LONGEST_EXIT:g} s after SIGKILL')
     if 'fast_learner' in VICTIMS[trial.kind]:
         threading.Event().wait(_UNDER_WAY)
-    phase = 'saving' if is_saving else 'sleeping' if _is_asleep(observer.last) else 'waking'
+    phase = 'saving' if is_saving else 'sleeping' if observer.is_asleep else 'waking'
     return KillRecord(phase, observer.last, observer.count, rate, generation, saved, died)
-
-
-def _is_asleep(sequence: int) -> bool:
-    return sequence > 0 and sequence % CYCLE == 0
 
 
 def phase_of(target: TargetGraph, observer: 'ExperienceObserver') -> str:
     """Returns the phase of the learners: waking, sleeping or saving."""
-    return 'saving' if target.is_saving else 'sleeping' if _is_asleep(observer.last) else 'waking'
+    return 'saving' if target.is_saving else 'sleeping' if observer.is_asleep else 'waking'
 
 
 def await_moment(trial: Trial, target: TargetGraph, observer: 'ExperienceObserver') -> None:
@@ -101,12 +97,12 @@ def await_moment(trial: Trial, target: TargetGraph, observer: 'ExperienceObserve
 
 
 def _has_fallen_asleep(experiences: Sequence['ObservedExperience']) -> bool:
-    return any(_is_asleep(h.sequence) for h in experiences[-3:])
+    return any(h.ends_cycle for h in experiences[-3:])
 
 
 def sleep_seconds(experiences: Sequence['ObservedExperience']) -> float:
     """Returns the shortest of the last five sleeps, s, each from the last step of a cycle to the next step."""
-    sleeps = [b.time - a.time for a, b in pairwise(experiences) if _is_asleep(a.sequence)]
+    sleeps = [b.time - a.time for a, b in pairwise(experiences) if a.ends_cycle]
     # A sleep that was interrupted by a kill took longer.
     return min([*sleeps[-5:], 3 * SLEEP]) if sleeps else SLEEP
 

@@ -1,7 +1,6 @@
 """Orderly ends at random moments on a busy core: no experience may be lost, no sleep may lose its lease."""
 
 from contextlib import ExitStack
-from pathlib import Path
 import threading
 import time
 from typing import TYPE_CHECKING
@@ -14,6 +13,7 @@ from .kill_timing import await_moment, phase_of, watch_until
 from .plan import Trial
 from .reference import inspect
 from .result import TrialResult
+from .subject import Subject
 from .target import TargetGraph
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ _UNDER_WAY = 0.4
 _LEASE_LOST = 'silent for the whole lease'
 
 
-def run_orderly_end(trial: Trial, folder: Path, seed: int) -> TrialResult:
+def run_orderly_end(trial: Trial, subject: Subject) -> TrialResult:
     """Starts a graph in real time, ends it in order at the moment of the trial, and opens its model.
 
     `saved` ends as `./cls up` does: acting stops, the model is saved, then every process is signalled; `signalled`
@@ -37,7 +37,7 @@ def run_orderly_end(trial: Trial, folder: Path, seed: int) -> TrialResult:
     """
     from .nodes.observer import observe
 
-    target = TargetGraph(trial.number, folder, seed, lock_step=False)
+    target = TargetGraph(trial.number, subject, lock_step=False)
     problems: list[str] = []
     with ExitStack() as stack:
         stack.callback(lambda: target.close(keep_logs=bool(problems)))

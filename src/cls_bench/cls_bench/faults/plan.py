@@ -7,7 +7,8 @@ import numpy as np
 
 from cls_common.errors import UserError
 
-# Victims by kind. Of `graph` all processes are killed, and the model is opened before any of them starts again.
+# Victims by kind, of the processes that the graph has. Of `graph` all are killed, and the model is opened before any of
+# them starts again.
 VICTIMS: dict[str, tuple[str, ...]] = {
     'slow': ('slow_learner',),
     'fast': ('fast_learner',),

@@ -1,35 +1,20 @@
 """The reference of the comparison: an uninterrupted run in one process, hashed after each step and sleep."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 import threading
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 
 from cls_common.errors import UserError
-from cls_learning.brain import find
+from cls_common.transition import Experience
 from cls_learning.model_store.folder import ModelFolder
 from cls_learning.runtime.learner_session import LearnerSession
-from cls_learning.runtime.model_creation import create_model, new_config
-from cls_perception import encoders
-from cls_perception.settings import EncoderSettings
-from cls_sim.robots import make as make_robot
-from cls_sim.settings import SimulatorSettings
-from cls_training.train_loop import SLEEP_KEPT, TrainProgress
-from cls_training.training import SimulatedRun
+from cls_training.train_loop import SLEEP_KEPT, TrainLoop, TrainProgress
+from cls_training.training import opened
 
-# Short cycles, so that a trial meets sleeps and saves within seconds.
-RECIPE: dict[str, Any] = {
-    'sleep.wake_steps_per_cycle': 60,
-    'sleep.sws_steps': 20,
-    'sleep.rem_steps': 20,
-    'sleep.tether_steps': 10,
-    'network.slow_hidden': 256,
-}
-CYCLE: int = RECIPE['sleep.wake_steps_per_cycle']
-ENCODER = 'early_resnet18'
-_FOREVER = 1 << 40
+from .subject import Subject
 
 
 class _EndedError(Exception):
@@ -45,56 +30,56 @@ class RunPoint(NamedTuple):
 
 
 def run_uninterrupted(
-    folder: Path, model: str, seed: int, recipe: Mapping[str, Any], report: Callable[[RunPoint], None]
+    subject: Subject,
+    model: str,
+    report: Callable[[RunPoint], None],
+    prepare: Callable[[TrainLoop], None] = lambda _: None,
 ) -> None:
     """Trains in simulation, from the beginning or from where the model stopped, until `report` raises.
 
     Args:
-        recipe: learning parameters of a new model by dotted name.
         report: called after every step and every sleep.
+        prepare: called before the first step.
+
+    Raises:
+        UserError: the brain never sleeps by itself, or lacks a sense of the robot.
     """
-    torch.set_num_threads(1)
-    owned = ModelFolder(folder, model)
-    robot = make_robot('sim', SimulatorSettings(robot='sim', lock_step=True, seed=seed))
-    try:
-        encoder = encoders.make(EncoderSettings(name=ENCODER, seed=seed, threads=1))
-        if owned.config is None:
-            settings = find('cls').settings.from_flat(dict(recipe))
-            create_model(owned, new_config(robot.info, encoder, seed, settings, {}, 'cls', {}), encoder)
 
-        def on_progress(progress: TrainProgress) -> None:
-            if progress.phase in ('wake', SLEEP_KEPT):
-                run.loop.catch_up()
-                session = run.loop.session
-                weights = session.weights_sha256(run.loop.learner.to_bytes())
-                report(RunPoint(session.sequence, session.cycles, weights))
+    def on_progress(progress: TrainProgress) -> None:
+        if progress.phase in ('wake', SLEEP_KEPT):
+            run.loop.catch_up()
+            session = run.loop.session
+            weights = session.weights_sha256(run.loop.learner.to_bytes())
+            report(RunPoint(session.sequence, session.cycles, weights))
 
-        run = SimulatedRun(owned, robot, encoder, 'curiosity', on_progress)
-        with run.loop:
-            run.run(_FOREVER)
-    finally:
-        robot.close()
-        owned.close()
+    options = subject.training(model)
+    with opened(options, on_progress) as run, run.loop:
+        if run.loop.learner.wake_steps_per_cycle <= 0:
+            # Trials wait for the save that follows a sleep.
+            raise UserError(f'brain {subject.brain!r}', expected='one that sleeps by itself', found='no cycle length')
+        prepare(run.loop)
+        run.run(options.steps)
 
 
 class ReferenceRun:
     """Hashes by (total steps, cycles), computed on demand.
 
-    Runs in a thread that waits until more steps are wanted. Use as a context manager.
+    Runs in a thread that waits until more steps are wanted. Use as a context manager; its entry raises UserError where
+    the run does not start.
     """
 
-    def __init__(self, folder: Path, seed: int, recipe: Mapping[str, Any] = RECIPE) -> None:
+    def __init__(self, subject: Subject) -> None:
         self._hashes: dict[tuple[int, int], str] = {}
+        self._boundaries: set[int] = set()
         self._changed = threading.Condition()
         self._wanted = 0
         self._error: BaseException | None = None
-        self._folder, self._seed = folder, seed
-        # Saves do not change the weights.
-        self._recipe = {**recipe, 'save_interval': 0}
+        self._subject = subject
         self._thread = threading.Thread(target=self._run, name='reference', daemon=True)
         self._thread.start()
 
     def __enter__(self) -> 'ReferenceRun':
+        self._pass(0)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -103,12 +88,23 @@ class ReferenceRun:
 
     def get(self, steps: int, cycles: int) -> str | None:
         """Returns the hash after `steps` wake steps and `cycles` sleeps; None where the run has no such point."""
+        self._pass(steps)
+        return self._hashes.get((steps, cycles))
+
+    def has_boundary(self, step: int) -> bool:
+        """Returns whether a step, from 1, begins an episode of the run."""
+        self._pass(step)
+        return step in self._boundaries
+
+    def _pass(self, steps: int) -> None:
+        """Returns when the run has passed a step."""
         self.want(steps + 1)
         with self._changed:
             self._changed.wait_for(lambda: self._error is not None or self._has_passed(steps))
+            if isinstance(self._error, UserError):
+                raise self._error
             if self._error is not None:
                 raise UserError('the uninterrupted run failed', found=repr(self._error)) from self._error
-            return self._hashes.get((steps, cycles))
 
     def _has_passed(self, steps: int) -> bool:
         # A sleep belongs to the step before it, so only the next step shows that it is complete.
@@ -120,6 +116,15 @@ class ReferenceRun:
             self._wanted = -1 if steps < 0 else max(self._wanted, steps)
             self._changed.notify_all()
 
+    def _prepare(self, loop: TrainLoop) -> None:
+        # Saves do not change the weights.
+        loop.session.consolidator.save_interval = 0
+        loop.learned = self._on_experience
+
+    def _on_experience(self, experience: Experience, _metrics: dict[str, float]) -> None:
+        if experience.transition.boundary:
+            self._boundaries.add(experience.sequence)
+
     def _on_point(self, point: RunPoint) -> None:
         with self._changed:
             self._hashes[point.steps, point.cycles] = point.weights
@@ -130,7 +135,7 @@ class ReferenceRun:
 
     def _run(self) -> None:
         try:
-            run_uninterrupted(self._folder, 'reference', self._seed, self._recipe, self._on_point)
+            run_uninterrupted(self._subject, 'reference', self._on_point, self._prepare)
         except _EndedError:
             pass
         except BaseException as error:

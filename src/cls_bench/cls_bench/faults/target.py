@@ -7,17 +7,16 @@ import signal
 import threading
 import time
 
-import yaml
-
-from cls_bringup.graph import describe, GraphOptions
+from cls_bringup.graph import describe
 from cls_bringup.run_directory import RunDirectory
 from cls_bringup.supervision.commands import node_command
 from cls_bringup.supervision.supervisor import Supervisor
 from cls_common.errors import UserError
+from cls_learning.brain import CONSOLIDATOR
 from cls_learning.model_store import generations
 from cls_learning.state_bytes import unpack
 
-from .reference import ENCODER, RECIPE
+from .subject import Subject
 
 _POLL = 0.02
 
@@ -28,24 +27,15 @@ class TargetGraph:
     Attributes:
         namespace: differs between graphs, since discovery remembers a killed graph for 20 s.
         model: name of its folder in `models_dir`.
+        names: of its processes.
     """
 
-    def __init__(self, number: int, models_dir: Path, seed: int, *, lock_step: bool = True) -> None:
+    def __init__(self, number: int, subject: Subject, *, lock_step: bool = True) -> None:
         self.namespace = f'faults_{number}'
         self.model = f'graph_{number:03d}'
-        self.models_dir = models_dir
-        recipe = models_dir / 'recipe.param.yaml'
-        recipe.write_text(yaml.safe_dump({'/**/slow_learner': {'ros__parameters': RECIPE}}))
-        options = GraphOptions(
-            robot='sim',
-            model=self.model,
-            models_dir=str(models_dir),
-            lock_step=lock_step,
-            seed=seed,
-            encoder=ENCODER,
-            params_file=str(recipe),
-        )
-        processes = describe(options)
+        self.models_dir = subject.folder
+        processes = describe(subject.graph(self.model, lock_step=lock_step))
+        self.names = frozenset(p.name for p in processes)
         self.directory = RunDirectory.create()
         commands = {p.name: node_command(p, self.namespace) for p in processes}
         try:
@@ -108,7 +98,7 @@ class TargetGraph:
     def gaps(self, number: int) -> int:
         """Returns how many experiences a generation has missed."""
         _, parts = generations.read(self._generations, number)
-        return int(unpack(parts['consolidator'], 'consolidator')['counters.gaps'])
+        return int(unpack(parts[CONSOLIDATOR], CONSOLIDATOR)['counters.gaps'])
 
     def close(self, keep_logs: bool) -> None:
         """Kills every process without a save."""

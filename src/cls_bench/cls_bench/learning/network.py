@@ -58,7 +58,7 @@ class Network(LearnerPredictor):
             seed=derive(seed, 'bench.network'),
         )
         self.learner = Learner('bench', model, average, self.normalizer, code, defaults.gradient_norm)
-        self._optimizer = make_adam(self.learner.raw, rate)
+        self._optimizer = make_adam(self.learner.online, rate)
         self._rate, self._cosine_steps = rate, cosine_steps
         self.steps = self.samples = 0
         super().__init__(self.learner)

@@ -33,7 +33,7 @@ class LearnerPredictor:
 
     def dream(self, z: Tensor, actions: Tensor, before: History | None = None) -> Tensor:
         """See Predictor."""
-        return self._learner.dream(z, actions, before)[:, 1:]
+        return self._learner.rollout(z, actions, before)[:, 1:]
 
 
 class OneStepPredictor(ABC):

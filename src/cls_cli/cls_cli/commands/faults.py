@@ -1,17 +1,21 @@
 """`faults`: kills the learners at random moments and checks that nothing is lost."""
 
+from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 import tempfile
-from typing import Any, TYPE_CHECKING
+from typing import TYPE_CHECKING
 
 import click
 
-from .. import options
+from .. import options, set_options
 from ..invocation import examples
 from ..run_policy.robot_process import check_alone
 
 if TYPE_CHECKING:
+    from cls_bench.faults.plan import Trial
     from cls_bench.faults.result import TrialResult
+    from cls_bench.faults.subject import Subject
 
 _COLUMNS = ('trial', 'kind', 'aim', 'phase', 'before', 'after', 'lost', 'weights', 'seconds', 'verdict')
 
@@ -20,6 +24,7 @@ _EXAMPLES = examples(
     './cls faults --trials 50 --report faults.json',
     './cls faults --victim slow,both --seed 7',
     './cls faults --victim end                  # orderly ends instead of kills',
+    './cls faults --brain NAME --robot gym:CartPole-v1 --set sim.noise_sigma=5',
 )
 
 
@@ -50,38 +55,56 @@ _EXAMPLES = examples(
     show_default='not kept',
     help='Keep the models of the trials in this folder.',
 )
+@options.brain
+@options.robot
+@set_options.option
 @options.report
-def command(trials: int, seed: int, kinds: str, report: Path | None, folder: Path | None) -> int:
+def command(
+    trials: int,
+    seed: int,
+    kinds: str,
+    folder: Path | None,
+    brain: str,
+    robot: str,
+    settings: tuple[str, ...],
+    report: Path | None,
+) -> int:
     """Kill the learners at random moments, and check that nothing is lost.
 
     Each trial runs a real graph in lock-step and kills it with SIGKILL while it is awake, asleep or saving. The weights
     are compared with those of an uninterrupted run in one process. The exit status is 1 if weights differ or if more
     than one second of steps is lost; after an orderly end no step may be lost. A trial takes about half a minute.
+    A brain with short cycles of its own runs with these, so that it sleeps every few seconds; --set overrides them.
     """
     from cls_bench.faults.plan import make_plan, parse_kinds
+    from cls_bench.faults.subject import Subject
+    from cls_learning.node_settings import DEFAULT_BRAIN
 
     plan = make_plan(trials, seed, parse_kinds(kinds))
-    check_alone('')
-    if folder is not None:
+    with ExitStack() as stack:
+        if folder is None:
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix='cls-faults-')))
+        subject = Subject(
+            folder=folder.absolute(), seed=seed, brain=brain or DEFAULT_BRAIN, robot=robot, settings=settings
+        )
+        check_alone('')
         folder.mkdir(parents=True, exist_ok=True)
-        return _run(plan, seed, report, folder.absolute())
-    with tempfile.TemporaryDirectory(prefix='cls-faults-') as temporary:
-        return _run(plan, seed, report, Path(temporary))
+        return _run(plan, subject, report)
 
 
-def _run(plan: Any, seed: int, report: Path | None, folder: Path) -> int:
+def _run(plan: Sequence['Trial'], subject: 'Subject', report: Path | None) -> int:
     from cls_bench.faults.experiment import Experiment
     from cls_bench.faults.reference import ReferenceRun
     from cls_bench.faults.result import summary, write_json
 
     outcomes: list[TrialResult] = []
-    print(_row(_COLUMNS))
-    with ReferenceRun(folder, seed) as reference, Experiment(folder, seed, reference) as running:
+    with ReferenceRun(subject) as reference, Experiment(subject, reference) as running:
+        print(_row(_COLUMNS))
         for outcome in running.run(plan):
             outcomes.append(outcome)
             print(_row(_cells(outcome)), flush=True)
             if report is not None:
-                write_json(report, outcomes, seed=seed)
+                write_json(report, outcomes, seed=subject.seed, brain=subject.brain, robot=subject.robot)
     figures = summary(outcomes)
     passed = figures['trials'] - figures['failed']
     print(f'{passed} of {figures["trials"]} passed, {figures["most_steps_lost"]} steps lost at most')

@@ -22,15 +22,9 @@ _EXAMPLES = examples(
 
 @click.command('play', epilog=_EXAMPLES)
 @click.argument('sessions', nargs=-1, required=True, metavar='SESSION...', type=options.SESSIONS)
-@click.option(
-    '--rate',
-    default=1.0,
-    show_default=True,
-    metavar='FACTOR',
-    help='Speed relative to real time, from 0.1 to 100; 0 is as fast as the model learns.',
-)
-@click.option('--loop', is_flag=True, help='Start again at the end.')
-@click.option('--paused', is_flag=True, help='Start paused; the service player/set_paused continues.')
+@options.graph_option('rate', metavar='FACTOR')
+@options.graph_option('loop')
+@options.graph_option('paused')
 @options.filter_action
 @options.brain
 @options.model

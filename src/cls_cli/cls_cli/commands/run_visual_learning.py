@@ -22,29 +22,11 @@ _EXAMPLES = examples(
 @click.command('run-visual-learning', epilog=_EXAMPLES)
 @options.model
 @options.models_dir
-@click.option('--port', default='', metavar='PATH', show_default='asked for', help='Serial port of the servo board.')
-@click.option(
-    '--camera',
-    default='0',
-    show_default=True,
-    metavar='SOURCE',
-    help='Camera: an index, a device path, a video file or a folder of images.',
-)
-@click.option(
-    '--mode',
-    default='manual',
-    show_default=True,
-    type=click.Choice(['manual', 'random', 'curiosity']),
-    help='Source of the actions.',
-)
-@click.option(
-    '--robot',
-    default='pan_tilt',
-    show_default=True,
-    metavar='ROBOT',
-    help='Robot: pan_tilt, or sim to try the command.',
-)
-@click.option('--save-frames', is_flag=True, help='Save a JPEG image before and after each action.')
+@options.graph_option('port', metavar='PATH', show_default='asked for')
+@options.graph_option('camera', metavar='SOURCE', default='0', show_default=True)
+@options.mode('manual', 'random', 'curiosity')
+@options.graph_option('robot', metavar='ROBOT', default='pan_tilt', help='Robot: pan_tilt, or sim to try the command.')
+@options.save_frames
 @click.option('--list-models', is_flag=True, help='Print the names of the saved models and exit.')
 def command(
     model: str, port: str, camera: str, mode: str, list_models: bool, save_frames: bool, robot: str, models_dir: Path

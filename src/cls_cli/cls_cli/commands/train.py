@@ -29,13 +29,7 @@ _SHOW_EVERY = 20
 @options.seed
 @options.encoder
 @options.preset
-@click.option(
-    '--mode',
-    default='curiosity',
-    show_default=True,
-    type=click.Choice(['curiosity', 'random']),
-    help='Source of the actions.',
-)
+@options.mode('curiosity', 'random')
 @set_options.option
 @options.accept_robot
 def command(**chosen: Any) -> int:

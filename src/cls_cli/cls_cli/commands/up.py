@@ -27,9 +27,7 @@ _EXAMPLES = examples(
 @options.brain
 @options.model
 @options.models_dir
-@options.optional_choice(
-    '--mode', choices=MODES, show_default='manual on hardware, curiosity in simulation', help='Source of the actions.'
-)
+@options.graph_option('mode', type=click.Choice(MODES), default=None, callback=options.or_empty)
 @options.encoder
 @options.preset
 @set_options.option
@@ -45,7 +43,7 @@ _EXAMPLES = examples(
 @options.startup_timeout(180.0)
 @options.record
 @options.sessions_dir
-@click.option('--save-frames', is_flag=True, help='Save a JPEG image before and after each action.')
+@options.save_frames
 @options.report
 @options.view
 @options.namespace

@@ -15,6 +15,7 @@ from cls_common import comms
 from cls_common.errors import UserError
 from cls_common.experience_codec import from_applied_action
 from cls_common.nodes.conversions import from_image, from_robot_info, to_array, to_floats, to_nanoseconds
+from cls_common.nodes.private_node import private_node
 from cls_common.nodes.qos import publisher, subscription
 from cls_common.robot import RobotInfo
 from cls_interfaces.msg import AppliedAction, RecorderStatus, RobotAction, RobotState
@@ -136,9 +137,7 @@ class Runner(Node):
             profile = comms.SENSOR_RELIABLE if robot.lock_step else comms.SENSOR
             subscription(self, comms.IMAGE, self._on_image, profile=profile)
         else:
-            name = comms.OBSERVATION_PREFIX + robot.modalities[0]
-            topic = comms.Topic(name, 'cls_interfaces/msg/Observation', comms.STATE, ())
-            subscription(self, topic, self._on_observation)
+            subscription(self, comms.observation_topic(robot.modalities[0]), self._on_observation)
 
     def _on_image(self, message: Any) -> None:
         self._image = message
@@ -196,16 +195,9 @@ def join(
     namespace: str, make_actor: Callable[[RobotInfo], Actor], *, records: bool, is_guest: bool
 ) -> Iterator[Spinner]:
     """Joins the graph until the block ends; see Runner."""
-    context = Context()
-    context.init(args=[])
-    try:
-        executor = SingleThreadedExecutor(context=context)
-        runner = Runner(context, namespace, make_actor, records=records, is_guest=is_guest)
-        executor.add_node(runner)
-        try:
-            yield Spinner(runner, executor)
-        finally:
-            executor.shutdown(timeout_sec=1.0)
-            runner.destroy_node()
-    finally:
-        context.try_shutdown()
+
+    def make(context: Context) -> Runner:
+        return Runner(context, namespace, make_actor, records=records, is_guest=is_guest)
+
+    with private_node(make) as (runner, executor):
+        yield Spinner(runner, executor)

@@ -1,6 +1,7 @@
 """Conversions between ROS messages and the plain types of this package."""
 
 import array
+import json
 from typing import Any
 
 from builtin_interfaces.msg import Time
@@ -10,6 +11,7 @@ from sensor_msgs.msg import Image as ImageMessage
 
 from cls_interfaces.msg import ActionChannel
 from cls_interfaces.msg import RobotInfo as RobotInfoMessage
+from cls_interfaces.srv import GetEncoder
 
 from .. import images
 from ..robot import from_message, RobotInfo
@@ -104,3 +106,9 @@ def to_robot_info(info: RobotInfo, stamp: Time) -> RobotInfoMessage:
 def from_robot_info(message: RobotInfoMessage) -> RobotInfo:
     """Reads a robot's description; raises UserError where it contradicts itself."""
     return from_message(message)
+
+
+def encoder_config(answer: GetEncoder.Response) -> dict[str, Any]:
+    """Returns the config of an encoder with its `id`, `size` and `version`, as in a model's config.json."""
+    about = {'id': answer.encoder_id, 'size': answer.size, 'version': answer.version}
+    return {**json.loads(answer.config), **about}

@@ -1,4 +1,4 @@
-"""Sleep: phases by name, one file each, found by `sleep.phases`; `phases` runs them."""
+"""Sleep phases by name: one file each, found by `sleep.phases`; the module `phases` runs them."""
 
 from ..registries import PHASES
 from .contract import Phase

@@ -1,4 +1,4 @@
-"""What every sleep phase does: one optimiser step at a time, so that a night can be stopped between any two."""
+"""The contract of sleep phases: one optimiser step at a time, so that a sleep can be cancelled between any two."""
 
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -10,32 +10,32 @@ from ..learners.adam import Adam
 from ..learners.fast import FastLearner
 from ..learners.slow import SlowLearner
 from ..memory.contract import ReplayMemory
-from ..memory.virtual_walks import VirtualWalks
+from ..memory.trajectory_stitching import StitchedTrajectories
 
 
 @dataclass(frozen=True)
-class Sleeper:
-    """Everything that a phase may touch.
+class SleepContext:
+    """Everything that a phase reads and trains.
 
     Attributes:
-        fast: a copy of the waking half's Fast; only Tether trains it.
+        fast: a copy of the online learner's Fast; only Tether trains it.
         slow: trained by SWS and REM, frozen in Tether.
-        memory: what is replayed.
-        walks: over the same frames, never walked; empty where the scene moves.
-        tether_optimizer: Fast's own for Tether (row 000-020).
+        memory: replay memory.
+        stitched: trajectories over the same frames; empty where the scene moves.
+        tether_optimizer: optimiser of Fast in Tether.
     """
 
     fast: FastLearner
     slow: SlowLearner
     memory: ReplayMemory
-    walks: VirtualWalks
+    stitched: StitchedTrajectories
     tether_optimizer: Adam
     settings: SleepSettings
 
 
 @dataclass(frozen=True)
 class StepResult:
-    """One optimiser step: its loss, and further means to report by name."""
+    """Result of one optimiser step: its loss (NaN where refused) and further metrics by name."""
 
     loss: float
     metrics: dict[str, float] = field(default_factory=dict)
@@ -46,17 +46,17 @@ class Phase(Protocol):
 
     Attributes:
         name: as in feedback and configuration.
-        loss_name: of the loss's mean in the statistics (row 000-050).
+        loss_name: of the mean loss in the statistics.
     """
 
     name: str
     loss_name: str
 
     def steps(self, settings: SleepSettings) -> int:
-        """Returns how many optimiser steps are configured."""
+        """Returns the configured number of optimiser steps."""
 
-    def skip_reason(self, sleeper: Sleeper) -> str:
-        """Returns why the phase can't run now, empty where it can (row 000-046)."""
+    def skip_reason(self, sleep: SleepContext) -> str:
+        """Returns why the phase can't run now; empty where it can."""
 
-    def step(self, sleeper: Sleeper, generator: np.random.Generator) -> StepResult:
+    def step(self, sleep: SleepContext, generator: np.random.Generator) -> StepResult:
         """Takes one optimiser step."""

@@ -1,4 +1,4 @@
-"""One sleep: the phases in order, step by step, with what was done and what it cost."""
+"""Runs the phases of one sleep in order, step by step, and collects their statistics."""
 
 from collections.abc import Iterator
 import math
@@ -8,36 +8,36 @@ import numpy as np
 from ..brain import Goal, Progress, SleepStatistics
 from ..randomness import stream
 from . import make
-from .contract import Phase, Sleeper
+from .contract import Phase, SleepContext
 
-# Every key is there, NaN where the phase was skipped.
+# All keys are always present, NaN where the phase was skipped.
 STATISTICS = ('avg_l_dyn', 'avg_l_sws', 'avg_l_ms', 'avg_l_rem', 'avg_tether_loss')
 
 
-def run(sleeper: Sleeper, goal: Goal, seed: int, cycle: int, statistics: SleepStatistics) -> Iterator[Progress]:
-    """Runs the phases; yields after each optimiser step, so the caller may stop between any two.
+def run(sleep: SleepContext, goal: Goal, seed: int, cycle: int, statistics: SleepStatistics) -> Iterator[Progress]:
+    """Runs the phases; yields after each optimiser step, so that the caller may stop between any two.
 
     Args:
         seed, cycle: every draw is a function of them, the phase and the step.
-        statistics: filled in as the sleep goes on.
+        statistics: updated after every step.
     """
-    for phase in [make(name) for name in sleeper.settings.phases.split()]:
-        steps = goal.steps.get(phase.name, 0) or phase.steps(sleeper.settings)
-        reason = 'not asked for' if steps < 0 else phase.skip_reason(sleeper)
+    for phase in [make(name) for name in sleep.settings.phases.split()]:
+        steps = goal.steps.get(phase.name, 0) or phase.steps(sleep.settings)
+        reason = 'not asked for' if steps < 0 else phase.skip_reason(sleep)
         if reason:
             statistics.status[phase.name] = f'skipped: {reason}'
             statistics.steps[phase.name] = 0
             continue
-        yield from _run_phase(phase, sleeper, steps, stream(seed, f'sleep.{phase.name}', cycle), statistics)
+        yield from _run_phase(phase, sleep, steps, stream(seed, f'sleep.{phase.name}', cycle), statistics)
         statistics.status[phase.name] = 'ok'
 
 
 def _run_phase(
-    phase: Phase, sleeper: Sleeper, steps: int, generator: np.random.Generator, statistics: SleepStatistics
+    phase: Phase, sleep: SleepContext, steps: int, generator: np.random.Generator, statistics: SleepStatistics
 ) -> Iterator[Progress]:
     sums: dict[str, float] = {}
     for done in range(1, steps + 1):
-        result = phase.step(sleeper, generator)
+        result = phase.step(sleep, generator)
         if math.isnan(result.loss):
             statistics.refused += 1
         for name, value in {phase.loss_name: result.loss, **result.metrics}.items():

@@ -1,9 +1,9 @@
-"""The gate on sleep: every sleep is judged by transitions that it never saw, and rolled back where it did harm.
+"""The gate on sleep: scores each sleep on held-out transitions and rolls it back where it did harm.
 
-Both learners are scored on the probes before and after, as they act: averaged weights, raw units, against copying z.
-The change of the mean is paired, so what all models find hard cancels out. Its interval comes from resampling whole
-pieces of consecutive probes (Efron 1979), whose errors are alike, and is widened as Student's t is for few pieces: the
-first sleep comes before all probes are there, and can do the most harm.
+Both learners are scored before and after with the weights that act (averaged, raw units), relative to copying z. The
+change of the mean is paired, which removes the variance between transitions. Its interval comes from a bootstrap over
+segments of consecutive transitions (Efron 1979), whose errors are correlated, and is widened by Student's t for few
+segments: the first sleep comes before the held-out set is complete, and can do the most harm.
 """
 
 from dataclasses import dataclass
@@ -17,27 +17,33 @@ from cls_common.transition import Doubles
 from ..brain import Verdict
 from ..learners.learner import Learner, squared_error
 from ..types import Batch
-from .holdout import PIECE, SMALLEST
+from .holdout import SEGMENT, SMALLEST
 
-# Of the mean change; a tolerance alone would fire on noise, an interval alone on trifles.
+# Largest loss of skill that is kept. Harm needs both: a mean below it and an interval below 0.
 HARM = -0.02
-# Fewer pieces of probes judge nothing: of so few not even the spread is known.
-LEAST_PIECES = 8
+# Fewest segments to judge by: the spread of fewer is unknown.
+LEAST_SEGMENTS = 8
 _RESAMPLES = 2000
 _METRICS = {
-    'held_out': 'probes', 'skill_before': 'skill_before', 'skill_after': 'skill_after', 'fast_before': 'fast_before',
-    'fast_after': 'fast_after', 'change': 'change', 'change_low': 'low', 'change_high': 'high',
-}  # fmt: skip
+    'held_out': 'held_out',
+    'skill_before': 'skill_before',
+    'skill_after': 'skill_after',
+    'fast_before': 'fast_before',
+    'fast_after': 'fast_after',
+    'change': 'change',
+    'change_low': 'low',
+    'change_high': 'high',
+}
 
 
 @dataclass(frozen=True)
 class Scores:
-    """One learner's mean squared errors, raw units, float64 (P, PIECE): P pieces of consecutive probes.
+    """Mean squared errors of one learner, raw units, float64 (P, S): P segments of S held-out transitions.
 
-    A model with a state has no score on the first steps of a piece, from which its state comes.
+    S is SEGMENT; fewer for a model with a state, which is rebuilt from the first steps of a segment.
 
     Attributes:
-        errors: of its predictions. exchanged: with the action of another probe. copied: of predicting z.
+        errors: of its predictions. exchanged: with the action of another transition. copied: of predicting z.
     """
 
     errors: Doubles
@@ -46,28 +52,28 @@ class Scores:
 
     @property
     def skill(self) -> float:
-        """1 - mean error / mean error of copying z; NaN where nothing moved."""
+        """1 - mean error / mean error of copying z; NaN where z never changes."""
         return 1.0 - _ratio(self.errors, self.copied)
 
     def action_use(self) -> Doubles:
-        """Returns the skill lost with exchanged actions, by piece, float64 (P,)."""
-        return _by_piece(self.exchanged - self.errors, self.copied)
+        """Returns the skill lost with exchanged actions, by segment, float64 (P,)."""
+        return _by_segment(self.exchanged - self.errors, self.copied)
 
 
 @dataclass(frozen=True)
 class Judgement:
-    """What a night did to the skill on the probes.
+    """Change of skill on the held-out transitions by one sleep.
 
     Attributes:
-        probes: how many there were. wanted: how many there are to be, 0 without a gate.
-        skill_before, skill_after, fast_before, fast_after: NaN without probes.
-        change: mean over the probes of (error before - error after) / mean error of copying z, of Slow.
+        held_out: their number. wanted: their number once complete, 0 without a gate.
+        skill_before, skill_after, fast_before, fast_after: NaN without held-out transitions.
+        change: mean of (error before - error after) / mean error of copying z, of Slow.
         low, high: 95 % interval of the change.
-        fast_change, fast_low, fast_high: the same of Fast.
-        rolled_back: the sleep did harm to either and is not kept.
+        fast_change, fast_low, fast_high: the same for Fast.
+        rolled_back: the sleep did harm to either learner and is not kept.
     """
 
-    probes: int = 0
+    held_out: int = 0
     wanted: int = 0
     skill_before: float = math.nan
     skill_after: float = math.nan
@@ -82,89 +88,99 @@ class Judgement:
     rolled_back: bool = False
 
     def text(self) -> str:
-        """Returns it in words."""
+        """Returns the result in words."""
         if not self.wanted:
-            return f'not judged: memory has no {SMALLEST} probes'
-        if self.probes < LEAST_PIECES * PIECE:
-            return f'not judged: {self.probes} probes of {LEAST_PIECES * PIECE} needed'
+            return f'not judged: memory has no room for {SMALLEST} held-out transitions'
+        if self.held_out < LEAST_SEGMENTS * SEGMENT:
+            return f'not judged: {self.held_out} held-out transitions of {LEAST_SEGMENTS * SEGMENT} needed'
         slow = f'{self.skill_before:.3f} to {self.skill_after:.3f}: {_range(self.change, self.low, self.high)}'
         fast = f'fast {_range(self.fast_change, self.fast_low, self.fast_high)}'
-        return f'skill on {self.probes} probes {slow}, {fast}'
+        return f'skill on {self.held_out} held-out transitions {slow}, {fast}'
 
     def verdict(self) -> Verdict:
-        """Returns it as the contract of a brain has it."""
+        """Returns the verdict in the form of the brain contract."""
         metrics = {name: getattr(self, field) for name, field in _METRICS.items()}
         skills = (
             f'slow {self.skill_before:.2f} -> {self.skill_after:.2f}, '
             f'fast {self.fast_before:.2f} -> {self.fast_after:.2f}'
         )
-        summary = f'{skills} on {self.probes} held-out transitions' if self.probes else ''
-        return Verdict(self.probes >= LEAST_PIECES * PIECE, self.rolled_back, self.text(), summary, metrics)
+        summary = f'{skills} on {self.held_out} held-out transitions' if self.held_out else ''
+        return Verdict(self.held_out >= LEAST_SEGMENTS * SEGMENT, self.rolled_back, self.text(), summary, metrics)
 
 
 @torch.no_grad()
-def score(learner: Learner, probes: Batch) -> Scores:
-    """Scores a learner as it acts; probes in order of life, whole pieces.
+def score(learner: Learner, held_out: Batch) -> Scores:
+    """Scores the weights of a learner that act on held-out transitions.
 
-    A model with a state is led along each piece and scored on the steps after its `context`, at least on the last.
+    A model with a state runs along each segment and is scored on the steps after its `context`, at least on the last.
+
+    Args:
+        held_out: P whole segments by rising sequence: z, z_next (P * SEGMENT, D), action (P * SEGMENT, A).
     """
-    batch = probes.to(learner.normalizer.device)
-    burn_in = min(learner.acting.context, PIECE - 1)
-    # Half of life away, so that every action comes from another piece; with a state by whole pieces.
+    batch = held_out.to(learner.normalizer.device)
+    burn_in = min(learner.ema.context, SEGMENT - 1)
+    # Shifted by half of the set, so that every action comes from another segment; by whole segments with a state.
     half = len(batch.action) // 2
-    exchanged = torch.roll(batch.action, half - half % PIECE if burn_in else half, 0)
+    exchanged = torch.roll(batch.action, half - half % SEGMENT if burn_in else half, 0)
     predictions = _predict(learner, batch.z, batch.action), _predict(learner, batch.z, exchanged), batch.z
-    errors = [squared_error(p, batch.z_next).cpu().double().numpy().reshape(-1, PIECE) for p in predictions]
+    errors = [squared_error(p, batch.z_next).cpu().double().numpy().reshape(-1, SEGMENT) for p in predictions]
     return Scores(*(each[:, burn_in:] for each in errors))
 
 
 def _predict(learner: Learner, z: torch.Tensor, action: torch.Tensor) -> torch.Tensor:
-    """Predicts (P * PIECE, D) from z (P * PIECE, D) raw and action (P * PIECE, A), piece by piece."""
-    if not learner.acting.context:
+    """Predicts (P * SEGMENT, D) from z (P * SEGMENT, D) raw and action (P * SEGMENT, A), segment by segment."""
+    if not learner.ema.context:
         return learner.predict(z, action)
-    pieces = (part.view(-1, PIECE, part.shape[1]) for part in (z, action))
-    return learner.predict_along(*pieces).flatten(0, 1)
+    segments = (part.view(-1, SEGMENT, part.shape[1]) for part in (z, action))
+    return learner.predict_along(*segments).flatten(0, 1)
 
 
 def interval(values: Doubles, generator: np.random.Generator) -> tuple[float, float, float]:
-    """Returns the mean over pieces (P,) and its 95 % interval, by resampling pieces."""
+    """Returns the mean of values (P,) and its 95 % interval, by the bootstrap."""
     drawn = generator.integers(len(values), size=(_RESAMPLES, len(values)))
     mean = values.mean()
     low, high = mean + (np.quantile(values[drawn].mean(axis=1), (0.025, 0.975)) - mean) * _widening(len(values))
     return float(mean), float(low), float(high)
 
 
-def _widening(pieces: int) -> float:
-    """Returns by how much resampling so few pieces makes an interval too narrow, 1 or more."""
-    degrees, z = max(pieces - 1, 1), 1.96
+def _widening(count: int) -> float:
+    """Returns the factor, 1 or more, by which a bootstrap interval of `count` values is too narrow."""
+    degrees, z = max(count - 1, 1), 1.96
     # Student's t over the normal's z to second order (Abramowitz and Stegun 1964, 26.7.5), and the spread's own bias.
     t = z + (z**3 + z) / (4 * degrees) + (5 * z**5 + 16 * z**3 + 3 * z) / (96 * degrees**2)
-    return t / z * math.sqrt(pieces / degrees)
+    return t / z * math.sqrt(count / degrees)
 
 
 def judge(
     slow: tuple[Scores, Scores], fast: tuple[Scores, Scores], wanted: int, is_open: bool, generator: np.random.Generator
 ) -> Judgement:
-    """Judges a night.
+    """Compares the scores before and after a sleep.
 
     Args:
-        slow, fast: before and after it.
-        wanted: probes that there are to be.
-        is_open: whether every night is kept all the same.
+        slow, fast: scores before and after.
+        wanted: number of held-out transitions once complete.
+        is_open: whether every sleep is kept, whatever its scores.
     """
     changes = [
-        interval(_by_piece(before.errors - after.errors, before.copied), generator) for before, after in (slow, fast)
+        interval(_by_segment(before.errors - after.errors, before.copied), generator) for before, after in (slow, fast)
     ]
     before, after = slow
-    is_enough = len(before.errors) >= LEAST_PIECES
+    is_enough = len(before.errors) >= LEAST_SEGMENTS
     is_harm = is_enough and any(change < HARM and high < 0 for change, _, high in changes)
     return Judgement(
-        len(before.errors) * PIECE, wanted, before.skill, after.skill, fast[0].skill, fast[1].skill,
-        *changes[0], *changes[1], rolled_back=is_harm and not is_open,
-    )  # fmt: skip
+        len(before.errors) * SEGMENT,
+        wanted,
+        before.skill,
+        after.skill,
+        fast[0].skill,
+        fast[1].skill,
+        *changes[0],
+        *changes[1],
+        rolled_back=is_harm and not is_open,
+    )
 
 
-def _by_piece(values: Doubles, copied: Doubles) -> Doubles:
+def _by_segment(values: Doubles, copied: Doubles) -> Doubles:
     scale = copied.mean()
     found: Doubles = values.mean(axis=1) / scale if scale > 0 else np.full(len(values), np.nan)
     return found

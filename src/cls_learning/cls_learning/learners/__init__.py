@@ -1,1 +1,1 @@
-"""Fast and Slow: a world model, how it is trained, and the weights that act."""
+"""Fast and Slow: a world model, its optimisers, and the averaged weights that act."""

@@ -1,7 +1,7 @@
-"""Adam (Kingma and Ba 2015) by torch's own kernel, without torch's optimiser class.
+"""Adam (Kingma and Ba 2015) by PyTorch's kernel, without PyTorch's optimiser class.
 
-The class imports PyTorch's compiler front end when it is first made: four seconds of processor time in every process
-that learns. What it computes, to the last bit, is `torch.optim.adam.adam`.
+The class imports PyTorch's compiler front end, which costs four seconds of processor time in every process that learns.
+This one calls the same kernel, `torch.optim.adam.adam`, with bitwise equal results.
 """
 
 from collections.abc import Iterable
@@ -12,10 +12,10 @@ from torch.optim.adam import adam
 
 
 class Adam:
-    """Fused: one pass over memory, twice as fast on a processor as a kernel for each operation.
+    """Fused Adam: one pass over memory, twice as fast on a CPU as one kernel for each operation.
 
     Attributes:
-        weights: what is optimised; each with a `grad` when `step` is called.
+        weights: parameters, each with a `grad` when `step` is called.
         learning_rate: of the next step.
         moments: by name, a tensor for each weight; empty before the first step.
     """
@@ -30,7 +30,7 @@ class Adam:
 
     @torch.no_grad()
     def step(self) -> None:
-        """Takes one step along the gradients of all weights."""
+        """Takes one step; raises ValueError where a weight has no gradient."""
         if not self.moments:
             zero = torch.zeros((), dtype=torch.float32)
             self.moments = {
@@ -43,7 +43,18 @@ class Adam:
             raise ValueError('a weight without a gradient: it has no part in the loss')
         own = self.moments
         adam(
-            self.weights, gradients, own['exp_avg'], own['exp_avg_sq'], [], own['step'],
-            fused=True, amsgrad=False, beta1=self.BETAS[0], beta2=self.BETAS[1], lr=self.learning_rate,
-            weight_decay=0.0, eps=self.EPSILON, maximize=False,
-        )  # fmt: skip
+            self.weights,
+            gradients,
+            own['exp_avg'],
+            own['exp_avg_sq'],
+            [],
+            own['step'],
+            fused=True,
+            amsgrad=False,
+            beta1=self.BETAS[0],
+            beta2=self.BETAS[1],
+            lr=self.learning_rate,
+            weight_decay=0.0,
+            eps=self.EPSILON,
+            maximize=False,
+        )

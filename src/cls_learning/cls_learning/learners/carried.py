@@ -1,4 +1,4 @@
-"""The state of a recurrent world model, carried from step to step awake."""
+"""State of a recurrent world model, carried from wake step to wake step."""
 
 import torch
 
@@ -9,10 +9,10 @@ from .optimisation import select, State
 
 
 class Carried:
-    """The states around the newest step, of one stream: batch 1. Empty for a model without state.
+    """States before and after the newest step of one stream, B = 1; empty for a model without state.
 
     Attributes:
-        before: state from which the newest step is predicted. now: state after it, from which the next one is.
+        before: state that predicts the newest step. now: state after it, which predicts the next one.
     """
 
     def __init__(self, name: str, initial: ModelState) -> None:
@@ -22,25 +22,25 @@ class Carried:
         self._newest: Transition | None = None
 
     def is_new(self, transition: Transition) -> bool:
-        """Whether this step is not the newest one: it may be carried before the next action, and learned after it."""
+        """Whether this step is not the newest one: a step is carried before the next action or in learning, once."""
         return transition is not self._newest
 
     def begin(self, transition: Transition, *, is_cut: bool = False) -> ModelState:
-        """Begins a step and returns the state before it: the initial one at a boundary or where steps are missing."""
+        """Begins a step and returns the state before it: the initial one at a boundary or after missing steps."""
         self._newest = transition
         self.before = self._initial if transition.boundary or is_cut else self.now
         return self.before
 
     def end(self, transition: Transition, after: ModelState) -> None:
-        """Ends a step; after the end of an episode the state is the initial one."""
+        """Ends a step with the state after it; at the end of an episode that is the initial one."""
         self.now = self._initial if transition.terminal or transition.truncated else after
 
     def state(self) -> State:
-        """Returns what is carried to the next step, named `<learner>.carried.*`; nothing without a state."""
+        """Returns the state for the next step as tensors named `<learner>.carried.*`; empty without one."""
         return {f'{self._name}.carried.{name}': value.detach().cpu().clone() for name, value in self.now.items()}
 
     def load(self, state: State) -> None:
-        """Takes it back; the initial state where none was stored.
+        """Restores the state; the initial one where none was stored.
 
         Raises:
             ValueError: a part has another shape.

@@ -1,4 +1,4 @@
-"""Fast, the hippocampus: learns from every step (rows 000-015, 000-017, 000-021)."""
+"""Fast, the hippocampus of the theory: learns from every wake step."""
 
 from torch import Tensor
 
@@ -18,7 +18,7 @@ from .optimisation import load_optimizer, make_adam, optimizer_state, State
 
 
 class FastLearner(Learner):
-    """A small network with a high learning rate."""
+    """Learner with a small network and a high learning rate."""
 
     def __init__(
         self, settings: LearningSettings, robot: RobotInfo, z_size: int, normalizer: Normalizer, seed: int
@@ -26,26 +26,37 @@ class FastLearner(Learner):
         network = settings.network
         code = ActionCode(robot, network.action_scaling, normalizer.device)
         model = world_models.make(
-            network.world_model, z_size=z_size, action_size=code.size, hidden=(network.fast_hidden,),
-            residual=network.residual, seed=derive(seed, 'fast'),
+            network.world_model,
+            z_size=z_size,
+            action_size=code.size,
+            hidden=(network.fast_hidden,),
+            residual=network.residual,
+            seed=derive(seed, 'fast'),
             plugins=network.plugins,
-        )  # fmt: skip
+        )
         super().__init__('fast', model, settings.fast.average, normalizer, code, network.gradient_norm)
         self.robot = robot
-        self._optimizer = make_adam(self.raw, settings.fast.learning_rate)
+        self._optimizer = make_adam(self.online, settings.fast.learning_rate)
 
     def update(self, batch: Batch) -> dict[str, float]:
-        """Takes one step on mean (F(z, a) - z_next)^2 (row 000-021).
+        """Takes one optimiser step on mean (F(z, a) - z_next)^2.
+
+        Args:
+            batch: z, z_next (B, D) raw, action (B, A) robot units.
 
         Returns:
-            fast_loss, in normalised units.
+            fast_loss, in normalised units; NaN where the step was refused.
         """
         x, x_next = self.normalizer.normalize(batch.z), self.normalizer.normalize(batch.z_next)
         loss = squared_error(self.forward(x, batch.action, batch.history), x_next).mean()
         return {'fast_loss': self.take_step(self._optimizer, loss)}
 
     def follow(self, target: Tensor, batch: Batch, optimizer: Adam) -> float:
-        """Takes one Tether step towards Slow's outputs (row 000-042); target (B, D) normalised."""
+        """Takes one optimiser step of Tether towards the outputs of Slow; returns the loss.
+
+        Args:
+            target: (B, D) normalised.
+        """
         x = self.normalizer.normalize(batch.z)
         loss = squared_error(self.forward(x, batch.action, batch.history), target).mean()
         return self.take_step(optimizer, loss)
@@ -63,10 +74,11 @@ class FastLearner(Learner):
 
 
 def learner_of(fast: FastLearner | None, user: str) -> FastLearner:
-    """Returns the learner; raises UserError where `user`, who imagines, is to be used without one."""
+    """Returns the learner; raises UserError about `user`, which needs predictions, where there is none."""
     if fast is None:
         raise UserError(
-            f'{user} without networks', expected='a learner whose predictions it uses',
+            f'{user} without networks',
+            expected='a learner whose predictions it uses',
             do='Start it with ./cls up or ./cls train, or choose another policy.',
-        )  # fmt: skip
+        )
     return fast

@@ -1,11 +1,11 @@
-"""Folds a new snapshot of the normaliser into a module and into Adam's moments of it.
+"""Folds a new snapshot of the normaliser into the weights of a module and into Adam's moments.
 
-Predictions in raw units stay the same to rounding, except where either snapshot clips. Averaged weights are averages of
-weights, and folding is affine: they fold as the weights do. Moments follow from how a gradient transforms,
-g_new = J^T g_old with J = d weights_old / d weights_new, and from the loss, which counts squared errors in the new
-units. First moments are exact. Second moments would need products of gradients that Adam does not keep: those are
-taken as uncorrelated, by which a step may come out up to sqrt(2) times too large in the first layer's columns of
-normalised values, and is exact elsewhere. A gradient that was clipped to a norm was clipped in the old units.
+Predictions in raw units stay the same to rounding, except where a snapshot clips. Folding is affine, so that averaged
+weights fold like the weights. Moments follow from the transformation of a gradient, g_new = J^T g_old with
+J = d weights_old / d weights_new, and of the loss, which is in the new units. First moments are exact. Second moments
+would need products of gradients that Adam does not keep; gradients are taken as uncorrelated, which makes a step up to
+sqrt(2) times too large in the first layer's columns of normalised values, and is exact elsewhere. Gradients that were
+clipped to a norm were clipped in the old units.
 """
 
 from collections.abc import Mapping
@@ -19,7 +19,7 @@ from .adam import Adam
 
 @torch.no_grad()
 def fold_module(module: nn.Module, fold: Fold, change: SpaceChange) -> None:
-    """Folds a change into a module's weights, in double precision."""
+    """Folds a change into the weights of a module in place, in double precision."""
     weights = dict(module.named_parameters())
     change = change.to(next(iter(weights.values())).device)
     for name, folded in fold({name: weight.double() for name, weight in weights.items()}, change).items():
@@ -27,7 +27,7 @@ def fold_module(module: nn.Module, fold: Fold, change: SpaceChange) -> None:
 
 
 def fold_moments(module: nn.Module, optimizer: Adam, fold: Fold, change: SpaceChange, *, is_in_units: bool) -> None:
-    """Folds a change into Adam's moments of a module; see above for what is exact.
+    """Folds a change into Adam's moments of a module in place; exact as described above.
 
     Args:
         is_in_units: whether the loss is a mean of squared normalised differences; else it has no unit.
@@ -47,7 +47,7 @@ def fold_moments(module: nn.Module, optimizer: Adam, fold: Fold, change: SpaceCh
 def _transposed(
     weights: Mapping[str, Tensor], moments: list[Tensor], fold: Fold, change: SpaceChange
 ) -> tuple[Tensor, ...]:
-    """Returns J^T moments, with J the matrix by which `fold` maps weights."""
+    """Returns J^T moments, where J is the matrix by which `fold` maps weights."""
     at = {name: weight.detach().double().requires_grad_() for name, weight in weights.items()}
     folded = fold(at, change)
     gradients = [moment.double() for moment in moments]

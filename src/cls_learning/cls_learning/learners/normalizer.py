@@ -1,7 +1,7 @@
-"""Puts embeddings on a common scale: one mean per dimension and ONE scale for all dimensions.
+"""Normalises embeddings with one mean for each dimension and one scale for all dimensions.
 
-One scale for each dimension would blow up directions that a first scene happens not to use (learning probe, section 8).
-Messages and memories hold raw embeddings; only networks see normalised ones.
+A scale for each dimension would amplify directions in which the first scene does not vary. Messages and memories hold
+raw embeddings; only networks read normalised ones.
 """
 
 import torch
@@ -15,21 +15,21 @@ from .optimisation import select, State
 class Normalizer:
     """Running statistics, and the snapshot of them that is applied.
 
-    The snapshot changes at the 1st, 2nd, 4th ... 512th step and afterwards only at waking, so that a night and most
-    days see one fixed scale. Every snapshot has a version. Each change must be folded into all networks.
+    The snapshot changes at step 1, 2, 4, ... 512 and afterwards only at the end of a sleep, so that a sleep and most
+    wake phases have one fixed scale. Every snapshot has a version, and must be folded into all networks.
 
     Attributes:
         can_fold: whether all networks can; else the first snapshot of `SETTLED` embeddings is the last.
     """
 
     LAST_EARLY_STEP = 512
-    # Embeddings from which on a snapshot is good enough to keep for networks that can't fold.
+    # Embeddings after which the snapshot is kept for networks that can't fold.
     SETTLED = 64
     # Snapshots of fewer embeddings are replaced without folding. The scale of the first frames may be a twentieth of
-    # what it will be; folded, it makes first layers as many times steeper, and Fast learns worse from then on (skill on
-    # held-out steps in a small world 0.54 to 0.84 when all were folded, 0.92 to 0.97 from 16 or 64 on).
+    # the final one; folded, it makes the first layers twenty times steeper, and Fast learns worse from then on (skill
+    # on held-out steps in a small environment 0.54 to 0.84 when all were folded, 0.92 to 0.97 from 16 or 64 on).
     YOUNG = 16
-    # Smallest scale, as a share of the mean's own size: identical frames must not divide by nothing.
+    # Smallest scale, as a share of the size of the mean: prevents a division by 0 for identical frames.
     FLOOR = 1e-3
 
     def __init__(self, settings: NormalizerSettings, z_size: int, device: str = 'cpu') -> None:
@@ -46,24 +46,24 @@ class Normalizer:
         self.version = 0
 
     def observe(self, z: Tensor) -> None:
-        """Takes one raw embedding (D,) into the running statistics (Welford 1962)."""
+        """Adds one raw embedding, float32 (D,), to the running statistics (Welford 1962)."""
         self._count += 1
         delta = z.double() - self._sum_mean
         self._sum_mean += delta / self._count
         self._sum_squares += delta * (z.double() - self._sum_mean)
 
     def is_due(self, step: int) -> bool:
-        """Whether the snapshot changes after this wake step, counted from 1 over the model's life."""
+        """Whether the snapshot changes after this wake step of the model, counted from 1."""
         return not self._is_identity and step <= self.LAST_EARLY_STEP and step & (step - 1) == 0
 
     def apply(self) -> SpaceChange | None:
         """Makes the running statistics the applied snapshot, with the next version.
 
         Returns:
-            what networks must fold; None where nothing changed for them.
+            the change that networks must fold; None where there is none.
         """
         self.version += 1
-        if self._is_identity or self._count < 2 or self._stands_still:
+        if self._is_identity or self._count < 2 or self._is_fixed:
             return None
         floor = max(self.FLOOR * float(self._sum_mean.square().mean().sqrt()), 1e-6)
         spread = float((self._sum_squares / self._count).mean().sqrt())
@@ -71,7 +71,7 @@ class Normalizer:
         return self._replace(mean, torch.tensor(max(spread, floor), device=self.device), self._count)
 
     def adopt(self, state: State) -> SpaceChange | None:
-        """Takes everything from another normaliser; returns what networks must fold that followed this one."""
+        """Takes the state of another normaliser; returns the change that networks must fold, None without one."""
         before = self.mean, self.scale, self._applied
         self.load(state)
         after = self.mean, self.scale, self._applied
@@ -79,7 +79,7 @@ class Normalizer:
         return self._replace(*after)
 
     @property
-    def _stands_still(self) -> bool:
+    def _is_fixed(self) -> bool:
         return self._folds and not self.can_fold and self._applied >= self.SETTLED
 
     def _replace(self, mean: Tensor, scale: Tensor, applied: int) -> SpaceChange | None:
@@ -92,17 +92,17 @@ class Normalizer:
         return SpaceChange(ratio, shift)
 
     def normalize(self, z: Tensor) -> Tensor:
-        """Returns (..., D) raw embeddings on the common scale, clipped."""
+        """Returns normalised, clipped embeddings float32 (..., D) from raw ones (..., D)."""
         if self._is_identity:
             return z
         return ((z - self.mean) / self.scale).clamp(-self._clip, self._clip)
 
     def restore(self, x: Tensor) -> Tensor:
-        """Returns (..., D) normalised embeddings as raw ones."""
+        """Returns raw embeddings float32 (..., D) from normalised ones (..., D)."""
         return x if self._is_identity else x * self.scale + self.mean
 
     def state(self) -> State:
-        """Returns everything by name."""
+        """Returns the state as named tensors, on the CPU."""
         return {
             'normalizer.count': torch.tensor(self._count),
             'normalizer.running_mean': self._sum_mean.clone(),
@@ -114,7 +114,7 @@ class Normalizer:
         }
 
     def load(self, state: State) -> None:
-        """Takes everything back."""
+        """Restores the state."""
         own = select('normalizer', state)
         self._count = int(own['count'])
         self._sum_mean = own['running_mean'].clone()

@@ -1,4 +1,4 @@
-"""Optimiser steps, averaged weights, and both as named tensors."""
+"""Optimiser steps, averaged weights, and their states as named tensors."""
 
 from collections.abc import Mapping
 import math
@@ -17,10 +17,13 @@ def make_adam(module: nn.Module, learning_rate: float) -> Adam:
 
 
 def step(optimizer: Adam, loss: Tensor, gradient_norm: float) -> float:
-    """Takes one step on `loss` (0-d) and returns its value; a non-finite loss or gradient changes nothing.
+    """Takes one step on `loss` (0-d) and returns its value; a loss or gradient that is not finite changes nothing.
 
-    Gradients are clipped as `clip_grad_norm_` does, but not touched where there is nothing to clip: each pass over them
-    costs as much as a tenth of the step.
+    Gradients are clipped like `clip_grad_norm_`, but not written where nothing is clipped: each pass over them costs a
+    tenth of the step.
+
+    Args:
+        gradient_norm: largest norm of the gradient; 0: not clipped.
 
     Returns:
         the loss; NaN where the step was refused.
@@ -36,7 +39,7 @@ def step(optimizer: Adam, loss: Tensor, gradient_norm: float) -> float:
         for weight in weights:
             weight.grad = None
         return float('nan')
-    # Its arithmetic adds 1e-6 to the norm before it compares.
+    # `clip_grad_norm_` adds 1e-6 to the norm before it compares.
     if 0 < gradient_norm < length + 1e-6:
         nn.utils.clip_grads_with_norm_(weights, gradient_norm, norm)
     optimizer.step()
@@ -44,9 +47,9 @@ def step(optimizer: Adam, loss: Tensor, gradient_norm: float) -> float:
 
 
 @torch.no_grad()
-def average_into(average: list[Tensor], raw: list[Tensor], decay: float) -> None:
-    """Moves averaged weights towards the raw ones: average <- decay x average + (1 - decay) x raw."""
-    torch._foreach_lerp_(average, raw, 1.0 - decay)
+def average_into(average: list[Tensor], online: list[Tensor], decay: float) -> None:
+    """Updates averaged weights in place: average <- decay x average + (1 - decay) x online."""
+    torch._foreach_lerp_(average, online, 1.0 - decay)
 
 
 def module_state(prefix: str, module: nn.Module) -> State:
@@ -55,7 +58,7 @@ def module_state(prefix: str, module: nn.Module) -> State:
 
 
 def load_module(prefix: str, module: nn.Module, state: Mapping[str, Tensor]) -> None:
-    """Puts weights back, strictly: a missing, extra or misshapen one is an error."""
+    """Restores weights; raises RuntimeError for a missing or extra one, or one of another shape."""
     module.load_state_dict(select(prefix, state), strict=True)
 
 
@@ -69,7 +72,7 @@ def optimizer_state(prefix: str, optimizer: Adam) -> State:
 
 
 def load_optimizer(prefix: str, optimizer: Adam, state: Mapping[str, Tensor]) -> None:
-    """Puts Adam's moments back; none stored means that it has not stepped yet.
+    """Restores Adam's moments; none stored means that it has not stepped yet.
 
     Raises:
         KeyError: some are stored, but not all.

@@ -1,4 +1,4 @@
-"""Slow, the cortex: the same function, learned slowly and mostly asleep (rows 000-016, 000-018 to 000-027)."""
+"""Slow, the cortex of the theory: learns the same function slowly, and mostly in sleep."""
 
 from torch import Tensor
 
@@ -15,7 +15,7 @@ from .optimisation import load_optimizer, make_adam, optimizer_state, State
 
 
 class SlowLearner(Learner):
-    """A large network with a low learning rate awake, and optimisers of its own for wake and sleep (row 000-020)."""
+    """Learner with a large network, a low learning rate awake, and separate optimisers for wake and sleep."""
 
     def __init__(
         self, settings: LearningSettings, robot: RobotInfo, z_size: int, normalizer: Normalizer, seed: int
@@ -23,22 +23,26 @@ class SlowLearner(Learner):
         network = settings.network
         code = ActionCode(robot, network.action_scaling, normalizer.device)
         model = world_models.make(
-            network.world_model, z_size=z_size, action_size=code.size,
-            hidden=(network.slow_hidden, network.slow_hidden), residual=network.residual, seed=derive(seed, 'slow'),
+            network.world_model,
+            z_size=z_size,
+            action_size=code.size,
+            hidden=(network.slow_hidden, network.slow_hidden),
+            residual=network.residual,
+            seed=derive(seed, 'slow'),
             plugins=network.plugins,
-        )  # fmt: skip
+        )
         super().__init__('slow', model, settings.slow.average, normalizer, code, network.gradient_norm)
         self._wake = settings.slow
-        self._wake_optimizer = make_adam(self.raw, settings.slow.wake_learning_rate)
-        self._sleep_optimizer = make_adam(self.raw, settings.sleep.learning_rate)
+        self._wake_optimizer = make_adam(self.online, settings.slow.wake_learning_rate)
+        self._sleep_optimizer = make_adam(self.online, settings.sleep.learning_rate)
 
     def update_awake(
         self, z: Tensor, action: Tensor, z_next: Tensor, fast_prediction: Tensor, before: Before = None
     ) -> dict[str, float]:
-        """Takes one step on a single transition (rows 000-022 to 000-024).
+        """Takes one optimiser step on one transition: error against the embedding and distillation from Fast.
 
         Args:
-            z, z_next, fast_prediction: (1, D) raw; fast_prediction is Fast's after it learned this step.
+            z, z_next, fast_prediction: (1, D) raw; fast_prediction is that of Fast after it learned the step.
             action: (1, A) robot units.
 
         Returns:
@@ -53,7 +57,7 @@ class SlowLearner(Learner):
         return {'slow_distill': float(distill.detach()), 'slow_raw': float(raw.detach())}
 
     def update_asleep(self, loss: Tensor) -> float:
-        """Takes one step of the sleep optimiser; returns the loss, NaN where it was refused."""
+        """Takes one step of the sleep optimiser on a loss (0-d); returns the loss, NaN where it was refused."""
         return self.take_step(self._sleep_optimizer, loss)
 
     def fold(self, change: SpaceChange) -> None:

@@ -1,4 +1,4 @@
-"""What every replay memory does, and the record it keeps (rows 000-051 to 000-053)."""
+"""The contract of replay memories, the record that they keep, and records as tensors."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
@@ -15,12 +15,13 @@ from ..types import Batch, History, Windows
 
 @dataclass(frozen=True)
 class Record:
-    """One remembered transition; embeddings, never frames.
+    """One transition in memory: embeddings and joint angles, no images.
 
     Attributes:
         z, z_next: float32 (D,) raw. action, commanded: float32 (A,) robot units.
-        joints: float64 (J,) rad, at z. time: ns, of the image behind z.
-        episode, sequence: where it belongs; windows never cross an episode or a gap of the sequence (H2).
+        joints: float64 (J,) rad, at z. time: ns, stamp of the image of z.
+        episode, sequence: position in the stream; a window never crosses an episode or a gap of the sequence, since
+            the transitions on both sides are not consecutive.
     """
 
     z: Floats
@@ -34,76 +35,97 @@ class Record:
 
     @classmethod
     def of(cls, experience: Experience) -> 'Record':
-        """Keeps what is remembered of an experience."""
+        """Returns the record of an experience."""
         t = experience.transition
         return cls(
-            t.z, t.z_next, t.action_applied, t.action_commanded, t.joints, t.stamp_z,
-            experience.episode, experience.sequence,
-        )  # fmt: skip
+            t.z,
+            t.z_next,
+            t.action_applied,
+            t.action_commanded,
+            t.joints,
+            t.stamp_z,
+            experience.episode,
+            experience.sequence,
+        )
 
     def follows(self, other: 'Record') -> bool:
-        """Whether this is the very next step of the same episode."""
+        """Whether this is the next step of the same episode."""
         return self.episode == other.episode and self.sequence == other.sequence + 1
 
-    def after(self, last: 'Record | None') -> 'Record':
-        """Returns it with the embedding that it shares with the record before, so that memory holds that once."""
+    def sharing(self, last: 'Record | None') -> 'Record':
+        """Returns the record with z replaced by the equal z_next of the record before, so that memory holds it once."""
         if last is None or self.z is last.z_next or not np.array_equal(self.z, last.z_next):
             return self
         return replace(self, z=last.z_next)
 
 
 class ReplayMemory(ABC):
-    """Keeps transitions for sleep; draws them without replacement."""
+    """Stores transitions for sleep and samples them without replacement."""
 
     @abstractmethod
     def add(self, record: Record) -> None:
-        """Takes one transition, dropping others where the capacity is reached."""
+        """Adds one transition; removes others where the capacity is reached."""
 
     @abstractmethod
     def __len__(self) -> int:
-        """Transitions held."""
+        """Returns the number of transitions held."""
 
     @property
     def nbytes(self) -> int:
-        """Bytes that it takes."""
+        """Memory in use, bytes."""
         return size_in_bytes(self.records())
 
     @abstractmethod
     def records(self) -> list[Record]:
-        """Everything held, in the order of life."""
+        """Returns everything held, by rising sequence."""
 
     @abstractmethod
     def transitions(self, count: int, generator: np.random.Generator, context: int = 0) -> Batch:
-        """Draws `count` <= window_count(context + 1) different transitions, uniformly, with `context` steps before."""
+        """Samples different transitions uniformly.
+
+        Args:
+            count: B, at most window_count(context + 1).
+            context: C, steps before each transition that are returned as its history; 0: no history.
+
+        Returns:
+            tensors on the CPU: z, z_next (B, D), action (B, A), joints (B, J), history (B, C, ...).
+        """
 
     @abstractmethod
     def window_count(self, steps: int) -> int:
-        """Unbroken stretches of `steps` transitions held."""
+        """Returns the number of windows of `steps` consecutive transitions held."""
 
     @abstractmethod
     def windows(self, count: int, steps: int, generator: np.random.Generator) -> Windows:
-        """Draws `count` <= window_count(steps) different unbroken stretches, uniformly."""
+        """Samples different windows of consecutive transitions uniformly.
+
+        Args:
+            count: B, at most window_count(steps). steps: K.
+
+        Returns:
+            z (B, K + 1, D) and action (B, K, A), on the CPU.
+        """
 
     @abstractmethod
     def state(self) -> dict[str, Tensor]:
-        """Returns everything held, by name."""
+        """Returns the state as named tensors, on the CPU."""
 
     @abstractmethod
     def load(self, state: Mapping[str, Tensor]) -> None:
-        """Takes everything back."""
+        """Restores the state; raises KeyError or ValueError for the state of another memory."""
 
 
 def size_in_bytes(records: Iterable[Record]) -> int:
-    """Returns the bytes of all arrays of records; one that records share counts once."""
+    """Returns the size of all arrays of records in bytes; a shared array counts once."""
     arrays = {id(a): a.nbytes for r in records for a in (r.z, r.z_next, r.action, r.commanded, r.joints)}
     return sum(arrays.values())
 
 
 def to_batch(records: list[Record], before: list[list[Record]] | None = None, context: int = 0) -> Batch:
-    """Stacks records to tensors.
+    """Stacks B records: z, z_next (B, D), action (B, A), joints (B, J), history (B, context, ...), float32.
 
     Args:
-        before: up to `context` steps before each, the newest last; required where context is above 0.
+        before: for each record up to `context` steps before it, the newest last; required where context is above 0.
     """
     return Batch(
         z=_stack([r.z for r in records]),
@@ -115,7 +137,7 @@ def to_batch(records: list[Record], before: list[list[Record]] | None = None, co
 
 
 def _history(records: list[Record], before: list[list[Record]], context: int) -> History:
-    """Stacks the steps before each record, aligned to the newest; zeros where there are none."""
+    """Stacks the steps before B records: z (B, C, D), action (B, C, A), aligned to the newest, zero where unknown."""
     count, first = len(records), records[0]
     z = torch.zeros(count, context, len(first.z))
     action = torch.zeros(count, context, len(first.action))
@@ -129,7 +151,7 @@ def _history(records: list[Record], before: list[list[Record]], context: int) ->
 
 
 def split(windows: Windows, context: int) -> tuple[History | None, Windows]:
-    """Returns the first `context` steps of windows as a history, None where it is 0, and the steps after them."""
+    """Splits windows (B, C + K, ...) after C = `context` steps into a history (None where C is 0) and windows of K."""
     if not context:
         return None, windows
     known = torch.ones(len(windows.z), context, dtype=torch.bool)
@@ -138,12 +160,12 @@ def split(windows: Windows, context: int) -> tuple[History | None, Windows]:
 
 
 def before_last(stretches: list[list[Record]], context: int) -> Batch:
-    """Stacks the last steps of unbroken stretches, with the up to `context` steps before them."""
+    """Stacks the last record of each stretch, with up to `context` steps before it; shapes as `to_batch`."""
     return to_batch([s[-1] for s in stretches], [s[:-1] for s in stretches], context)
 
 
 def to_windows(stretches: list[list[Record]]) -> Windows:
-    """Stacks unbroken stretches of equal length to tensors."""
+    """Stacks B stretches of K consecutive records: z (B, K + 1, D) and action (B, K, A), float32."""
     count, steps = len(stretches), len(stretches[0])
     z = _stack([z for s in stretches for z in (s[0].z, *(r.z_next for r in s))])
     action = _stack([r.action for s in stretches for r in s])
@@ -151,11 +173,13 @@ def to_windows(stretches: list[list[Record]]) -> Windows:
 
 
 def pack(records: list[Record], prefix: str) -> dict[str, Tensor]:
-    """Writes records as named tensors; an embedding that two neighbours share is stored once."""
+    """Returns N records as tensors named `prefix.*`; an embedding that neighbours share is stored once."""
     if not records:
         return {f'{prefix}.count': torch.zeros(1, dtype=torch.int64)}
-    starts = [i == 0 or not (r.follows(records[i - 1]) and np.array_equal(r.z, records[i - 1].z_next))
-              for i, r in enumerate(records)]  # fmt: skip
+    starts = [
+        i == 0 or not (r.follows(records[i - 1]) and np.array_equal(r.z, records[i - 1].z_next))
+        for i, r in enumerate(records)
+    ]
     return {
         f'{prefix}.count': torch.tensor([len(records)]),
         f'{prefix}.starts': torch.tensor(starts),
@@ -169,7 +193,11 @@ def pack(records: list[Record], prefix: str) -> dict[str, Tensor]:
 
 
 def unpack(state: Mapping[str, Tensor], prefix: str) -> list[Record]:
-    """Reads what `pack` wrote; raises KeyError or ValueError where it is something else."""
+    """Returns the records that `pack` wrote.
+
+    Raises:
+        KeyError, ValueError: an array is missing or has another length.
+    """
     if int(state[f'{prefix}.count']) == 0:
         return []
     names = ('starts', 'first_z', 'z_next', 'action', 'commanded', 'joints', 'keys')

@@ -1,4 +1,4 @@
-"""The newest transitions, oldest dropped first: the reference's memory (row 000-051)."""
+"""Replay memory that drops its oldest transition first, as the original system does."""
 
 from collections import deque
 from collections.abc import Mapping
@@ -12,17 +12,17 @@ from .contract import before_last, pack, Record, ReplayMemory, to_windows, unpac
 
 
 class FifoMemory(ReplayMemory):
-    """Keeps the last `capacity` transitions in order."""
+    """Ring of the last `capacity` transitions."""
 
     def __init__(self, capacity: int) -> None:
         self._records: deque[Record] = deque(maxlen=capacity)
-        # For each record, how many unbroken steps end with it: tells where a window fits.
+        # Number of consecutive steps that end with each record: a window fits where it is long enough.
         self._runs: deque[int] = deque(maxlen=capacity)
 
     def add(self, record: Record) -> None:
         follows = bool(self._records) and record.follows(self._records[-1])
         self._runs.append(self._runs[-1] + 1 if follows else 1)
-        self._records.append(record.after(self._records[-1] if self._records else None))
+        self._records.append(record.sharing(self._records[-1] if self._records else None))
 
     def __len__(self) -> int:
         return len(self._records)
@@ -45,7 +45,7 @@ class FifoMemory(ReplayMemory):
 
     def _ends(self, steps: int) -> np.ndarray:
         runs = np.fromiter(self._runs, np.int64, len(self._runs))
-        # A run may have lost its first steps to the capacity, so the position bounds it too.
+        # The capacity may have removed the first steps of a run, so that its position bounds its length too.
         return np.flatnonzero(np.minimum(runs, np.arange(1, len(runs) + 1)) >= steps)
 
     def state(self) -> dict[str, Tensor]:
@@ -59,5 +59,5 @@ class FifoMemory(ReplayMemory):
 
 
 def make(settings: MemorySettings, seed: int) -> FifoMemory:
-    """Makes an empty memory."""
+    """Makes an empty memory; `seed` is not used."""
     return FifoMemory(settings.capacity)

@@ -1,10 +1,11 @@
-"""Notices that the robot looks at another scene than before: views of known poses jump.
+"""Detects a change of scene: embeddings at known poses jump.
 
-Each of the latest views is compared with an earlier one of the same episode from about the same pose. Their squared
-distance, as a share of that of unrelated views, is low in a scene that stands still and about 1 in another one. It is
-high all along where views hardly differ (tiles, bare walls) or light drifts, so not its level counts but that nearly
-all of one stretch of steps lies above nearly all of the stretch before it; a noisy screen fills only some views.
-Measured in rooms and photographs: at most 0.04 where nothing changes, 0.6 to 1.3 twenty steps after another room.
+Each of the latest embeddings is compared with an earlier one of the same episode at about the same pose. Their squared
+distance, as a share of the distance of unrelated embeddings, is low in a static scene and about 1 in another scene. Its
+level alone is not a criterion, since it is high where views hardly differ (tiles, bare walls) or light drifts. The test
+compares two stretches of steps instead: the lower quartile of the latest against the upper quartile of the one before.
+A noisy screen fills only some views and does not trigger it. Measured in rooms and photographs: at most 0.04 without a
+change, 0.6 to 1.3 twenty steps after a change of room.
 """
 
 from collections.abc import Sequence
@@ -15,22 +16,22 @@ from cls_common.transition import Doubles
 
 from .contract import Record
 
-# Steps from one look to the next, views in each stretch, and steps that lie between a view and those it is compared
-# with: nearer ones show the same corner whatever the scene does.
+# Steps between two tests, embeddings in each stretch, and steps between an embedding and those it is compared with:
+# closer in time the robot has hardly moved, and views agree in any scene.
 EVERY, STRETCH, _APART = 5, 20, 40
 _NEAR = np.radians(5.0)
-# Of a stretch with a pose near enough, and earlier views to compare with.
+# Fewest embeddings of a stretch with a pose near enough, and fewest earlier embeddings to compare with.
 _LEAST, _EARLIER = 8, 60
 
 
 def rise(records: Sequence[Record]) -> float:
-    """Returns how far the least quarter of the latest stretch lies above the largest quarter of the one before.
+    """Returns the lower quartile of distances in the latest stretch minus the upper quartile in the one before.
 
     Args:
         records: of one episode, consecutive and in order.
 
     Returns:
-        a share of the squared distance of unrelated views; NaN where it can't be told.
+        a share of the squared distance of unrelated embeddings; NaN where there are too few records.
     """
     if len(records) < _EARLIER + _APART + 2 * STRETCH or not len(records[0].joints):
         return float('nan')
@@ -47,7 +48,14 @@ def rise(records: Sequence[Record]) -> float:
 
 
 def _quantile(joints: Doubles, z: np.ndarray, stretch: slice, end: int, share: float) -> float:
-    """Returns a quantile of the squared distances of a stretch from the nearest of the first `end` views, or NaN."""
+    """Returns a quantile of squared distances between a stretch and the nearest poses of the first `end` records.
+
+    Args:
+        joints: float64 (N, J) rad. z: float32 (N, D). share: of the quantile, 0 to 1.
+
+    Returns:
+        NaN where too few poses are near.
+    """
     apart = np.linalg.norm(joints[stretch, None] - joints[None, :end], axis=2)  # (STRETCH, end)
     near = apart.min(axis=1) < _NEAR
     if near.sum() < _LEAST:

@@ -1,1 +1,1 @@
-"""The model folder: weights and memory in generations, a journal between them, the log beside them."""
+"""The model folder: generations of weights and memory, the journal between them, training.log."""

@@ -1,4 +1,4 @@
-"""config.json: what a model is, frozen when it is created."""
+"""config.json: the definition of a model, written when it is created."""
 
 from dataclasses import dataclass, field, replace
 import hashlib
@@ -17,18 +17,18 @@ SCHEMA = 1
 
 @dataclass(frozen=True)
 class ModelConfig:
-    """Everything that decides a model's shape and recipe.
+    """Everything that determines the shape and the settings of a model.
 
     Attributes:
         robot: as it was when the model was created.
-        encoder: its config, with `id` and `size`; a model only ever runs with this encoder. Empty where the brain
-            perceives no embedding.
+        encoder: its config, with `id` and `size`; the model runs only with this encoder. Empty where the brain has no
+            embedding.
         seed: of networks and exploration.
-        settings: the recipe, of the class that the brain declares. origins: where each value came from, by dotted name.
+        settings: of the class that the brain declares. origins: origin of each value, by dotted name.
         created_at: ISO 8601.
-        accepted_robots: names of others with which it may go on, by a person's word.
-        brain_name: of its brain.
-        vectors: length of each vector that the brain perceives, by modality.
+        accepted_robots: names of other robots that the user accepted for it.
+        brain_name: name of its brain.
+        vectors: length of each vector input of the brain, by modality.
     """
 
     robot: RobotInfo
@@ -48,7 +48,7 @@ class ModelConfig:
 
     @property
     def inputs(self) -> tuple[Input, ...]:
-        """What the brain perceives of the robot."""
+        """Inputs of the brain on this robot."""
         return inputs_of(self.brain, self.settings, self.robot)
 
     @property
@@ -63,22 +63,27 @@ class ModelConfig:
 
     @property
     def z_size(self) -> int:
-        """Length of an embedding; 0 where the brain perceives none."""
+        """Length of an embedding, D; 0 where the brain has none."""
         return int(self.encoder.get('size', 0))
 
     @property
     def sha256(self) -> str:
-        """Hash of all but the date, 64 hex digits: equal ones learn the same from the same steps."""
+        """Hash of everything but date and accepted robots, 64 hex digits; models with equal ones learn the same."""
         recipe = replace(self, created_at='', accepted_robots=())
         return hashlib.sha256(recipe.to_json().encode()).hexdigest()
 
     def to_json(self) -> str:
         """Returns the file's contents."""
         content = {
-            'schema': SCHEMA, 'created_at': self.created_at, 'seed': self.seed, 'robot': to_plain(self.robot),
-            'encoder': self.encoder, 'values': self.settings.to_flat(), 'origins': self.origins,
-        }  # fmt: skip
-        # Absent where they would say what they said before there were several brains: the hash stays.
+            'schema': SCHEMA,
+            'created_at': self.created_at,
+            'seed': self.seed,
+            'robot': to_plain(self.robot),
+            'encoder': self.encoder,
+            'values': self.settings.to_flat(),
+            'origins': self.origins,
+        }
+        # Absent where they have the only value of older versions, so that the hash stays.
         if self.brain_name != 'cls':
             content['brain'] = self.brain_name
         if self.vectors:
@@ -89,64 +94,80 @@ class ModelConfig:
 
     @classmethod
     def from_json(cls, text: str, where: str) -> 'ModelConfig':
-        """Reads it back; `where` names the file in an error."""
+        """Parses the contents of the file; `where` names it in an error.
+
+        Raises:
+            UserError: the file is damaged or of a newer version.
+        """
         try:
             content = json.loads(text)
             if content['schema'] > SCHEMA:
                 raise UserError(
-                    where, expected=f'schema {SCHEMA} or older', found=f'schema {content["schema"]}',
+                    where,
+                    expected=f'schema {SCHEMA} or older',
+                    found=f'schema {content["schema"]}',
                     do='This model was made by a newer version: update this software.',
-                )  # fmt: skip
+                )
             encoder = content['encoder'] and {**content['encoder'], 'id': str(content['encoder']['id'])}
             if encoder:
                 encoder['size'] = int(encoder['size'])
             brain = str(content.get('brain', 'cls'))
             return cls(
-                from_plain(content['robot']), encoder, int(content['seed']),
-                find(brain).settings.from_flat(content['values']), content['origins'], content['created_at'],
-                tuple(map(str, content.get('accepted_robots', ()))), brain,
+                from_plain(content['robot']),
+                encoder,
+                int(content['seed']),
+                find(brain).settings.from_flat(content['values']),
+                content['origins'],
+                content['created_at'],
+                tuple(map(str, content.get('accepted_robots', ()))),
+                brain,
                 {str(name): int(size) for name, size in content.get('vectors', {}).items()},
-            )  # fmt: skip
+            )
         except UserError:
             raise
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise UserError(where, expected='a whole config.json', found=repr(error)) from error
 
     def check_robot(self, robot: RobotInfo, *, any_name: bool = False) -> None:
-        """Refuses another robot than the model's own, unless it was accepted and its actions and joints are the same.
+        """Raises UserError for another robot than the model's, unless it was accepted and has equal actions and joints.
 
-        Its senses may change: the encoder needs only its own.
+        Its modalities may differ: only the inputs of the brain are needed.
 
         Args:
-            any_name: it is about to be accepted.
+            any_name: the name is not checked, since the robot is about to be accepted.
         """
         other = difference(self.robot, robot, ('actions', 'joints'))
         if other is not None:
             raise UserError(
-                f'robot {robot.name!r}', expected=f'{other.aspect} of {self.robot.name!r}: {other.expected}',
-                found=other.found, do='Choose another model name for another robot.',
-            )  # fmt: skip
+                f'robot {robot.name!r}',
+                expected=f'{other.aspect} of {self.robot.name!r}: {other.expected}',
+                found=other.found,
+                do='Choose another model name for another robot.',
+            )
         if not any_name:
             self.check_robot_name(robot.name)
 
     def check_robot_name(self, name: str) -> None:
-        """Refuses a robot that is neither the model's own nor accepted, by its name."""
+        """Raises UserError for a robot whose name is neither that of the model's robot nor accepted."""
         if name not in (self.robot.name, *self.accepted_robots):
             raise UserError(
-                'robot of the model', found=repr(name),
+                'robot of the model',
+                found=repr(name),
                 expected=' or '.join(map(repr, (self.robot.name, *self.accepted_robots))),
-                do='Choose another model name, or let the model go on with this robot too: --accept-robot.',
-            )  # fmt: skip
+                do='Choose another model name, or accept this robot for the model: --accept-robot.',
+            )
 
     def check_encoder(self, encoder_id: str) -> None:
-        """Refuses embeddings of another encoder than the model's own."""
+        """Raises UserError for embeddings of another encoder than the model's."""
         if self.encoder and encoder_id != self.encoder['id']:
             raise UserError(
-                'encoder', expected=f'{self.encoder["id"]}, with which this model was made', found=encoder_id,
+                'encoder',
+                expected=f'{self.encoder["id"]}, with which this model was made',
+                found=encoder_id,
                 do='Start the encoder with the model name, or choose another model name.',
-            )  # fmt: skip
+            )
 
 
 def write(path: Path, config: ModelConfig) -> None:
-    """Writes it whole."""
+    """Writes config.json atomically."""
     write_whole(path, config.to_json().encode())

@@ -1,4 +1,4 @@
-"""Files of a model folder: written whole or not at all, and their hashes."""
+"""Files of a model folder: atomic writes and hashes."""
 
 import hashlib
 from pathlib import Path

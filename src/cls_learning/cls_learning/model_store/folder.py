@@ -1,4 +1,4 @@
-"""models/<name>/: one owner, a frozen config, generations, a journal between them, the log beside (row 000-069)."""
+"""The folder models/<name>/: its lock, config.json, generations, journal and training.log."""
 
 from collections.abc import Iterator
 import contextlib
@@ -27,9 +27,9 @@ from .training_log import TrainingLog
 
 
 class ModelFolder:
-    """The folder of one model, locked by whoever made this object until `close`.
+    """The folder of one model, locked by this process until `close`.
 
-    The lock is the kernel's: a dead owner holds nothing.
+    The lock is one of the kernel, which ends with the process.
 
     Attributes:
         path: of the folder. config: None until the model is created.
@@ -82,10 +82,10 @@ class ModelFolder:
         return ModelConfig.from_json(path.read_text(encoding='utf-8', errors='replace'), str(path))
 
     def create(self, config: ModelConfig, encoder_weights: bytes = b'') -> None:
-        """Creates the model: its encoder first, config.json last, of which only the accepted robots ever change.
+        """Creates the model: first its encoder, last config.json, in which only the accepted robots change later.
 
         Raises:
-            UserError: there is one, or its robot lacks the sense that its encoder takes.
+            UserError: the model exists, or its robot lacks the modality of its encoder.
         """
         name = str(config.encoder.get('name', ''))
         if split(name)[0] in ENCODERS.names():
@@ -94,9 +94,11 @@ class ModelFolder:
             raise UserError(f'model {self.path.name!r}', expected='a new name', found='an existing model')
         if generations.numbers(self._generations) or any((self.path / 'journal').glob('*.journal')):
             raise UserError(
-                f'model {self.path.name!r}', expected='its config.json', found='what it learned, but no config.json',
+                f'model {self.path.name!r}',
+                expected='its config.json',
+                found='what it learned, but no config.json',
                 do='Restore config.json from a copy, or choose another model name.',
-            )  # fmt: skip
+            )
         if config.encoder:
             self._store_encoder(config.encoder, encoder_weights)
         config_file.write(self.path / 'config.json', config)
@@ -110,10 +112,10 @@ class ModelFolder:
         write_whole(folder / 'config.json', json.dumps(stored, indent=2).encode())
 
     def accept_robot(self, robot: RobotInfo) -> None:
-        """Notes in config.json that the model may go on with this robot, whatever its name.
+        """Adds a robot to the accepted ones in config.json.
 
         Raises:
-            UserError: its actions or joints are others.
+            UserError: its actions or joints differ.
         """
         assert self.config is not None, 'create the model first'
         names = (self.config.robot.name, *self.config.accepted_robots)
@@ -124,10 +126,10 @@ class ModelFolder:
             self.config = changed
 
     def load(self) -> tuple[generations.Manifest, dict[str, bytes], list[str]] | None:
-        """Reads the newest whole generation, and what had to be left aside; None before the first save.
+        """Reads the newest intact generation: manifest, parts and problems of damaged ones; None before the first save.
 
         Raises:
-            UserError: there are generations, but none is whole, or one is newer than this software.
+            UserError: no generation is intact, or one is of a newer version.
         """
         problems: list[str] = []
         for number in reversed(generations.numbers(self._generations)):
@@ -141,15 +143,17 @@ class ModelFolder:
                 self._damaged.append(number)
         if problems:
             raise UserError(
-                f'model {self.path.name!r}', expected='one whole generation', found='; '.join(problems),
+                f'model {self.path.name!r}',
+                expected='one whole generation',
+                found='; '.join(problems),
                 do='Restore the folder from a copy, or choose another model name.',
-            )  # fmt: skip
+            )
         return None
 
     def entries_since(self, generation: int) -> Iterator[Experience | journal.SleepRecord]:
-        """Yields what the journals hold that came after a generation, and experiences of shortly before.
+        """Yields the entries of the journals after a generation, and earlier experiences of the journal before.
 
-        What came while it was being written stands in the journal before; sleeps never do.
+        Experiences that arrived while the generation was written are in the journal before it; sleeps are not.
         """
         for path in sorted((self.path / 'journal').glob('*.journal')):
             if int(path.stem) >= generation:
@@ -158,7 +162,7 @@ class ModelFolder:
                 yield from (entry for entry in journal.read(path) if isinstance(entry, Experience))
 
     def write_down(self, entry: Experience | journal.SleepRecord) -> None:
-        """Appends to the journal of what comes after the newest generation; from any thread, also during a save."""
+        """Appends to the journal after the newest generation; from any thread, also during a save."""
         with self._writing:
             if self._journal is None:
                 self._journal = journal.JournalWriter(self.path / 'journal' / f'{self.generation:06d}.journal')
@@ -168,13 +172,19 @@ class ModelFolder:
                 self._journal.sleep(entry)
 
     def save(self, parts: dict[str, bytes], *, run_id: str, sequence: int, cycles: int, now: datetime) -> int:
-        """Writes the next generation and starts its journal; journals no generation needs are removed."""
+        """Writes the next generation and begins a new journal; removes journals that no generation needs."""
         assert self.config is not None
         weights = weights_sha256(parts, self.config.brain.is_weight)
         number = generations.write(
-            self._generations, parts, weights=weights, run_id=run_id, sequence=sequence, cycles=cycles,
-            created_at=now.isoformat(timespec='seconds'), damaged=self._damaged,
-        )  # fmt: skip
+            self._generations,
+            parts,
+            weights=weights,
+            run_id=run_id,
+            sequence=sequence,
+            cycles=cycles,
+            created_at=now.isoformat(timespec='seconds'),
+            damaged=self._damaged,
+        )
         with self._writing:
             self.generation = number
             if self._journal is not None:
@@ -187,17 +197,17 @@ class ModelFolder:
         return self.generation
 
     def sync(self) -> None:
-        """Makes journal and log survive what may come; call it twice a second."""
+        """Flushes journal and log to disk; call it twice a second."""
         if self._journal is not None:
             self._journal.sync()
         self.log.flush()
 
     def close(self, *, keep_unlearned: bool = True) -> None:
-        """Ends ownership, once. A folder in which no model was created is removed.
+        """Releases the lock, once. A folder without a model is removed.
 
         Args:
-            keep_unlearned: keep also a model created by this owner that has learned nothing: what `train` or the graph
-                froze before its first step would else refuse another choice at the next start.
+            keep_unlearned: False: a model that was created here and has learned nothing is removed too, so that its
+                config.json does not refuse other settings at the next start.
         """
         if not self._lock.is_locked:
             return
@@ -217,7 +227,7 @@ class ModelFolder:
         return bool(generations.numbers(self._generations)) or any((self.path / 'journal').glob('*.journal'))
 
     def _remove_empty(self) -> None:
-        """Removes the folder of no model, if this owner made it; anything of others in it stays."""
+        """Removes a folder without a model if it was created here; other files in it stay."""
         if self.path not in self._made:
             return
         with contextlib.suppress(OSError):

@@ -1,7 +1,7 @@
-"""Generations: consistent cuts of the whole model, each in a folder with a manifest of checksums.
+"""Generations: consistent snapshots of the whole model, each in a folder with a manifest of checksums.
 
-A generation is written under a temporary name, flushed, its manifest last, and then renamed: it is there whole or not
-at all. One generation is kept behind the newest, in case that one turns out to be damaged.
+A generation is written under a temporary name, its manifest last, and then renamed, so that it is complete or absent.
+The generation before the newest is kept, in case the newest is damaged.
 """
 
 from collections.abc import Collection, Mapping
@@ -17,17 +17,17 @@ from .files import sha256_file, sync_folder, write_whole
 
 SCHEMA = 2
 KEPT = 2
-# Parts of schema 1, when there was one brain, by their names of today.
+# Names of the parts in schema 1, which was of one brain only, and in schema 2.
 _PARTS_1 = {'waking': 'online', 'sleeping': 'consolidator', 'replay': 'memory'}
 _ENDING = '.safetensors'
 
 
 @dataclass(frozen=True)
 class Manifest:
-    """What a generation says of itself.
+    """Manifest of a generation.
 
     Attributes:
-        number: counts up from 1. sequence: of the last experience in it.
+        number: from 1. sequence: of the last experience that was learned.
         files: sha256 by file name.
     """
 
@@ -42,7 +42,7 @@ class Manifest:
 
 
 def numbers(folder: Path) -> list[int]:
-    """Returns the generations that are there, oldest first."""
+    """Returns the numbers of the generations in a folder, oldest first."""
     return sorted(int(p.name) for p in folder.glob('[0-9]*') if p.is_dir() and p.name.isdigit())
 
 
@@ -54,9 +54,11 @@ def read_manifest(folder: Path, number: int) -> Manifest:
         schema = int(content['schema'])
         if schema > SCHEMA:
             raise UserError(
-                f'{path}', expected=f'schema {SCHEMA} or older', found=f'schema {schema}',
+                f'{path}',
+                expected=f'schema {SCHEMA} or older',
+                found=f'schema {schema}',
                 do='This model was saved by a newer version: update this software.',
-            )  # fmt: skip
+            )
         manifest = Manifest(**content)
         if manifest.number != number or not isinstance(manifest.files, dict):
             raise ValueError(f'number {manifest.number}, files {manifest.files}')
@@ -68,10 +70,17 @@ def read_manifest(folder: Path, number: int) -> Manifest:
 
 
 def write(
-    folder: Path, parts: Mapping[str, bytes], *, weights: str, run_id: str, sequence: int, cycles: int, created_at: str,
+    folder: Path,
+    parts: Mapping[str, bytes],
+    *,
+    weights: str,
+    run_id: str,
+    sequence: int,
+    cycles: int,
+    created_at: str,
     damaged: Collection[int] = (),
-) -> int:  # fmt: skip
-    """Writes the next generation and removes those no longer kept, `damaged` ones first; returns its number.
+) -> int:
+    """Writes the next generation, removes all but the newest `KEPT` and `damaged` ones, and returns its number.
 
     Args:
         parts: safetensors by part name. weights: hash of the weights.
@@ -96,7 +105,11 @@ def write(
 
 
 def read(folder: Path, number: int) -> tuple[Manifest, dict[str, bytes]]:
-    """Reads a generation, its parts by name, with every checksum verified; raises UserError where one differs."""
+    """Reads manifest and parts of a generation and verifies its checksums.
+
+    Raises:
+        UserError: a part is missing or damaged.
+    """
     manifest = read_manifest(folder, number)
     parts: dict[str, bytes] = {}
     for name, checksum in manifest.files.items():

@@ -1,4 +1,4 @@
-"""One number for what a model has become: the same weights, the same hash, on every machine."""
+"""Hash of the weights of a model: equal weights have equal hashes on every machine."""
 
 from collections.abc import Callable, Mapping
 import hashlib

@@ -1,7 +1,7 @@
-"""Every experience since the last save, written here before it is learned from.
+"""Journal of the experiences and sleeps since the last save; an experience is written before it is learned.
 
-A file holds an 8-byte mark and then records: length (4 bytes), CRC-32 (4 bytes), safetensors payload. Synced twice a
-second, so that whatever dies loses at most the last second; a torn end is where reading stops.
+A file holds an 8-byte mark and records: length (4 bytes), CRC-32 (4 bytes), safetensors payload. It is synced twice a
+second, so that a crash loses the last second at most. Reading stops at an incomplete record.
 """
 
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ from cls_common import experience_codec
 from cls_common.errors import UserError
 from cls_common.transition import Experience
 
-# Version 1 holds pairs of embeddings; its records are still read, and a file that has some goes on in version 2.
+# Version 1 holds pairs of embeddings; its records are still read, and its files are continued in version 2.
 _MARK, _MARK_1 = b'CLSJRNL2', b'CLSJRNL1'
 _HEAD = struct.Struct('<II')
 
@@ -36,7 +36,7 @@ class JournalWriter:
         if whole == 0:
             self._file.write(_MARK)
         elif os.pread(self._file.fileno(), len(_MARK), 0) == _MARK_1:
-            os.pwrite(self._file.fileno(), _MARK, 0)  # older software must not take what follows for its own
+            os.pwrite(self._file.fileno(), _MARK, 0)  # older versions must refuse the records that follow
         self._is_dirty = True
 
     def experience(self, experience: Experience) -> None:
@@ -44,7 +44,7 @@ class JournalWriter:
         self._append(experience_codec.to_arrays(experience))
 
     def sleep(self, record: 'SleepRecord') -> None:
-        """Appends that a sleep was kept, or is about to be."""
+        """Appends a sleep that was kept or is about to be."""
         named = {f'night.{name}': np.array([count], np.int64) for name, count in sorted(record.steps.items())}
         self._append({**named, 'night': np.array([record.is_kept])})
 
@@ -54,13 +54,13 @@ class JournalWriter:
         start = self._file.tell()
         self._is_dirty = True
         if self._file.write(record) < len(record):
-            # A full disk takes a part; what came after a torn record would never be read.
+            # A full disk writes a part of the record; records after an incomplete one would not be read.
             self._file.truncate(start)
             self._file.seek(start)
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), self._file.name)
 
     def sync(self) -> None:
-        """Makes everything so far survive a loss of power."""
+        """Syncs the file to disk."""
         if self._is_dirty:
             self._is_dirty = False
             os.fsync(self._file.fileno())
@@ -74,26 +74,26 @@ class JournalWriter:
 
 @dataclass(frozen=True)
 class SleepRecord:
-    """A sleep in the journal: the steps its goal asked for, by phase, and whether it was kept for sure."""
+    """A sleep in the journal: requested steps by phase, and whether it was kept or only announced."""
 
     steps: dict[str, int]
     is_kept: bool
 
 
 def read(path: Path) -> Iterator[Experience | SleepRecord]:
-    """Yields experiences and sleeps in order, up to the first torn record."""
+    """Yields experiences and sleeps in order, up to the first incomplete record."""
     for payload in _payloads(path):
         arrays = load(payload)
         if 'night' in arrays:
             steps = {k.removeprefix('night.'): int(v[0]) for k, v in arrays.items() if k.startswith('night.')}
-            # A journal of before this was told apart holds nothing but kept ones, marked by 0.
+            # Older versions write only kept sleeps, as the number 0.
             yield SleepRecord(steps, arrays['night'].dtype != np.bool_ or bool(arrays['night'][0]))
         else:
             yield experience_codec.from_arrays(arrays)
 
 
 def last_sequence(path: Path) -> int:
-    """Returns the sequence of the last whole experience in a journal, 0 where it holds none."""
+    """Returns the sequence of the last complete experience in a journal, 0 without one."""
     for payload in reversed(list(_payloads(path))):
         arrays = load(payload)
         if 'night' not in arrays:
@@ -104,14 +104,14 @@ def last_sequence(path: Path) -> int:
 def _payloads(path: Path) -> Iterator[bytes]:
     data = path.read_bytes()
     if _MARK.startswith(data) or _MARK_1.startswith(data):
-        return  # torn before its first record
+        return  # incomplete before its first record
     if not data.startswith((_MARK, _MARK_1)):
         raise UserError(f'{path}', expected='a journal of this software', found=repr(data[: len(_MARK)]))
     offset = len(_MARK)
     while offset + _HEAD.size <= len(data):
         length, checksum = _HEAD.unpack_from(data, offset)
         payload = data[offset + _HEAD.size : offset + _HEAD.size + length]
-        # A loss of power may leave zeros at the end, which would pass for an empty record.
+        # A loss of power may leave zeros at the end, which look like an empty record.
         if not 0 < length == len(payload) or zlib.crc32(payload) != checksum:
             return
         yield payload

@@ -1,4 +1,4 @@
-"""What models there are, read without opening them and without PyTorch."""
+"""Lists the models of a folder without locking them and without PyTorch."""
 
 import contextlib
 from dataclasses import dataclass
@@ -14,11 +14,11 @@ from . import generations, journal
 
 @dataclass(frozen=True)
 class ModelSummary:
-    """One line about a model.
+    """Summary of one model.
 
     Attributes:
         total_steps: wake steps learned: those of the newest generation, or of the journal after it.
-        problem: why it can't be used, empty where it can.
+        problem: why the model can't be used; empty where it can.
     """
 
     name: str
@@ -33,7 +33,7 @@ class ModelSummary:
 
 
 def list_models(models_dir: Path) -> list[ModelSummary]:
-    """Returns all models, by name."""
+    """Returns the summaries of all models, by name."""
     folders = sorted(p.parent for p in models_dir.glob('*/config.json'))
     return [_summary(folder) for folder in folders]
 
@@ -57,7 +57,7 @@ def _summary(folder: Path) -> ModelSummary:
 
 
 def _size(folder: Path) -> int:
-    """Returns the bytes of all files; a model in use may lose some while they are counted."""
+    """Returns the size of all files in bytes; files of a model in use may vanish meanwhile."""
     total = 0
     for place, _, names in os.walk(folder):
         for name in names:
@@ -67,15 +67,21 @@ def _size(folder: Path) -> int:
 
 
 def read_config(folder: Path) -> dict[str, Any]:
-    """Returns config.json as it stands: values and origins by dotted name, robot, encoder, seed, created_at."""
+    """Returns the parsed config.json: values and origins by dotted name, robot, encoder, seed, created_at.
+
+    Raises:
+        UserError: the file is missing or damaged.
+    """
     path = folder / 'config.json'
     try:
         content: dict[str, Any] = json.loads(path.read_text(encoding='utf-8'))
     except FileNotFoundError as error:
         raise UserError(
-            f'model {folder.name!r}', expected=f'a folder with config.json in {folder.parent}', found='none',
-            do='./cls models list shows what there is.',
-        ) from error  # fmt: skip
+            f'model {folder.name!r}',
+            expected=f'a folder with config.json in {folder.parent}',
+            found='none',
+            do='./cls models list shows the models.',
+        ) from error
     except (OSError, ValueError) as error:
         raise UserError(f'{path}', expected='a readable JSON file', found=str(error)) from error
     return content

@@ -1,4 +1,4 @@
-"""Ownership of a model folder by one process: a kernel lock, which ends with its process. No PyTorch here."""
+"""Lock of a model folder for one process; a kernel lock, which ends with the process. No PyTorch here."""
 
 import json
 import os
@@ -13,10 +13,10 @@ from .files import write_whole
 
 
 def take(folder: Path) -> FileLock:
-    """Takes an existing model folder and writes down who owns it; release the lock to give it back.
+    """Locks an existing model folder and writes its owner to owner.json; release the lock to end it.
 
     Raises:
-        UserError: another process owns it, or this file system or user can't lock it.
+        UserError: another process has the lock, or this file system or user can't lock.
     """
     lock = FileLock(folder / 'lock')
     try:
@@ -25,9 +25,11 @@ def take(folder: Path) -> FileLock:
         write_whole(folder / 'owner.json', json.dumps(owner).encode())
     except Timeout as error:
         raise UserError(
-            f'model {folder.name!r}', expected='nobody else using it', found=f'it is in use by {_owner(folder)}',
+            f'model {folder.name!r}',
+            expected='no other user of it',
+            found=f'it is in use by {_owner(folder)}',
             do='Stop that process or choose another model name.',
-        ) from error  # fmt: skip
+        ) from error
     except OSError as error:
         lock.release()
         raise lock_error(folder / 'lock', error) from error
@@ -35,23 +37,25 @@ def take(folder: Path) -> FileLock:
 
 
 def check_free(folder: Path) -> None:
-    """Raises the UserError of `take` or `check_access`; a folder that is absent is free."""
+    """Raises the UserError of `take` or `check_access`; a missing folder is free."""
     check_access(folder)
     if os.path.exists(folder / 'lock'):
         take(folder).release()
 
 
 def check_access(folder: Path) -> None:
-    """Refuses a model of which this user may not read and write every file: found now, not in the middle of a save."""
+    """Raises UserError where this user may not read and write every file of a model, before a save fails."""
     for place, folders, files in os.walk(folder):
         folders[:] = [name for name in folders if name != 'frames']
         for path in (place, *(os.path.join(place, name) for name in (*folders, *files))):
             needed = os.R_OK | os.W_OK | (os.X_OK if os.path.isdir(path) else 0)
             if os.path.exists(path) and not os.access(path, needed, effective_ids=True):
                 raise UserError(
-                    f'model {folder.name!r}', expected='files that this user may read and write', found=path,
+                    f'model {folder.name!r}',
+                    expected='files that this user may read and write',
+                    found=path,
                     do='Change their owner, or choose another model name.',
-                )  # fmt: skip
+                )
 
 
 def _owner(folder: Path) -> str:

@@ -10,7 +10,7 @@ COLUMNS = ('timestamp', 'event', 'step', 'cycle')
 
 
 class TrainingLog:
-    """Appends rows; missing values stay empty. A file keeps the columns that it was begun with."""
+    """Appends rows; missing values are empty. An existing file keeps its columns."""
 
     def __init__(self, path: Path, brain_columns: Sequence[str] = ()) -> None:
         columns = _columns_of(path)
@@ -20,16 +20,16 @@ class TrainingLog:
         if is_new:
             self._writer.writeheader()
         elif not _ends_whole(path):
-            # Whoever was killed left half a row, to which the next one must not be joined.
+            # A killed process left an incomplete row, to which the next row must not be joined.
             self._file.write('\r\n')
 
     def row(self, event: str, now: datetime, **values: float | int | str) -> None:
-        """Appends one row; values by column name, NaN is left empty."""
+        """Appends one row; values by column name, NaN becomes empty."""
         kept = {k: f'{v:.6g}' if isinstance(v, float) else v for k, v in values.items() if v == v}
         self._writer.writerow({'timestamp': now.strftime('%Y-%m-%d %H:%M:%S'), 'event': event, **kept})
 
     def flush(self) -> None:
-        """Hands what was written to the system."""
+        """Flushes the rows to the operating system."""
         self._file.flush()
 
     def close(self) -> None:
@@ -38,7 +38,7 @@ class TrainingLog:
 
 
 def _columns_of(path: Path) -> list[str]:
-    """Returns the header; none where whoever was killed left not even that whole."""
+    """Returns the columns of a file; empty without a complete header."""
     if not path.exists():
         return []
     with open(path, newline='', encoding='utf-8') as file:

@@ -1,28 +1,28 @@
-"""slow_learner's side of the calls between the learners: each has a timeout, is asked again, and is idempotent."""
+"""slow_learner's side of the calls between the learners: each has a timeout, is repeated, and is idempotent."""
 
 from collections.abc import Callable
 import threading
 import time
-from typing import Any, TypeVar
+from typing import Any
 
 from rclpy.client import Client
 from rclpy.node import Node
 
 from cls_common import comms
 from cls_common.errors import UserError
+from cls_common.experience_codec import from_message
 from cls_common.nodes import qos
 from cls_common.nodes.conversions import to_bytes
+from cls_common.nodes.experience_messages import to_experience_message
+from cls_common.transition import Experience
 from cls_interfaces.srv import BeginSleep, EndSleep, GetEncoder, GetExperiences, GetState, LoadState
 
 from .. import state_bytes
+from ..model_store.config_file import ModelConfig
+from ..runtime.learner_link import NoAnswerError, OnlineState, SentExperiences
 
-R = TypeVar('R')
 # A request to a server that has just died is never answered, even after it is back: so each try is short.
 TRY_TIMEOUT = 2.0
-
-
-class NoAnswerError(UserError):
-    """A node did not answer in time."""
 
 
 class FastLink:
@@ -40,11 +40,15 @@ class FastLink:
         }
 
     def call(self, service: comms.Service, request: Any, patience: float, *, while_ending: bool = False) -> Any:
-        """Asks until answered; raises NoAnswerError after `patience` s, or at this node's end unless `while_ending`."""
+        """Repeats a request until it is answered, and returns the response.
+
+        Raises:
+            NoAnswerError: none came for `patience` s, or this node ends and the call is not `while_ending`.
+        """
         client = self._clients[service.name]
         until = time.monotonic() + patience
         while time.monotonic() < until and (while_ending or not self._stopping()):
-            # A short wait: the loop looks at `stopping` in between.
+            # A short wait, between which the loop checks `stopping`.
             if not client.wait_for_service(timeout_sec=0.2):
                 continue
             answered = threading.Event()
@@ -58,20 +62,14 @@ class FastLink:
             do=f'Is {service.servers[0]} running?',
         )  # fmt: skip
 
-    @staticmethod
-    def ended() -> NoAnswerError:
-        """Returns the error of a wait that the end of this node cut short."""
-        return NoAnswerError('slow_learner', found='its own end')
-
-    def begin_sleep(self, sleep_id: str, lease: float, patience: float = 10.0) -> BeginSleep.Response:
-        """Puts Fast to sleep and returns its whole state; raises NoAnswerError or UserError."""
+    def begin_sleep(self, sleep_id: str, lease: float, patience: float = 10.0) -> OnlineState:
+        """Begins a sleep of fast_learner and returns its whole state; raises NoAnswerError or UserError."""
         request = BeginSleep.Request(id=sleep_id, lease=lease)
         until = time.monotonic() + patience
         while True:
             answer: BeginSleep.Response = self.call(comms.BEGIN_SLEEP, request, until - time.monotonic())
             if answer.error_code == BeginSleep.Request.NONE:
-                _check(answer)
-                return answer
+                return OnlineState(True, '', answer.run_id, answer.sequence, _checked(answer))
             if answer.error_code != BeginSleep.Request.STEP_UNDER_WAY:
                 raise UserError('fast_learner can not sleep', found=f'{answer.error_code}: {answer.error_msg}')
             # Its open step closes with the next image, or runs into its own timeout.
@@ -84,34 +82,41 @@ class FastLink:
         future.add_done_callback(lambda f: lost() if f.result() and f.result().error_code else None)
 
     def end_sleep(self, sleep_id: str, state: bytes | None, patience: float = 20.0) -> EndSleep.Response:
-        """Wakes Fast with a new state, or with its old one where `state` is None."""
+        """Ends a sleep of fast_learner with a new state, or with its old one where `state` is None."""
         request = EndSleep.Request(id=sleep_id, keep_old=state is None)
         if state is not None:
             request.state, request.sha256 = to_bytes(state), state_bytes.sha256(state)
         answer: EndSleep.Response = self.call(comms.END_SLEEP, request, patience, while_ending=state is None)
         return answer
 
-    def get_state(self, patience: float = 5.0) -> GetState.Response:
-        """Returns Fast's whole state, or that it has none."""
+    def get_state(self, patience: float = 5.0) -> OnlineState:
+        """Returns the whole state of fast_learner, or that it has none."""
         answer: GetState.Response = self.call(comms.GET_STATE, GetState.Request(), patience)
-        if answer.loaded:
-            _check(answer)
-        return answer
+        if not answer.loaded:
+            return OnlineState()
+        return OnlineState(True, answer.model, answer.run_id, answer.sequence, _checked(answer))
 
-    def load_state(self, request: LoadState.Request, patience: float = 10.0) -> LoadState.Response:
-        """Gives Fast its half of the model."""
-        answer: LoadState.Response = self.call(comms.LOAD_STATE, request, patience)
-        return answer
+    def load_state(self, run_id: str, model: str, config: ModelConfig, data: bytes, last: Experience | None) -> None:
+        """Loads the state of a model into fast_learner; raises UserError where it is refused."""
+        request = LoadState.Request(
+            run_id=run_id, model=model, config=config.to_json(), state=to_bytes(data),
+            sha256=state_bytes.sha256(data),
+            last=[] if last is None else [to_experience_message(last, run_id, config.brain_name)],
+        )  # fmt: skip
+        answer: LoadState.Response = self.call(comms.LOAD_STATE, request, patience=10.0)
+        if not answer.success:
+            raise UserError('fast_learner refuses the model', found=answer.message)
 
-    def get_experiences(self, after: int, patience: float = 2.0, *, hold: float = 0.0) -> GetExperiences.Response:
-        """Returns the experiences after a sequence that Fast still holds, a part at a time.
+    def get_experiences(self, after: int, patience: float = 2.0, *, hold: float = 0.0) -> SentExperiences:
+        """Returns the experiences after a sequence that fast_learner still holds, a part at a time.
 
         Args:
-            hold: s for which Fast acts no more, since this node ends and has all up to `after`; 0: it goes on.
+            hold: s for which it does not act, since this node ends and has all up to `after`; 0: it acts.
         """
         request = GetExperiences.Request(after=after, hold=hold)
         answer: GetExperiences.Response = self.call(comms.GET_EXPERIENCES, request, patience, while_ending=hold > 0)
-        return answer
+        experiences = [from_message(message) for message in answer.experiences]
+        return SentExperiences(answer.run_id, answer.oldest, answer.newest, answer.settled, experiences)
 
     def get_encoder(self, with_weights: bool, patience: float) -> GetEncoder.Response:
         """Returns what the encoder is, with its weights on request."""
@@ -122,7 +127,9 @@ class FastLink:
         return answer
 
 
-def _check(answer: Any) -> None:
-    found = state_bytes.sha256(bytes(answer.state))
+def _checked(answer: Any) -> bytes:
+    data = bytes(answer.state)
+    found = state_bytes.sha256(data)
     if found != answer.sha256:
         raise UserError('state of fast_learner', expected=f'sha256 {answer.sha256}', found=found)
+    return data

@@ -51,7 +51,7 @@ class FastServices:
                 'slow_learner was silent for the whole lease: awake with the weights of before'
             )
             self._node.sleep_client.lost()
-            self._node.woke_up()
+            self._node.status.woke_up()
 
     def _begin_sleep(self, request: BeginSleep.Request, response: BeginSleep.Response) -> BeginSleep.Response:
         node, now = self._node, time.monotonic()
@@ -72,7 +72,7 @@ class FastServices:
         else:
             self._wanted_until = 0.0
             self.lease.begin(request.id, now, request.lease)
-            node.publish_status()
+            node.status.publish()
         if not request.renew:
             self._fill(response)
         return response
@@ -102,7 +102,7 @@ class FastServices:
                 response.error_code, response.error_msg = EndSleep.Request.BAD_STATE, str(error)
         self.lease.end()
         node.sleep_client.end()
-        node.woke_up()
+        node.status.woke_up()
         return response
 
     def _get_state(self, _request: GetState.Request, response: GetState.Response) -> GetState.Response:
@@ -131,7 +131,7 @@ class FastServices:
         self._loaded = request.sha256
         node.loaded(config, from_message(request.last[0]) if request.last else None)
         response.success, response.message = True, f'loaded at step {node.learner.total_steps}'
-        node.publish_status()
+        node.status.publish()
         return response
 
 

@@ -37,7 +37,7 @@ class FastStatus:
 
     def _on_slow_status(self, message: LearnerStatus) -> None:
         if message.run_id == self._node.run_id:
-            self._node.backlog.hear(message.total_steps, message.written, time.monotonic())
+            self._node.backlog.add_report(message.total_steps, message.written, time.monotonic())
 
     def stepped(self, experience: Experience) -> None:
         """Counts a wake step."""
@@ -47,8 +47,15 @@ class FastStatus:
         self._step_rate.tick(time.monotonic())
 
     def woke_up(self) -> None:
-        """Measures the rate again: a sleep is no slow step."""
+        """Measures the rate again, since a sleep is no slow step, and publishes the status."""
         self._step_rate.pause()
+        self.publish()
+
+    def report_fault(self, text: str) -> None:
+        """Counts and shows a fault; logged at most once a second."""
+        self.faults += 1
+        self.fault = text
+        self._node.get_logger().warning(text, throttle_duration_sec=1.0)
 
     def publish(self) -> None:
         """Publishes the status."""

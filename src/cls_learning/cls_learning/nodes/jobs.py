@@ -1,4 +1,4 @@
-"""Jobs that slow_learner's callbacks give to its worker."""
+"""What slow_learner's callbacks and its worker exchange: jobs, and what the status shows."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -10,13 +10,19 @@ from ..brain import Goal, Progress, SleepStatistics, Verdict
 
 
 @dataclass
-class SleepJob:
+class Job:
+    """A request that its caller waits for."""
+
+    done: threading.Event = field(default_factory=threading.Event, kw_only=True)
+
+
+@dataclass
+class SleepJob(Job):
     """A requested sleep."""
 
     goal: Goal
     feedback: Callable[[Progress], None]
     is_cancelled: Callable[[], bool]
-    done: threading.Event = field(default_factory=threading.Event)
     code: int = Sleep.Result.UNKNOWN
     message: str = ''
     statistics: SleepStatistics = field(default_factory=SleepStatistics)
@@ -31,9 +37,29 @@ class SleepJob:
 
 
 @dataclass
-class SaveJob:
-    """A requested save; everyone who asks while it is pending gets its answer."""
+class SaveJob(Job):
+    """A requested save; every request while it is pending gets its answer."""
 
-    done: threading.Event = field(default_factory=threading.Event)
     success: bool = False
     message: str = 'slow_learner ended before it saved; the journal has every experience'
+
+
+AWAKE, SAVING, WAITING = (Progress(phase, 0, 0, 0.0) for phase in ('wake', 'saving', 'waiting'))
+
+
+@dataclass
+class WorkerStatus:
+    """What the worker is doing.
+
+    Attributes:
+        progress: phase as in the status, with step and steps of a phase of sleep.
+        last_sleep: result of the last sleep in words.
+    """
+
+    progress: Progress = WAITING
+    last_sleep: str = ''
+
+    @property
+    def is_asleep(self) -> bool:
+        """Whether a phase of sleep is under way."""
+        return self.progress.steps > 0

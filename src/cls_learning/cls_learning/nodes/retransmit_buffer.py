@@ -1,6 +1,5 @@
 """The last experiences as fast_learner sent them, for a slow_learner that did not hear them."""
 
-from collections import deque
 import time
 from typing import TYPE_CHECKING
 
@@ -8,13 +7,20 @@ from cls_common import comms
 from cls_interfaces.msg import Experience
 from cls_interfaces.srv import GetExperiences
 
+from ..runtime.sent_messages import SentMessages
+
 if TYPE_CHECKING:
     from .fast_learner import FastLearnerNode
 
-# 7 kB each. More than a slow_learner may be behind (see FastNodeSettings.max_behind), so that none is lost.
+# Of brain cls 6 kB each. More than a slow_learner may be behind (FastNodeSettings.max_behind), so that none is lost.
 CAPACITY = 2000
-# A megabyte and a half an answer.
-_AT_ONCE = 200
+# Bytes of their arrays, for brains that perceive images: 2,600 messages of 64 x 64 pixels, 210 of 224 x 224. Those that
+# slow_learner may be behind are kept beyond this.
+MAX_BYTES = 64_000_000
+# Experiences that may be sent after acting began to wait: one under way, one of a person.
+_UNDER_WAY = 2
+# An answer is made and sent between two wake steps.
+_AT_ONCE, _BYTES_AT_ONCE = 200, 4_000_000
 # A step under way when acting is held gets so long to close, s; then it is given up and never learned.
 _CLOSING = 1.0
 
@@ -24,7 +30,8 @@ class RetransmitBuffer:
 
     def __init__(self, node: 'FastLearnerNode') -> None:
         self._node = node
-        self._kept: deque[Experience] = deque(maxlen=CAPACITY)
+        at_least = node.backlog.limit + _UNDER_WAY
+        self._sent: SentMessages[Experience] = SentMessages(CAPACITY, MAX_BYTES, at_least)
         self._held_since = self._held_until = 0.0
         node.create_service(GetExperiences, comms.GET_EXPERIENCES.name, self._get)
 
@@ -52,20 +59,27 @@ class RetransmitBuffer:
 
     def add(self, experience: Experience) -> None:
         """Keeps one."""
-        self._kept.append(experience)
+        self._sent.add(experience.sequence, experience, size_of(experience))
 
     def clear(self) -> None:
-        """Forgets all; called when other weights are loaded."""
-        self._kept.clear()
+        """Drops all; called when other weights are loaded."""
+        self._sent.clear()
         self._held_until = 0.0
 
     def _get(self, request: GetExperiences.Request, response: GetExperiences.Response) -> GetExperiences.Response:
         if request.hold > 0.0:
             self.hold(request.hold)
             self._node.backlog.acknowledge(request.after)
-        if self._kept:
-            response.run_id = self._kept[-1].run_id
-            response.oldest, response.newest = self._kept[0].sequence, self._kept[-1].sequence
+        newest = self._sent.newest
+        if newest is not None:
+            response.run_id = newest.run_id
+            response.oldest, response.newest = self._sent.sequences
         response.settled = self.is_settled
-        response.experiences = [e for e in self._kept if e.sequence > request.after][:_AT_ONCE]
+        response.experiences = self._sent.after(request.after, _AT_ONCE, _BYTES_AT_ONCE)
         return response
+
+
+def size_of(experience: Experience) -> int:
+    """Returns the bytes of the named arrays of a message: what it perceived, and its extras."""
+    readings = [reading.array for reading in (*experience.before, *experience.after)]
+    return sum(len(array.data) for array in (*readings, *experience.extras))

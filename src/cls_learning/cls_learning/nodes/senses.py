@@ -19,11 +19,6 @@ from ..brain import Input
 from ..model_store.config_file import ModelConfig
 
 
-def observation_topic(modality: str) -> comms.Topic:
-    """Returns the topic of a vector."""
-    return comms.Topic(comms.OBSERVATION_PREFIX + modality, 'cls_interfaces/msg/Observation', comms.STATE, ())
-
-
 class Senses:
     """Opens what a brain perceives, and refuses readings that are not what its model was made with.
 
@@ -51,7 +46,7 @@ class Senses:
         if each.kind == 'image':
             profile = comms.SENSOR_RELIABLE if is_lock_step else comms.SENSOR
             return qos.subscription(self._node, comms.IMAGE, partial(self._on_image, each), profile=profile)
-        topic = observation_topic(each.name)
+        topic = comms.observation_topic(each.name)
         return qos.subscription(self._node, topic, lambda m: self._take(each.name, from_observation(m)))
 
     def _on_image(self, each: Input, message: Any) -> None:
@@ -88,7 +83,7 @@ class VectorSizes:
         self.sizes: dict[str, int] = {}
         self._modalities = modalities
         for modality in modalities:
-            qos.subscription(node, observation_topic(modality), partial(self._on_observation, modality))
+            qos.subscription(node, comms.observation_topic(modality), partial(self._on_observation, modality))
 
     def _on_observation(self, modality: str, message: Any) -> None:
         self.sizes.setdefault(modality, len(message.data))

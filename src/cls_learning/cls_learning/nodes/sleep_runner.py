@@ -4,7 +4,6 @@ from datetime import datetime
 import threading
 import time
 from types import TracebackType
-from typing import TYPE_CHECKING
 import uuid
 
 from rclpy.node import Node
@@ -14,12 +13,11 @@ from cls_interfaces.action import Sleep
 
 from .. import state_bytes
 from ..brain import Goal, SleepRun
+from ..runtime.experience_intake import ExperienceIntake
+from ..runtime.learner_link import NoAnswerError
 from ..runtime.learner_session import LearnerSession
-from .fast_link import FastLink, NoAnswerError
-from .jobs import SleepJob
-
-if TYPE_CHECKING:
-    from .slow_worker import SlowWorker
+from .fast_link import FastLink
+from .jobs import AWAKE, SAVING, SleepJob, WorkerStatus
 
 RENEW_PERIOD = 0.5
 
@@ -61,26 +59,37 @@ class _LeaseKeeper:
 
 
 class SleepRunner:
-    """Runs sleeps for the worker, in its thread."""
+    """Runs sleeps in the worker's thread.
 
-    def __init__(self, node: Node, link: FastLink, lease: float, worker: 'SlowWorker') -> None:
+    Args:
+        status: is kept up to date.
+        stopping: set when the end of the node is requested.
+    """
+
+    def __init__(
+        self, node: Node, link: FastLink, lease: float, session: LearnerSession, intake: ExperienceIntake,
+        status: WorkerStatus, stopping: threading.Event,
+    ) -> None:  # fmt: skip
         self._log = node.get_logger()
         self._link = link
         self._lease = lease
-        self._worker = worker
+        self._session = session
+        self._intake = intake
+        self._status = status
+        self._stopping = stopping
 
-    def sleep(self, session: LearnerSession, job: SleepJob) -> None:
-        """Runs one sleep and keeps it, or undoes it; the job reports the outcome."""
+    def sleep(self, job: SleepJob) -> None:
+        """Runs one sleep and keeps it, or rolls it back; the job reports the outcome."""
         started = time.monotonic()
         sleep_id = uuid.uuid4().hex
         is_asleep, online = False, b''
         try:
             state = self._link.begin_sleep(sleep_id, self._lease)
-            online = bytes(state.state)
+            online = state.data
             is_asleep = True
             with _LeaseKeeper(self._link, sleep_id, self._lease) as lease:
-                self._worker.learn_up_to(state.sequence)
-                self._run(session, job, sleep_id, online, started, lease.lost)
+                self._intake.learn_up_to(state.sequence)
+                self._run(job, sleep_id, online, started, lease.lost)
             is_asleep = False
             job.code, job.message = Sleep.Result.NONE, job.statistics.text()
         except _SleepEndedError as ended:
@@ -88,9 +97,9 @@ class SleepRunner:
         except UserError as error:
             job.code, job.message = Sleep.Result.NO_FAST_LEARNER, str(error)
         finally:
-            self._worker.show_phase('wake')
+            self._status.progress = AWAKE
             job.duration = time.monotonic() - started
-            self._worker.last_sleep = job.summary()
+            self._status.last_sleep = job.summary()
             self._log.info(job.summary())
             job.done.set()
         if is_asleep:
@@ -98,8 +107,8 @@ class SleepRunner:
             self._wake_with_old(sleep_id)
         if job.verdict.rolled_back:
             # Otherwise the count of such sleeps would be lost with the next crash.
-            self._save(session, online)
-            self._worker.show_phase('wake')
+            self._save(online)
+            self._status.progress = AWAKE
 
     def _wake_with_old(self, sleep_id: str) -> None:
         try:
@@ -108,22 +117,15 @@ class SleepRunner:
             # Its lease runs out by itself.
             self._log.warning(str(error))
 
-    def _run(
-        self,
-        session: LearnerSession,
-        job: SleepJob,
-        sleep_id: str,
-        online: bytes,
-        started: float,
-        lost: threading.Event,
-    ) -> None:
+    def _run(self, job: SleepJob, sleep_id: str, online: bytes, started: float, lost: threading.Event) -> None:
+        session = self._session
         run = session.begin_sleep(online, job.goal)
         job.statistics = run.statistics
         try:
             for progress in run.run():
-                self._worker.show_phase(progress.phase, progress.step, progress.steps)
+                self._status.progress = progress
                 job.feedback(progress)
-                self._check(session, job, lost, time.monotonic() - started)
+                self._check(job, lost, time.monotonic() - started)
             if run.diverged:
                 raise _SleepEndedError(
                     Sleep.Result.DIVERGED, 'loss or gradient was not finite; everything is as before'
@@ -136,21 +138,22 @@ class SleepRunner:
                 found = f'harm: {run.verdict.text}; everything is as before'
                 self._log.warning(f'sleep rolled back, {found}')
                 raise _SleepEndedError(Sleep.Result.GATE_ROLLED_BACK, found)
-            self._keep(session, run, job.goal, sleep_id, data)
+            self._keep(run, job.goal, sleep_id, data)
         except _SleepEndedError:
             session.roll_back(run, datetime.now())
             raise
 
-    def _check(self, session: LearnerSession, job: SleepJob, lost: threading.Event, duration: float) -> None:
-        if job.is_cancelled() or self._worker.is_stopping:
+    def _check(self, job: SleepJob, lost: threading.Event, duration: float) -> None:
+        if job.is_cancelled() or self._stopping.is_set():
             raise _SleepEndedError(Sleep.Result.CANCELLED, 'cancelled; everything is as before')
         if lost.is_set():
             raise _SleepEndedError(Sleep.Result.LEASE_LOST, 'fast_learner woke by itself; everything is as before')
-        limit = session.consolidator.max_duration
+        limit = self._session.consolidator.max_duration
         if duration > limit:
             raise _SleepEndedError(Sleep.Result.TIME_LIMIT, f'longer than {limit:g} s; everything is as before')
 
-    def _keep(self, session: LearnerSession, run: SleepRun, goal: Goal, sleep_id: str, data: bytes) -> None:
+    def _keep(self, run: SleepRun, goal: Goal, sleep_id: str, data: bytes) -> None:
+        session = self._session
         with session.writing:
             session.announce(goal)
             try:
@@ -160,13 +163,13 @@ class SleepRunner:
             if answer.error_code:
                 raise _SleepEndedError(Sleep.Result.LEASE_LOST, f'{answer.error_msg}; everything is as before')
             session.keep(run, goal, data, datetime.now())
-        self._save(session, data)
+        self._save(data)
 
-    def _save(self, session: LearnerSession, online: bytes) -> None:
-        if session.save_is_due:
+    def _save(self, online: bytes) -> None:
+        if self._session.save_is_due:
             try:
-                self._worker.show_phase('saving')
-                session.save(online, datetime.now())
+                self._status.progress = SAVING
+                self._session.save(online, datetime.now())
             except OSError as error:
                 # The journal keeps the sleep all the same.
                 self._log.error(f'not saved: {error}')

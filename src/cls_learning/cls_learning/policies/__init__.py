@@ -1,4 +1,4 @@
-"""Policies by name: one file each, found by `policy.kind`. Curious ones learn, selectors do not."""
+"""Policies by name: one file each, found by `policy.kind`. Curious policies learn, selectors do not."""
 
 from cls_common.robot import RobotInfo
 
@@ -12,7 +12,7 @@ def make(settings: LearningSettings, robot: RobotInfo, z_size: int, fast: FastLe
     """Makes an untrained policy.
 
     Args:
-        fast: what curious policies may imagine with; None where nobody learns.
+        fast: predicts outcomes for curious policies; None without a learner.
 
     Raises:
         UserError: no such kind, or it can't act on this robot, with these settings or without a learner.

@@ -1,4 +1,4 @@
-"""Always the same action (row 001-064)."""
+"""The same action in every step."""
 
 import numpy as np
 
@@ -8,12 +8,16 @@ from cls_common.transition import Doubles, Floats
 
 from ..config import LearningSettings
 from ..learners.fast import FastLearner
+from .action_parsing import parse_action
 from .contract import Selector
-from .typed import parse_action
 
 
 class ConstantPolicy(Selector):
-    """Args: action: float32 (A,) in robot units."""
+    """Repeats one action.
+
+    Args:
+        action: float32 (A,) in robot units.
+    """
 
     def __init__(self, action: Floats, robot: RobotInfo) -> None:
         self._unit = robot.to_unit(action)
@@ -25,7 +29,7 @@ class ConstantPolicy(Selector):
 def make(
     settings: LearningSettings, robot: RobotInfo, z_size: int, fast: FastLearner | None, seed: int
 ) -> ConstantPolicy:
-    """Takes the action from `policy.action`, in robot units."""
+    """Makes it with `policy.action`, in robot units; raises UserError where there is none."""
     if not settings.policy.action.strip():
         raise UserError("policy 'constant'", expected='an action, such as `5 0` or `pan=5`', found='none')
     return ConstantPolicy(parse_action(settings.policy.action, robot), robot)

@@ -1,4 +1,4 @@
-"""What every policy does."""
+"""The contract of policies."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -8,16 +8,16 @@ from torch import Tensor
 
 from cls_common.transition import Doubles, Floats, Transition
 
-from ..memory.recent import RecentMemory
+from ..memory.ring_reservoir import RingReservoir
 from ..space_change import SpaceChange
 
 
 class EndOfActionsError(Exception):
-    """There is no further action: what was to be done is done. Whoever acts stops, and nothing is wrong."""
+    """The policy has no further action: the caller stops acting. This is a normal end, not a fault."""
 
 
 class Policy(ABC):
-    """Chooses actions in [-1, 1]; the border scales them by RobotInfo."""
+    """Chooses actions in [-1, 1]; the caller scales them to robot units."""
 
     @abstractmethod
     def act(self, z: Floats, joints: Doubles, step: int, generator: np.random.Generator) -> Floats:
@@ -25,8 +25,8 @@ class Policy(ABC):
 
         Args:
             z: float32 (D,) raw. joints: float64 (J,) rad.
-            step: wake steps of the model's life so far.
-            generator: the only source of chance.
+            step: wake steps of the model so far.
+            generator: the only source of randomness.
 
         Returns:
             float32 (A,) in [-1, 1].
@@ -37,36 +37,40 @@ class Policy(ABC):
 
     @abstractmethod
     def reward(self, transition: Transition, error_before: float) -> float:
-        """Returns what this step was worth to curiosity and remembers that it was made."""
+        """Returns the intrinsic reward of a step that was made, and counts it.
+
+        Args:
+            error_before: mean squared error of Fast's prediction before it learned the step, raw units.
+        """
 
     @abstractmethod
-    def learn(self, memory: RecentMemory, steps: int, generator: np.random.Generator) -> dict[str, float]:
-        """Learns from memory where it is due; returns policy_loss, or nothing."""
+    def learn(self, memory: RingReservoir, steps: int, generator: np.random.Generator) -> dict[str, float]:
+        """Takes an optimiser step where `steps` is due for one; returns `policy_loss`, or an empty dict."""
 
     @abstractmethod
     def fold(self, change: SpaceChange) -> None:
-        """Goes on as before under a new snapshot of the normaliser, where it reads normalised values."""
+        """Adapts weights that read normalised values to a new snapshot of the normaliser; actions stay the same."""
 
     @abstractmethod
     def begin_scene(self) -> None:
-        """Forgets where it has been: the robot looks at another scene, in which nothing was visited."""
+        """Clears the visits: the robot is in another scene, in which nothing was visited."""
 
     @abstractmethod
     def state(self) -> dict[str, Tensor]:
-        """Returns everything learned, named `policy.*`."""
+        """Returns the state as tensors named `policy.*`."""
 
     @abstractmethod
     def load(self, state: Mapping[str, Tensor]) -> None:
-        """Takes everything back."""
+        """Restores the state."""
 
 
 class Selector(Policy):
-    """A policy that learns nothing: what it does depends on the step, on chance or on a person alone."""
+    """A policy without learning: its actions depend on the step, on random numbers or on user input only."""
 
     def reward(self, transition: Transition, error_before: float) -> float:
         return 0.0
 
-    def learn(self, memory: RecentMemory, steps: int, generator: np.random.Generator) -> dict[str, float]:
+    def learn(self, memory: RingReservoir, steps: int, generator: np.random.Generator) -> dict[str, float]:
         return {}
 
     def fold(self, change: SpaceChange) -> None:

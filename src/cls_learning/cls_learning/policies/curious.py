@@ -1,4 +1,4 @@
-"""Does what promises most: imagines candidate actions and compares them by the reward that `policy.reward` names."""
+"""Random shooting: samples actions and takes the one with the highest predicted intrinsic reward."""
 
 from collections.abc import Mapping
 
@@ -11,15 +11,20 @@ from cls_common.transition import Doubles, Floats, Transition
 from .. import rewards
 from ..config import LearningSettings, PolicySettings
 from ..learners.fast import FastLearner
-from ..memory.recent import RecentMemory
+from ..memory.ring_reservoir import RingReservoir
+from ..rewards.candidate_rollouts import CandidateRollouts
 from ..rewards.contract import Reward
-from ..rewards.imagined import Imagined
 from ..space_change import SpaceChange
 from .contract import Policy
 
 
-class CuriousPolicy(Policy):
-    """Compares random candidate actions, each held for a few imagined steps, and takes the one worth most."""
+class RandomShootingPolicy(Policy):
+    """Samples C candidate actions, rolls each out for H steps and takes the one with the highest mean reward.
+
+    Args:
+        own: `candidates` is C, `horizon` is H.
+        reward: named by `policy.reward`.
+    """
 
     def __init__(self, own: PolicySettings, action_size: int, reward: Reward, fast: FastLearner | None) -> None:
         self._own = own
@@ -30,19 +35,20 @@ class CuriousPolicy(Policy):
     def act(self, z: Floats, joints: Doubles, step: int, generator: np.random.Generator) -> Floats:
         own = self._own
         actions = generator.uniform(-1.0, 1.0, (own.candidates, self._action_size)).astype(np.float32)
-        worth = self._reward.ahead(Imagined(z, joints, actions, own.horizon, self._fast)).mean(axis=1)  # (C,)
-        # The first of the best: candidates are random already, so ties need no further chance.
-        best: Floats = actions[int(worth.argmax())]
+        rollouts = CandidateRollouts(z, joints, actions, own.horizon, self._fast)
+        scores = self._reward.score(rollouts).mean(axis=1)  # (C,)
+        # The first of equal ones: candidates are random already, so ties need no further random number.
+        best: Floats = actions[int(scores.argmax())]
         return best
 
     def reward(self, transition: Transition, error_before: float) -> float:
-        return self._reward.lived(transition, error_before)
+        return self._reward.observe(transition, error_before)
 
-    def learn(self, memory: RecentMemory, steps: int, generator: np.random.Generator) -> dict[str, float]:
+    def learn(self, memory: RingReservoir, steps: int, generator: np.random.Generator) -> dict[str, float]:
         own = self._own
         if not self._reward.learns or steps % own.interval or len(memory) < own.batch_size:
             return {}
-        return {'policy_loss': self._reward.learn(memory.sample(own.batch_size, generator), generator)}
+        return {'policy_loss': self._reward.update(memory.sample(own.batch_size, generator), generator)}
 
     def fold(self, change: SpaceChange) -> None:
         self._reward.fold(change)
@@ -59,7 +65,7 @@ class CuriousPolicy(Policy):
 
 def make(
     settings: LearningSettings, robot: RobotInfo, z_size: int, fast: FastLearner | None, seed: int
-) -> CuriousPolicy:
-    """Makes it with the reward that is named."""
+) -> RandomShootingPolicy:
+    """Makes it with the reward that `policy.reward` names."""
     reward = rewards.make(settings, robot, z_size, fast, seed)
-    return CuriousPolicy(settings.policy, len(robot.channels), reward, fast)
+    return RandomShootingPolicy(settings.policy, len(robot.channels), reward, fast)

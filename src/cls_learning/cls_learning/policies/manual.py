@@ -1,4 +1,4 @@
-"""A person types every action, or confirms what another policy proposes (rows 001-061, H13)."""
+"""Actions typed by the user, who may also confirm those that another policy proposes."""
 
 from collections.abc import Callable
 
@@ -10,19 +10,19 @@ from cls_common.transition import Doubles, Floats, Transition
 
 from ..config import LearningSettings
 from ..learners.fast import FastLearner
+from .action_parsing import parse_action
 from .contract import EndOfActionsError, Policy, Selector
-from .typed import parse_action
 
 QUIT = 'q'
 
 
 class ManualPolicy(Selector):
-    """Asks for every action: nothing typed takes the proposed one, `q` ends, anything else is read as an action.
+    """Asks for every action: an empty answer takes the proposed one, `q` ends, other text is parsed as an action.
 
     Args:
-        ask: shows a proposed action, float32 (A,) in robot units, and returns what was typed; may raise
-            EndOfActionsError where nobody types any more.
-        proposer: whose actions are proposed; without one, the last action again, at first the one that does nothing.
+        ask: shows a proposed action, float32 (A,) in robot units, and returns the answer; may raise EndOfActionsError
+            at the end of the input.
+        proposer: policy that proposes actions; without one, the last action is proposed, at first that of rest.
     """
 
     def __init__(self, robot: RobotInfo, ask: Callable[[Floats], str], proposer: Policy | None = None) -> None:
@@ -32,13 +32,13 @@ class ManualPolicy(Selector):
         self._last = robot.zero()
 
     def act(self, z: Floats, joints: Doubles, step: int, generator: np.random.Generator) -> Floats:
-        """See Policy; raises UserError where what was typed is no action: ask again."""
+        """See Policy; raises UserError where the answer is not an action: the caller asks again."""
         proposed = self._last
         if self._proposer is not None:
             proposed = self._robot.to_units(self._proposer.act(z, joints, step, generator))
         typed = self._ask(proposed.copy()).strip()
         if typed.lower() == QUIT:
-            raise EndOfActionsError('ended by the person who typed')
+            raise EndOfActionsError('ended by the user')
         self._last = parse_action(typed, self._robot) if typed else proposed
         return np.clip(self._robot.to_unit(self._last), -1.0, 1.0)
 
@@ -49,12 +49,14 @@ class ManualPolicy(Selector):
 def make(
     settings: LearningSettings, robot: RobotInfo, z_size: int, fast: FastLearner | None, seed: int
 ) -> ManualPolicy:
-    """Refuses: a model or a node has nobody to ask. `./cls run` does, and makes ManualPolicy itself.
+    """Refuses, since a model or a node has no prompt; `./cls run` makes ManualPolicy itself.
 
     Raises:
         UserError: always.
     """
     raise UserError(
-        "policy 'manual'", expected='a person at a prompt', found='nobody to ask',
+        "policy 'manual'",
+        expected='a user at a prompt',
+        found='no prompt',
         do='Act with ./cls run --policy manual, or move a learning robot in mode manual.',
-    )  # fmt: skip
+    )

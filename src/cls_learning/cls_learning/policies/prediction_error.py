@@ -1,7 +1,7 @@
-"""The reference's curiosity: an actor that seeks what Fast predicts badly (rows 000-056 to 000-064).
+"""Curiosity of the original system: an actor that maximises the prediction error of Fast.
 
-Known to be flawed (H3): it compares the prediction for a new action with the outcome of the old one. It is here as it
-was, for comparison; its loss is unbounded, its reward is reported and not clipped.
+Known to be flawed: it compares the prediction for a new action with the outcome of the old one, and its reward and loss
+are unbounded. It is unchanged, as a baseline.
 """
 
 from collections.abc import Mapping
@@ -24,7 +24,7 @@ from ..learners.optimisation import (
     optimizer_state,
     step,
 )
-from ..memory.recent import RecentMemory
+from ..memory.ring_reservoir import RingReservoir
 from ..randomness import derive
 from ..space_change import fold_input, SpaceChange
 from ..world_models.mlp import initialise
@@ -32,7 +32,7 @@ from .contract import Policy, uniform
 
 
 class PredictionErrorPolicy(Policy):
-    """Three linear layers and tanh over embedding and joint angles, plus Gaussian noise."""
+    """Actor of three linear layers and tanh over embedding and joint angles, plus Gaussian noise."""
 
     def __init__(self, settings: LearningSettings, robot: RobotInfo, z_size: int, fast: FastLearner, seed: int) -> None:
         own = settings.policy
@@ -64,23 +64,24 @@ class PredictionErrorPolicy(Policy):
     def reward(self, transition: Transition, error_before: float) -> float:
         return error_before
 
-    def learn(self, memory: RecentMemory, steps: int, generator: np.random.Generator) -> dict[str, float]:
+    def learn(self, memory: RingReservoir, steps: int, generator: np.random.Generator) -> dict[str, float]:
         own = self._own
         if steps < own.warmup or steps % own.interval or len(memory) < own.batch_size:
             return {}
         batch = memory.sample(own.batch_size, generator)
         x, x_next = self._fast.normalizer.normalize(batch.z), self._fast.normalizer.normalize(batch.z_next)
         action = self._fast.code.from_unit(self._choose(x, batch.joints))
-        model = self._fast.raw
-        _, out, _ = model.predict(self._fast.raw_state(batch.history, len(x)), x, action)
+        model = self._fast.online
+        _, out, _ = model.predict(self._fast.online_state(batch.history, len(x)), x, action)
         surprise = (out - x_next).square().mean()
         distance = (action - self._fast.code.to_input(batch.action)).square().mean()
         loss = step(self._optimizer, own.clip_penalty * distance - surprise, self._gradient_norm)
-        # The backward pass went through Fast, which must not learn from it.
+        # The gradient also reaches Fast, which must not learn from it.
         model.zero_grad(set_to_none=True)
         return {'policy_loss': loss}
 
     def _choose(self, x: Tensor, joints: Tensor) -> Tensor:
+        """Returns actions (B, A) in [-1, 1] from x (B, D) normalised and joints (B, J) rad."""
         if len(self._joint_low):
             width = self._joint_high - self._joint_low
             unit = 2.0 * (joints - self._joint_low) / torch.where(width > 0, width, 1.0) - 1.0
@@ -90,7 +91,7 @@ class PredictionErrorPolicy(Policy):
 
     def fold(self, change: SpaceChange) -> None:
         fold_module(self.actor, _fold_first, change)
-        # The loss counts one part in normalised units and one in units of actions: its scale can't be folded.
+        # One part of the loss is in normalised units and one in units of actions, so its scale can't be folded.
         fold_moments(self.actor, self._optimizer, _fold_first, change, is_in_units=False)
 
     def begin_scene(self) -> None:
@@ -112,5 +113,5 @@ def _fold_first(weights: Mapping[str, Tensor], change: SpaceChange) -> dict[str,
 def make(
     settings: LearningSettings, robot: RobotInfo, z_size: int, fast: FastLearner | None, seed: int
 ) -> PredictionErrorPolicy:
-    """Makes the reference's actor."""
+    """Makes the untrained actor; raises UserError without a learner."""
     return PredictionErrorPolicy(settings, robot, z_size, learner_of(fast, "policy 'prediction_error'"), seed)

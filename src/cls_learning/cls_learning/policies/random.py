@@ -1,4 +1,4 @@
-"""Uniform chance: what every other policy is compared with."""
+"""Uniform random actions: the baseline of all policies."""
 
 import numpy as np
 
@@ -11,7 +11,11 @@ from .contract import Selector, uniform
 
 
 class RandomPolicy(Selector):
-    """Args: size: length A of an action."""
+    """Samples actions uniformly.
+
+    Args:
+        size: length of an action, A.
+    """
 
     def __init__(self, size: int) -> None:
         self._size = size
@@ -23,5 +27,5 @@ class RandomPolicy(Selector):
 def make(
     settings: LearningSettings, robot: RobotInfo, z_size: int, fast: FastLearner | None, seed: int
 ) -> RandomPolicy:
-    """Chance comes from the generator that `act` is given."""
+    """Makes it; random numbers come from the generator given to `act`."""
     return RandomPolicy(len(robot.channels))

@@ -1,4 +1,4 @@
-"""The same actions over and over (rows 001-065 to 001-070)."""
+"""A fixed sequence of actions, repeated."""
 
 from collections.abc import Sequence
 
@@ -10,12 +10,12 @@ from cls_common.transition import Doubles, Floats
 
 from ..config import LearningSettings
 from ..learners.fast import FastLearner
+from .action_parsing import parse_sequence
 from .contract import Selector
-from .typed import parse_sequence
 
 
 class SequencePolicy(Selector):
-    """Step s takes action s modulo their number, so that a run that goes on goes on in the sequence.
+    """Takes action s modulo their number at step s, so that a resumed run continues the sequence.
 
     Args:
         actions: float32 (A,) each, in robot units; one at least.
@@ -34,5 +34,5 @@ class SequencePolicy(Selector):
 def make(
     settings: LearningSettings, robot: RobotInfo, z_size: int, fast: FastLearner | None, seed: int
 ) -> SequencePolicy:
-    """Takes the actions from `policy.sequence`."""
+    """Makes it with the actions of `policy.sequence`."""
     return SequencePolicy(parse_sequence(settings.policy.sequence, robot), robot)

@@ -1,4 +1,4 @@
-"""Goes where it has been least: `curious` by the reward of that name, needing no networks on a robot with joints."""
+"""`curious` with the reward `visit_count`, which needs no networks on a robot with joints."""
 
 from cls_common.errors import UserError
 from cls_common.robot import RobotInfo
@@ -10,8 +10,8 @@ from . import curious
 
 def make(
     settings: LearningSettings, robot: RobotInfo, z_size: int, fast: FastLearner | None, seed: int
-) -> curious.CuriousPolicy:
-    """Makes `curious`; raises UserError where another reward is asked for, which would have no effect."""
+) -> curious.RandomShootingPolicy:
+    """Makes `curious`; raises UserError where another reward is set, which would have no effect."""
     if settings.policy.reward != 'visit_count':
         raise UserError(f'reward {settings.policy.reward!r}', expected="policy 'curious'", found="policy 'visit_count'")
     return curious.make(settings, robot, z_size, fast, seed)

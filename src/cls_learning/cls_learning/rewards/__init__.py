@@ -1,4 +1,4 @@
-"""Rewards of curiosity by name: one file each, found by `policy.reward`; NAME*NAME is the product of two."""
+"""Intrinsic rewards by name: one file each, found by `policy.reward`; NAME*NAME is the product of two."""
 
 from cls_common.errors import UserError
 from cls_common.robot import RobotInfo
@@ -14,7 +14,7 @@ def parse(expression: str) -> list[str]:
     """Returns the factors of `NAME` or `NAME*NAME`.
 
     Raises:
-        UserError: one is unknown, or named twice.
+        UserError: a factor is unknown, or named twice.
     """
     factors = [name.strip() for name in expression.split('*')]
     for name in factors:
@@ -28,7 +28,7 @@ def make(settings: LearningSettings, robot: RobotInfo, z_size: int, fast: FastLe
     """Makes the reward that `policy.reward` names.
 
     Args:
-        fast: whose errors and dreams it uses; None where nobody learns.
+        fast: whose errors and rollouts it uses; None without a learner.
 
     Raises:
         UserError: no such reward, or it needs a learner and there is none.

@@ -1,4 +1,4 @@
-"""Where the robot is, as a cell that can be counted: of its joint angles, or of what it sees."""
+"""Discretises the state of the robot into cells that can be counted: of joint angles, or of embeddings."""
 
 from collections.abc import Mapping
 from typing import Protocol
@@ -14,14 +14,14 @@ from ..config import LearningSettings
 from ..learners.fast import FastLearner, learner_of
 from ..randomness import derive
 from ..space_change import SpaceChange
-from .imagined import Imagined
+from .candidate_rollouts import CandidateRollouts
 
-# A body that ends this share of a cell short of where it was sent was stopped; servos round, and lag a little.
+# A motion that ends more than this share of a cell short of its goal was blocked; servos round and lag a little.
 _STOPPED = 0.25
 
 
 class Cells(Protocol):
-    """Numbers the cells that candidate actions lead through, and the one that a step led to.
+    """Maps states to cell indices, 0 <= index < count.
 
     Attributes:
         count: number of cells.
@@ -29,29 +29,32 @@ class Cells(Protocol):
 
     count: int
 
-    def ahead(self, imagined: Imagined) -> NDArray[np.int64]:
-        """Returns the cell that each imagined step leads to, (C, H)."""
+    def cells_of(self, rollouts: CandidateRollouts) -> NDArray[np.int64]:
+        """Returns the cell after each step of C candidate actions, int64 (C, H)."""
 
-    def here(self, z: Floats, joints: Doubles) -> int:
-        """Returns the cell of a place."""
+    def cell_of(self, z: Floats, joints: Doubles) -> int:
+        """Returns the cell of a state: z float32 (D,) raw, joints float64 (J,) rad."""
 
-    def kept_from(self, transition: Transition) -> int | None:
-        """Returns the cell that something stopped the body from entering; None where nothing did, or it is unknown."""
+    def blocked_cell(self, transition: Transition) -> int | None:
+        """Returns the cell that an obstacle kept the robot from entering; None without an obstacle, or if unknown."""
 
     def fold(self, change: SpaceChange) -> None:
-        """Keeps every place in its cell under a new snapshot of the normaliser."""
+        """Keeps every state in its cell under a new snapshot of the normaliser."""
 
     def state(self) -> dict[str, torch.Tensor]:
-        """Returns what was learned, by name."""
+        """Returns the state as named tensors."""
 
     def load(self, state: Mapping[str, torch.Tensor]) -> None:
-        """Takes it back."""
+        """Restores the state."""
 
 
 class JointCells:
     """Cells of joint angles, for robots whose relative actions move one joint each.
 
-    Blind to noise in the image and free of any network (learning probe, sections 6 and 11.4).
+    Independent of noise in the images and of any network, so that a noisy screen attracts no visits.
+
+    Args:
+        cell_deg: width of a cell, degrees.
     """
 
     def __init__(self, robot: RobotInfo, cell_deg: float) -> None:
@@ -69,26 +72,26 @@ class JointCells:
             c.kind == Kind.RELATIVE and c.unit in ('deg', 'rad') for c in robot.channels
         )
 
-    def ahead(self, imagined: Imagined) -> NDArray[np.int64]:
-        values = self._robot.low + (imagined.actions + 1.0) * 0.5 * (self._robot.high - self._robot.low)  # (C, A)
-        steps = np.arange(1, imagined.horizon + 1)[None, :, None]
-        path = imagined.joints + values[:, None, :] * self._to_rad * steps  # (C, H, J)
+    def cells_of(self, rollouts: CandidateRollouts) -> NDArray[np.int64]:
+        values = self._robot.low + (rollouts.actions + 1.0) * 0.5 * (self._robot.high - self._robot.low)  # (C, A)
+        steps = np.arange(1, rollouts.horizon + 1)[None, :, None]
+        path = rollouts.joints + values[:, None, :] * self._to_rad * steps  # (C, H, J)
         return self._index(path)
 
-    def here(self, z: Floats, joints: Doubles) -> int:
+    def cell_of(self, z: Floats, joints: Doubles) -> int:
         return int(self._index(joints))
 
-    def kept_from(self, transition: Transition) -> int | None:
+    def blocked_cell(self, transition: Transition) -> int | None:
         start = transition.joints_next
         short = transition.joints + transition.action_commanded * self._to_rad - start
         short = np.where(np.abs(short) > self._cell * _STOPPED, short, 0.0)
         size = float(np.abs(short).max())
         if not 0.0 < size < np.inf:
             return None
-        # On the way that is left: the next cell, not further off than one width of a cell.
-        here = self.here(transition.z_next, start)
-        ahead = self._index(start + short / size * self._cell * np.linspace(0.1, 1.0, 10)[:, None])  # (10,)
-        return next((int(cell) for cell in ahead if cell != here), None)
+        # The next cell on the rest of the way, within the width of one cell.
+        here = self.cell_of(transition.z_next, start)
+        rest = self._index(start + short / size * self._cell * np.linspace(0.1, 1.0, 10)[:, None])  # (10,)
+        return next((int(cell) for cell in rest if cell != here), None)
 
     def fold(self, change: SpaceChange) -> None:
         pass
@@ -100,7 +103,7 @@ class JointCells:
         pass
 
     def _index(self, joints: Doubles) -> NDArray[np.int64]:
-        # What is no number counts as the lower limit; a joint that can't move has one cell.
+        # NaN counts as the lower limit; a joint that can't move has one cell. joints (..., J), index (...).
         inside = np.clip(np.where(np.isnan(joints), self._low, joints), self._low, self._high)
         share = (inside - self._low) / np.where(self._high > self._low, self._high - self._low, 1.0)
         cell = np.minimum((share * self._shape).astype(np.int64), self._shape - 1)
@@ -108,10 +111,10 @@ class JointCells:
         return index
 
 
-class SeenCells:
-    """Cells of the embedding, by the signs of random projections (SimHash counts, Tang et al. 2017).
+class EmbeddingCells:
+    """Cells of the embedding by the signs of random projections (SimHash counts, Tang et al. 2017).
 
-    For robots without such joints. What an action leads to is what Fast expects.
+    For robots without such joints; the cells of candidate actions come from Fast's predictions.
     """
 
     BITS = 10
@@ -123,18 +126,18 @@ class SeenCells:
         self._fast = fast
         self.count = 2**self.BITS
 
-    def ahead(self, imagined: Imagined) -> NDArray[np.int64]:
-        cells: NDArray[np.int64] = self._index(imagined.path[:, 1:]).numpy()
+    def cells_of(self, rollouts: CandidateRollouts) -> NDArray[np.int64]:
+        cells: NDArray[np.int64] = self._index(rollouts.path[:, 1:]).numpy()
         return cells
 
-    def here(self, z: Floats, joints: Doubles) -> int:
+    def cell_of(self, z: Floats, joints: Doubles) -> int:
         return int(self._index(self._fast.normalizer.normalize(torch.from_numpy(z)[None]))[0])
 
-    def kept_from(self, transition: Transition) -> int | None:
+    def blocked_cell(self, transition: Transition) -> int | None:
         return None
 
     def fold(self, change: SpaceChange) -> None:
-        # Signs alone count, so the ratio of the scales moves the origin and nothing else.
+        # Only signs count, so the ratio of the scales moves the origin and has no other effect.
         inner = change.projected(self._planes)
         self._offset = ((self._offset.double() + inner.shift) / inner.ratio).float()
 
@@ -142,7 +145,7 @@ class SeenCells:
         return {'policy.seen_cells.offset': self._offset.clone()}
 
     def load(self, state: Mapping[str, torch.Tensor]) -> None:
-        # Models of older versions have none.
+        # Absent in models of older versions.
         self._offset = state.get('policy.seen_cells.offset', torch.zeros(self.BITS)).clone()
 
     def _index(self, x: torch.Tensor) -> torch.Tensor:
@@ -153,14 +156,14 @@ class SeenCells:
 def make_cells(
     settings: LearningSettings, robot: RobotInfo, z_size: int, fast: FastLearner | None, seed: int, reward: str
 ) -> Cells:
-    """Returns cells of joint angles where the robot has joints that its actions move, else of what it sees.
+    """Returns cells of joint angles where the robot has joints that its actions move, else of embeddings.
 
     Args:
-        reward: who counts in them.
+        reward: name of the reward that counts in them, for the error.
 
     Raises:
-        UserError: there is nothing to count in without a learner.
+        UserError: cells of embeddings need a learner, and there is none.
     """
     if JointCells.fits(robot):
         return JointCells(robot, settings.policy.cell_deg)
-    return SeenCells(learner_of(fast, f'reward {reward!r}'), z_size, seed)
+    return EmbeddingCells(learner_of(fast, f'reward {reward!r}'), z_size, seed)

@@ -1,4 +1,4 @@
-"""What every reward does."""
+"""The contract of intrinsic rewards: score candidates, observe steps, update from memory."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -10,55 +10,59 @@ from cls_common.transition import Doubles, Transition
 
 from ..space_change import SpaceChange
 from ..types import Batch
-from .imagined import Imagined
+from .candidate_rollouts import CandidateRollouts
 
 
 class Reward(ABC):
-    """What a step is worth to curiosity, in [0, 1] whatever the networks say (H3).
+    """Intrinsic reward of a step, in [0, 1] for any output of the networks: an unbounded one grows without limit.
 
     Attributes:
-        learns: whether `learn` is worth calling.
+        learns: whether `update` trains anything.
     """
 
     learns = True
 
     @abstractmethod
-    def ahead(self, imagined: Imagined) -> Doubles:
-        """Returns what each imagined step is worth, float64 (C, H), in [0, 1]; changes nothing."""
+    def score(self, rollouts: CandidateRollouts) -> Doubles:
+        """Returns the reward of each step of C candidate actions, float64 (C, H) in [0, 1]; changes no state."""
 
     @abstractmethod
-    def lived(self, transition: Transition, error_before: float) -> float:
-        """Returns what a step was worth, in [0, 1], and remembers that it was made.
+    def observe(self, transition: Transition, error_before: float) -> float:
+        """Returns the reward of a step that was made, in [0, 1], and counts it.
 
         Args:
-            error_before: mean squared error of Fast's prediction before it learned this, raw units, 0 or more.
+            error_before: mean squared error of Fast's prediction before it learned the step, raw units, 0 or more.
         """
 
     @abstractmethod
-    def learn(self, batch: Batch, generator: np.random.Generator) -> float:
-        """Learns from remembered transitions; returns its loss, NaN where a step was refused."""
+    def update(self, batch: Batch, generator: np.random.Generator) -> float:
+        """Takes one optimiser step; returns its loss, NaN where the step was refused.
+
+        Args:
+            batch: z, z_next (B, D) raw, action (B, A) robot units, of memory.
+        """
 
     @abstractmethod
     def fold(self, change: SpaceChange) -> None:
-        """Goes on as before under a new snapshot of the normaliser, where it reads normalised values."""
+        """Adapts weights that read normalised values to a new snapshot of the normaliser; outputs stay the same."""
 
     @abstractmethod
     def begin_scene(self) -> None:
-        """Forgets what was visited; what heads have learned stays."""
+        """Clears the visits; trained weights stay."""
 
     @abstractmethod
     def state(self) -> dict[str, Tensor]:
-        """Returns copies of everything learned, named `policy.<something of its own>`."""
+        """Returns copies of the state as tensors named `policy.<name of its own>`."""
 
     @abstractmethod
     def load(self, state: Mapping[str, Tensor]) -> None:
-        """Takes everything back."""
+        """Restores the state."""
 
 
-class Counting(Reward):
-    """A reward that keeps numbers of places and trains nothing."""
+class CountReward(Reward):
+    """Base of rewards that count by cell and train nothing."""
 
     learns = False
 
-    def learn(self, batch: Batch, generator: np.random.Generator) -> float:
+    def update(self, batch: Batch, generator: np.random.Generator) -> float:
         return 0.0

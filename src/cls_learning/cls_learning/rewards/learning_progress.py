@@ -1,8 +1,8 @@
-"""Where predictions are getting better (Oudeyer, Kaplan and Hafner 2007), place by place.
+"""Learning progress by cell: how fast the prediction error falls (Oudeyer, Kaplan and Hafner 2007).
 
-Each cell keeps two running averages of Fast's error, a slow and a fast one; their difference is the progress. The slow
-one starts at 1 and the fast one at 0: of a place that nobody has seen everything may still be learned. An error that
-never falls, as in front of a noisy screen, is no progress.
+Each cell has two running averages of Fast's error, a slow and a fast one; their difference is the progress. The slow
+one starts at 1 and the fast one at 0, so that a cell without visits has the largest progress. An error that does not
+fall, as in front of a noisy screen, gives none.
 """
 
 from collections.abc import Mapping
@@ -18,37 +18,37 @@ from cls_common.transition import Doubles, Transition
 from ..config import LearningSettings
 from ..learners.fast import FastLearner, learner_of
 from ..space_change import SpaceChange
+from .candidate_rollouts import CandidateRollouts
 from .cells import Cells, make_cells
-from .contract import Counting
-from .imagined import Imagined
+from .contract import CountReward
 from .visits import Visits
 
-# A cell is seen a dozen times in a day, so averages must say something after two visits and after five.
+# Rates of both averages. A cell has some ten visits in a cycle, so they must adapt within five and two visits.
 _SLOW, _FAST = 0.2, 0.5
 
 
-class LearningProgress(Counting):
-    """Errors count as shares of themselves and of what really changed, so that all lie in [0, 1]."""
+class LearningProgress(CountReward):
+    """An error e counts as e / (e + change of z), so that it lies in [0, 1]."""
 
     def __init__(self, cells: Cells) -> None:
         self._visits = Visits(cells, 'policy.progress')
         self._slow, self._fast = np.ones(cells.count), np.zeros(cells.count)
 
-    def ahead(self, imagined: Imagined) -> Doubles:
-        cells, chance = self._visits.ahead(imagined)
-        return chance * self._worth(cells)
+    def score(self, rollouts: CandidateRollouts) -> Doubles:
+        cells, chance = self._visits.reachable(rollouts)
+        return chance * self._progress(cells)
 
-    def lived(self, transition: Transition, error_before: float) -> float:
-        cell = self._visits.live(transition)
-        worth = float(self._worth(np.array(cell)))
-        # In double precision: what is far away in float32 would overflow when squared.
+    def observe(self, transition: Transition, error_before: float) -> float:
+        cell = self._visits.count(transition)
+        reward = float(self._progress(np.array(cell)))
+        # In double precision, since the square of a large float32 overflows.
         change = float(np.square(transition.z_next.astype(np.float64) - transition.z).mean())
         error = 1.0 / (1.0 + change / error_before) if error_before > 0 else 0.0
         self._slow[cell] += _SLOW * (error - self._slow[cell])
         self._fast[cell] += _FAST * (error - self._fast[cell])
-        return worth
+        return reward
 
-    def _worth(self, cells: NDArray[np.int64]) -> Doubles:
+    def _progress(self, cells: NDArray[np.int64]) -> Doubles:
         return np.asarray(np.clip(self._slow[cells] - self._fast[cells], 0.0, 1.0))
 
     def fold(self, change: SpaceChange) -> None:
@@ -76,10 +76,6 @@ class LearningProgress(Counting):
 def make(
     settings: LearningSettings, robot: RobotInfo, z_size: int, fast: FastLearner | None, seed: int
 ) -> LearningProgress:
-    """Counts errors in cells as visit_count counts visits; without a learner there are no errors.
-
-    Raises:
-        UserError: no learner.
-    """
+    """Makes the reward, with the cells of `visit_count`; raises UserError without a learner."""
     learner_of(fast, "reward 'learning_progress'")
     return LearningProgress(make_cells(settings, robot, z_size, fast, seed, 'learning_progress'))

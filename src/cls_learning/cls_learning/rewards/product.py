@@ -1,4 +1,4 @@
-"""The product of several rewards: worth a visit by every one of them."""
+"""The product of several rewards: high where all of them are."""
 
 from collections.abc import Mapping, Sequence
 import math
@@ -10,26 +10,30 @@ from cls_common.transition import Doubles, Transition
 
 from ..space_change import SpaceChange
 from ..types import Batch
+from .candidate_rollouts import CandidateRollouts
 from .contract import Reward
-from .imagined import Imagined
 
 
 class ProductReward(Reward):
-    """Args: factors: two at least, of different kinds."""
+    """Multiplies rewards.
+
+    Args:
+        factors: two at least, of different names.
+    """
 
     def __init__(self, factors: Sequence[Reward]) -> None:
         self._factors = list(factors)
         self.learns = any(factor.learns for factor in factors)
 
-    def ahead(self, imagined: Imagined) -> Doubles:
-        worth: Doubles = np.prod([factor.ahead(imagined) for factor in self._factors], axis=0)
-        return worth
+    def score(self, rollouts: CandidateRollouts) -> Doubles:
+        product: Doubles = np.prod([factor.score(rollouts) for factor in self._factors], axis=0)
+        return product
 
-    def lived(self, transition: Transition, error_before: float) -> float:
-        return math.prod([factor.lived(transition, error_before) for factor in self._factors])
+    def observe(self, transition: Transition, error_before: float) -> float:
+        return math.prod([factor.observe(transition, error_before) for factor in self._factors])
 
-    def learn(self, batch: Batch, generator: np.random.Generator) -> float:
-        return sum(factor.learn(batch, generator) for factor in self._factors if factor.learns)
+    def update(self, batch: Batch, generator: np.random.Generator) -> float:
+        return sum(factor.update(batch, generator) for factor in self._factors if factor.learns)
 
     def fold(self, change: SpaceChange) -> None:
         for factor in self._factors:

@@ -1,7 +1,7 @@
-"""How new it looks: random network distillation (Burda, Edwards, Storkey and Klimov 2018).
+"""Novelty by random network distillation (Burda, Edwards, Storkey and Klimov 2018).
 
-A head learns what a fixed random head says of each embedding; where it has not learned that yet, nothing like it was
-seen.
+A network learns the output of a fixed random network for each embedding; its error is large where it has had no similar
+embedding.
 """
 
 from collections.abc import Mapping
@@ -22,56 +22,56 @@ from ..learners.optimisation import load_module, module_state
 from ..randomness import derive
 from ..space_change import SpaceChange
 from ..types import Batch
-from .bounded import to_doubles
-from .headed import HeadedReward
-from .heads import Heads, VIEW
-from .imagined import Imagined
+from .candidate_rollouts import CandidateRollouts
+from .ensemble import Ensemble, PROJECTED
+from .ensemble_reward import EnsembleReward
+from .running_normalizer import to_doubles
 
 OUTPUTS = 32
 
 
-class RandomDistillation(HeadedReward):
-    """Worth is the squared error of the distilled head. The target follows from the seed."""
+class RandomDistillation(EnsembleReward):
+    """Reward: squared error of the distilled network. The seed determines the target network."""
 
     name = 'rnd'
 
     def __init__(self, settings: LearningSettings, z_size: int, fast: FastLearner, seed: int) -> None:
-        super().__init__(settings, z_size, fast, seed, heads=1, outputs=OUTPUTS, with_action=False)
-        self._target = Heads(1, VIEW, OUTPUTS, derive(seed, 'reward.rnd.target')).requires_grad_(False)
+        super().__init__(settings, z_size, fast, seed, members=1, outputs=OUTPUTS, with_action=False)
+        self._target = Ensemble(1, PROJECTED, OUTPUTS, derive(seed, 'reward.rnd.target')).requires_grad_(False)
 
-    def ahead(self, imagined: Imagined) -> Doubles:
-        after = imagined.path[:, 1:]  # (C, H, D)
+    def score(self, rollouts: CandidateRollouts) -> Doubles:
+        after = rollouts.path[:, 1:]  # (C, H, D)
         with torch.no_grad():
-            error = self._error(self._view(after.flatten(0, 1))).view(after.shape[:2])
-        return to_doubles(self._bounded.share(error))
+            error = self._error(self._projection(after.flatten(0, 1))).view(after.shape[:2])
+        return to_doubles(self._scaler.share(error))
 
-    def lived(self, transition: Transition, error_before: float) -> float:
+    def observe(self, transition: Transition, error_before: float) -> float:
         with torch.no_grad():
-            return self._bounded.live(float(self._error(self.see(torch.from_numpy(transition.z_next)[None]))[0]))
+            return self._scaler.observe(float(self._error(self.project(torch.from_numpy(transition.z_next)[None]))[0]))
 
     def loss(self, batch: Batch, generator: np.random.Generator) -> Tensor:
-        return self._error(self.see(batch.z_next)).mean()
+        return self._error(self.project(batch.z_next)).mean()
 
     def _error(self, seen: Tensor) -> Tensor:
-        """Returns (B,) from views (B, VIEW)."""
-        return squared_error(self._heads(seen)[0], self._target(seen)[0])
+        """Returns the error (B,) for projections (B, PROJECTED)."""
+        return squared_error(self._ensemble(seen)[0], self._target(seen)[0])
 
     def fold(self, change: SpaceChange) -> None:
         super().fold(change)
-        fold = partial(self._target.fold, answers_differences=False)
-        fold_module(self._target, fold, self._view.change(change))
+        fold = partial(self._target.fold, predicts_differences=False)
+        fold_module(self._target, fold, self._projection.change(change))
 
     def state(self) -> dict[str, Tensor]:
         return super().state() | module_state('policy.rnd.target', self._target)
 
     def load(self, state: Mapping[str, Tensor]) -> None:
         super().load(state)
-        if 'policy.rnd.target.into' in state:  # models of older versions keep the one of the seed
+        if 'policy.rnd.target.into' in state:  # absent in models of older versions: the seed gives the same one
             load_module('policy.rnd.target', self._target, state)
 
 
 def make(
     settings: LearningSettings, robot: RobotInfo, z_size: int, fast: FastLearner | None, seed: int
 ) -> RandomDistillation:
-    """Makes it untrained; raises UserError without a learner."""
+    """Makes the untrained reward; raises UserError without a learner."""
     return RandomDistillation(settings, z_size, learner_of(fast, f'reward {RandomDistillation.name!r}'), seed)

@@ -1,6 +1,6 @@
-"""How little a place was visited: 1 / sqrt(1 + visits).
+"""Count-based exploration: 1 / sqrt(1 + visits) by cell (Strehl and Littman 2008).
 
-Bounded to [0, 1], needs no training, covers 2.7 times what random covers in 200 steps (learning probe, section 6).
+In [0, 1] and without training; visits 2.7 times as many cells in 200 steps as random actions do.
 """
 
 from collections.abc import Mapping
@@ -14,25 +14,25 @@ from cls_common.transition import Doubles, Transition
 from ..config import LearningSettings
 from ..learners.fast import FastLearner
 from ..space_change import SpaceChange
+from .candidate_rollouts import CandidateRollouts
 from .cells import Cells, make_cells
-from .contract import Counting
-from .imagined import Imagined
+from .contract import CountReward
 from .visits import Visits
 
 
-class VisitCount(Counting):
-    """Counts visits to cells."""
+class VisitCount(CountReward):
+    """Reward of a step by the visits of the cell that it leads to."""
 
     def __init__(self, cells: Cells) -> None:
         self._visits = Visits(cells)
 
-    def ahead(self, imagined: Imagined) -> Doubles:
-        cells, chance = self._visits.ahead(imagined)
-        worth: Doubles = chance / np.sqrt(1.0 + self._visits.reached[cells])
-        return worth
+    def score(self, rollouts: CandidateRollouts) -> Doubles:
+        cells, chance = self._visits.reachable(rollouts)
+        scores: Doubles = chance / np.sqrt(1.0 + self._visits.reached[cells])
+        return scores
 
-    def lived(self, transition: Transition, error_before: float) -> float:
-        cell = self._visits.live(transition)
+    def observe(self, transition: Transition, error_before: float) -> float:
+        cell = self._visits.count(transition)
         return float(1.0 / np.sqrt(self._visits.reached[cell]))
 
     def fold(self, change: SpaceChange) -> None:
@@ -49,5 +49,5 @@ class VisitCount(Counting):
 
 
 def make(settings: LearningSettings, robot: RobotInfo, z_size: int, fast: FastLearner | None, seed: int) -> VisitCount:
-    """Counts cells of joint angles where the robot has joints that its actions move, else of what it sees."""
+    """Makes the reward, over cells of joint angles where the robot has such joints, else of embeddings."""
     return VisitCount(make_cells(settings, robot, z_size, fast, seed, 'visit_count'))

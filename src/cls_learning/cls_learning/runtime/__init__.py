@@ -1,1 +1,1 @@
-"""Runs a brain: one step online, one session of a model in its folder, leases and backlogs."""
+"""Runs a brain: the online step, the session of a model in its folder, lease and backlog."""

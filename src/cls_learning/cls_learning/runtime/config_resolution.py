@@ -1,4 +1,4 @@
-"""Which recipe a model gets, and where each of its numbers came from."""
+"""Resolves the settings of a model and the origin of each value."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,13 +14,13 @@ from ..presets import read_preset
 def resolve(
     presets_dir: Path, preset: str, overrides: Mapping[str, Any], brain: Brain | None = None
 ) -> tuple[Any, dict[str, str], dict[str, Any]]:
-    """Puts a recipe together: the code's defaults, then the preset, then what was asked for by name.
+    """Combines settings: defaults, overridden by the preset, overridden by parameters.
 
     Args:
-        brain: whose recipe; None: of the brain `cls`.
+        brain: whose settings; None: of the brain `cls`.
 
     Returns:
-        the settings, the origin of each value by dotted name, and the values that were asked for.
+        the settings, the origin of each value by dotted name, and the values of preset and parameters.
     """
     brain = brain or find('cls')
     chosen = read_preset(presets_dir, preset)
@@ -34,12 +34,13 @@ def resolve(
 
 
 def check_against(settings: Settings, asked: Mapping[str, Any], model: str) -> None:
-    """Refuses values asked for by name that differ from an existing model's frozen recipe."""
+    """Raises UserError for a requested value that differs from the settings of an existing model."""
     frozen = settings.to_flat()
     for name, value in asked.items():
         if frozen.get(name) != value:
             raise UserError(
                 f'parameter {name!r} for the existing model {model!r}',
                 expected=f'{frozen.get(name)!r}, as in its config.json',
-                found=repr(value), do='Leave it out, or choose another model name.',
-            )  # fmt: skip
+                found=repr(value),
+                do='Leave it out, or choose another model name.',
+            )

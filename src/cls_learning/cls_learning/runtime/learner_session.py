@@ -1,4 +1,4 @@
-"""A model in its folder: what slow_learner does with experiences, sleeps and saves, without ROS."""
+"""Session of a model in its folder: experiences, sleeps and saves of slow_learner. No ROS."""
 
 from collections.abc import Iterator
 from datetime import datetime
@@ -23,18 +23,18 @@ def make_online_learner(config: ModelConfig) -> OnlineLearner:
 
 
 class LearnerSession:
-    """Opens a created model, goes on where it stopped, and keeps every step.
+    """Opens an existing model, restores its last state from generation and journal, and records every step.
 
     Attributes:
         consolidator: of its brain.
         writing: lock held while new weights are sent to the fast learner, so that the journal keeps the order: sleep
             first, later experiences after.
-        online_bytes: state of the online learner as it was after `sequence` when last handed over.
-        problems: what had to be left aside while opening, for people.
-        last: the last step learned here, None where none is known; from its observation the chain continues.
-        relearned: experiences learned again while opening, each with the figures of learning it.
-        pending: a sleep that was about to be kept when the process ended: only fast_learner knows whether it was.
-        metrics: figures of the last step.
+        online_bytes: last state of the online learner that was received.
+        problems: damaged parts that were ignored on opening, in words.
+        last: last experience learned, None where unknown; its observation is the start of the next step.
+        relearned: experiences learned again on opening, with their metrics.
+        pending: a sleep that was announced but not kept when the process ended: fast_learner knows whether it was.
+        metrics: metrics of the last step.
     """
 
     def __init__(self, folder: ModelFolder, device: str = 'cpu') -> None:
@@ -78,7 +78,7 @@ class LearnerSession:
         return next((e for e in entries if e.sequence == self.sequence), None)
 
     def _learn_again(self, online: OnlineLearner, entries: Iterator[Experience | SleepRecord]) -> None:
-        """Learns the journal again, as a database does with its log: the same steps, the same weights."""
+        """Replays the journal, like the log of a database: the same steps give the same weights."""
         for entry in entries:
             if isinstance(entry, Experience):
                 self.pending = None
@@ -103,12 +103,12 @@ class LearnerSession:
 
     @property
     def sequence(self) -> int:
-        """Wake steps of the model that were learned here."""
+        """Sequence of the last experience learned."""
         return self.consolidator.sequence
 
     @property
     def written(self) -> int:
-        """Every experience up to this sequence is in the journal."""
+        """Sequence up to which every experience is in the journal."""
         return self._written
 
     def learn(self, experience: Experience, now: datetime) -> None:
@@ -125,9 +125,12 @@ class LearnerSession:
         self.folder.log.row('wake', now, step=experience.sequence, cycle=self.cycles, **row)
 
     def write_down(self, experience: Experience, *, is_last_chance: bool = False) -> None:
-        """Writes an experience to the journal before its turn to be learned comes; from any thread.
+        """Writes an experience to the journal before it is learned; from any thread.
 
-        Only the very next one: what was missed may still be had, and then comes first. At the `is_last_chance`, any.
+        Only the next one in sequence, since missing ones may still arrive and must precede it.
+
+        Args:
+            is_last_chance: missing ones can't arrive any more: later experiences are written too.
         """
         with self.writing:
             missed = experience.sequence - self._written - 1
@@ -136,7 +139,7 @@ class LearnerSession:
                 self._written = experience.sequence
 
     def _is_sound(self, experience: Experience) -> bool:
-        """Whether it can be learned from: else it counts as not received, and one NaN does not spoil the memory."""
+        """Whether an experience is valid; an invalid one is logged and counts as not received."""
         try:
             check(experience.transition, self.config.robot, self.config.shapes)
             self.consolidator.check(experience)
@@ -146,18 +149,18 @@ class LearnerSession:
         return True
 
     def begin_sleep(self, online_bytes: bytes, goal: Goal) -> SleepRun:
-        """Prepares a sleep; run it, then `keep` it or `roll_back`. Raises UserError for a phase that there is not."""
+        """Prepares a sleep; run it, then `keep` it or `roll_back`. Raises UserError for an unknown phase."""
         check_goal(goal, self.phases)
         with state_bytes.refusing('state of the online learner'):
             return self.consolidator.begin_sleep(state_bytes.unpack(online_bytes, 'state of the online learner'), goal)
 
     def announce(self, goal: Goal) -> None:
-        """Writes down that a finished sleep is about to be sent: until `keep` only fast_learner knows how it went."""
+        """Writes to the journal that the result of a sleep is about to be sent to fast_learner."""
         self.folder.write_down(SleepRecord(goal.steps, is_kept=False))
         self.folder.sync()
 
     def keep_pending(self, now: datetime) -> None:
-        """Repeats the pending sleep: fast_learner woke from it, so it was kept."""
+        """Repeats the pending sleep, which fast_learner reported as kept."""
         assert self.pending is not None
         goal = self.pending
         run = self.begin_sleep(self.rebuild_online(), goal)
@@ -166,7 +169,7 @@ class LearnerSession:
         self.keep(run, goal, state_bytes.pack(run.finish()), now)
 
     def keep(self, run: SleepRun, goal: Goal, online_bytes: bytes, now: datetime) -> None:
-        """Keeps a finished sleep, whose `finish` gave this state, and logs it."""
+        """Keeps a finished sleep and the online learner that its `finish` returned, and logs it."""
         self.folder.write_down(SleepRecord(goal.steps, is_kept=True))
         self.cycles += 1
         self.pending = None
@@ -174,7 +177,7 @@ class LearnerSession:
         self._log_sleep('sleep', run, now)
 
     def roll_back(self, run: SleepRun, now: datetime) -> None:
-        """Discards a sleep that is not kept; one that the gate refused is counted and logged."""
+        """Discards a sleep; one that the gate refused is counted and logged."""
         run.roll_back()
         if run.verdict.rolled_back:
             self._log_sleep('rolled_back', run, now)
@@ -184,7 +187,7 @@ class LearnerSession:
         self.folder.log.row(event, now, step=self.sequence, cycle=self.cycles, **row)
 
     def status_metrics(self) -> dict[str, float]:
-        """Returns the figures of the last step and those of the brain, by name."""
+        """Returns the metrics of the last step and of the brain, by name."""
         ages: dict[str, float] = {'interaction_steps': self.sequence, 'consolidation_count': self.cycles}
         return self.metrics | self.consolidator.metrics() | ages
 
@@ -215,13 +218,11 @@ class LearnerSession:
         return number
 
     def rebuild_online(self, *, without_last: bool = False) -> bytes:
-        """Returns the online learner as it must be now: the last one handed over, and every step since.
-
-        For a fast_learner that died and came back with nothing.
+        """Returns the present online learner for a restarted fast_learner: the last state received and all steps since.
 
         Args:
-            without_last: as it was before the last step was learned, where that came since; for a fast_learner that
-                learns it again, and with it chooses the action that followed.
+            without_last: the state before the last step, for a fast_learner that learns that step again and with it
+                chooses the action that followed.
         """
         self.folder.sync()
         online = make_online_learner(self.config)
@@ -235,7 +236,7 @@ class LearnerSession:
         return online.to_bytes()
 
     def adopt(self, online_bytes: bytes, sequence: int, run_id: str, now: datetime) -> None:
-        """Takes over an online learner whose last experiences were not received, and saves: they count as a gap."""
+        """Continues from an online learner whose last experiences were not received, and saves; they count as a gap."""
         if sequence < self.sequence:
             raise UserError('fast_learner', expected=f'step {self.sequence} or later', found=f'step {sequence}')
         online = make_online_learner(self.config)
@@ -248,10 +249,10 @@ class LearnerSession:
 
 
 def _learn_again(online: OnlineLearner, entry: Experience) -> None:
-    """Lets the online learner learn a step again.
+    """Repeats the learning of one step.
 
-    Steps that slow_learner did not receive are missing in the journal; counting goes on from what it received, episodes
-    too, or a later one could take the number of one that memory holds.
+    Steps that slow_learner did not receive are missing in the journal. Sequence and episode come from the entry, so
+    that a later episode can't get the number of one in memory.
     """
     online.total_steps = entry.sequence - 1
     online.learn(entry.transition, entry.episode)

@@ -1,14 +1,15 @@
-"""How long fast_learner stays asleep for a slow_learner that may have died: steady time in s."""
+"""Lease of a sleep: fast_learner wakes by itself where slow_learner died. Monotonic time in s."""
 
-# A process that looks less often than this was stopped itself, s: what was sent meanwhile still waits to be heard.
+# Longest interval between two checks, s: after a longer one this process was stopped itself, and messages that arrived
+# meanwhile are not processed yet.
 STALL = 0.5
 
 
 class Lease:
-    """Sleep for one id at a time, ended by `end` or by its own running out.
+    """Lease of one sleep at a time; it ends by `end` or by expiry.
 
     Attributes:
-        id: of the sleep in force, empty when awake.
+        id: of the present sleep, empty when awake.
     """
 
     def __init__(self) -> None:
@@ -17,30 +18,30 @@ class Lease:
         self._ended: set[str] = set()
 
     def begin(self, sleep_id: str, now: float, seconds: float) -> None:
-        """Falls asleep for an id."""
+        """Begins the lease of a sleep for `seconds`."""
         self.id = sleep_id
         self._until, self._looked = now + seconds, now
 
     def renew(self, sleep_id: str, now: float, seconds: float) -> bool:
-        """Prolongs; returns whether this id still has the lease."""
+        """Extends the lease; returns whether this id still has it."""
         if self.id != sleep_id:
             return False
         self._until = now + seconds
         return True
 
     def end(self) -> None:
-        """Wakes up, and remembers the id as ended in order."""
+        """Ends the lease in order."""
         self._ended.add(self.id)
         self.id = ''
 
     def has_ended(self, sleep_id: str) -> bool:
-        """Whether this id was ended in order: asked again, the answer is the same."""
+        """Whether the lease of this id ended in order, so that a repeated request gets the same answer."""
         return sleep_id in self._ended
 
     def runs_out(self, now: float) -> bool:
-        """Wakes up where the lease has run out; returns whether it just did. To be asked a few times a second.
+        """Ends an expired lease; returns whether it just expired. Call it a few times a second.
 
-        Time in which this process itself stood still does not count against the other one.
+        Time in which this process was stopped does not count.
         """
         stall = now - self._looked
         self._looked = now

@@ -13,14 +13,20 @@ from .learner_session import make_online_learner
 
 
 def new_config(
-    robot: RobotInfo, encoder: Encoder | Mapping[str, Any] | None, seed: int, settings: Any, origins: dict[str, str],
-    brain: str, vectors: Mapping[str, int], accepted_robots: tuple[str, ...] = (),
-) -> ModelConfig:  # fmt: skip
-    """Puts together what a new model is.
+    robot: RobotInfo,
+    encoder: Encoder | Mapping[str, Any] | None,
+    seed: int,
+    settings: Any,
+    origins: dict[str, str],
+    brain: str,
+    vectors: Mapping[str, int],
+    accepted_robots: tuple[str, ...] = (),
+) -> ModelConfig:
+    """Returns the config of a new model.
 
     Args:
-        encoder: or its config with `id`, `size` and `version`; None where the brain perceives no embedding.
-        vectors: length of each vector that the brain perceives, by modality.
+        encoder: an encoder, or its config with `id`, `size` and `version`; None where the brain has no embedding.
+        vectors: length of each vector input of the brain, by modality.
     """
     if isinstance(encoder, Encoder):
         encoder = {**encoder.config(), 'id': encoder.id, 'size': encoder.size, 'version': encoder.version}
@@ -29,7 +35,7 @@ def new_config(
 
 
 def create_model(folder: ModelFolder, config: ModelConfig, encoder: Encoder | bytes | None) -> None:
-    """Writes a new model, with the weights of its encoder; raises UserError where its brain refuses it."""
-    make_online_learner(config)  # refuses a policy that can't act on this robot, before it is frozen
+    """Writes a new model with the weights of its encoder; raises UserError where its brain refuses the config."""
+    make_online_learner(config)  # refuses a policy that can't act on this robot, before config.json exists
     weights = encoder.weights() if isinstance(encoder, Encoder) else encoder or b''
     folder.create(config, weights)

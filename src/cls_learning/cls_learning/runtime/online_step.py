@@ -1,4 +1,4 @@
-"""The order of one closed wake step, the same in the graph and in one process."""
+"""One wake step: acting and learning in the same order in the graph and in one process."""
 
 from collections.abc import Callable, Iterator
 import contextlib
@@ -15,15 +15,15 @@ ACTING_MODES = ('random', 'curiosity')
 def online_step(
     learner: OnlineLearner, transition: Transition, mode: str, goes_on: bool, send: Callable[[Floats], None]
 ) -> Experience:
-    """Acts and learns once: the next action goes out first, so that the robot moves meanwhile, or last.
+    """Learns one step and sends the next action: before learning, so that the robot moves meanwhile, or after.
 
     Args:
-        goes_on: another action follows at once; False before sleep, at the end, or where acting is paced.
-        send: takes the next action, float32 (A,) robot units.
+        goes_on: another action follows at once; False before sleep, at the end, or with a limited action rate.
+        send: called with the next action, float32 (A,) robot units.
     """
     acts = goes_on and mode in ACTING_MODES and not (transition.terminal or transition.truncated)
     early = learner.acts_before_learning
-    # The step is learned from also where no action follows: asking for the next one again gives the same end.
+    # The step is learned also where the policy has no further action; the next call of `act` raises again.
     if acts and early:
         learner.carry(transition)
         with contextlib.suppress(EndOfActionsError):
@@ -45,7 +45,7 @@ class Acting(Protocol):
 
 @contextlib.contextmanager
 def until_the_last_action(acting: Acting) -> Iterator[None]:
-    """Where a policy has no further action, reports it once; the mode is `manual` then, until another is chosen."""
+    """Sets the mode to `manual` and reports it once where a policy has no further action."""
     try:
         yield
     except EndOfActionsError as end:

@@ -1,10 +1,14 @@
-"""Events a second, over the last few seconds."""
+"""Rate of events over the last few seconds."""
 
 from collections import deque
 
 
 class RateMeter:
-    """Counts events by steady time in s."""
+    """Measures a rate; monotonic time in s.
+
+    Args:
+        window: s over which it is measured.
+    """
 
     def __init__(self, window: float = 5.0) -> None:
         self._window = window
@@ -16,14 +20,14 @@ class RateMeter:
         self._drop(now)
 
     def value(self, now: float) -> float:
-        """Returns events a second, Hz."""
+        """Returns the rate, Hz."""
         self._drop(now)
         if len(self._times) < 2:
             return 0.0
         return (len(self._times) - 1) / max(now - self._times[0], 1e-9)
 
     def pause(self) -> None:
-        """Forgets: what follows is counted anew, so that a pause does not count as slowness."""
+        """Restarts the measurement, so that a pause does not lower the rate."""
         self._times.clear()
 
     def _drop(self, now: float) -> None:

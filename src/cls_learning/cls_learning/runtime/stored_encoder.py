@@ -1,4 +1,4 @@
-"""The eyes that an existing model was made with: it only ever runs with these (H1)."""
+"""Loads the encoder of an existing model. A model runs only with the encoder it was made with."""
 
 import json
 
@@ -10,19 +10,21 @@ from ..model_store.folder import ModelFolder
 
 
 def load_stored_encoder(folder: ModelFolder, name: str, threads: int) -> Encoder:
-    """Loads the encoder that lies in a created model's folder.
+    """Loads the encoder stored in the folder of a model.
 
     Args:
-        name: as asked for by a person; empty: whichever it is.
-        threads: of one forward pass; 0: torch's own choice.
+        name: requested by the user; empty: any.
+        threads: of one forward pass; 0: PyTorch's default.
 
     Raises:
-        UserError: another one was asked for.
+        UserError: another encoder was requested.
     """
     stored = json.loads((folder.path / 'encoder' / 'config.json').read_text(encoding='utf-8'))
     if name not in ('', stored['name']):
         raise UserError(
-            f'encoder for the existing model {folder.path.name!r}', expected=stored['name'], found=name,
+            f'encoder for the existing model {folder.path.name!r}',
+            expected=stored['name'],
+            found=name,
             do='Leave it out, or choose another model name.',
-        )  # fmt: skip
+        )
     return encoders.load(stored, (folder.path / 'encoder' / 'weights.safetensors').read_bytes(), threads=threads)

@@ -9,13 +9,19 @@ NONE = PluginSettings()
 
 
 def make(
-    kind: str, *, z_size: int, action_size: int, hidden: tuple[int, ...], residual: bool, seed: int,
+    kind: str,
+    *,
+    z_size: int,
+    action_size: int,
+    hidden: tuple[int, ...],
+    residual: bool,
+    seed: int,
     plugins: PluginSettings = NONE,
-) -> WorldModel:  # fmt: skip
+) -> WorldModel:
     """Makes an untrained world model; equal arguments give equal weights.
 
     Args:
-        plugins: of NetworkSettings. A module that declares SETTINGS is given its own ones as the keyword `own`.
+        plugins: of NetworkSettings. A module that declares SETTINGS gets its own as the keyword `own`.
 
     Raises:
         UserError: no such kind.

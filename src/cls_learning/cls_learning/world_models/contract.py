@@ -1,9 +1,8 @@
-"""The contract of world models. State is explicit: recurrent and spiking models fit.
+"""The contract of world models, with an explicit state for recurrent and spiking models.
 
-A recurrent model names how many steps of history its state needs (`context`). Awake its state is carried from step to
-step along the chain and begins from `initial` where the chain does. Where steps are replayed, the state is rebuilt
-from the `context` steps before them (`warm_up`, with gradient, so that the state is learned). For a model without
-state `context` is 0, its state is empty, and nothing is rebuilt.
+A recurrent model declares in `context` how many steps of history its state needs. Awake, the state is carried from step
+to step and begins with `initial` at a boundary. In replay it is rebuilt from the `context` steps before a transition
+(`warm_up`, with gradient, so that the state is learned). For a model without state `context` is 0 and its state empty.
 """
 
 from abc import abstractmethod
@@ -21,20 +20,20 @@ ModelState = dict[str, Tensor]
 
 
 class WorldModel(nn.Module):
-    """Predicts the next embedding from an embedding and an action, in the space the learner chose.
+    """Predicts the next embedding from an embedding and an action.
 
-    A learner normalises embeddings and scales actions; the model sees only the result.
+    The learner normalises embeddings and scales actions before.
 
     Attributes:
-        can_fold: whether `fold` is implemented; else the normaliser stands still once it is settled.
-        context: steps of history from which a state is rebuilt; 0: the model has no state.
+        can_fold: whether `fold` is implemented; else the normaliser is fixed after its first 64 embeddings.
+        context: C, steps of history from which a state is rebuilt; 0: the model has no state.
     """
 
     can_fold: ClassVar[bool] = False
     context: ClassVar[int] = 0
 
     def initial(self, batch: int) -> ModelState:
-        """Returns the state in which nothing has been seen yet, for `batch` streams."""
+        """Returns the state before the first step, for B = `batch` streams."""
         return {}
 
     @abstractmethod
@@ -42,7 +41,7 @@ class WorldModel(nn.Module):
         """Predicts one step.
 
         Args:
-            state: of `initial` or of the step before.
+            state: of `initial` or of the step before, each tensor (B, ...).
             z: float32 (B, D). action: float32 (B, A).
 
         Returns:
@@ -50,14 +49,14 @@ class WorldModel(nn.Module):
         """
 
     def remember(self, state: ModelState, z: Tensor, action: Tensor) -> ModelState:
-        """Returns the next state only, as `predict` does; a model that can do so for less overrides it."""
+        """Returns the next state only; shapes as `predict`. A model that can compute it alone overrides this."""
         return self.predict(state, z, action)[0]
 
     def warm_up(self, history: History | None, batch: int) -> ModelState:
-        """Returns the state after a history of `batch` streams; that of `initial` for a model without state.
+        """Returns the state after a history of B = `batch` streams; that of `initial` for a model without state.
 
         Args:
-            history: embeddings and actions as `predict` takes them; None: nothing came before.
+            history: z (B, C, D) normalised, action (B, C, A) scaled, known (B, C); None: no history.
         """
         state = self.initial(batch)
         if history is None or not self.context:
@@ -74,17 +73,17 @@ class WorldModel(nn.Module):
     def fold(self, weights: Mapping[str, Tensor], change: SpaceChange) -> dict[str, Tensor]:
         """Returns the weights that compute on new normalised values what the given ones compute on old ones.
 
-        Called only where `can_fold` is true; a model that sets it implements this, and its states hold no normalised
-        values: a carried state stays as it is.
+        Called only where `can_fold` is true. The states of such a model must not hold normalised values, since a
+        carried state is not folded.
 
         Args:
             weights: all parameters by name, of a model of this shape, any float dtype.
-            change: how old values follow from new ones, for z and z_next alike; see `space_change.Fold`.
+            change: from new to old values, of z and z_next alike; see `space_change.Fold`.
         """
         raise NotImplementedError
 
     def rollout(self, z: Tensor, actions: Tensor, state: ModelState | None = None) -> Tensor:
-        """Dreams open loop from a true start.
+        """Predicts K steps open loop, each from the prediction before.
 
         Args:
             z: float32 (B, D). actions: float32 (B, K, A).

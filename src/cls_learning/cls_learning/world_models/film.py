@@ -1,8 +1,8 @@
 """A perceptron whose hidden units are scaled by the action (FiLM, Perez et al. 2018): z_next = z + f(z, a).
 
-An action says *how far* a picture changes, so it multiplies; as two numbers beside 512 it can hardly be heard. The
-last scaling starts in proportion to the action: no action, no change, and a small action a small one. What a world
-does by itself it learns by the bias of that scaling.
+An action determines how far an image changes, so it multiplies; as two inputs beside 512 it would have little effect.
+The last scaling is initially proportional to the action: no action, no change. Changes without an action are learned by
+the bias of that scaling.
 """
 
 from collections.abc import Mapping
@@ -17,10 +17,10 @@ from .mlp import initialise
 
 
 class FilmWorldModel(WorldModel):
-    """Layers over embedding and action; the action scales each before its ReLU, and the last one after it too.
+    """Layers over embedding and action; the action scales the first before its ReLU and the last after it.
 
     Args:
-        residual: the output is added to z and its layer starts at zero: untrained it says "no change".
+        residual: the output is added to z, and its layer starts at zero: untrained it predicts no change.
     """
 
     can_fold = True
@@ -55,7 +55,7 @@ def make(*, z_size: int, action_size: int, hidden: tuple[int, ...], residual: bo
 
 
 def initialise_film(model: FilmWorldModel, seed: int) -> None:
-    """Draws the scalings from a seed, in proportion to the action; a residual output starts at zero."""
+    """Initialises the scalings from a seed, without bias; a residual output starts at zero."""
     generator = torch.Generator().manual_seed(seed + 1)
     for modulation in (model.scale, model.drive):
         with torch.no_grad():

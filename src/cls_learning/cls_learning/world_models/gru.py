@@ -1,8 +1,8 @@
-"""FiLM with a memory of actions: a gated recurrent unit (Cho et al. 2014) keeps the actions so far.
+"""FiLM with a memory of actions: a gated recurrent unit (Cho et al. 2014) over the actions so far.
 
-A body that acts late shows the effect of an action some steps after it. The newest action and the unit's state give an
-effective action of the same size, the one that the body carries out now, and `film` predicts from embedding and
-effective action. At rest, from the initial state, it is zero: no change.
+A robot with a lag shows the effect of an action some steps later. The newest action and the state of the unit give an
+effective action of the same size, the one that is carried out now, and `film` predicts from embedding and effective
+action. At rest, from the initial state, it is zero: no change.
 """
 
 import torch
@@ -12,16 +12,17 @@ from .contract import ModelState
 from .film import FilmWorldModel, initialise_film
 from .mlp import initialise
 
-# Units of the state; it holds a few actions.
+# Units of the state, which holds a few actions.
 UNITS = 32
 
 
 class GruWorldModel(FilmWorldModel):
-    """State: `hidden` (B, UNITS), after the newest action. It holds nothing of embeddings, and so folds as `film` does.
+    """FiLM on an effective action, with the state `hidden` float32 (B, UNITS).
 
-    A narrow effective action makes one delay be learned for all hidden units at once: in a linear world of 400 steps
-    that shows actions one step late, skill 0.93 (Fast) and 0.96 (Slow), against 0.88 and 0.89 where the whole state
-    scales hidden units; two steps late 0.40 and 0.87, against 0.14 and 0.24.
+    The state depends on actions only, so that folding is that of `film`. A narrow effective action lets all hidden
+    units learn one delay together: in a linear environment of 400 steps with a lag of one step the skill is 0.93 (Fast)
+    and 0.96 (Slow), against 0.88 and 0.89 where the whole state scales hidden units; with a lag of two steps 0.40 and
+    0.87, against 0.14 and 0.24.
     """
 
     context = 3
@@ -58,7 +59,7 @@ def make(*, z_size: int, action_size: int, hidden: tuple[int, ...], residual: bo
     initialise_film(model, seed)
     generator = torch.Generator().manual_seed(seed + 2)
     with torch.no_grad():
-        # Orthogonal blocks mix what is kept and lose nothing of it (Saxe et al. 2014).
+        # Orthogonal blocks preserve the norm of the state (Saxe et al. 2014).
         for gate in model.hidden_gates.weight.chunk(3):
             gate.copy_(torch.linalg.qr(torch.randn(UNITS, UNITS, generator=generator)).Q)
     for layer in (model.input_gates, model.hidden_gates, model.effective):

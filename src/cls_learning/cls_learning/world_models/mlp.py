@@ -1,4 +1,4 @@
-"""The multi-layer perceptron of the reference system: [z, a] -> z_next (rows 000-013 to 000-016)."""
+"""Multi-layer perceptron of the original system: [z, a] -> z_next."""
 
 from collections.abc import Mapping
 import itertools
@@ -14,7 +14,7 @@ from .contract import ModelState, WorldModel
 class MlpWorldModel(WorldModel):
     """ReLU layers over the concatenation of embedding and action, linear output.
 
-    With `residual` the output is added to z and its layer starts at zero: untrained it says "no change".
+    With `residual` the output is added to z, and its layer starts at zero: untrained it predicts no change.
     """
 
     can_fold = True
@@ -38,7 +38,7 @@ class MlpWorldModel(WorldModel):
 
 
 def initialise(module: nn.Module, seed: int) -> None:
-    """Draws every Linear of a module as torch does by default, from a seed and not from global state."""
+    """Initialises every Linear of a module like PyTorch's default, from a seed instead of global state."""
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for layer in module.modules():

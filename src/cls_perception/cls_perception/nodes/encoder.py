@@ -86,7 +86,7 @@ class EncoderNode(Node):
         modality = self._encoder.modality if self._encoder else self._settings.modality
         if not re.fullmatch('[a-z][a-z0-9_]*', modality):
             raise UserError(f'modality {modality!r}', expected='lower-case letters, digits and underscores')
-        topic = comms.Topic(comms.OBSERVATION_PREFIX + modality, 'cls_interfaces/msg/Observation', comms.STATE, ())
+        topic = comms.observation_topic(modality)
         qos.subscription(self, topic, self._on_observation)
 
     def _on_image(self, message: Any) -> None:

@@ -7,11 +7,8 @@ from typing import Any
 
 from rclpy.node import Node
 from rclpy.serialization import serialize_message
-from rosgraph_msgs.msg import Clock
-from std_srvs.srv import SetBool
 
 from cls_common import comms
-from cls_common.errors import UserError
 from cls_common.experience_codec import from_message
 from cls_common.nodes import qos
 from cls_common.nodes.conversions import to_nanoseconds, to_robot_info, to_time
@@ -19,14 +16,15 @@ from cls_common.nodes.parameters import declare
 from cls_common.nodes.retrying_client import RetryingClient
 from cls_common.nodes.runner import run
 from cls_common.robot import RobotInfo
-from cls_interfaces.msg import PlayerStatus
-from cls_interfaces.srv import GetEncoder, GetExperiences, Seek, SetRate
+from cls_interfaces.srv import GetEncoder, GetExperiences
 
 from ..playback.items import Boundary
 from ..playback.replay import PlaybackState, Replay
 from ..playback.session_stream import EncoderAnswer, StreamSelection
 from ..playback.settings import PlayerSettings
 from ..playback.sources import open_sources
+from .player_services import PlayerServices
+from .player_status import PlayerStatus
 from .publishers import SessionPublishers
 
 _STATUS_PERIOD = 0.5
@@ -68,42 +66,37 @@ class Player(Node):
 
     def __init__(self) -> None:
         super().__init__('player')
-        self.finished = False
         self._settings = declare(self, PlayerSettings)
         sources = open_sources(self._settings.paths)
         self._replay = Replay(sources, self._settings, _serialise)
         for source in sources:
             if source.missing:
                 self.get_logger().warning(f'session {source.path} lacks {", ".join(source.missing)}')
-        self._clock_out = qos.publisher(self, comms.CLOCK)
-        self._status_out = qos.publisher(self, comms.PLAYER_STATUS)
+        self._status = PlayerStatus(self, self._replay)
         self._session_publishers = SessionPublishers(self)
         self._opened: tuple[int, StreamSelection] | None = None
-        self._published_state: PlaybackState | None = None
-        self._broken = 0
-        self._published_clock_ns: int | None = None
-        self._subscribe()
+        self._embeddings: Any = None
+        qos.subscription(self, comms.EXPERIENCE, self._on_experience)
+        qos.subscription(self, comms.FAST_STATUS, self._on_status)
+        PlayerServices(self, self._replay, self._publish_due)
+        self._encoder = RetryingClient(qos.client(self, comms.GET_ENCODER), retry_after=2.0)
+        self._learner = RetryingClient(qos.client(self, comms.GET_EXPERIENCES), retry_after=1.0)
         # A new model needs the robot before learning can begin.
         self._session_publishers.publish_robot_info(self._replay.info)
         self._due = qos.steady_timer(self, _CHECK_PERIOD, self._publish_due)
         qos.steady_timer(self, _CHECK_PERIOD, self._check)
-        qos.steady_timer(self, _STATUS_PERIOD, self._publish_status)
+        qos.steady_timer(self, _STATUS_PERIOD, self._status.publish)
         qos.steady_timer(self, _STATUS_PERIOD, self._publish_first_vectors)
-        self._publish_status()
+        self._status.publish()
+
+    @property
+    def finished(self) -> bool:
+        """Whether the node ends by itself, at the end of the last session."""
+        return self._settings.exit_at_end and self._replay.state is PlaybackState.FINISHED
 
     def close(self) -> None:
         """Closes the session."""
         self._replay.playlist.close()
-
-    def _subscribe(self) -> None:
-        qos.subscription(self, comms.EXPERIENCE, self._on_experience)
-        qos.subscription(self, comms.FAST_STATUS, self._on_status)
-        self._embeddings: Any = None
-        self.create_service(SetBool, comms.PAUSE_PLAYER.name, self._on_set_paused)
-        self.create_service(SetRate, comms.SET_PLAYER_RATE.name, self._on_set_rate)
-        self.create_service(Seek, comms.SEEK_PLAYER.name, self._on_seek)
-        self._encoder = RetryingClient(qos.client(self, comms.GET_ENCODER), retry_after=2.0)
-        self._learner = RetryingClient(qos.client(self, comms.GET_EXPERIENCES), retry_after=1.0)
 
     def _on_experience(self, message: Any) -> None:
         stamp = from_message(message).transition.stamp_next
@@ -112,45 +105,14 @@ class Player(Node):
 
     def _on_status(self, message: Any) -> None:
         self._replay.learner.on_status(
-            phase=message.phase,
-            mode=message.mode,
-            loaded=message.loaded,
-            total_steps=message.total_steps,
-            fault=message.fault,
-            now=time.monotonic(),
-        )
+            phase=message.phase, mode=message.mode, loaded=message.loaded, total_steps=message.total_steps,
+            fault=message.fault, now=time.monotonic(),
+        )  # fmt: skip
         self._publish_due()
 
     def _on_embedding(self, message: Any) -> None:
         self._replay.on_embedding(to_nanoseconds(message.header.stamp), time.monotonic())
         self._publish_due()
-
-    def _on_set_paused(self, request: SetBool.Request, response: SetBool.Response) -> SetBool.Response:
-        self._replay.is_paused = request.data
-        response.success, response.message = True, 'paused' if request.data else 'continued'
-        self._publish_due()
-        return response
-
-    def _on_set_rate(self, request: SetRate.Request, response: SetRate.Response) -> SetRate.Response:
-        try:
-            self._replay.playlist.clock.set_rate(request.rate)
-            response.success, response.message = True, f'rate {request.rate:g}'
-        except UserError as error:
-            response.message = str(error)
-        self._publish_due()
-        return response
-
-    def _on_seek(self, request: Seek.Request, response: Seek.Response) -> Seek.Response:
-        try:
-            self._replay.seek(request.session_index, request.position)
-            response.success, response.message = (
-                True,
-                f'at {request.position:g} s of {self._replay.playlist.source.path}',
-            )
-        except UserError as error:
-            response.message = str(error)
-        self._publish_due()
-        return response
 
     def _on_encoder(self, answer: GetEncoder.Response) -> None:
         shown = self._replay.playlist.on_encoder(EncoderAnswer(answer.encoder_id, answer.modality))
@@ -186,7 +148,7 @@ class Player(Node):
         for _ in range(_BATCH):
             entry = self._replay.advance(time.monotonic())
             self._open_publishers()
-            self._publish_clock()
+            self._status.publish_clock()
             if entry is None:
                 break
             if isinstance(entry, Boundary):
@@ -199,8 +161,7 @@ class Player(Node):
         self._schedule(self._replay.playlist.seconds_until_next())
         if self._replay.barrier.is_waiting:
             self._ask_learner()
-        if self._replay.state is not self._published_state:
-            self._publish_status()
+        self._status.publish_change()
 
     def _ask_learner(self) -> None:
         # A sequence number beyond all experiences: the answer is empty.
@@ -225,40 +186,6 @@ class Player(Node):
             self._replay.is_connected = False
             if self._embeddings is None and selection.needs_encoder:
                 self._embeddings = qos.subscription(self, comms.EMBEDDING, self._on_embedding)
-
-    def _publish_clock(self) -> None:
-        now_ns = self._replay.clock_ns
-        if now_ns is not None and now_ns != self._published_clock_ns:
-            self._published_clock_ns = now_ns
-            self._clock_out.publish(Clock(clock=to_time(now_ns)))
-
-    def _publish_status(self) -> None:
-        """Publishes the status."""
-        replay, playlist = self._replay, self._replay.playlist
-        self._published_state = replay.state
-        self.finished = self._settings.exit_at_end and replay.state is PlaybackState.FINISHED
-        status = PlayerStatus(
-            state=int(replay.state),
-            session=str(playlist.source.path),
-            session_index=playlist.index,
-            sessions=len(playlist.sources),
-            position=playlist.position,
-            duration=playlist.source.duration,
-            progress=replay.progress,
-            rate=playlist.clock.rate,
-            steps=replay.steps,
-            filtered=replay.filtered,
-            unanswered=replay.tracker.unanswered,
-            missing=playlist.source.missing,
-            fault=replay.fault,
-            reuses_embeddings=playlist.selection is not None and playlist.selection.reuses,
-        )
-        status.header.stamp = self.get_clock().now().to_msg()
-        self._status_out.publish(status)
-        broken, problem = playlist.broken
-        if broken > self._broken:
-            self.get_logger().warning(f'{broken} images of {playlist.source.path} are broken and left out: {problem}')
-        self._broken = broken
 
 
 def _serialise(robot: RobotInfo) -> bytes:

@@ -1,7 +1,6 @@
 """The node `recorder`: records the topics of a graph as a standard bag."""
 
 from collections.abc import Sequence
-import json
 import sys
 import time
 from typing import Any
@@ -12,7 +11,7 @@ from std_srvs.srv import Trigger
 from cls_common import comms
 from cls_common.errors import UserError
 from cls_common.nodes import qos
-from cls_common.nodes.conversions import from_robot_info
+from cls_common.nodes.conversions import encoder_config, from_robot_info
 from cls_common.nodes.parameters import declare
 from cls_common.nodes.retrying_client import RetryingClient
 from cls_common.nodes.runner import run
@@ -21,33 +20,18 @@ from cls_interfaces.msg import LearnerStatus, RecorderStatus
 from cls_interfaces.msg import RobotInfo as RobotInfoMessage
 from cls_interfaces.srv import GetEncoder, StartRecording
 
+from ..graph_end import GraphEnd
 from ..message_queue import ReceivedMessage
 from ..recording import Recording
 from ..session_writer import RecordingProgress
 from ..settings import RecorderSettings
+from ..topic_selection import observations, select, split_names
 from .raw_subscriptions import RawSubscriptions
 
-USUAL = (
-    comms.COMPRESSED,
-    comms.CAMERA_INFO,
-    comms.JOINT_STATES,
-    comms.ROBOT_INFO,
-    comms.ROBOT_STATE,
-    comms.ROBOT_ACTION,
-    comms.APPLIED_ACTION,
-    comms.MANUAL_ACTION,
-    comms.EMBEDDING,
-    comms.EXPERIENCE,
-    comms.FAST_STATUS,
-    comms.SLOW_STATUS,
-    comms.DIAGNOSTICS,
-)
 _STATUS_PERIOD = 0.5
 # Status periods between two looks for new publishers.
 _REFRESH_EVERY = 2
 _RETRY_PERIOD = 3.0
-# s without the end of another publisher after which a recorder that was asked to end takes itself for the only one.
-_END_WAIT = 3.0
 
 
 class Recorder(Node):
@@ -59,7 +43,8 @@ class Recorder(Node):
         recorder/status (cls_interfaces/RecorderStatus): latched, 2 Hz.
 
     Subscribers:
-        The topics recorded, raw, while it records: `topics`, or those in USUAL and the robot's observation/<modality>.
+        The topics recorded, raw, while it records: `topics`, or those of
+            `cls_recording.topic_selection.USUAL` and the robot's observation/<modality>.
         robot/info (cls_interfaces/RobotInfo), fast_learner/status, slow_learner/status (cls_interfaces/LearnerStatus):
             for the session's metadata.
 
@@ -80,8 +65,7 @@ class Recorder(Node):
         self._raw_subscriptions: RawSubscriptions | None = None
         self._last = RecordingProgress(budget_bytes=self._settings.budget_bytes)
         self._ticks = 0
-        # Fewest publishers since the request to end, and since when, s.
-        self._ending: tuple[int, float] | None = None
+        self._graph_end = GraphEnd()
         self._status = qos.publisher(self, comms.RECORDER_STATUS)
         qos.subscription(self, comms.ROBOT_INFO, self._on_robot_info)
         qos.subscription(self, comms.FAST_STATUS, self._on_learner)
@@ -99,13 +83,10 @@ class Recorder(Node):
         return self._recording.progress if self._recording is not None else self._last
 
     def wind_down(self) -> bool:
-        """Goes on recording while publishers of its topics end too, as after a Ctrl-C that reaches all processes."""
+        """Continues while publishers of its topics end too, so that the session has what they publish last."""
         if self._recording is None or self._raw_subscriptions is None:
             return True
-        now, publishers = time.monotonic(), self._raw_subscriptions.count_publishers()
-        if self._ending is None or publishers < self._ending[0]:
-            self._ending = publishers, now
-        return publishers == 0 or now - self._ending[1] > _END_WAIT
+        return self._graph_end.is_over(self._raw_subscriptions.count_publishers(), time.monotonic())
 
     def close(self) -> None:
         """Closes the session."""
@@ -119,7 +100,7 @@ class Recorder(Node):
         recording.describe(**self._metadata)
         recording.start()
         self._recording = recording
-        names = topics or [topic.name for topic in USUAL] + ([comms.CLOCK.name] if self._settings.clock else [])
+        names = select(topics, clock=self._settings.clock)
         self._raw_subscriptions = RawSubscriptions(self, names, self._on_message, recording.report_lost)
         self._is_usual = not topics
         self._add_modalities()
@@ -153,8 +134,7 @@ class Recorder(Node):
 
     def _add_modalities(self) -> None:
         if self._raw_subscriptions is not None and self._robot is not None and self._is_usual:
-            senses = [sense for sense in self._robot.modalities if sense != 'camera']
-            self._raw_subscriptions.add([f'{comms.OBSERVATION_PREFIX}{sense}' for sense in senses])
+            self._raw_subscriptions.add(observations(self._robot))
 
     def _on_learner(self, message: LearnerStatus) -> None:
         metadata = {'model': message.model, 'run_id': message.run_id, 'config_sha256': message.config_sha256}
@@ -201,21 +181,13 @@ class Recorder(Node):
 
     def _on_encoder(self, answer: GetEncoder.Response) -> None:
         if answer.encoder_id:
-            about = {'id': answer.encoder_id, 'size': answer.size, 'version': answer.version}
-            self._describe({'encoder': {**json.loads(answer.config), **about}})
+            self._describe({'encoder': encoder_config(answer)})
 
     def _publish(self) -> None:
-        fields = vars(self.progress)
-        message = RecorderStatus(
-            **fields, topics=self._raw_subscriptions.topics if self._raw_subscriptions is not None else []
-        )
+        topics = self._raw_subscriptions.topics if self._raw_subscriptions is not None else []
+        message = RecorderStatus(**vars(self.progress), topics=topics)
         message.header.stamp = self.get_clock().now().to_msg()
         self._status.publish(message)
-
-
-def split_names(text: str) -> list[str]:
-    """Returns the names in a comma-separated text."""
-    return [name.strip() for name in text.split(',') if name.strip()]
 
 
 def main(args: Sequence[str] | None = None) -> int:

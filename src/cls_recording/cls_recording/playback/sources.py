@@ -24,21 +24,15 @@ _ROBOT_TOPICS = (
     comms.APPLIED_ACTION,
     comms.EMBEDDING,
 )
-_OBSERVATION = 'cls_interfaces/msg/Observation'
-_OBSERVATION_NAMES = (
-    f'{comms.IMAGE.name} (or compressed), {comms.EMBEDDING.name} or {comms.OBSERVATION_PREFIX}<modality>'
-)
-
-
-def observation_topic(name: str) -> comms.Topic:
-    """Returns the topic of a modality other than images, by its full relative name."""
-    return comms.Topic(name, _OBSERVATION, comms.STATE, ('player',))
+_PREFIX = comms.OBSERVATION_PREFIX
+_OBSERVATION_NAMES = f'{comms.IMAGE.name} (or compressed), {comms.EMBEDDING.name} or {_PREFIX}<modality>'
 
 
 def playable(topics: Mapping[str, TopicSummary]) -> dict[str, comms.Topic]:
     """Returns the recorded topics of a robot, by name; those of another type are left out."""
     found = {topic.name: topic for topic in _ROBOT_TOPICS}
-    found |= {name: observation_topic(name) for name in topics if name.startswith(comms.OBSERVATION_PREFIX)}
+    modalities = [name.removeprefix(_PREFIX) for name in topics if name.startswith(_PREFIX)]
+    found |= {_PREFIX + modality: comms.observation_topic(modality) for modality in modalities}
     return {
         name: topic
         for name, topic in found.items()
@@ -89,7 +83,7 @@ class Source:
     @property
     def observations(self) -> list[str]:
         """Topics of modalities other than images."""
-        return [name for name in self.topics if name.startswith(comms.OBSERVATION_PREFIX)]
+        return [name for name in self.topics if name.startswith(_PREFIX)]
 
     @property
     def missing(self) -> list[str]:
@@ -107,7 +101,7 @@ class Source:
         image = comms.IMAGE.name if comms.IMAGE.name in self.topics else comms.COMPRESSED.name
         if modality == CAMERA or not (modality or self.observations):
             return image
-        wanted = comms.OBSERVATION_PREFIX + modality
+        wanted = _PREFIX + modality
         return wanted if wanted in self.topics or not self.observations else self.observations[0]
 
     def topic_of(self, reading: str) -> str:
@@ -116,7 +110,7 @@ class Source:
         Raises:
             UserError: it was not recorded.
         """
-        topic = self.sense(CAMERA) if reading == CAMERA else comms.OBSERVATION_PREFIX + reading
+        topic = self.sense(CAMERA) if reading == CAMERA else _PREFIX + reading
         if topic not in self.topics:
             expected = f'{comms.IMAGE.name} (or compressed)' if reading == CAMERA else topic
             raise UserError(

@@ -9,8 +9,6 @@ from std_srvs.srv import Trigger
 
 from cls_common import comms
 from cls_common.nodes import qos
-from cls_common.nodes.conversions import to_robot_info
-from cls_common.nodes.diagnostics import to_diagnostics
 from cls_common.nodes.lifecycle import AutostartLifecycleNode
 from cls_common.nodes.parameters import declare
 from cls_common.nodes.runner import run
@@ -25,6 +23,7 @@ from ..safety import Code, DriverState, Refusal, StopLatch
 from ..settings import ServoDriverSettings
 from ..transport import SerialTransport
 from . import messages
+from .servo_publishers import ServoPublishers
 
 _DIAGNOSTICS_PERIOD = 1.0
 # Torque has to be off within 50 ms; the service reports the board's confirmation within 100 ms.
@@ -61,14 +60,9 @@ class ServoDriver(AutostartLifecycleNode):
         self._port: SerialPort | None = None
         self._link: Link | None = None
         self._is_active = False
-        self._published_state: tuple[DriverState, Refusal] | None = None
         self._steady_timers: list[Timer] = []
         self._endpoints: list[tuple[str, object]] = []
-        self._info_publisher = qos.publisher(self, comms.ROBOT_INFO)
-        self._state_publisher = qos.publisher(self, comms.ROBOT_STATE)
-        self._applied_publisher = qos.publisher(self, comms.APPLIED_ACTION)
-        self._joints_publisher = qos.publisher(self, comms.JOINT_STATES)
-        self._diagnostics_publisher = qos.publisher(self, comms.DIAGNOSTICS)
+        self._publish = ServoPublishers(self)
         # Triggered by the link's thread; everything is published from the executor's thread.
         self._change = self.create_guard_condition(self._publish_changes)
         if self._settings.autostart:
@@ -92,7 +86,7 @@ class ServoDriver(AutostartLifecycleNode):
         assert self._link is not None
         self._link.start()
         self._is_active = True
-        self._info_publisher.publish(to_robot_info(describe(self._settings), self.get_clock().now().to_msg()))
+        self._publish.info(describe(self._settings))
         self._endpoints = [
             ('subscription', qos.subscription(self, comms.ROBOT_ACTION, self._take_action)),
             ('service', self.create_service(Trigger, comms.EMERGENCY_STOP.name, self._emergency_stop)),
@@ -116,7 +110,7 @@ class ServoDriver(AutostartLifecycleNode):
             self._publish_changes()
             # The link's last trigger may still follow, and must not publish ready after this.
             self._is_active = False
-            self._publish_state(DriverState.FAULT, Refusal(Code.POSITION_UNKNOWN, 'the servo driver is not active'))
+            self._publish.state(DriverState.FAULT, Refusal(Code.POSITION_UNKNOWN, 'the servo driver is not active'))
 
     def cleanup(self) -> None:
         """Closes the port."""
@@ -171,32 +165,18 @@ class ServoDriver(AutostartLifecycleNode):
         if self._link is None or not self._is_active:
             return
         for result in self._link.take_results():
-            self._applied_publisher.publish(messages.to_applied_action(result))
-            if result.after is not None:
-                self._joints_publisher.publish(messages.to_joint_state(result.after, self.get_clock().now().to_msg()))
+            self._publish.result(result)
         status = self._link.status()
-        self._publish_state(status.state, status.reason)
-
-    def _publish_state(self, state: DriverState, reason: Refusal) -> None:
-        if (state, reason) == self._published_state:
-            return
-        self._published_state = state, reason
-        self._state_publisher.publish(messages.to_state(state, reason, self.get_clock().now().to_msg()))
-        if reason.code in (Code.STATE_LINK_LOST, Code.EMERGENCY_STOP):
-            self.get_logger().error(reason.text)
+        self._publish.state(status.state, status.reason)
 
     def _publish_joints(self) -> None:
-        angles = self._link.status().angles if self._link is not None else None
-        if angles is not None:
-            self._joints_publisher.publish(messages.to_joint_state(angles, self.get_clock().now().to_msg()))
+        if self._link is not None:
+            self._publish.joints(self._link.status().angles)
 
     def _publish_diagnostics(self) -> None:
         if self._link is not None:
-            health = report(self._link.status(), self._settings)
             hardware_id = self._port.serial_number or self._port.device if self._port else self._settings.port
-            self._diagnostics_publisher.publish(
-                to_diagnostics(self.get_namespace(), hardware_id, health, self.get_clock().now().to_msg())
-            )
+            self._publish.diagnostics(hardware_id, report(self._link.status(), self._settings))
 
 
 def main(args: Sequence[str] | None = None) -> int:

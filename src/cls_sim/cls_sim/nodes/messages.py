@@ -5,7 +5,6 @@ import math
 from sensor_msgs.msg import CameraInfo, CompressedImage, JointState
 from std_msgs.msg import Header
 
-from cls_common import comms
 from cls_common.images import to_jpeg
 from cls_common.nodes.conversions import to_floats, to_time
 from cls_interfaces.msg import AppliedAction, Observation, RobotState
@@ -14,12 +13,6 @@ from ..pace import CommandResult, Status
 from ..robot import SensorFrame
 
 CAMERA_FRAME = 'camera_link_optical'
-
-
-def observation_topic(modality: str) -> comms.Topic:
-    """Returns the topic of a modality other than images."""
-    name = comms.OBSERVATION_PREFIX + modality
-    return comms.Topic(name, 'cls_interfaces/msg/Observation', comms.STATE, ('simulator',))
 
 
 def header(stamp_ns: int, frame_id: str = '') -> Header:

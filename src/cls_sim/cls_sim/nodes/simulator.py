@@ -97,7 +97,7 @@ class Simulator(Node):
         self._diagnostics = qos.publisher(self, comms.DIAGNOSTICS)
         self._simulated_clock = qos.publisher(self, comms.CLOCK) if lock_step else None
         self._observations = {
-            modality: qos.publisher(self, messages.observation_topic(modality))
+            modality: qos.publisher(self, comms.observation_topic(modality))
             for modality in self._robot.info.modalities
             if modality != 'camera'
         }

@@ -19,10 +19,16 @@ _RATE_OF = 60
 
 @dataclass(frozen=True)
 class ObservedExperience:
-    """One experience: its sequence, whether it is a boundary, and its time of arrival, s on the steady clock."""
+    """One experience.
+
+    Attributes:
+        boundary: it begins an episode. ends_cycle: it is the last one before a sleep.
+        time: of arrival, s on the steady clock.
+    """
 
     sequence: int
     boundary: bool
+    ends_cycle: bool
     time: float
 
 
@@ -42,7 +48,9 @@ class ExperienceObserver:
 
     def _on_experience(self, message: Experience) -> None:
         with self._changed:
-            self._observed.append(ObservedExperience(message.sequence, message.boundary, time.monotonic()))
+            self._observed.append(
+                ObservedExperience(message.sequence, message.boundary, message.ends_cycle, time.monotonic())
+            )
             self._changed.notify_all()
         self._report(message.sequence)
 
@@ -55,6 +63,11 @@ class ExperienceObserver:
     def last(self) -> int:
         """Highest sequence observed, 0 before the first."""
         return max((h.sequence for h in self._observed[-2000:]), default=0)
+
+    @property
+    def is_asleep(self) -> bool:
+        """Whether the last experience observed is followed by a sleep."""
+        return bool(self._observed) and self._observed[-1].ends_cycle
 
     def since(self, count: int) -> list[ObservedExperience]:
         """Returns the experiences observed after the first `count`."""

@@ -20,7 +20,7 @@ class _Anchors:
     """Sums over scenes of F and of F x theta*, for each weight."""
 
     def __init__(self, network: Network) -> None:
-        self.weights = list(network.learner.raw.parameters())
+        self.weights = list(network.learner.online.parameters())
         self.stiffness = [torch.zeros_like(w) for w in self.weights]
         self.pull = [torch.zeros_like(w) for w in self.weights]
 
@@ -65,7 +65,7 @@ def fisher(network: Network, z: Tensor, action: Tensor, z_next: Tensor) -> list[
 
     z, z_next (B, D) raw, action (B, 2) degrees.
     """
-    weights = list(network.learner.raw.parameters())
+    weights = list(network.learner.online.parameters())
     sums = [torch.zeros_like(w) for w in weights]
     for i in range(len(z)):
         one = slice(i, i + 1)

@@ -13,7 +13,7 @@ from ...config import LearningSettings
 from ...registries import MEMORIES, PHASES, POLICIES, WORLD_MODELS
 from .log_rows import COLUMNS
 
-# Acting and online weights of Fast, Slow and policy, and the normaliser.
+# Online and averaged weights of Fast and Slow, those of the policy, and the normaliser.
 _WEIGHTS = ('fast.raw.', 'fast.acting.', 'policy.', 'normalizer.', 'slow.raw.', 'slow.acting.')
 
 
@@ -24,6 +24,13 @@ class ClsBrain(Brain):
     settings = LearningSettings
     headlines = {'skill': True, 'held_out_skill': True, 'forgetting': False, 'action_use': True}
     columns = COLUMNS
+    short_cycles = {
+        'sleep.wake_steps_per_cycle': 60,
+        'sleep.sws_steps': 20,
+        'sleep.rem_steps': 20,
+        'sleep.tether_steps': 10,
+        'network.slow_hidden': 256,
+    }
 
     def inputs(self, settings: Any, robot: RobotInfo) -> tuple[Input, ...]:
         """See Brain."""
@@ -54,7 +61,7 @@ class ClsBrain(Brain):
         return ClsConsolidator(model.settings, model.robot, model.z_size, model.seed, device)
 
     def is_weight(self, part: str, name: str) -> bool:
-        """See Brain: Slow's copy of the normaliser follows the online learner's; only the original counts."""
+        """See Brain. The consolidator's normaliser is a copy; only that of the online learner counts."""
         is_copy = part != 'online' and name.startswith('normalizer.')
         return name.startswith(_WEIGHTS) and not name.startswith('policy.optimizer.') and not is_copy
 

@@ -1,12 +1,12 @@
-"""Notices that the camera changed: what stands before it looks the same, but for one shift of everything.
+"""Detects a change of the camera: embeddings of the same scene differ by a common shift.
 
-Means and spreads against the normaliser's can't tell darker pictures from another room: on the early ResNet18, light
-x 0.8 moves the mean of 100 embeddings by 0.5 to 1.4 scales, another room by 0.5 to 1.0, other poses of the same room by
-0.4 to 0.7. So embeddings are compared with those of about the same pose some hundred steps before, and the differences
-parted into what all share and the rest. In units of the spread of two unrelated embeddings, over two worlds of five
-rooms walked at random (least and most of 49 to 106 looks; of 263 where the differences agree, for rooms):
+The mean and spread of embeddings can't distinguish darker images from another room: on the early ResNet18, light x 0.8
+moves the mean of 100 embeddings by 0.5 to 1.4 scales, another room by 0.5 to 1.0, other poses of the same room by 0.4
+to 0.7. Embeddings are therefore compared with those at about the same pose some hundred steps before, and differences
+are split into a common shift and the rest. In units of the spread of two unrelated embeddings, over two environments of
+five rooms with random actions (minimum and maximum of 49 to 106 tests; for rooms of the 263 with similar differences):
 
-                     shared by all        the rest
+                     common shift         rest
     nothing          0.01 to 0.08         0.14 to 0.30
     noise x 4        0.05 to 0.11         0.15 to 0.30
     light x 0.9      0.14 to 0.32         0.21 to 0.36
@@ -14,8 +14,8 @@ rooms walked at random (least and most of 49 to 106 looks; of 263 where the diff
     light x 0.8      0.29 to 0.70         0.36 to 0.56
     another room     0.36 to 2.41         0.78 to 1.19
 
-It can't tell what is not seen twice from about one pose, a change while the robot is carried elsewhere, or noise, and
-it says nothing of robots that feel no joints.
+It does not detect noise, a change without two views of a pose, or one while the robot is carried to another place, and
+does not apply to robots without joint angles.
 """
 
 from collections import deque
@@ -26,32 +26,32 @@ import numpy as np
 from cls_common.transition import Doubles, Floats
 
 _RECENT, _BETWEEN, _BEFORE, _EVERY = 100, 100, 400, 20
-# So many steps of the alarm make the new state of things the usual one.
+# Steps of the alarm after which the new embeddings become the reference.
 _USUAL_AFTER = 500
 _NEAR = np.radians(5.0)
-_LEAST = 30  # of the recent ones with a pose near enough
+_LEAST = 30  # fewest recent embeddings with a pose near enough
 _SHARED, _SHARED_AGAIN = 0.15, 0.12
 _REST, _REST_AGAIN = 0.67, 0.72
 _AGREE, _AGREE_AGAIN = 0.8, 0.7
 
-Seen = tuple[Floats, Doubles]
+Sample = tuple[Floats, Doubles]
 
 
 class CameraWatch:
     """Compares the last 100 embeddings with those from 200 to 600 steps ago, or before the alarm.
 
     Attributes:
-        is_other: the alarm, held until it is clearly over, or for 500 steps.
+        is_other: the alarm, held until the shift is clearly over, or for 500 steps.
     """
 
     def __init__(self) -> None:
         self.is_other = False
-        self._latest: deque[Seen] = deque()  # the recent ones, and before them those of neither side
-        self._before: deque[Seen] = deque(maxlen=_BEFORE)
+        self._latest: deque[Sample] = deque()  # recent ones, and before them those of neither side
+        self._before: deque[Sample] = deque(maxlen=_BEFORE)
         self._count = self._said = 0
 
-    def see(self, z: Floats, joints: Doubles) -> None:
-        """Takes an embedding, float32 (D,) raw, and the joints that belong to it, float64 (J,) rad."""
+    def observe(self, z: Floats, joints: Doubles) -> None:
+        """Adds an embedding, float32 (D,) raw, and the joints at its time, float64 (J,) rad."""
         if not len(joints):
             return
         self._count += 1
@@ -82,12 +82,12 @@ class CameraWatch:
         moved = (z - z_before) / unrelated  # (N, D)
         common = moved.mean(axis=0)
         shared, rest = (float(np.sqrt(np.square(part).mean())) for part in (common, moved - common))
-        # While a move to another room is under way only some are from there, and shift the mean alone.
+        # During a move to another room only some embeddings are from there, and shift the mean alone.
         agree = float(np.mean(moved @ common >= 0.5 * common @ common))
         bounds = (_SHARED_AGAIN, _REST_AGAIN, _AGREE_AGAIN) if self.is_other else (_SHARED, _REST, _AGREE)
         return shared >= bounds[0] and rest <= bounds[1] and agree >= bounds[2]
 
 
-def _stack(seen: Iterable[Seen]) -> tuple[Floats, Doubles]:
-    z, joints = zip(*seen)
+def _stack(samples: Iterable[Sample]) -> tuple[Floats, Doubles]:
+    z, joints = zip(*samples)
     return np.stack(z), np.stack(joints)

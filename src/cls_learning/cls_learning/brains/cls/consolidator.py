@@ -20,7 +20,7 @@ from ...learners.normalizer import Normalizer
 from ...learners.optimisation import load_optimizer, make_adam, optimizer_state
 from ...learners.slow import SlowLearner
 from ...memory.contract import Record
-from ...memory.stillness import Stillness
+from ...memory.static_scene import StaticScenes
 from ...space_change import SpaceChange
 from . import log_rows
 from .online_learner import ClsOnlineLearner
@@ -30,12 +30,12 @@ MEMORY = 'memory'  # its other part
 
 
 class ClsConsolidator(Consolidator):
-    """Learns a little from every experience awake, and most of it asleep, by distillation and replay.
+    """Learns a little from every experience awake, and most in sleep, by distillation and replay.
 
     Attributes:
-        watch: what a person should look at.
-        holdout: transitions kept apart from memory, by which sleeps are judged. history: scores on them.
-        stillness: which episodes' scenes stood still when they were last looked at.
+        watch: source of alarms.
+        holdout: held-out transitions, by which sleeps are judged. history: scores on them.
+        static_scenes: results of the static-scene test of the last sleep.
         skill: of Slow's averaged weights, scored before learning.
     """
 
@@ -49,41 +49,41 @@ class ClsConsolidator(Consolidator):
         self.seed = seed
         self.save_interval = settings.save_interval
         self.max_duration = settings.sleep.max_duration
-        # Follows the online learner's normaliser step by step; every sleep hands over the original.
+        # A copy of the online learner's normaliser: updated by the same steps, replaced by the original in every sleep.
         self.normalizer = Normalizer(settings.normalizer, z_size, device)
         self.slow = SlowLearner(settings, robot, z_size, self.normalizer, seed)
-        self.normalizer.can_fold = self.slow.raw.can_fold
+        self.normalizer.can_fold = self.slow.online.can_fold
         self.holdout = Holdout(affordable(settings.sleep.probes, settings.memory.capacity), seed)
         capacity = settings.memory.capacity - self.holdout.room
-        # A segment shorter than a dream, and the steps before it that a state needs, would hold none.
-        length = max(settings.memory.piece_length, self.slow.raw.context + settings.sleep.rem_k)
+        # A shorter segment would hold no window for a rollout and the steps before it that a state needs.
+        length = max(settings.memory.piece_length, self.slow.online.context + settings.sleep.rem_k)
         self.memory = memory.make(replace(settings.memory, capacity=capacity, piece_length=length), seed)
         self.history = EvaluationHistory()
-        self.stillness = Stillness()
+        self.static_scenes = StaticScenes()
         self.watch = Watch()
         self.skill = PredictionSkill()
         # Tether optimises a local copy of the fast model; its weights are overwritten at the start of each sleep.
         self.online_copy = ClsOnlineLearner(settings, robot, z_size, seed, device)
-        self.tether = make_adam(self.online_copy.fast.raw, settings.sleep.tether_learning_rate)
+        self.tether = make_adam(self.online_copy.fast.online, settings.sleep.tether_learning_rate)
 
     @property
     def memory_size(self) -> int:
-        """Transitions held."""
+        """Number of transitions in memory, held-out ones included."""
         return len(self.memory) + len(self.holdout)
 
     @property
     def memory_bytes(self) -> int:
-        """Bytes that they take."""
+        """Size of the memory, bytes."""
         return self.memory.nbytes + self.holdout.nbytes
 
     @property
     def alarms(self) -> list[str]:
-        """What a person should look at, in words."""
-        return self.watch.alarms(self.history, self.stillness)
+        """Conditions that need attention, in words."""
+        return self.watch.alarms(self.history, self.static_scenes)
 
     @property
     def sleeps_rolled_back(self) -> int:
-        """Sleeps that the gate rolled back."""
+        """Number of sleeps that the gate rolled back."""
         return self.history.rolled_back
 
     def check(self, experience: Experience) -> None:
@@ -92,12 +92,13 @@ class ClsConsolidator(Consolidator):
         shape = extras['prediction_after'].shape if 'prediction_after' in extras else None
         if shape != (self.z_size,) or 'normalizer_version' not in extras or 'copy_error' not in experience.metrics:
             raise UserError(
-                'experience', expected=f'prediction_after {(self.z_size,)}, normalizer_version and copy_error',
+                'experience',
+                expected=f'prediction_after {(self.z_size,)}, normalizer_version and copy_error',
                 found=f'prediction_after {shape}',
-            )  # fmt: skip
+            )
 
     def learn(self, experience: Experience) -> dict[str, float]:
-        """Takes one experience into memory and, where due, one wake step of Slow.
+        """Adds one experience to memory and takes, where due, one wake step of Slow.
 
         Returns:
             slow_error (before learning, raw units), image_delay (steps), slow_distill and slow_raw.
@@ -114,7 +115,7 @@ class ClsConsolidator(Consolidator):
         metrics = {'slow_error': float(squared_error(self.slow.predict(z, action, before), z_next))}
         self.skill.add(metrics['slow_error'], experience.metrics['copy_error'])
         self._follow_normalizer(experience)
-        metrics |= self.watch.see(experience)
+        metrics |= self.watch.observe(experience)
         record = Record.of(experience)
         if not self.holdout.take(record):
             self.memory.add(record)
@@ -123,7 +124,7 @@ class ClsConsolidator(Consolidator):
         return metrics
 
     def step_errors(self, experience: Experience, metrics: Mapping[str, float]) -> tuple[float, float]:
-        """See Consolidator: Slow's error, and that of copying z."""
+        """See Consolidator: errors of Slow and of copying z."""
         return metrics['slow_error'], experience.metrics['copy_error']
 
     def _follow_normalizer(self, experience: Experience) -> None:
@@ -136,13 +137,13 @@ class ClsConsolidator(Consolidator):
             self.normalizer.version = version
 
     def adopt(self, online: OnlineLearner) -> None:
-        """See Consolidator: the normaliser is taken over too."""
+        """See Consolidator; takes the normaliser too."""
         assert isinstance(online, ClsOnlineLearner)
         super().adopt(online)
         self.take_normalizer(online)
 
     def take_normalizer(self, online: ClsOnlineLearner) -> None:
-        """Takes the original from the online learner; what Slow knows stays."""
+        """Takes the normaliser of the online learner; raw predictions of Slow stay the same."""
         self._fold(self.normalizer.adopt(online.normalizer.state()))
 
     def _fold(self, change: SpaceChange | None) -> None:
@@ -151,14 +152,19 @@ class ClsConsolidator(Consolidator):
             self.online_copy.fast.fold_optimizer(self.tether, change)
 
     def metrics(self) -> dict[str, float]:
-        """Returns skills, what is known by held-out transitions, sizes and ages."""
+        """Returns skills, scores on held-out transitions, and sizes."""
         fast, slow = self.online_copy.fast.parameter_count(), self.slow.parameter_count()
         return {
-            'skill': self.skill.value(), 'held_out_skill': self.history.skill, 'forgetting': self.history.forgetting,
-            'action_use': self.history.action_use, 'fast_held_out_skill': self.history.fast_skill,
-            'fast_action_use': self.history.fast_action_use, 'fast_learner_params': fast,
-            'slow_learner_params': slow, 'param_ratio': slow / fast,
-        }  # fmt: skip
+            'skill': self.skill.value(),
+            'held_out_skill': self.history.skill,
+            'forgetting': self.history.forgetting,
+            'action_use': self.history.action_use,
+            'fast_held_out_skill': self.history.fast_skill,
+            'fast_action_use': self.history.fast_action_use,
+            'fast_learner_params': fast,
+            'slow_learner_params': slow,
+            'param_ratio': slow / fast,
+        }
 
     def begin_sleep(self, online: State, goal: Goal) -> SleepRun:
         """See Consolidator."""
@@ -179,12 +185,12 @@ class ClsConsolidator(Consolidator):
         return {'replay_size': len(self.memory)}
 
     def state(self) -> dict[str, State]:
-        """Returns learner and memory, by part."""
-        memory = self.memory.state() | self.holdout.state() | self.history.state() | self.stillness.state()
+        """Returns the state of learner and memory, by part."""
+        memory = self.memory.state() | self.holdout.state() | self.history.state() | self.static_scenes.state()
         return {CONSOLIDATOR: self.learner_state(), MEMORY: memory}
 
     def learner_state(self) -> State:
-        """Returns everything but the memory, by name."""
+        """Returns the state without the memory as named tensors."""
         tether = optimizer_state('tether.optimizer', self.tether)
         return self.counters() | self.watch.state() | self.normalizer.state() | self.slow.state() | tether
 
@@ -195,10 +201,10 @@ class ClsConsolidator(Consolidator):
         self.memory.load(state)
         self.holdout.load(state)
         self.history = EvaluationHistory.load(state)
-        self.stillness = Stillness.load(state)
+        self.static_scenes = StaticScenes.load(state)
 
     def load_learner(self, state: State) -> None:
-        """Takes everything but the memory back."""
+        """Restores the state without the memory."""
         self.load_counters(state)
         self.watch.load(state)
         self.normalizer.load(state)

@@ -1,4 +1,4 @@
-"""Gives images that are some steps late back to the actions whose outcome they show. Pure."""
+"""Pairs delayed images with the actions whose outcome they show. No ROS."""
 
 from collections import deque
 from dataclasses import replace
@@ -10,16 +10,16 @@ from .image_delay import LONGEST
 
 
 def can_pair(robot: RobotInfo) -> bool:
-    """Whether late images can be re-paired: there are joints, and an action of 0 is rest."""
+    """Whether delayed images can be paired: the robot has joints, and an action of 0 is rest."""
     moves = {Kind.RELATIVE, Kind.VELOCITY}
     return bool(robot.joint_names) and all(channel.kind in moves for channel in robot.channels)
 
 
 class LateImages:
-    """Remembers the last motions of an unbroken chain. Feed it every transition of a robot, in order.
+    """Keeps the last motions of consecutive transitions; `pair` must be called with every transition, in order.
 
-    Raw, a transition has the images that arrived before and after an action. Where these are N steps late they show
-    the motion of N transitions before.
+    An unpaired transition has the images that arrived before and after an action. With a delay of N steps they show the
+    motion of the transition N steps before.
     """
 
     def __init__(self, robot: RobotInfo) -> None:
@@ -27,13 +27,13 @@ class LateImages:
         self._chain: deque[Transition] = deque(maxlen=LONGEST + 1)
 
     def pair(self, transition: Transition, steps: int, *, is_new: bool = False) -> Transition:
-        """Returns the transition with actions and joints of the one whose motion its images show.
+        """Returns the transition with the actions and joints of the motion that its images show.
 
-        The first transitions of a chain show a robot at rest. A chain that was begun before this object was made gets a
-        boundary here, since its motions are not known.
+        After a boundary the first transitions show a robot at rest. The first call inserts a boundary in a sequence
+        that began before, since its motions are unknown.
 
         Args:
-            steps: by which images are late, 0 to 3; a transition that was re-paired before needs that much less.
+            steps: delay of images, 0 to 3; a transition that was paired before needs that much less.
             is_new: `steps` has just changed: a boundary, so that no window has transitions of both kinds.
         """
         if transition.boundary:
@@ -53,6 +53,10 @@ class LateImages:
             motion = (self._rest, self._rest, joints, joints)
         commanded, applied, before, after = motion
         return replace(
-            transition, action_commanded=commanded, action_applied=applied, joints=before, joints_next=after,
+            transition,
+            action_commanded=commanded,
+            action_applied=applied,
+            joints=before,
+            joints_next=after,
             image_delay=steps,
-        )  # fmt: skip
+        )

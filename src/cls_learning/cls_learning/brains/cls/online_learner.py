@@ -1,4 +1,4 @@
-"""The online learner of the brain `cls`: normaliser, Fast, policy and recent memory."""
+"""The online learner of the brain `cls`: normaliser, Fast, policy and recent transitions."""
 
 from dataclasses import replace
 
@@ -19,15 +19,15 @@ from ...learners.learner import squared_error
 from ...learners.normalizer import Normalizer
 from ...memory import scene_jump
 from ...memory.contract import Record
-from ...memory.recent import RecentMemory
+from ...memory.ring_reservoir import RingReservoir
 from ...policies.contract import uniform
 from ...randomness import stream
 from .image_delay import ImageDelay
 from .late_images import can_pair, LateImages
 
 _DELAY_COUNTERS = ('image_delay', 'image_delay_since')
-# Steps of a model at which the delay of images is taken over from what was measured, so that its first hundreds of
-# steps are not lost; later after each sleep.
+# Steps of a model at which the measured delay of images is first applied, so that its first hundreds of steps are
+# usable; later it is applied after each sleep.
 _DELAY_AT = (128, 256)
 
 
@@ -35,9 +35,9 @@ class ClsOnlineLearner(OnlineLearner):
     """Predicts the next embedding with Fast, learns from every step, and acts by a policy.
 
     Attributes:
-        episode: rises at every boundary, and where another scene is seen.
-        image_delay: steps by which images are late; `prepare` takes it into account.
-        image_delay_since: value of total_steps at which it changed, 0: never.
+        episode: incremented at every boundary, and where another scene is detected.
+        image_delay: delay of images in steps, which `prepare` corrects.
+        image_delay_since: value of total_steps at which it changed, 0: not yet.
     """
 
     def __init__(
@@ -52,32 +52,33 @@ class ClsOnlineLearner(OnlineLearner):
         self._seed = seed
         self.normalizer = Normalizer(settings.normalizer, z_size, device)
         self.fast = FastLearner(settings, robot, z_size, self.normalizer, seed)
-        self.normalizer.can_fold = self.fast.raw.can_fold
+        self.normalizer.can_fold = self.fast.online.can_fold
         self.policy = policies.make(settings, robot, z_size, self.fast, seed)
-        self.memory = RecentMemory(settings.fast.ring, settings.fast.reservoir, seed, self.fast.raw.context)
+        self.memory = RingReservoir(settings.fast.ring, settings.fast.reservoir, seed, self.fast.online.context)
         self.image_delay = max(settings.image_delay, 0)
         self.image_delay_since = 0
         if self.image_delay and not can_pair(robot):
             raise UserError(
-                f"parameter 'image_delay' for robot {robot.name!r}", found=str(self.image_delay),
+                f"parameter 'image_delay' for robot {robot.name!r}",
+                found=str(self.image_delay),
                 expected='0 or -1: there are no joints, or an action of 0 is not rest',
-            )  # fmt: skip
+            )
         self._delay = ImageDelay()
         self._late = LateImages(robot)
         self._skill = PredictionSkill()
 
     @property
     def memory_size(self) -> int:
-        """Transitions held."""
+        """Number of transitions in memory."""
         return len(self.memory)
 
     @property
     def memory_bytes(self) -> int:
-        """Bytes that they take."""
+        """Size of the memory, bytes."""
         return self.memory.nbytes
 
     def prepare(self, transition: Transition) -> Transition:
-        """Gives late images back to the actions whose outcome they show."""
+        """Pairs delayed images with the actions whose outcome they show."""
         is_new = 0 < self.image_delay_since == self.total_steps
         return self._late.pair(transition, self.image_delay, is_new=is_new)
 
@@ -90,12 +91,12 @@ class ClsOnlineLearner(OnlineLearner):
 
     def carry(self, transition: Transition) -> None:
         """See OnlineLearner: the state of a recurrent world model."""
-        if self.fast.raw.context:
+        if self.fast.online.context:
             check(transition, self.robot, {EMBEDDING: (self.z_size,)})
             self.fast.carry(transition)
 
     def learn(self, transition: Transition, episode: int | None = None) -> Experience:
-        """Learns from one transition: error before, memory, one Fast step, prediction after, policy.
+        """Learns from one transition: error before, memory, one step of Fast, prediction after, policy.
 
         Raises:
             UserError: a number is not finite or a size is wrong; nothing was learned.
@@ -110,12 +111,10 @@ class ClsOnlineLearner(OnlineLearner):
         copy_error = float(squared_error(z, z_next))
         curiosity = self.policy.reward(transition, error_before)
 
-        sees_other = not transition.boundary and (
-            self._sees_another_scene() if episode is None else episode > self.episode
-        )
-        if sees_other:
+        is_other = not transition.boundary and (self._is_another_scene() if episode is None else episode > self.episode)
+        if is_other:
             self.policy.begin_scene()
-        if episode is None and sees_other:
+        if episode is None and is_other:
             episode = self.episode + 1
         self.count(transition, episode)
         self._observe(transition)
@@ -139,7 +138,7 @@ class ClsOnlineLearner(OnlineLearner):
     def _watch_delay(self, transition: Transition) -> None:
         if self.settings.image_delay >= 0 or not can_pair(self.robot):
             return
-        self._delay.see(transition)
+        self._delay.observe(transition)
         if self.total_steps in _DELAY_AT:
             self._take_delay()
 
@@ -148,7 +147,7 @@ class ClsOnlineLearner(OnlineLearner):
         if found != self.image_delay and self.settings.image_delay < 0:
             self.image_delay, self.image_delay_since = found, self.total_steps
 
-    def _sees_another_scene(self) -> bool:
+    def _is_another_scene(self) -> bool:
         limit = self.settings.memory.scene_jump
         if not limit or self.total_steps % scene_jump.EVERY:
             return False
@@ -173,7 +172,7 @@ class ClsOnlineLearner(OnlineLearner):
             self.policy.fold(change)
 
     def begin_cycle(self) -> None:
-        """Begins a new cycle: counters, the normaliser's snapshot, the delay of images."""
+        """Begins a new cycle: counters, snapshot of the normaliser, delay of images."""
         super().begin_cycle()
         self._renew_snapshot()
         self._take_delay()

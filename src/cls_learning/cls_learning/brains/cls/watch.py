@@ -1,4 +1,4 @@
-"""What a person should look at, found by watching experiences: the camera, late images, another scene, no learning."""
+"""Derives alarms from experiences: camera changed, images delayed, another scene, nothing learned."""
 
 from collections.abc import Mapping
 
@@ -8,19 +8,19 @@ from torch import Tensor
 from cls_common.transition import Experience
 
 from ...evaluation.history import EvaluationHistory
-from ...memory.stillness import Stillness
+from ...memory.static_scene import StaticScenes
 from .camera_watch import CameraWatch
 from .image_delay import ImageDelay
 
-# Steps for which it is shown that another scene was seen.
+# Steps for which a change of scene is shown.
 _SHOWN_FOR = 500
 
 
 class Watch:
-    """Feed it every experience in order.
+    """Monitors every experience, in order.
 
     Attributes:
-        scene_changes: episodes that began because another scene was seen; the last at the step `scene_changed_at`.
+        scene_changes: episodes that began with another scene, the last one at the step `scene_changed_at`.
     """
 
     def __init__(self) -> None:
@@ -28,18 +28,18 @@ class Watch:
         self._step = self._episode = 0
         self.scene_changes, self.scene_changed_at = 0, -1
 
-    def see(self, experience: Experience) -> dict[str, float]:
-        """Takes one experience; returns image_delay, in steps, with those that are taken into account."""
+    def observe(self, experience: Experience) -> dict[str, float]:
+        """Adds one experience; returns image_delay, the total delay of images in steps."""
         transition = experience.transition
         if experience.episode > self._episode > 0 and not transition.boundary:
             self.scene_changes, self.scene_changed_at = self.scene_changes + 1, experience.sequence
         self._step, self._episode = experience.sequence, experience.episode
-        self._camera.see(transition.z_next, transition.joints_next)
-        self._delay.see(transition)
+        self._camera.observe(transition.z_next, transition.joints_next)
+        self._delay.observe(transition)
         return {'image_delay': float(self._delay.steps)}
 
-    def alarms(self, mornings: EvaluationHistory, stillness: Stillness) -> list[str]:
-        """Returns what holds now, in words."""
+    def alarms(self, history: EvaluationHistory, static_scenes: StaticScenes) -> list[str]:
+        """Returns the present alarms, in words."""
         late, changed_at = self._delay.steps, self.scene_changed_at
         what = (
             'taken into account' if late == self._delay.taken else 'they show an earlier action; raise the settle time'
@@ -47,24 +47,22 @@ class Watch:
         found = {
             f'images are {late} {"step" if late == 1 else "steps"} late: {what}': late > 0,
             'nothing is learned: do views change with actions, and do images and joints belong together?': (
-                mornings.learns_nothing
+                history.learns_nothing
             ),
-            'the model ignores actions': mornings.ignores_actions,
+            'the model ignores actions': history.ignores_actions,
             'the camera changed': self._camera.is_other,
             f'another scene: a new episode began at step {changed_at}': (
                 self.scene_changes > 0 and self._step - changed_at < _SHOWN_FOR
             ),
-            'the scene moves: sleep replays real steps alone': stillness.moves(self._episode),
+            'the scene moves: sleep replays real steps alone': static_scenes.is_moving(self._episode),
         }
         return [text for text, holds in found.items() if holds]
 
     def state(self) -> dict[str, Tensor]:
-        """Returns what is known of scenes; camera and delay are found again within some hundred steps."""
-        return {
-            'watch.scenes': torch.tensor([self._step, self._episode, self.scene_changes, self.scene_changed_at])
-        }  # fmt: skip
+        """Returns the state of scene changes; camera and delay are measured again within some hundred steps."""
+        return {'watch.scenes': torch.tensor([self._step, self._episode, self.scene_changes, self.scene_changed_at])}
 
     def load(self, state: Mapping[str, Tensor]) -> None:
-        """Takes it back; nothing known where an older version wrote it."""
+        """Restores the state; empty for a state of an older version."""
         known = state.get('watch.scenes', torch.tensor([0, 0, 0, -1]))
         self._step, self._episode, self.scene_changes, self.scene_changed_at = known.tolist()

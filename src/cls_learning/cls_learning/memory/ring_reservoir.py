@@ -1,4 +1,4 @@
-"""What the waking half remembers: the last steps, and a sample of those from longer ago."""
+"""Memory of the online learner: a ring of the newest transitions and a reservoir sample of the older ones."""
 
 from collections.abc import Mapping
 
@@ -11,10 +11,12 @@ from ..types import Batch
 from .contract import before_last, pack, Record, size_in_bytes, unpack
 
 
-class RecentMemory:
-    """A ring of recent transitions; what falls out of it enters a reservoir of equal chances (Vitter 1985).
+class RingReservoir:
+    """Ring of recent transitions; those that leave it enter a uniform reservoir sample (Vitter 1985).
 
-    With a `context` each transition is kept with up to so many steps before it, for models with a state.
+    Args:
+        ring, reservoir: capacities, transitions.
+        context: steps that are kept before each transition of the reservoir, for world models with a state.
     """
 
     def __init__(self, ring: int, reservoir: int, seed: int, context: int = 0) -> None:
@@ -24,21 +26,21 @@ class RecentMemory:
         self._context = context
         self._recent: list[Record] = []
         self._past: list[Record] = []  # the last `context` records that left the ring
-        self._older: list[list[Record]] = []  # unbroken stretches that end with the transition that was kept
-        self._left = 0  # records that ever fell out of the ring
+        self._older: list[list[Record]] = []  # stretches of consecutive records; the last one of each is the sample
+        self._left = 0  # records that have left the ring so far
 
     def __len__(self) -> int:
         return len(self._recent) + len(self._older)
 
     @property
     def nbytes(self) -> int:
-        """Bytes that it takes."""
+        """Memory in use, bytes."""
         older = (record for stretch in self._older for record in stretch)
         return size_in_bytes([*older, *self._past, *self._recent])
 
     def add(self, record: Record) -> None:
-        """Takes one transition."""
-        self._recent.append(record.after(self._recent[-1] if self._recent else None))
+        """Adds one transition."""
+        self._recent.append(record.sharing(self._recent[-1] if self._recent else None))
         if len(self._recent) > self._ring_size:
             self._leave(self._recent.pop(0))
 
@@ -54,22 +56,25 @@ class RecentMemory:
                 self._older[slot] = stretch
 
     def _stretch(self, records: list[Record]) -> list[Record]:
-        """Returns the last record with the steps before it that it follows, context + 1 at most."""
+        """Returns the last record with the consecutive steps before it, context + 1 records at most."""
         begin = len(records) - 1
         while begin > max(0, len(records) - 1 - self._context) and records[begin].follows(records[begin - 1]):
             begin -= 1
         return records[begin:]
 
     def _in_ring(self, at: int) -> list[Record]:
-        """Returns the record at a place in the ring, with the steps before it."""
+        """Returns the record at an index of the ring, with the consecutive steps before it."""
         missing = max(self._context - at, 0)
         past = self._past[-missing:] if missing else []
         return self._stretch([*past, *self._recent[max(at - self._context, 0) : at + 1]])
 
     def minibatch(self, recent: int, older: int, generator: np.random.Generator) -> Batch:
-        """Returns the newest transition, then up to `recent` others of the ring and up to `older` ones.
+        """Returns the newest transition, up to `recent` others of the ring and up to `older` of the reservoir.
 
-        While the reservoir is empty its share comes from the ring.
+        While the reservoir is empty, its share is sampled from the ring.
+
+        Returns:
+            z, z_next (B, D), action (B, A), joints (B, J), B = 1 + recent + older at most.
         """
         if not self._older:
             recent, older = recent + older, 0
@@ -83,25 +88,25 @@ class RecentMemory:
         return before_last(chosen, self._context)
 
     def sample(self, count: int, generator: np.random.Generator) -> Batch:
-        """Draws min(count, len) different transitions of ring and reservoir together."""
+        """Samples B = min(count, len) different transitions of ring and reservoir uniformly; shapes as `minibatch`."""
         older = len(self._older)
         chosen = generator.choice(len(self), min(count, len(self)), replace=False)
         stretches = [self._older[i] if i < older else self._in_ring(int(i) - older) for i in chosen]
         return before_last(stretches, self._context)
 
     def latest(self, episode: int) -> list[Record]:
-        """Returns the newest records that follow each other in an episode, in order."""
+        """Returns the records of the ring that belong to an episode, by rising sequence."""
         begin = len(self._recent)
         while begin and self._recent[begin - 1].episode == episode:
             begin -= 1
         return self._recent[begin:]
 
     def records(self) -> list[Record]:
-        """Everything held, in the order of life."""
+        """Returns everything held, by rising sequence."""
         return sorted((s[-1] for s in self._older), key=lambda record: record.sequence) + self._recent
 
     def state(self) -> dict[str, Tensor]:
-        """Returns everything held, by name."""
+        """Returns the state as named tensors, on the CPU."""
         state = {
             'ring.left': torch.tensor(self._left),
             **pack(self._recent, 'ring.recent'),
@@ -113,7 +118,7 @@ class RecentMemory:
         return state
 
     def load(self, state: Mapping[str, Tensor]) -> None:
-        """Takes everything back."""
+        """Restores the state."""
         self._left = int(state['ring.left'])
         self._recent = unpack(state, 'ring.recent')
         older = unpack(state, 'ring.older')

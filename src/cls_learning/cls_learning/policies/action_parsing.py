@@ -1,4 +1,4 @@
-"""Actions that people type, on the command line, in a file or at a prompt: data only, never evaluated (H13)."""
+"""Parses actions from text: of the command line, a file or a prompt. The text is never evaluated as code."""
 
 import re
 
@@ -9,21 +9,24 @@ from cls_common.robot import Channel, check_action, Kind, RobotInfo
 from cls_common.transition import Floats
 
 _NUMBER = re.compile(r'[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,3})?')
-# Rows 001-066 to 001-070: of robots whose one channel says move (1) or stay (0).
+# For robots with one channel: move (1) or stay (0).
 NAMED_SEQUENCES = {
-    'always_move': (1,), 'always_stay': (0,), 'alternate': (0, 1), 'double_move': (1, 1, 0),
+    'always_move': (1,),
+    'always_stay': (0,),
+    'alternate': (0, 1),
+    'double_move': (1, 1, 0),
     'triple_move': (1, 1, 1, 0),
-}  # fmt: skip
+}
 
 
 def parse_action(text: str, robot: RobotInfo) -> Floats:
-    """Reads one action in robot units: `5 0`, `5,0` or `pan=5,tilt=0`; a channel that is not named rests.
+    """Parses one action in robot units: `5 0`, `5,0` or `pan=5,tilt=0`; a channel that is not named rests.
 
     Returns:
         float32 (A,), within the limits of each channel.
 
     Raises:
-        UserError: anything else, or a value outside a channel's limits.
+        UserError: other text, or a value outside the limits of a channel.
     """
     words = [word for word in re.split(r'[\s,]+', re.sub(r'\s*=\s*', '=', text.strip())) if word]
     if any('=' in word for word in words):
@@ -36,22 +39,24 @@ def parse_action(text: str, robot: RobotInfo) -> Floats:
 
 
 def parse_sequence(text: str, robot: RobotInfo) -> list[Floats]:
-    """Reads a sequence: actions with semicolons between (with one channel, commas too), or a name.
+    """Parses a sequence of actions float32 (A,): separated by semicolons (for one channel also commas), or a name.
 
     Raises:
-        UserError: it is empty, a named one does not suit this robot, or an action of it is none.
+        UserError: it is empty, a named one does not suit the robot, or an action is invalid.
     """
     name = text.strip()
     if name in NAMED_SEQUENCES:
         if [channel.kind for channel in robot.channels] != [Kind.DISCRETE]:
             raise UserError(
-                f'sequence {name!r}', expected='a robot with one discrete channel', found=_how(robot),
-                do='Give the actions themselves, with semicolons between.',
-            )  # fmt: skip
+                f'sequence {name!r}',
+                expected='a robot with one discrete channel',
+                found=_how(robot),
+                do='Give the actions themselves, separated by semicolons.',
+            )
         return [parse_action(str(value), robot) for value in NAMED_SEQUENCES[name]]
     actions = [part for part in re.split('[;,]' if len(robot.channels) == 1 else ';', text) if part.strip()]
     if not actions:
-        raise UserError('an empty sequence', expected=f'{_how(robot)}; the next with a semicolon before it')
+        raise UserError('an empty sequence', expected=f'{_how(robot)}; separated by semicolons')
     return [parse_action(action, robot) for action in actions]
 
 
@@ -73,7 +78,7 @@ def _by_name(words: list[str], robot: RobotInfo) -> list[float]:
 
 def _number(text: str, channel: Channel) -> float:
     value = float(text) if _NUMBER.fullmatch(text) else np.nan
-    # Limits travel as float32: who types the 0.1 that a driver declared means the limit.
+    # Limits are sent as float32: the typed 0.1 of a declared limit must not exceed its rounded value.
     low, high = float(np.float32(channel.low)), float(np.float32(channel.high))
     is_inside = min(low, channel.low) <= value <= max(high, channel.high)
     if not is_inside or (channel.kind == Kind.DISCRETE and value != round(value)):
@@ -90,5 +95,5 @@ def _how(robot: RobotInfo) -> str:
 
 
 def _shown(text: str) -> str:
-    """What was typed, for an error: short, and without what a terminal would obey."""
+    """Returns text for an error: shortened, control characters escaped."""
     return repr(text if len(text) <= 40 else f'{text[:39]}…')
