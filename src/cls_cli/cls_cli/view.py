@@ -158,9 +158,11 @@ def _value(value: float) -> Text:
 
 
 def _headlines(statuses: LearnerStatuses) -> list[tuple[str, Text]]:
-    """Returns a row for each headline metric, with the values of both learners if both have it."""
-    rows = []
+    """Returns a row for the first headline metric and for each known one; both learners share a row."""
+    rows: list[tuple[str, Text]] = []
     for name, values in statuses.headlines.items():
+        if rows and not any(math.isfinite(value) for value in values.values()):
+            continue
         parts = [
             ('   ' if i else '', f'{learner} ', _value(value)) for i, (learner, value) in enumerate(values.items())
         ]
