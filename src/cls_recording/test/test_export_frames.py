@@ -12,7 +12,7 @@ from cls_cli.commands.sessions_export import command
 from cls_common.errors import UserError
 from cls_common.images import from_jpeg
 from cls_common.robot import Channel, Kind
-from cls_recording.export.step_frames import export_frames, FramesSummary
+from cls_recording.export.frame_files import export_frames, FramesSummary
 
 sys.path.insert(0, str(Path(__file__).parent))
 

@@ -22,7 +22,7 @@ from cls_common.nodes.conversions import to_bytes, to_time
 from cls_common.nodes.experience_messages import to_experience_message
 from cls_common.transition import Experience, Transition
 from cls_recording.definitions import installed
-from cls_recording.export.step_frames import export_frames, FramesSummary
+from cls_recording.export.frame_files import export_frames, FramesSummary
 
 DEADLINE = 60.0
 STEP_NS = 500_000_000

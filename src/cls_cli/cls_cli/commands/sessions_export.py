@@ -80,7 +80,7 @@ def command(sessions: tuple[Path, ...], form: str, output: Path, fps: int | None
 
 
 def _frames(sessions: list[Path], output: Path, progress: Callable[[int, int], None]) -> str:
-    from cls_recording.export.step_frames import export_frames
+    from cls_recording.export.frame_files import export_frames
 
     done = export_frames(sessions, output, progress=progress)
     text = f'{output}: images of {done.written} steps'

@@ -23,8 +23,8 @@ from ...memory.contract import Record
 from ...memory.static_scene import StaticScenes
 from ...space_change import SpaceChange
 from . import log_rows
+from .alarms import Watch
 from .online_learner import ClsOnlineLearner
-from .watch import Watch
 
 MEMORY = 'memory'  # its other part
 
