@@ -36,8 +36,6 @@ REFERENCES = re.compile(
 WORDS = re.compile(r'\b(re)?lived\b|\b(whoever|nobody|somebody|anew|for ever)\b', re.IGNORECASE)
 # The table of rows.
 ROWS = ROOT / 'docs' / 'features.md'
-# Texts that are not yet plain: remove this line when they are.
-UNFINISHED = ROOT / 'src' / 'cls_learning'
 
 
 def relative(path: Path) -> str:
@@ -89,13 +87,12 @@ def test_no_file_names_one_machine_or_an_index() -> None:
 
 
 def test_no_file_refers_to_documents_outside_the_repository() -> None:
-    files = [path for path in FILES if path not in (ROWS, Path(__file__).resolve()) and UNFINISHED not in path.parents]
+    files = [path for path in FILES if path not in (ROWS, Path(__file__).resolve())]
     assert lines_with(REFERENCES, files) == ''
 
 
 def test_code_of_packages_uses_plain_words() -> None:
-    packages = [package for package in PACKAGES if package != UNFINISHED]
-    code = [path for path in FILES if path.suffix != '.md' and any(package in path.parents for package in packages)]
+    code = [path for path in FILES if path.suffix != '.md' and any(package in path.parents for package in PACKAGES)]
     assert lines_with(WORDS, [path for path in code if relative(path).split('/')[2] != 'test']) == ''
 
 

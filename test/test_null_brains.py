@@ -154,11 +154,11 @@ def test_a_null_brain_sleeps_by_goal_is_cancelled_killed_and_resumed(tmp_path: P
             asleep = threading.Event()
             goal = client.sleep({'rest': 10**9}, lambda _: asleep.set())
             assert asleep.wait(PATIENCE)
-            until(lambda: client.pair().phase == 'rest', 'the phase in the status')
+            until(lambda: client.statuses().phase == 'rest', 'the phase in the status')
             goal.cancel()
             assert goal.wait(PATIENCE).error_code == done.CANCELLED
             console = Console(record=True, width=120, file=open(os.devnull, 'w'))  # noqa: SIM115
-            console.print(render(Screen(robot='sim', elapsed=1.0, statuses=client.pair())))
+            console.print(render(Screen(robot='sim', elapsed=1.0, statuses=client.statuses())))
             assert 'counted' in console.export_text()
         before = status()
         assert (before['brain'], before['cycles']) == ('null', 1)

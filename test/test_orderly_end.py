@@ -40,7 +40,7 @@ class Graph:
         """Waits until a condition holds, checked at each experience and at least five times a second."""
         deadline = time.monotonic() + timeout
         while not self.observer.wait(condition, 0.2):
-            assert time.monotonic() < deadline, f'{what}: {self.observer.remote.pair()}'
+            assert time.monotonic() < deadline, f'{what}: {self.observer.client.statuses()}'
 
     def pid(self, name: str) -> int:
         return next(state.pid for state in self.supervisor.states() if state.name == name)
@@ -105,11 +105,11 @@ def test_experiences_not_yet_received_are_in_the_journal_after_an_end(graph: Gra
     with graph.stopped('slow_learner'):
         before = observer.last
         # Acting continues until slow_learner is too far behind, then waits.
-        graph.wait(lambda: observer.remote.pair().fast.slowed > 0, 'acting waits')
+        graph.wait(lambda: observer.client.statuses().fast.slowed > 0, 'acting waits')
         assert observer.last - before <= MAX_BEHIND + 1
-        assert any('acting waits' in alarm for alarm in observer.remote.pair().alarms)
+        assert any('acting waits' in alarm for alarm in observer.client.statuses().alarms)
         graph.supervisor.ask_to_end()
-        graph.wait(lambda: observer.remote.pair().fast.phase == 'ending', 'fast_learner waits for slow_learner')
+        graph.wait(lambda: observer.client.statuses().fast.phase == 'ending', 'fast_learner waits for slow_learner')
     assert [state.status for state in graph.supervisor.await_end()] == [0] * 4, graph.log('fast_learner')
     assert 'lost' not in graph.log('slow_learner') + graph.log('fast_learner')
     at, problems = inspect(graph.models, 'm')
@@ -119,19 +119,19 @@ def test_experiences_not_yet_received_are_in_the_journal_after_an_end(graph: Gra
 def test_acting_continues_when_slow_learner_has_caught_up(shared: Graph) -> None:
     observer = shared.observer
     with shared.stopped('slow_learner'):
-        shared.wait(lambda: observer.remote.pair().fast.slowed > 0, 'acting waits')
+        shared.wait(lambda: observer.client.statuses().fast.slowed > 0, 'acting waits')
     behind = observer.last
     shared.wait(lambda: observer.last > behind + MAX_BEHIND, 'acting continues')
-    pair = observer.remote.pair()
+    pair = observer.client.statuses()
     assert pair.fast.dropped == pair.slow.dropped == 0 and pair.slow.written >= behind
 
 
 def test_concurrent_saves_get_the_answer_of_their_save(shared: Graph) -> None:
-    remote = shared.observer.remote
+    client = shared.observer.client
     pause = threading.Event()
     with ThreadPoolExecutor(2) as pool:
         with shared.stopped('slow_learner'):
-            answers = [pool.submit(remote.save_model) for _ in range(2)]
+            answers = [pool.submit(client.save_model) for _ in range(2)]
             pause.wait(1.0)  # both requests are sent
         texts = {answer.result(60) for answer in answers}
     generations = sorted(path.name for path in (shared.models / 'm' / 'generations').iterdir())
@@ -141,20 +141,20 @@ def test_concurrent_saves_get_the_answer_of_their_save(shared: Graph) -> None:
 def test_an_end_undoes_a_sleep_and_saves_every_step(graph: Graph) -> None:
     from cls_bringup.orderly_end import OrderlyEnd
 
-    remote = graph.observer.remote
+    client = graph.observer.client
     graph.wait(lambda: graph.observer.last >= 100, 'enough steps for a sleep')
-    goal = remote.sleep({'sws': 100_000})
-    graph.wait(lambda: remote.pair().slow.phase_step > 0, 'asleep')
-    assert remote.pair().progress[1] == 100_000, 'the status has the progress'
+    goal = client.sleep({'sws': 100_000})
+    graph.wait(lambda: client.statuses().slow.phase_step > 0, 'asleep')
+    assert client.statuses().progress[1] == 100_000, 'the status has the progress'
     with pytest.raises(UserError, match='rejected'):
-        remote.sleep()
+        client.sleep()
     graph.wait(lambda: 'sleep goal rejected: asleep already' in graph.log('slow_learner'), 'the reason is logged')
-    end = OrderlyEnd(remote, lambda: False)
+    end = OrderlyEnd(client, lambda: False)
     end.run()
     assert end.problem == '' and end.saved == 'generation 1'
     assert goal.wait(30.0).error_code == 106
-    graph.wait(lambda: 'cancelled' in remote.pair().last_sleep, 'a sentence about the cancelled sleep')
-    assert remote.pair().fast.mode == 'manual', 'no step follows the save'
+    graph.wait(lambda: 'cancelled' in client.statuses().last_sleep, 'a sentence about the cancelled sleep')
+    assert client.statuses().fast.mode == 'manual', 'no step follows the save'
     last = graph.observer.last
     assert graph.end() == [0] * 4
     at, _ = inspect(graph.models, 'm')
@@ -162,10 +162,10 @@ def test_an_end_undoes_a_sleep_and_saves_every_step(graph: Graph) -> None:
 
 
 def test_a_lease_survives_a_stopped_fast_learner(shared: Graph) -> None:
-    remote = shared.observer.remote
+    client = shared.observer.client
     shared.wait(lambda: shared.observer.last >= 100, 'enough steps for a sleep')
-    goal = remote.sleep({'sws': 600, 'rem': -1, 'tether': -1})
-    shared.wait(lambda: remote.pair().slow.phase_step > 0, 'asleep')
+    goal = client.sleep({'sws': 600, 'rem': -1, 'tether': -1})
+    shared.wait(lambda: client.statuses().slow.phase_step > 0, 'asleep')
     pause = threading.Event()
     with shared.stopped('fast_learner'):
         pause.wait(4.5)  # longer than the lease of 3 s
@@ -173,5 +173,5 @@ def test_a_lease_survives_a_stopped_fast_learner(shared: Graph) -> None:
     while result is None:
         result = goal.wait(1.0)
     assert result.error_code == 0, result.error_msg
-    shared.wait(lambda: remote.pair().last_sleep.startswith('slept'), 'a sentence about the sleep')
+    shared.wait(lambda: client.statuses().last_sleep.startswith('slept'), 'a sentence about the sleep')
     assert 'silent for the whole lease' not in shared.log('fast_learner')

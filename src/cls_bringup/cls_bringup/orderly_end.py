@@ -34,7 +34,7 @@ class OrderlyEnd:
 
     def run(self) -> None:
         """Stops acting and saves; returns after success, failure or `give_up`."""
-        statuses = self._client.pair()
+        statuses = self._client.statuses()
         if not statuses.loaded or statuses.total_steps == 0:
             return
         self._stop_acting(statuses)
@@ -55,7 +55,7 @@ class OrderlyEnd:
 
     def _save(self) -> bool:
         try:
-            if self._client.pair().is_asleep:
+            if self._client.statuses().is_asleep:
                 self.message = 'undoing the running sleep, then saving …'
                 self._client.cancel_sleep()
             self.saved = self._client.save_model(self._give_up)

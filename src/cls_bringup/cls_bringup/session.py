@@ -87,7 +87,7 @@ class Session:
     def tick(self) -> None:
         """Checks processes and learners and sets `ended`; to be called about ten times a second."""
         now = time.monotonic()
-        statuses = self.client.pair()
+        statuses = self.client.statuses()
         if self.startup_seconds is None and statuses.ready:
             self.startup_seconds = now - self.begun
         if now - self._watched >= _WATCH_PERIOD:

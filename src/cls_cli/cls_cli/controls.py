@@ -46,7 +46,7 @@ class Controls:
             self._call('falling asleep …', self._fall_asleep)
 
     def _move(self, key: str) -> str:
-        fast = self._client.pair().fast
+        fast = self._client.statuses().fast
         if fast is None or fast.mode != 'manual':
             return 'keys move the robot in mode manual only: press 1'
         return keys.send(self._client.manual, key)

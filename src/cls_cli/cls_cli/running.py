@@ -87,7 +87,7 @@ def run_processes(
             (_run_with_view if with_view else _run_with_lines)(session, interrupts)
         finally:
             session.close()
-        statuses = client.pair()
+        statuses = client.statuses()
     if options.report:
         report = build_report(
             statuses, startup_seconds=session.startup_seconds, ended=session.mistake or session.ended,
@@ -155,7 +155,7 @@ def _run_with_lines(session: Session, interrupts: Interrupts) -> None:
 
 def _screen(session: Session, message: str) -> Screen:
     """Returns the current contents of the view."""
-    client, statuses = session.client, session.client.pair()
+    client, statuses = session.client, session.client.statuses()
     info, state = client.manual.info, client.robot_state
     return Screen(
         robot=info.name if info else session.robot, elapsed=time.monotonic() - session.begun, statuses=statuses,

@@ -34,21 +34,30 @@ limits = strategies.builds(
 
 
 def observe(number: int, side: int = SIDE) -> Observation:
-    return Observation({
-        'camera': Reading(np.full((side, side, 3), number % 256, np.uint8), 10 * number),
-        'state': Reading(np.array([number, -number], np.float32), 10 * number + 1, f'encoder {number % 2}', number),
-    })  # fmt: skip
+    return Observation(
+        {
+            'camera': Reading(np.full((side, side, 3), number % 256, np.uint8), 10 * number),
+            'state': Reading(np.array([number, -number], np.float32), 10 * number + 1, f'encoder {number % 2}', number),
+        }
+    )
 
 
 def take(
     number: int, sequence: int, episode: int, boundary: bool = False, terminal: bool = False, side: int = SIDE
 ) -> Experience:
     transition = Transition(
-        before=observe(number, side), after=observe(number + 1, side), boundary=boundary, terminal=terminal,
-        action_commanded=np.array([sequence + 0.5], np.float32), action_applied=np.array([sequence], np.float32),
-        joints=np.array([sequence / 3]), joints_next=np.array([sequence / 7]), truncated=number % 5 == 4 and terminal,
-        reward=float('nan') if number % 2 else number / 3, image_delay=number % 3,
-    )  # fmt: skip
+        before=observe(number, side),
+        after=observe(number + 1, side),
+        boundary=boundary,
+        terminal=terminal,
+        action_commanded=np.array([sequence + 0.5], np.float32),
+        action_applied=np.array([sequence], np.float32),
+        joints=np.array([sequence / 3]),
+        joints_next=np.array([sequence / 7]),
+        truncated=number % 5 == 4 and terminal,
+        reward=float('nan') if number % 2 else number / 3,
+        image_delay=number % 3,
+    )
     return Experience(transition=transition, sequence=sequence, episode=episode)
 
 
@@ -121,8 +130,11 @@ def assert_equal_experiences(found: list[Experience], expected: list[Experience]
             assert about[0] == about[1]
         assert np.array_equal(a.reward, b.reward, equal_nan=True)
         assert (a.boundary, a.terminal, a.truncated, a.image_delay) == (
-            b.boundary, b.terminal, b.truncated, b.image_delay
-        )  # fmt: skip
+            b.boundary,
+            b.terminal,
+            b.truncated,
+            b.image_delay,
+        )
 
 
 @settings(max_examples=150, deadline=None)

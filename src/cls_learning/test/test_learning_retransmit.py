@@ -12,9 +12,11 @@ sizes_of_runs = strategies.lists(strategies.integers(0, 50), max_size=60)
 
 
 @given(
-    sizes=sizes_of_runs, capacity=strategies.integers(10, 30), max_bytes=strategies.integers(0, 300),
+    sizes=sizes_of_runs,
+    capacity=strategies.integers(10, 30),
+    max_bytes=strategies.integers(0, 300),
     at_least=strategies.integers(1, 10),
-)  # fmt: skip
+)
 def test_as_many_are_kept_as_limits_allow_and_never_fewer_than_may_be_missed(
     sizes: list[int], capacity: int, max_bytes: int, at_least: int
 ) -> None:
@@ -49,9 +51,14 @@ def test_the_size_of_a_message_is_that_of_its_arrays() -> None:
     observation = Observation({'camera': Reading(image, 1), 'state': Reading(vector, 1)})
     nothing = np.zeros(0, np.float32)
     transition = Transition(
-        before=observation, after=observation, action_commanded=nothing, action_applied=nothing, joints=np.zeros(0),
-        joints_next=np.zeros(0), boundary=True,
-    )  # fmt: skip
+        before=observation,
+        after=observation,
+        action_commanded=nothing,
+        action_applied=nothing,
+        joints=np.zeros(0),
+        joints_next=np.zeros(0),
+        boundary=True,
+    )
     experience = Experience(transition=transition, sequence=1, episode=0, extras={'trace': np.zeros(3)})
     message = to_experience_message(experience, 'run', 'brain')
     assert size_of(message) == 2 * (64 * 48 * 3 + 5 * 4) + 3 * 8

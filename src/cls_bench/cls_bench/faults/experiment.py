@@ -80,7 +80,7 @@ class Experiment:
             observer = self._stack.enter_context(observe(target.namespace, self._reference.want))
             self._graph = target, observer
             if not watch_until(lambda: observer.count > 0, STARTUP, target, observer):
-                raise UserError(f'no step within {STARTUP:g} s', found=observer.remote.pair().missing())
+                raise UserError(f'no step within {STARTUP:g} s', found=observer.client.statuses().missing())
         self._graph[0].forget_crashes()
         return self._graph
 
@@ -114,7 +114,7 @@ class Experiment:
             return bool(found)
 
         if not watch_until(has_gone_on, RECOVERY, target, observer):
-            pair = observer.remote.pair()
+            pair = observer.client.statuses()
             raise UserError(f'no save of later steps within {RECOVERY:g} s', found=pair.missing() or pair.phase)
         seconds = time.monotonic() - killed.time
         manifest = found[0]

@@ -45,7 +45,7 @@ def run_orderly_end(trial: Trial, subject: Subject) -> TrialResult:
         try:
             if not watch_until(lambda: observer.count > _FIRST_STEPS, _STARTUP, target, observer):
                 raise UserError(
-                    f'not {_FIRST_STEPS} steps within {_STARTUP:g} s', found=observer.remote.pair().missing()
+                    f'not {_FIRST_STEPS} steps within {_STARTUP:g} s', found=observer.client.statuses().missing()
                 )
             with busy_core(target.pids().values(), LOAD):
                 await_moment(trial, target, observer)
@@ -64,7 +64,7 @@ def run_orderly_end(trial: Trial, subject: Subject) -> TrialResult:
 def _end(trial: Trial, target: TargetGraph, observer: 'ExperienceObserver') -> list[str]:
     problems = []
     if trial.order[0] == 'saved':
-        end = OrderlyEnd(observer.remote, lambda: False)
+        end = OrderlyEnd(observer.client, lambda: False)
         end.run()
         problems += [end.problem] if end.problem else []
     target.supervisor.ask_to_end()

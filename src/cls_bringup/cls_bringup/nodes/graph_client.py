@@ -65,7 +65,7 @@ class GraphClient(Node):
         qos.subscription(self, comms.ROBOT_STATE, self._on_state)
         qos.subscription(self, comms.PLAYER_STATUS, self._on_player)
 
-    def pair(self) -> LearnerStatuses:
+    def statuses(self) -> LearnerStatuses:
         """Returns the newest status of both learners."""
         with self._received:
             messages = dict(self._statuses)
@@ -77,7 +77,7 @@ class GraphClient(Node):
         """Returns both statuses once received, else those received by `deadline` (steady clock, s)."""
         with self._received:
             self._received.wait_for(lambda: len(self._statuses) == 2, max(0.0, deadline - time.monotonic()))
-        return self.pair()
+        return self.statuses()
 
     def watch_camera(self) -> None:
         """Subscribes to the camera, for `picture`."""

@@ -1,5 +1,7 @@
 """`train`: learns in simulation, in one process."""
 
+from collections.abc import Mapping
+import math
 from typing import Any
 
 import click
@@ -17,6 +19,8 @@ _EXAMPLES = examples(
 
 # Steps between two updates of the progress bar, since drawing takes time.
 _SHOW_EVERY = 20
+# Metrics beside the bar; after the run all known ones have a line.
+_SHOWN = 2
 
 
 @click.command('train', epilog=_EXAMPLES)
@@ -37,7 +41,7 @@ def command(**chosen: Any) -> int:
 
     ROS is not used. An existing model continues. The last line printed is the hash of the weights.
     """
-    from rich.progress import Progress
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
     from cls_training.train_loop import TrainProgress
     from cls_training.training import train, TrainOptions
@@ -49,15 +53,31 @@ def command(**chosen: Any) -> int:
         encoder_settings=settings.get('encoder', {}),
         **chosen,
     )
-    with Progress(transient=False) as bar:
+    columns = (
+        TextColumn('{task.description}'),
+        BarColumn(20),
+        TextColumn('{task.percentage:3.0f}%'),
+        TimeRemainingColumn(),
+    )
+    figures: dict[str, float] = {}
+    with Progress(*columns, transient=True) as bar:
         task = bar.add_task('wake', total=asked.steps)
 
         def show(progress: TrainProgress) -> None:
             if progress.phase == 'wake' and progress.step % _SHOW_EVERY and progress.step < asked.steps:
                 return
-            figures = ' '.join(f'{name} {value:.3f}' for name, value in progress.measure().items())
-            bar.update(task, completed=progress.step, description=f'{progress.phase:6} {figures}')
+            measured = progress.measure()
+            if progress.phase == 'wake':
+                figures.update(measured)
+            shown = _text(dict(list(measured.items())[:_SHOWN]))
+            bar.update(task, completed=progress.step, description=f'{progress.phase:6} {shown}')
 
         weights = train(asked, show)
+    if text := _text(figures):
+        click.echo(text)
     click.echo(f'weights sha256 {weights}')
     return 0
+
+
+def _text(figures: Mapping[str, float]) -> str:
+    return '  '.join(f'{name} {value:.3f}' for name, value in figures.items() if math.isfinite(value))

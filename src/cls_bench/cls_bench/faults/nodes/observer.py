@@ -36,15 +36,15 @@ class ExperienceObserver:
     """Records every experience of one graph.
 
     Attributes:
-        remote: the client of the graph, for statuses and calls.
+        client: the client of the graph, for statuses and calls.
     """
 
-    def __init__(self, remote: GraphClient, report: Callable[[int], None]) -> None:
-        self.remote = remote
+    def __init__(self, client: GraphClient, report: Callable[[int], None]) -> None:
+        self.client = client
         self._report = report
         self._observed: list[ObservedExperience] = []
         self._changed = threading.Condition()
-        subscription(remote, comms.EXPERIENCE, self._on_experience)
+        subscription(client, comms.EXPERIENCE, self._on_experience)
 
     def _on_experience(self, message: Experience) -> None:
         with self._changed:
@@ -89,5 +89,5 @@ class ExperienceObserver:
 @contextmanager
 def observe(namespace: str, report: Callable[[int], None]) -> Iterator[ExperienceObserver]:
     """Joins the graph until the block ends; `report` gets the sequence of each experience."""
-    with connect(namespace) as remote:
-        yield ExperienceObserver(remote, report)
+    with connect(namespace) as client:
+        yield ExperienceObserver(client, report)
