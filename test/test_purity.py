@@ -62,7 +62,11 @@ print(json.dumps(failed))
 
 
 def pure_files(package: str) -> list[Path]:
-    return [path for path in sorted((ROOT / 'src' / package / package).rglob('*.py')) if 'nodes' not in path.parts]
+    return [
+        path
+        for path in sorted((ROOT / 'src' / package / package).rglob('*.py'))
+        if 'nodes' not in path.relative_to(ROOT).parts
+    ]
 
 
 def module_name(path: Path, package: str) -> str:

@@ -19,7 +19,7 @@ from cls_common.errors import UserError
 from cls_common.images import Image
 from cls_common.nodes import qos
 from cls_common.nodes.conversions import from_image
-from cls_common.nodes.private_node import private_node
+from cls_common.nodes.private_node import OPTIONS, private_node
 from cls_interfaces.msg import LearnerStatus, PlayerStatus, RobotState
 from cls_interfaces.srv import SetMode
 
@@ -50,14 +50,7 @@ class GraphClient(Node):
     """
 
     def __init__(self, context: Context, namespace: str = '') -> None:
-        super().__init__(
-            f'cls_cli_{os.getpid()}',
-            namespace=namespace,
-            context=context,
-            enable_rosout=False,
-            start_parameter_services=False,
-            use_global_arguments=False,
-        )
+        super().__init__(f'cls_cli_{os.getpid()}', namespace=namespace, context=context, **OPTIONS)
         self.manual = ManualControl(self)
         self.robot_state: RobotState | None = None
         self.replay: Replayed | None = None

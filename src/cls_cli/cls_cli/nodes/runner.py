@@ -15,7 +15,7 @@ from cls_common import comms
 from cls_common.errors import UserError
 from cls_common.experience_codec import from_applied_action
 from cls_common.nodes.conversions import from_image, from_robot_info, to_array, to_floats, to_nanoseconds
-from cls_common.nodes.private_node import private_node
+from cls_common.nodes.private_node import OPTIONS, private_node
 from cls_common.nodes.qos import publisher, subscription
 from cls_common.robot import RobotInfo
 from cls_interfaces.msg import AppliedAction, RecorderStatus, RobotAction, RobotState
@@ -56,14 +56,7 @@ class Runner(Node):
         records: bool,
         is_guest: bool,
     ) -> None:
-        super().__init__(
-            SOURCE,
-            namespace=namespace,
-            context=context,
-            enable_rosout=False,
-            start_parameter_services=False,
-            use_global_arguments=False,
-        )
+        super().__init__(SOURCE, namespace=namespace, context=context, **OPTIONS)
         self._make_actor = make_actor
         self._records = records
         self._is_guest = is_guest

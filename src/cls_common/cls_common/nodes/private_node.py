@@ -9,6 +9,8 @@ from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 
 N = TypeVar('N', bound=Node)
+# Arguments of such a node: other programs see neither its log nor parameters, and it takes none of theirs.
+OPTIONS = {'enable_rosout': False, 'start_parameter_services': False, 'use_global_arguments': False}
 
 
 @contextmanager

@@ -138,10 +138,9 @@ class Player(Node):
 
         Not after the first action, where a vector of another time would break the chain of a restarted learner.
         """
-        if not self._settings.with_learner or self._replay.learner.is_loaded or self._replay.steps:
-            return
-        for item in self._replay.playlist.first_vectors():
-            self._session_publishers.publish_first(self._replay.playlist.source, item)
+        if self._settings.with_learner and not (self._replay.learner.is_loaded or self._replay.steps):
+            for item in self._replay.playlist.first_vectors():
+                self._session_publishers.publish_first(self._replay.playlist.source, item)
 
     def _publish_due(self) -> None:
         """Publishes all messages that are due."""
