@@ -45,13 +45,13 @@ class Watcher:
         return condition()
 
     def publishers(self) -> dict[str, set[str]]:
-        """Returns node names by full topic name, ROS's own topics and those of actions left out."""
+        """Returns node names by full topic name, without topics of ROS itself, of actions and of single metrics."""
         found: dict[str, set[str]] = {}
         for topic, _ in self.node.get_topic_names_and_types():
             # Who ended moments ago in another test may still be remembered: only our namespace counts.
             offers = self.node.get_publishers_info_by_topic(topic)
             names = {info.node_name for info in offers if info.node_namespace == NAMESPACE}
-            if names and topic not in ROS_TOPICS and '/_action/' not in topic:
+            if names and topic not in ROS_TOPICS and '/_action/' not in topic and comms.METRICS_INFIX not in topic:
                 found[topic] = names
         return found
 
@@ -121,6 +121,24 @@ def expected_publishers() -> dict[str, set[str]]:
 
 def test_topics_and_publishers_equal_the_table(watcher: Watcher) -> None:
     assert watcher.publishers() == expected_publishers()
+
+
+def test_each_metric_of_a_learner_is_a_topic_for_plots(watcher: Watcher) -> None:
+    def metrics() -> dict[str, list[str]]:
+        topics = dict(watcher.node.get_topic_names_and_types())
+        return {
+            topic: types
+            for topic, types in topics.items()
+            if topic.startswith(NAMESPACE + '/') and comms.METRICS_INFIX in topic
+        }
+
+    assert watcher.wait(
+        lambda: {full('fast_learner/metrics/skill'), full('slow_learner/metrics/skill')} <= set(metrics()), 30
+    )
+    for topic, types in metrics().items():
+        assert types == ['std_msgs/msg/Float64']
+        (info,) = watcher.node.get_publishers_info_by_topic(topic)
+        assert full(info.node_name) == topic.split(comms.METRICS_INFIX)[0]
 
 
 @pytest.mark.parametrize('topic', comms.TOPICS, ids=lambda topic: topic.name)
