@@ -94,19 +94,8 @@ def images_of(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.glob('*.jpg')}
 
 
-SPIKING = (
-    '--set', 'sleep.wake_steps_per_cycle=25', '--set', 'sleep.sws_steps=9', '--set', 'sleep.rem_steps=9',
-    '--set', 'world.batch_size=16', '--set', 'warmup=25', '--seed', '1',
-)  # fmt: skip
-
-
 @pytest.mark.parametrize(
-    ('brain', 'settings'),
-    [
-        pytest.param('null', (), id='null'),
-        pytest.param('two_senses', ('--set', 'memory.capacity=40'), id='two_senses'),
-        pytest.param('spiking', SPIKING, id='spiking', marks=pytest.mark.slow),
-    ],
+    ('brain', 'settings'), [('null', ()), ('two_senses', ('--set', 'memory.capacity=40'))], ids=['null', 'two_senses']
 )
 def test_graph_training_and_replay_end_in_the_same_state(brain: str, settings: tuple[str, ...], tmp_path: Path) -> None:
     recipe = ('--brain', brain, *settings)
