@@ -125,6 +125,7 @@ def memory_images(model: Path) -> np.ndarray:
     return load_file(newest)['data.camera']
 
 
+@pytest.mark.slow
 def test_the_status_shows_what_a_memory_of_images_holds_within_its_limit(tmp_path: Path) -> None:
     image, limit = 64 * 64 * 3, 400_000
     choice = ('--brain', 'two_senses', '--robot', 'gym:CartPole-v1', '--set', f'memory.max_bytes={limit}')
