@@ -94,8 +94,11 @@ def images_of(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.glob('*.jpg')}
 
 
+# The smaller brain takes the same way: `-m slow` runs it too.
 @pytest.mark.parametrize(
-    ('brain', 'settings'), [('null', ()), ('two_senses', ('--set', 'memory.capacity=40'))], ids=['null', 'two_senses']
+    ('brain', 'settings'),
+    [pytest.param('null', (), marks=pytest.mark.slow), ('two_senses', ('--set', 'memory.capacity=40'))],
+    ids=['null', 'two_senses'],
 )
 def test_graph_training_and_replay_end_in_the_same_state(brain: str, settings: tuple[str, ...], tmp_path: Path) -> None:
     recipe = ('--brain', brain, *settings)

@@ -203,6 +203,7 @@ def trained(folder: Path, steps: int, settings: Mapping[str, Any]) -> str:
     return train.stdout.splitlines()[-1].removeprefix('weights sha256 ')
 
 
+@pytest.mark.slow
 def test_late_images_are_compensated_as_in_one_process(tmp_path: Path) -> None:
     """Runs first: two graphs must not run at once."""
     steps = 150

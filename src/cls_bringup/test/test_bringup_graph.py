@@ -86,7 +86,7 @@ def test_a_parameter_file_of_the_user_overrides_the_default() -> None:
         ({'robot': ''}, 'unknown robot'),
         ({'robot': 'gym:'}, 'unknown robot'),
         ({'robot': 'simulator'}, 'unknown robot'),
-        ({'brain': 'spiking'}, "'spiking'.*cls"),
+        ({'brain': 'no_such_brain'}, "'no_such_brain'.*cls"),
         ({'mode': 'sleep'}, "'sleep'.*manual or random or curiosity or follow"),
         ({'mode': 'Manual'}, 'unknown mode'),
         ({'steps': -1}, 'steps'),

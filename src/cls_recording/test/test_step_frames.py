@@ -127,7 +127,7 @@ def test_steps_without_their_images_are_counted_and_the_others_written(
     assert (frames.written, frames.missing) == (1, 1)
     for number in range(HELD):
         frames.add_image(30 + 10 * number, picture(3), RECEIVED)
-    assert frames.missing == 2  # without waiting for ever
+    assert frames.missing == 2  # without a wait that does not end
     frames.add_step(step(4, observe(20), observe(10**6)))
     frames.close()
     assert (frames.written, frames.missing) == (1, 3)
