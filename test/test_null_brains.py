@@ -25,7 +25,7 @@ from cls_learning.model_store.listing import list_models, weights_hash
 
 BRAINS = Path(__file__).with_name('null_brains')
 PATIENCE = 120.0  # importing PyTorch is slow on a busy machine
-pytestmark = pytest.mark.timeout(300)
+pytestmark = [pytest.mark.timeout(300), pytest.mark.usefixtures('fresh_domain')]
 
 
 @pytest.fixture(autouse=True)
