@@ -1,0 +1,62 @@
+"""The brain `spiking`: a spiking world model learned from few real steps, and an actor-critic that learns inside it.
+
+Awake the actor collects transitions. Asleep the world model learns from replay (phase `sws`), then actor and critic
+learn from imagined trajectories alone (phase `rem`), after Dreamer (Hafner et al. 2023).
+"""
+
+from typing import Any
+
+from cls_common.robot import RobotInfo
+
+from ...brain import Brain, Consolidator, Input, Model, OnlineLearner
+from ...registries import WORLD_MODELS
+from .settings import SpikingBrainSettings
+
+_WEIGHTS = ('model.', 'actor.', 'critic.', 'slow_critic.', 'return_range')
+
+
+class SpikingBrain(Brain):
+    """Perceives one vector of a robot that gives a reward."""
+
+    name = 'spiking'
+    settings = SpikingBrainSettings
+    headlines = {'return': True, 'model_error': False, 'spike_rate': False}
+    columns = (
+        'reward', 'episode_return', 'error_before', 'copy_error', 'spike_rate', 'model_loss', 'critic_loss',
+        'imagined_return', 'entropy', 'replay_size',
+    )  # fmt: skip
+
+    def inputs(self, settings: Any, robot: RobotInfo) -> tuple[Input, ...]:
+        """See Brain."""
+        return (Input(settings.sense, 'vector'),)
+
+    def needs_encoder(self) -> bool:
+        """See Brain."""
+        return False
+
+    def check(self, settings: Any) -> None:
+        """See Brain."""
+        WORLD_MODELS.find(settings.world.model)
+
+    def phases(self, settings: Any) -> tuple[str, ...]:
+        """See Brain."""
+        return ('sws', 'rem')
+
+    def make_online_learner(self, model: Model) -> OnlineLearner:
+        """See Brain."""
+        from .online_learner import SpikingOnlineLearner
+
+        return SpikingOnlineLearner(model)
+
+    def make_consolidator(self, model: Model, device: str) -> Consolidator:
+        """See Brain."""
+        from .consolidator import SpikingConsolidator
+
+        return SpikingConsolidator(model, device)
+
+    def is_weight(self, part: str, name: str) -> bool:
+        """See Brain."""
+        return name.startswith(_WEIGHTS)
+
+
+BRAIN = SpikingBrain()

@@ -1,0 +1,129 @@
+"""The consolidator of the brain `spiking`: world model, actor and critic, and the memory that they learn from."""
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+from cls_common.transition import Experience
+
+from ...brain import CONSOLIDATOR, Consolidator, Goal, Model, SleepRun, State
+from ...learners.optimisation import load_module, load_optimizer, make_adam, module_state, optimizer_state, step
+from ...randomness import derive, stream
+from .action_space import ActionSpace
+from .actor_critic import ActorCritic
+from .online_learner import SpikingOnlineLearner
+from .replay import Replay, Window
+from .world import World
+
+MEMORY = 'memory'
+
+
+class SpikingConsolidator(Consolidator):
+    """Learns the world model a little awake and mostly asleep; actor and critic only asleep, from imagination.
+
+    Attributes:
+        world, agent: what is learned. memory: the transitions.
+        sleeps: that this consolidator has kept, by which random numbers of a sleep are drawn.
+    """
+
+    def __init__(self, model: Model, device: str = 'cpu') -> None:
+        super().__init__()
+        self.settings, self.seed = model.settings, model.seed
+        self.save_interval = self.settings.save_interval
+        self.max_duration = self.settings.sleep.max_duration
+        (self._size,) = model.shapes[self.settings.sense]
+        self.space = ActionSpace(model.robot)
+        self.world = World(self.settings.world, self._size, self.space.size, derive(self.seed, 'world'))
+        self.agent = ActorCritic(self.settings.agent, self.space, self._size, derive(self.seed, 'agent'))
+        self.memory = Replay(self.settings.world.capacity, self._size, self.space.size)
+        self._optimizer = make_adam(self.world, self.settings.world.learning_rate)
+        # Receives the state of the online learner at the start of each sleep, and goes back with new weights.
+        self.online_copy = SpikingOnlineLearner(model)
+
+    @property
+    def memory_size(self) -> int:
+        """Transitions held."""
+        return len(self.memory)
+
+    @property
+    def memory_bytes(self) -> int:
+        """Bytes that they take."""
+        return self.memory.nbytes
+
+    def learn(self, experience: Experience) -> dict[str, float]:
+        """Takes one experience into memory and, where due, one update of the world model.
+
+        Returns:
+            model_loss, where there was an update.
+        """
+        begins = experience.transition.boundary or experience.sequence != self.sequence + 1
+        self.count(experience)
+        t, sense = experience.transition, self.settings.sense
+        before, after = (torch.from_numpy(o[sense]) for o in (t.before, t.after))
+        code = torch.from_numpy(self.space.to_code(t.action_applied))
+        self.memory.add(before, after, code, t.reward, terminal=t.terminal, begins=begins)
+        own = self.settings.world
+        # Before its first update, asleep, the model does not know the spread of what is sensed.
+        is_trained = bool(self._optimizer.moments)
+        if not (is_trained and own.wake_interval and self.sequence % own.wake_interval == 0):
+            return {}
+        starts = self.memory.starts(own.window)
+        if not len(starts):
+            return {}
+        return {'model_loss': self.update_world(self.draw(starts, own.batch_size, 'wake', self.sequence))}
+
+    def step_errors(self, experience: Experience, metrics: Mapping[str, float]) -> tuple[float, float]:
+        """See Consolidator: the errors of the online learner's world model, and of predicting no change."""
+        return experience.metrics['error_before'], experience.metrics['copy_error']
+
+    def draw(self, starts: Tensor, count: int, purpose: str, number: int) -> Window:
+        """Draws windows of memory, those of a purpose and a number always the same."""
+        return self.memory.windows(starts, count, self.settings.world.window, stream(self.seed, purpose, number))
+
+    def update_world(self, window: Window) -> float:
+        """Takes one step of the world model; returns its loss, NaN where it was refused."""
+        own = self.settings.world
+        carried = self.world.initial(len(window.before))
+        losses, rates = [], []
+        for k in range(window.before.shape[1]):
+            outcome = self.world.predict(carried, window.before[:, k], window.code[:, k])
+            carried = outcome.carried
+            losses.append(
+                self.world.loss(outcome, window.after[:, k], window.reward[:, k], window.terminal[:, k]).mean()
+            )
+            rates.append(outcome.spike_rate.mean())
+        excess = (torch.stack(rates).mean() - own.spike_rate).nan_to_num(0.0).clamp(min=0.0)
+        loss = torch.stack(losses).mean() + own.spike_cost * excess.square()
+        return step(self._optimizer, loss, own.gradient_norm)
+
+    def begin_sleep(self, online: State, goal: Goal) -> SleepRun:
+        """See Consolidator."""
+        from .sleep_run import SpikingSleepRun
+
+        return SpikingSleepRun(self, online, goal)
+
+    def save_row(self) -> dict[str, float | int | str]:
+        """See Consolidator."""
+        return {'replay_size': len(self.memory)}
+
+    def state(self) -> dict[str, State]:
+        """Returns what is learned, and the memory."""
+        return {CONSOLIDATOR: self.learner_state(), MEMORY: self.memory.state()}
+
+    def learner_state(self) -> State:
+        """Returns everything but the memory, by name."""
+        optimizer = optimizer_state('optimizer.model', self._optimizer)
+        return self.counters() | module_state('model', self.world) | self.agent.state() | optimizer
+
+    def load(self, parts: dict[str, State]) -> None:
+        """See Consolidator."""
+        self.load_learner(parts[CONSOLIDATOR])
+        self.memory.load(parts[MEMORY])
+
+    def load_learner(self, state: State) -> None:
+        """Takes everything but the memory back."""
+        self.load_counters(state)
+        load_module('model', self.world, state)
+        load_optimizer('optimizer.model', self._optimizer, state)
+        self.agent.load(state)

@@ -1,0 +1,130 @@
+"""The online learner of the brain `spiking`: acts with the newest actor, and follows the world with its world model."""
+
+from collections.abc import Mapping
+import math
+
+import torch
+from torch import Tensor
+
+from cls_common.errors import UserError
+from cls_common.transition import check, Doubles, Experience, Floats, Observation, Transition
+
+from ...brain import Model, OnlineLearner, State
+from ...learners.optimisation import load_module, module_state
+from ...policies.contract import uniform
+from ...randomness import derive, stream
+from .action_space import ActionSpace
+from .actor_critic import make_network
+from .world import World
+
+# Episodes of which the mean is the return shown.
+_EPISODES = 10
+# Decay of the averages of errors and rates, per step.
+_DECAY = 0.99
+GREEDY = 'greedy'
+
+
+class SpikingOnlineLearner(OnlineLearner):
+    """Learns nothing between two sleeps; every one hands over a new world model and a new actor.
+
+    Attributes:
+        world: the world model, which predicts each step before its outcome is known.
+    """
+
+    def __init__(self, model: Model) -> None:
+        super().__init__()
+        settings = model.settings
+        self.robot, self.settings, self._seed = model.robot, settings, model.seed
+        self.wake_steps_per_cycle = settings.sleep.wake_steps_per_cycle
+        self._shapes = dict(model.shapes)
+        (size,) = self._shapes[settings.sense]
+        self.space = ActionSpace(model.robot)
+        self.world = World(settings.world, size, self.space.size, derive(model.seed, 'world'))
+        self.actor = make_network(size, self.space.outputs, settings.agent, derive(model.seed, 'agent'))
+        self._carried = self.world.initial(1)
+        self._return = 0.0
+        self._returns: list[float] = []
+        # Of the model's errors, of those of predicting no change, and of the rate of spikes.
+        self._averages = torch.zeros(3, dtype=torch.float64)
+
+    def act(self, observation: Observation, joints: Doubles, mode: str, steps: int) -> Floats:
+        """See OnlineLearner; in mode `greedy` the most likely action, for evaluation."""
+        generator = stream(self._seed, f'act.{mode}', steps)
+        if mode == 'random' or (steps < self.settings.warmup and mode != GREEDY):
+            return self.robot.to_units(uniform(len(self.robot.channels), generator))
+        state = torch.from_numpy(observation[self.settings.sense])
+        with torch.inference_mode():
+            outputs = self.actor(self.world.normalise(state))
+            greedy = mode == GREEDY
+            code = self.space.best(outputs) if greedy else self.space.sample(outputs, self.space.noise((), generator))
+        return self.space.to_action(code.numpy())
+
+    def learn(self, transition: Transition, episode: int | None = None) -> Experience:
+        """Predicts the step, compares, and counts.
+
+        Raises:
+            UserError: the robot gave no reward, a number is not finite or a size is wrong; nothing was learned.
+        """
+        check(transition, self.robot, self._shapes)
+        if not math.isfinite(transition.reward):
+            raise UserError(
+                f"robot {self.robot.name!r} for the brain 'spiking'", expected='a finite reward with each step',
+                found=str(transition.reward), do='Choose a robot with a reward, or another brain.',
+            )  # fmt: skip
+        metrics = self._follow(transition)
+        self.count(transition, episode)
+        return Experience(transition=transition, sequence=self.total_steps, episode=self.episode, metrics=metrics)
+
+    def _follow(self, transition: Transition) -> dict[str, float]:
+        sense = self.settings.sense
+        if transition.boundary:
+            self._carried, self._return = self.world.initial(1), 0.0
+        before, after = (torch.from_numpy(o[sense])[None] for o in (transition.before, transition.after))
+        code = torch.from_numpy(self.space.to_code(transition.action_applied))[None]
+        with torch.inference_mode():
+            outcome = self.world.predict(self._carried, before, code)
+            still = outcome._replace(state=before)
+            error, copied = (float(self.world.errors(guess, after)) for guess in (outcome, still))
+        self._carried = outcome.carried
+        rate = float(outcome.spike_rate)
+        self._averages = _DECAY * self._averages + (1 - _DECAY) * torch.tensor([error, copied, rate]).nan_to_num()
+        metrics = {'reward': transition.reward, 'error_before': error, 'copy_error': copied, 'spike_rate': rate}
+        self._return += transition.reward
+        if transition.terminal or transition.truncated:
+            self._returns = [*self._returns, self._return][-_EPISODES:]
+            metrics['episode_return'] = self._return
+        return metrics
+
+    def metrics(self) -> dict[str, float]:
+        """Returns the mean return of the last 10 episodes, the model's error as a share of predicting no change, and
+        the share of neurons that fire in a tick; the latter two averaged over about 100 steps.
+        """  # fmt: skip
+        error, copied, rate = self._averages.tolist()
+        weight = 1 - _DECAY**self.total_steps
+        return {
+            'return': sum(self._returns) / len(self._returns) if self._returns else math.nan,
+            'model_error': error / copied if copied > 0 else math.nan,
+            'spike_rate': rate / weight if rate > 0 else math.nan,
+        }  # fmt: skip
+
+    def take(self, world: World, actor: torch.nn.Module) -> None:
+        """Takes the weights of a newer world model and actor."""
+        self.world.load_state_dict(world.state_dict())
+        self.actor.load_state_dict(actor.state_dict())
+
+    def state(self) -> State:
+        """See OnlineLearner."""
+        carried = {f'carried.{i}': tensor.clone() for i, tensor in enumerate(self._carried or ())}
+        episodes = {'returns': torch.tensor([self._return, *self._returns], dtype=torch.float64)}
+        weights = module_state('model', self.world) | module_state('actor', self.actor)
+        return self.counters() | weights | carried | episodes | {'averages': self._averages.clone()}
+
+    def load(self, state: Mapping[str, Tensor]) -> None:
+        """See OnlineLearner."""
+        self.load_counters(dict(state))
+        load_module('model', self.world, state)
+        load_module('actor', self.actor, state)
+        if self._carried is not None:
+            self._carried = tuple(state[f'carried.{i}'].clone() for i in range(len(self._carried)))
+        self._return, *self._returns = state['returns'].tolist()
+        self._averages = state['averages'].clone()

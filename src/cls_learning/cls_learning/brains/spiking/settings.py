@@ -1,0 +1,59 @@
+"""The recipe of the brain `spiking`."""
+
+from dataclasses import dataclass
+
+from cls_common.settings import group, plugin_group, PluginSettings, setting, Settings
+
+from ...registries import WORLD_MODELS
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorldSettings(Settings):
+    model: str = setting('spiking', 'Kind of world model, by the name of its file in world_models/.')
+    hidden: int = setting(128, 'Units of each of its two hidden layers.', low=1)
+    learning_rate: float = setting(1e-3, 'Adam of the world model.', low=0.0)
+    batch_size: int = setting(128, 'Windows of each of its updates.', low=1)
+    window: int = setting(
+        1, 'Steps of a window, over which the state of the model is carried; 1: it begins each step at rest.', low=1
+    )
+    wake_interval: int = setting(4, 'Wake steps from one update awake to the next; 0: none.', low=0)
+    gradient_norm: float = setting(10.0, 'Gradients are clipped to this norm; 0: never.', low=0.0)
+    spike_rate: float = setting(1.0, 'Rate of spikes above which it costs.', low=0.0, high=1.0)
+    spike_cost: float = setting(1.0, 'Weight of the square of the rate of spikes above `spike_rate`.', low=0.0)
+    capacity: int = setting(20_000, 'Transitions kept for replay.', low=32)
+    plugins: PluginSettings = plugin_group(WORLD_MODELS, 'model')
+
+
+@dataclass(frozen=True, kw_only=True)
+class AgentSettings(Settings):
+    hidden: int = setting(64, 'Units of each hidden layer of actor and critic.', low=1)
+    layers: int = setting(2, 'Hidden layers of actor and critic.', low=1)
+    learning_rate: float = setting(1e-3, 'Adam of actor and critic.', low=0.0)
+    starts: int = setting(64, 'Imagined trajectories of each update.', low=1)
+    horizon: int = setting(15, 'Steps of each of them.', low=1)
+    discount: float = setting(0.99, 'Worth of a reward one step later.', low=0.0, high=1.0)
+    trace: float = setting(0.95, 'Lambda of the returns: 0: one step, 1: the whole horizon.', low=0.0, high=1.0)
+    entropy: float = setting(3e-3, 'Weight of the entropy of the actor.', low=0.0)
+    slow_rate: float = setting(0.1, 'Rate at which the slow critic follows.', low=0.0, high=1.0)
+    return_rate: float = setting(0.01, 'Rate at which the range of returns follows.', low=0.0, high=1.0)
+    gradient_norm: float = setting(100.0, 'Gradients are clipped to this norm; 0: never.', low=0.0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SleepSettings(Settings):
+    wake_steps_per_cycle: int = setting(200, 'Wake steps after which sleep starts by itself.', low=1)
+    sws_steps: int = setting(200, 'Updates of the world model by replay.', low=1)
+    rem_steps: int = setting(300, 'Updates of actor and critic in imagination.', low=1)
+    max_duration: float = setting(300.0, 'A sleep that takes longer is rolled back.', unit='s', low=1.0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SpikingBrainSettings(Settings):
+    """The whole recipe of a model."""
+
+    sense: str = setting('state', 'Modality of the vector that is perceived.')
+    warmup: int = setting(200, 'First steps of a model, in which actions are random.', low=0)
+    save_interval: int = setting(1, 'Sleeps from one save to the next; 0: only on request.', low=0)
+    world: WorldSettings = group(WorldSettings)
+    agent: AgentSettings = group(AgentSettings)
+    sleep: SleepSettings = group(SleepSettings)

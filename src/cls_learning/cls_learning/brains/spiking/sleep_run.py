@@ -1,0 +1,100 @@
+"""One sleep of the brain `spiking`: the world model on replay (`sws`), then actor and critic in imagination (`rem`)."""
+
+from collections.abc import Callable, Iterator
+import math
+
+import torch
+from torch import Tensor
+
+from ...brain import Goal, Progress, SleepRun, State
+from ...randomness import stream
+from .consolidator import SpikingConsolidator
+from .symlog import symexp
+
+_MEANS = ('model_loss', 'actor_loss', 'critic_loss', 'imagined_return', 'entropy')
+
+
+class SpikingSleepRun(SleepRun):
+    """Trains the consolidator's world model, actor and critic, and hands them to the online learner."""
+
+    def __init__(self, consolidator: SpikingConsolidator, online: State, goal: Goal) -> None:
+        super().__init__()
+        self._consolidator, self._goal = consolidator, goal
+        self._before = consolidator.learner_state()
+        self._online = consolidator.online_copy
+        self._online.load(online)
+        self.statistics.means = dict.fromkeys(_MEANS, math.nan)
+        # By it random numbers are drawn: the same in the same sleep, others in the next one.
+        self._cycle = self._online.cycles
+
+    def run(self) -> Iterator[Progress]:
+        """See SleepRun."""
+        c = self._consolidator
+        own, memory = c.settings.sleep, c.memory
+        starts = memory.starts(c.settings.world.window)
+        if self._why_not('sws', starts) is None:
+            before, after = memory.all()
+            c.world.set_scale(after, after - before)
+        yield from self._phase('sws', own.sws_steps, starts, self._learn_world)
+        yield from self._phase('rem', own.rem_steps, starts, self._imagine)
+
+    def _phase(
+        self, name: str, steps: int, starts: Tensor, update: Callable[[Tensor, int], dict[str, float]]
+    ) -> Iterator[Progress]:
+        own, steps = self.statistics, self._goal.steps.get(name, 0) or steps
+        why_not = self._why_not(name, starts)
+        if why_not is not None:
+            own.status[name] = f'skipped: {why_not}'
+            return
+        sums: dict[str, float] = {}
+        for number in range(1, steps + 1):
+            # A sleep draws fewer than 2**20 times, so that no two of a model draw the same.
+            found = update(starts, (self._cycle << 20) + number)
+            if any(math.isnan(value) for value in found.values()):
+                own.refused += 1
+            sums = {key: sums.get(key, 0.0) + value for key, value in found.items()}
+            own.means |= {key: value / number for key, value in sums.items()}
+            own.status[name], own.steps[name] = 'ok', number
+            yield Progress(name, number, steps, next(iter(found.values())))
+
+    def _why_not(self, phase: str, starts: Tensor) -> str | None:
+        needed = self._consolidator.settings.world.batch_size
+        if self._goal.steps.get(phase, 0) < 0:
+            return 'by goal'
+        return None if len(starts) >= needed else f'{len(starts)} windows in memory, needs {needed}'
+
+    def _learn_world(self, starts: Tensor, number: int) -> dict[str, float]:
+        c = self._consolidator
+        return {'model_loss': c.update_world(c.draw(starts, c.settings.world.batch_size, 'sws', number))}
+
+    def _imagine(self, starts: Tensor, number: int) -> dict[str, float]:
+        c, own = self._consolidator, self._consolidator.settings.agent
+        window = c.draw(starts, own.starts, 'rem', number)
+        noise = c.space.noise((own.horizon, own.starts), stream(c.seed, 'rem.actions', number))
+        with torch.inference_mode():
+            carried = c.world.initial(own.starts)
+            for k in range(window.before.shape[1] - 1):
+                carried = c.world.predict(carried, window.before[:, k], window.code[:, k]).carried
+            state = window.before[:, -1]
+            states, codes, rewards, discounts = [c.world.normalise(state)], [], [], []
+            for k in range(own.horizon):
+                codes.append(c.space.sample(c.agent.actor(states[-1]), noise[k]))
+                outcome = c.world.predict(carried, state, codes[-1])
+                carried, state = outcome.carried, outcome.state
+                states.append(c.world.normalise(state))
+                rewards.append(symexp(outcome.symlog_reward))
+                discounts.append(own.discount * torch.sigmoid(outcome.continues))
+        # Copies made outside of inference mode can take part in a loss.
+        trajectory = (torch.stack(each).clone() for each in (states, codes, rewards, discounts))
+        return c.agent.update(*trajectory)
+
+    def finish(self) -> State:
+        """Hands over world model and actor, and begins the new cycle."""
+        c = self._consolidator
+        self._online.take(c.world, c.agent.actor)
+        self._online.begin_cycle()
+        return self._online.state()
+
+    def roll_back(self) -> None:
+        """Restores weights and optimisers; the memory did not change."""
+        self._consolidator.load_learner(self._before)
