@@ -18,7 +18,8 @@ class ActionSpace:
     """Codes actions, and gives the distribution that an actor's outputs mean.
 
     A discrete channel is a categorical distribution, another one a normal distribution whose mean is the tanh of an
-    output and whose standard deviation is between 0.1 and 1; its samples are clipped to [-1, 1].
+    output and whose standard deviation is between 0.1 and 1. Its samples may lie outside of [-1, 1]: their probability
+    is that before they are clipped, or actors would be drawn to the limits.
 
     Attributes:
         size: numbers of a code, E. outputs: numbers that an actor gives, P.
@@ -48,7 +49,7 @@ class ActionSpace:
         return np.concatenate(parts).astype(np.float32)
 
     def to_action(self, code: Floats) -> Floats:
-        """Returns the action, float32 (A,) in robot units, of a code, float32 (E,)."""
+        """Returns the action, float32 (A,) in robot units within its limits, of a code, float32 (E,)."""
         units, at = [], 0
         for values in self._values:
             part = code[at : at + (values or 1)]
@@ -72,7 +73,7 @@ class ActionSpace:
             else:
                 mean, std = _normal(part)
                 drawn = torch.special.ndtri(uniform.clamp(1e-6, 1 - 1e-6))
-                parts.append((mean + std * drawn).clamp(-1.0, 1.0))
+                parts.append(mean + std * drawn)
         return torch.cat(parts, -1)
 
     def best(self, outputs: Tensor) -> Tensor:

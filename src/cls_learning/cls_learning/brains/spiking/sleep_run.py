@@ -79,7 +79,7 @@ class SpikingSleepRun(SleepRun):
             states, codes, rewards, discounts = [c.world.normalise(state)], [], [], []
             for k in range(own.horizon):
                 codes.append(c.space.sample(c.agent.actor(states[-1]), noise[k]))
-                outcome = c.world.predict(carried, state, codes[-1])
+                outcome = c.world.predict(carried, state, codes[-1].clamp(-1.0, 1.0))
                 carried, state = outcome.carried, outcome.state
                 states.append(c.world.normalise(state))
                 rewards.append(symexp(outcome.symlog_reward))

@@ -1,0 +1,251 @@
+"""The brain `spiking` as a brain: it acts, sleeps, is stopped, and goes on."""
+
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from cls_common.errors import UserError
+from cls_common.robot import Channel, Kind, RobotInfo
+from cls_common.transition import Observation, Reading, Transition
+from cls_learning import state_bytes
+from cls_learning.brain import find, Goal, inputs_of
+from cls_learning.model_store.config_file import ModelConfig
+from cls_learning.model_store.folder import ModelFolder
+from cls_learning.runtime.learner_session import LearnerSession, make_online_learner
+
+CHANNELS = {
+    'discrete': Channel('push', Kind.DISCRETE, '', 0.0, 1.0),
+    'continuous': Channel('push', Kind.VELOCITY, 'm/s', -1.0, 1.0),
+}
+SMALL = {
+    'warmup': 20, 'world.hidden': 16, 'world.batch_size': 8, 'agent.hidden': 16,
+    'agent.starts': 8, 'agent.horizon': 3, 'sleep.wake_steps_per_cycle': 20, 'sleep.sws_steps': 6,
+    'sleep.rem_steps': 4, 'world.capacity': 50,
+}  # fmt: skip
+NO_JOINTS = np.zeros(0)
+NOW = datetime(2025, 1, 2)
+
+
+class Cart:
+    """A point on a line that actions push; the reward is high in the middle, an episode ends far out.
+
+    Attributes:
+        steps: made so far.
+    """
+
+    def __init__(self, kind: str = 'discrete') -> None:
+        self.robot = RobotInfo(name='cart', modalities=('state',), channels=(CHANNELS[kind],))
+        self.state = np.float32([0.5, 0.0])
+        self.steps = 0
+        self._begins = True
+
+    def observation(self) -> Observation:
+        return Observation({'state': Reading(self.state, self.steps)})
+
+    def step(self, action: np.ndarray, reward: float | None = None) -> Transition:
+        before, begins = self.observation(), self._begins
+        push = 2.0 * action[0] - 1.0 if self.robot.channels[0].kind == Kind.DISCRETE else action[0]
+        speed = 0.9 * self.state[1] + 0.1 * push
+        self.state = np.float32([self.state[0] + speed, speed])
+        self.steps += 1
+        terminal, truncated = bool(abs(self.state[0]) > 2.0), self.steps % 15 == 0
+        transition = Transition(
+            before=before, after=self.observation(), action_commanded=action, action_applied=action, joints=NO_JOINTS,
+            joints_next=NO_JOINTS, boundary=begins, terminal=terminal, truncated=truncated,
+            reward=float(1.0 - abs(self.state[0])) if reward is None else reward,
+        )  # fmt: skip
+        self._begins = terminal or truncated
+        if self._begins:
+            self.state = np.float32([0.5, 0.0])
+        return transition
+
+
+class Run:
+    """A model in its folder and a cart, in one process."""
+
+    def __init__(self, folder: ModelFolder, cart: Cart) -> None:
+        self.cart = cart
+        self.session = LearnerSession(folder)
+        self.learner = make_online_learner(self.session.config)
+        self.learner.load_bytes(self.session.online_bytes)
+
+    def train(self, steps: int) -> 'Run':
+        for _ in range(steps):
+            learner, now = self.learner, self.cart.observation()
+            action = learner.act(now, NO_JOINTS, 'curiosity', learner.total_steps)
+            experience = learner.learn(learner.prepare(self.cart.step(action)))
+            self.session.learn(experience, NOW)
+            if learner.wants_sleep:
+                self.sleep()
+        return self
+
+    def sleep(self) -> None:
+        run = self.session.begin_sleep(self.learner.to_bytes(), Goal())
+        assert all(progress.loss == progress.loss for progress in run.run())
+        data = state_bytes.pack(run.finish())
+        self.learner.load_bytes(data)
+        self.session.keep(run, Goal(), data, NOW)
+
+    def hash(self) -> str:
+        return self.session.weights_sha256(self.learner.to_bytes())
+
+
+def config(kind: str = 'discrete', **changes: object) -> ModelConfig:
+    brain = find('spiking')
+    settings = brain.settings.from_flat({**SMALL, **changes})
+    return ModelConfig(Cart(kind).robot, {}, 3, settings, {}, '2025-01-02', (), 'spiking', {'state': 2})
+
+
+@pytest.fixture
+def open_run(tmp_path: Path) -> Iterator[Callable[..., Run]]:
+    opened: list[ModelFolder] = []
+
+    def open_(name: str = 'm', cart: Cart | None = None, kind: str = 'discrete', **changes: object) -> Run:
+        folder = ModelFolder(tmp_path, name)
+        opened.append(folder)
+        if folder.config is None:
+            folder.create(config(kind, **changes), b'')
+        return Run(folder, cart or Cart(kind))
+
+    yield open_
+    for folder in opened:
+        folder.close()
+
+
+@pytest.mark.parametrize('changes', [{}, {'world.window': 3}, {'world.model': 'mlp'}])
+def test_a_run_that_was_stopped_anywhere_ends_as_one_that_was_not(open_run, changes) -> None:
+    whole = open_run('whole', **changes).train(70)
+    run = open_run('stopped', **changes)
+    for steps in (7, 20, 21, 22):  # before and after a sleep, with and without a save
+        run.train(steps)
+        if steps == 21:
+            run.session.save(run.learner.to_bytes(), NOW)
+        run.session.folder.close()
+        run = open_run('stopped', cart=run.cart)
+    assert run.hash() == whole.hash()
+    assert run.learner.metrics() == pytest.approx(whole.learner.metrics(), nan_ok=True)
+
+
+@pytest.mark.parametrize('kind', CHANNELS)
+def test_it_acts_within_limits_by_chance_awake_and_without_chance_when_greedy(open_run, kind) -> None:
+    run = open_run(kind=kind).train(40)
+    learner, now = run.learner, run.cart.observation()
+    actions = np.array([learner.act(now, NO_JOINTS, 'curiosity', step) for step in range(100, 150)])
+    assert actions.dtype == np.float32 and len(np.unique(actions)) > 1
+    assert (learner.robot.low <= actions).all() and (actions <= learner.robot.high).all()
+    again = np.array([learner.act(now, NO_JOINTS, 'curiosity', step) for step in range(100, 150)])
+    assert np.array_equal(actions, again)
+    assert len({float(learner.act(now, NO_JOINTS, 'greedy', step)[0]) for step in range(50)}) == 1
+
+
+def test_the_online_learner_changes_only_asleep(open_run) -> None:
+    run = open_run().train(20)
+    weights = {k: v for k, v in run.learner.state().items() if k.startswith(('model.', 'actor.'))}
+    run.train(19)
+    for name, value in run.learner.state().items():
+        assert name not in weights or torch.equal(value, weights[name])
+    run.train(1)
+    assert not torch.equal(run.learner.state()['actor.0.weight'], weights['actor.0.weight'])
+    consolidator = run.session.consolidator
+    for name, value in run.learner.world.state_dict().items():
+        assert torch.equal(value, consolidator.world.state_dict()[name])
+
+
+def test_no_outcome_of_a_real_step_enters_an_update_of_actor_and_critic(open_run) -> None:
+    run = open_run().train(20)
+    consolidator, results = run.session.consolidator, []
+    before = consolidator.learner_state()
+    for spoil in (False, True):
+        consolidator.load_learner(before)
+        sleep = consolidator.begin_sleep(run.learner.state(), Goal({'sws': -1}))
+        if spoil:
+            for name in ('after', 'code', 'reward', 'terminal'):
+                consolidator.memory._rows[name].fill_(torch.nan)
+        assert {progress.phase for progress in sleep.run()} == {'rem'}
+        results.append(consolidator.agent.state())
+    for name, value in results[0].items():
+        assert torch.equal(value, results[1][name]), name
+        assert name.startswith('slow') or not torch.equal(value, before[name]) or value.numel() == 1
+
+
+def test_sleep_makes_the_world_model_better(open_run) -> None:
+    changes = {'sleep.sws_steps': 80, 'sleep.rem_steps': 1, 'world.batch_size': 20, 'world.learning_rate': 5e-3}
+    run = open_run(**changes).train(60)
+    means = run.learner.metrics()
+    assert 0 < means['spike_rate'] < 1
+    last = [run.learner.learn(run.cart.step(np.float32([step % 2]))) for step in range(30)]
+    errors = np.array([[e.metrics['error_before'], e.metrics['copy_error']] for e in last])
+    assert errors[:, 0].sum() < 0.5 * errors[:, 1].sum()
+
+
+def test_a_sleep_rolled_back_between_any_steps_leaves_everything_as_it_was(open_run) -> None:
+    run = open_run().train(25)
+    consolidator = run.session.consolidator
+    before = {name: state_bytes.pack(state) for name, state in consolidator.state().items()}
+    for steps in (0, 3, 8):
+        sleep = consolidator.begin_sleep(run.learner.state(), Goal())
+        for _ in zip(range(steps), sleep.run()):
+            pass
+        sleep.roll_back()
+        assert {name: state_bytes.pack(state) for name, state in consolidator.state().items()} == before
+
+
+def test_a_sleep_with_too_little_in_memory_says_so_and_does_nothing(open_run) -> None:
+    run = open_run().train(7)
+    sleep = run.session.begin_sleep(run.learner.to_bytes(), Goal())
+    assert list(sleep.run()) == []
+    assert sleep.statistics.status['sws'] == 'skipped: 7 windows in memory, needs 8'
+    goal = Goal({'sws': -1, 'rem': 2})
+    run.train(5)
+    sleep = run.session.begin_sleep(run.learner.to_bytes(), goal)
+    assert [(p.phase, p.step) for p in sleep.run()] == [('rem', 1), ('rem', 2)]
+    assert sleep.statistics.status == {'sws': 'skipped: by goal', 'rem': 'ok'}
+
+
+def test_a_lost_experience_breaks_windows(open_run) -> None:
+    run = open_run(**{'world.window': 2})
+    cart, learner = run.cart, run.learner
+    experiences = [learner.learn(cart.step(np.float32([step % 2]))) for step in range(10)]
+    for each in experiences[:4] + experiences[5:]:
+        run.session.learn(each, NOW)
+    consolidator = run.session.consolidator
+    assert consolidator.gaps == 1 and len(consolidator.memory) == 9
+    window = consolidator.memory.windows(consolidator.memory.starts(2), 99, 2, np.random.default_rng(0))
+    assert torch.equal(window.after[:, 0], window.before[:, 1]) and len(window.before[:, 0].unique(dim=0)) == 7
+
+
+def test_returns_are_those_of_whole_episodes_and_a_time_limit_is_no_end(open_run) -> None:
+    run = open_run(**{'sleep.wake_steps_per_cycle': 1000}).train(45)
+    returns = run.learner.metrics()['return']
+    rows = run.session.consolidator.memory._rows
+    ends = [i for i, t in enumerate(rows['terminal'][:45]) if t] + [14, 29, 44]
+    sums = [float(rows['reward'][a:b].sum()) for a, b in pairwise([0, *[i + 1 for i in sorted(set(ends))]])]
+    assert returns == pytest.approx(np.mean(sums[-10:]), rel=1e-5)
+    assert not rows['terminal'][[14, 29, 44]].any()
+
+
+@pytest.mark.parametrize('reward', [float('nan'), float('inf')])
+def test_a_robot_without_reward_is_refused_before_anything_is_learned(open_run, reward) -> None:
+    run = open_run()
+    before = run.learner.to_bytes()
+    with pytest.raises(UserError, match=r"robot 'cart' for the brain 'spiking'; expected a finite reward"):
+        run.learner.learn(run.cart.step(np.float32([1.0]), reward))
+    assert run.learner.to_bytes() == before
+
+
+def test_a_robot_without_the_vector_is_refused() -> None:
+    robot = RobotInfo(name='sim', modalities=('camera',), channels=())
+    with pytest.raises(UserError, match=r"a robot that senses 'state'; found 'sim', which senses camera"):
+        inputs_of(find('spiking'), find('spiking').settings(), robot)
+
+
+def test_a_state_of_another_size_is_refused(open_run) -> None:
+    run = open_run()
+    other = make_online_learner(config(**{'agent.hidden': 8}))
+    with pytest.raises(UserError, match="weights of this model's config"):
+        run.learner.load_bytes(other.to_bytes())
