@@ -218,10 +218,10 @@ def fill(memory, runs):
     """Adds chains of the given lengths whose states count up, so that a broken window shows."""
     number = 0
     for run in runs:
-        for step in range(run):
+        for k in range(run):
             number += 1
             before, after = torch.full((1,), float(number)), torch.full((1,), float(number + 1))
-            memory.add(before, after, torch.zeros(2), number, terminal=step == run - 1, begins=step == 0)
+            memory.add(before, after, torch.zeros(2), number, terminal=k == run - 1, begins=k == 0)
         number += 1
 
 

@@ -108,7 +108,7 @@ class ActionSpace:
         return total
 
     def _split(self, outputs: Tensor) -> list[tuple[int, Tensor]]:
-        parts = outputs.split([values or 2 for values in self._values], -1)
+        parts = torch.split(outputs, [values or 2 for values in self._values], -1)
         return list(zip(self._values, parts))
 
 

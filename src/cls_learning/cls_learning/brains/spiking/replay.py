@@ -44,9 +44,7 @@ class Replay:
         """Bytes taken by the transitions held."""
         return len(self) * sum(rows[0].nbytes for rows in self._rows.values())
 
-    def add(
-        self, before: Tensor, after: Tensor, code: Tensor, reward: float, *, terminal: bool, begins: bool
-    ) -> None:
+    def add(self, before: Tensor, after: Tensor, code: Tensor, reward: float, *, terminal: bool, begins: bool) -> None:
         """Takes one transition.
 
         Args:
