@@ -94,11 +94,20 @@ def images_of(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.glob('*.jpg')}
 
 
+SPIKING = (
+    '--set', 'sleep.wake_steps_per_cycle=25', '--set', 'sleep.sws_steps=9', '--set', 'sleep.rem_steps=9',
+    '--set', 'world.batch_size=16', '--set', 'warmup=25', '--seed', '1',
+)  # fmt: skip
+
+
 # The smaller brain takes the same way: `-m slow` runs it too.
 @pytest.mark.parametrize(
     ('brain', 'settings'),
-    [pytest.param('null', (), marks=pytest.mark.slow), ('two_senses', ('--set', 'memory.capacity=40'))],
-    ids=['null', 'two_senses'],
+    [
+        pytest.param('null', (), id='null', marks=pytest.mark.slow),
+        pytest.param('two_senses', ('--set', 'memory.capacity=40'), id='two_senses'),
+        pytest.param('spiking', SPIKING, id='spiking', marks=pytest.mark.slow),
+    ],
 )
 def test_graph_training_and_replay_end_in_the_same_state(brain: str, settings: tuple[str, ...], tmp_path: Path) -> None:
     recipe = ('--brain', brain, *settings)
