@@ -117,7 +117,9 @@ def open_run(tmp_path: Path) -> Iterator[Callable[..., Run]]:
         folder.close()
 
 
-@pytest.mark.parametrize('changes', [{}, {'world.window': 3}, {'world.model': 'mlp'}])
+@pytest.mark.parametrize(
+    'changes', [{}, {'world.window': 3}, {'world.model': 'mlp'}, {'world.model': 'gru', 'world.window': 3}]
+)
 def test_a_run_that_was_stopped_anywhere_ends_as_one_that_was_not(open_run, changes) -> None:
     whole = open_run('whole', **changes).train(70)
     run = open_run('stopped', **changes)

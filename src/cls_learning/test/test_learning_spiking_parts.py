@@ -109,7 +109,7 @@ def test_the_twin_has_as_many_parameters_within_five_percent():
     assert abs(counts[0] / counts[1] - 1) < 0.05
 
 
-@pytest.mark.parametrize('model', ['spiking', 'mlp', 'film'])
+@pytest.mark.parametrize('model', ['spiking', 'mlp', 'film', 'gru'])
 def test_any_world_model_learns_next_state_reward_and_end(model):
     world = World(WorldSettings(model=model, hidden=48), 2, 2, seed=0)
     optimizer = make_adam(world, 1e-2)
@@ -255,4 +255,6 @@ def test_the_surrogate_is_chosen_by_name_among_its_plugin_settings():
         'spiking', z_size=3, action_size=1, hidden=(8, 8), residual=True, seed=0, plugins=settings.plugins
     )
     state, _, info = model.predict(model.initial(5), 3.0 * draw(5, 3), draw(5, 1))
-    assert [m.shape for m in state] == [(5, 8), (5, 8)] and 0 < info['spike_rate'].mean() < 1
+    assert {name: m.shape for name, m in state.items()} == {'membrane.0': (5, 8), 'membrane.1': (5, 8)} and 0 < info[
+        'spike_rate'
+    ].mean() < 1

@@ -16,7 +16,7 @@ from torch.autograd.function import once_differentiable
 
 from cls_common.settings import setting, Settings
 
-from .contract import WorldModel
+from .contract import ModelState, WorldModel
 from .mlp import initialise
 
 # Derivatives that stand for that of the step function, by name; of x = membrane - threshold and a slope.
@@ -126,10 +126,12 @@ class LeakyLayer(nn.Module):
 
 
 class SpikingWorldModel(WorldModel):
-    """Layers of leaky integrate-and-fire neurons; the state is a membrane (B, H) of each.
+    """Layers of leaky integrate-and-fire neurons, with the state `membrane.I` float32 (B, H) of each layer.
 
     Gives `spike_rate` (B,): the share of neurons that fire in a tick.
     """
+
+    context = 2
 
     def __init__(
         self, z_size: int, action_size: int, hidden: tuple[int, ...], residual: bool, own: SpikingSettings
@@ -144,21 +146,19 @@ class SpikingWorldModel(WorldModel):
         shares = own.decay ** torch.arange(own.ticks - 1, -1, -1, dtype=torch.float32)
         self.register_buffer('shares', shares / shares.sum(), persistent=False)
 
-    def initial(self, batch: int) -> tuple[Tensor, ...]:
-        return tuple(self.output.weight.new_zeros(batch, units) for units in self._hidden)
+    def initial(self, batch: int) -> ModelState:
+        return {f'membrane.{i}': self.output.weight.new_zeros(batch, units) for i, units in enumerate(self._hidden)}
 
-    def predict(
-        self, state: tuple[Tensor, ...], z: Tensor, action: Tensor
-    ) -> tuple[tuple[Tensor, ...], Tensor, dict[str, Tensor]]:
+    def predict(self, state: ModelState, z: Tensor, action: Tensor) -> tuple[ModelState, Tensor, dict[str, Tensor]]:
         signal = torch.cat([z, action], dim=-1)[None]  # (1, B, D + A)
-        membranes, rates = [], []
-        for membrane, layer in zip(state, self.layers):
-            membrane, signal = layer(membrane, signal, self._ticks)  # (B, H), (T, B, H)
-            membranes.append(membrane)
+        after, rates = {}, []
+        for i, layer in enumerate(self.layers):
+            name = f'membrane.{i}'
+            after[name], signal = layer(state[name], signal, self._ticks)  # (B, H), (T, B, H)
             rates.append(signal.mean((0, 2)))
         out = self.output(torch.einsum('t,tbh->bh', self.shares, signal))  # (B, D)
         info = {'spike_rate': torch.stack(rates).mean(0)}
-        return tuple(membranes), z + out if self.residual else out, info
+        return after, z + out if self.residual else out, info
 
 
 def _bounded(logit: Tensor, bounds: tuple[float, float]) -> Tensor:

@@ -10,6 +10,7 @@ from cls_common.errors import UserError
 from cls_common.transition import check, Doubles, Experience, Floats, Observation, Transition
 
 from ...brain import Model, OnlineLearner, State
+from ...learners.carried import Carried
 from ...learners.optimisation import load_module, module_state
 from ...policies.contract import uniform
 from ...randomness import derive, stream
@@ -41,7 +42,7 @@ class SpikingOnlineLearner(OnlineLearner):
         self.space = ActionSpace(model.robot)
         self.world = World(settings.world, size, self.space.size, derive(model.seed, 'world'))
         self.actor = make_network(size, self.space.outputs, settings.agent, derive(model.seed, 'agent'))
-        self._carried = self.world.initial(1)
+        self._carried = Carried('online', self.world.initial(1))
         self._return = 0.0
         self._returns: list[float] = []
         # Of the model's errors, of those of predicting no change, and of the rate of spikes.
@@ -78,14 +79,14 @@ class SpikingOnlineLearner(OnlineLearner):
     def _follow(self, transition: Transition) -> dict[str, float]:
         sense = self.settings.sense
         if transition.boundary:
-            self._carried, self._return = self.world.initial(1), 0.0
+            self._return = 0.0
         before, after = (torch.from_numpy(o[sense])[None] for o in (transition.before, transition.after))
         code = torch.from_numpy(self.space.to_code(transition.action_applied))[None]
         with torch.inference_mode():
-            outcome = self.world.predict(self._carried, before, code)
+            outcome = self.world.predict(self._carried.begin(transition), before, code)
             still = outcome._replace(state=before)
             error, copied = (float(self.world.errors(guess, after)) for guess in (outcome, still))
-        self._carried = outcome.carried
+        self._carried.end(transition, outcome.carried)
         rate = float(outcome.spike_rate)
         self._averages = _DECAY * self._averages + (1 - _DECAY) * torch.tensor([error, copied, rate]).nan_to_num()
         metrics = {'reward': transition.reward, 'error_before': error, 'copy_error': copied, 'spike_rate': rate}
@@ -114,17 +115,15 @@ class SpikingOnlineLearner(OnlineLearner):
 
     def state(self) -> State:
         """See OnlineLearner."""
-        carried = {f'carried.{i}': tensor.clone() for i, tensor in enumerate(self._carried or ())}
         episodes = {'returns': torch.tensor([self._return, *self._returns], dtype=torch.float64)}
         weights = module_state('model', self.world) | module_state('actor', self.actor)
-        return self.counters() | weights | carried | episodes | {'averages': self._averages.clone()}
+        return self.counters() | weights | self._carried.state() | episodes | {'averages': self._averages.clone()}
 
     def load(self, state: Mapping[str, Tensor]) -> None:
         """See OnlineLearner."""
         self.load_counters(dict(state))
         load_module('model', self.world, state)
         load_module('actor', self.actor, state)
-        if self._carried is not None:
-            self._carried = tuple(state[f'carried.{i}'].clone() for i in range(len(self._carried)))
+        self._carried.load(dict(state))
         self._return, *self._returns = state['returns'].tolist()
         self._averages = state['averages'].clone()

@@ -1,11 +1,12 @@
 """The world as a brain with a goal predicts it: next state, reward and whether the episode continues."""
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import nn, Tensor
 
 from ... import world_models
+from ...world_models.contract import ModelState
 from .settings import WorldSettings
 from .symlog import symlog
 
@@ -24,7 +25,7 @@ class Outcome(NamedTuple):
         spike_rate: share of neurons that fire in a tick, (B,); NaN for a model without spikes.
     """
 
-    carried: Any
+    carried: ModelState
     state: Tensor
     symlog_reward: Tensor
     continues: Tensor
@@ -67,11 +68,11 @@ class World(nn.Module):
         """Returns what the networks see of raw states (..., S)."""
         return ((state - self.mean) / self.scale).clamp(-_CLIP, _CLIP)
 
-    def initial(self, batch: int) -> Any:
+    def initial(self, batch: int) -> ModelState:
         """Returns the state of the world model in which nothing has been seen."""
         return self.core.initial(batch)
 
-    def predict(self, carried: Any, state: Tensor, code: Tensor) -> Outcome:
+    def predict(self, carried: ModelState, state: Tensor, code: Tensor) -> Outcome:
         """Predicts one step from raw states (B, S) and codes of actions (B, E)."""
         if not self._carries:
             carried = self.initial(len(state))
