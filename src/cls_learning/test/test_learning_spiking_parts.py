@@ -16,8 +16,9 @@ from cls_learning.brains.spiking.settings import AgentSettings, WorldSettings
 from cls_learning.brains.spiking.symlog import mean_of, symexp, symlog, two_hot
 from cls_learning.brains.spiking.world import World
 from cls_learning.learners.optimisation import make_adam, step
+from cls_learning.neurons.layers import DECAY, Integrate, LeakyLayer, SURROGATES, SynapticLayer, THRESHOLD
+from cls_learning.neurons.settings import NeuronSettings, SURROGATE_NAMES
 from cls_learning.testing import draw
-from cls_learning.world_models.spiking import DECAY, Integrate, LeakyLayer, SpikingSettings, SURROGATES, THRESHOLD
 
 
 def robot(*channels):
@@ -36,6 +37,25 @@ def test_a_neuron_on_constant_current_has_the_trace_of_snntorch():
     golden = [0.3, 0.57, 0.813, 1.0317, 0.22853, 0.50568, 0.75511, 0.9796, 1.18164, 0.36347]
     np.testing.assert_allclose(membranes.flatten(), golden, atol=1e-5)
     assert spikes.flatten().nonzero().flatten().tolist() == [3, 8] and last == membranes[-1]
+
+
+def test_a_second_order_neuron_on_constant_input_has_the_trace_of_snntorch():
+    own = NeuronSettings(neuron='synaptic', ticks=1, synapse=0.8, decay=0.9)
+    layer = SynapticLayer(1, 1, own)
+    torch.nn.init.zeros_(layer.linear.weight)
+    torch.nn.init.constant_(layer.linear.bias, 0.1)
+    state, membranes, spikes = layer.initial(1), [], []
+    for _ in range(8):
+        state, fired = layer(state, torch.zeros(1, 1, 1))
+        membranes.append(float(state['membrane'].detach()))
+        spikes.append(float(fired.detach()))
+    golden = [0.1, 0.27, 0.487, 0.7335, 0.99631, 1.26561, 0.53419, 0.89688]
+    np.testing.assert_allclose(membranes, golden, atol=1e-5)
+    assert spikes == [0, 0, 0, 0, 0, 1, 0, 0]
+
+
+def test_surrogates_can_be_chosen_by_the_names_that_settings_list():
+    assert tuple(SURROGATES) == SURROGATE_NAMES
 
 
 def test_a_membrane_carried_over_steps_goes_on_as_in_one_run():
@@ -92,7 +112,7 @@ def test_below_threshold_gradients_are_those_of_finite_differences():
 
 
 def test_decay_and_threshold_stay_within_bounds_whatever_is_learned():
-    layer = LeakyLayer(2, 3, SpikingSettings())
+    layer = LeakyLayer(2, 3, NeuronSettings())
     torch.testing.assert_close((layer.decay, layer.threshold), (torch.full((3,), 0.7), torch.full((3,), 1.0)))
     for value in (-1e4, 1e4):
         torch.nn.init.constant_(layer.decay_logit, value)

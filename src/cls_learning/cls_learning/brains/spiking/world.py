@@ -7,6 +7,7 @@ from torch import nn, Tensor
 
 from ... import world_models
 from ...world_models.contract import ModelState
+from ...world_models.contract import ModelState
 from .settings import WorldSettings
 from .symlog import symlog
 

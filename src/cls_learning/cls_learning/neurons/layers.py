@@ -1,12 +1,10 @@
-"""A world model of leaky integrate-and-fire neurons: z_next = z + f(z, a), trained by surrogate gradients.
+"""Layers of integrate-and-fire neurons, trained by surrogate gradients (Neftci, Mostafa and Zenke 2019).
 
-Two or more layers of neurons run for some ticks in every step of the robot. Their membranes are the model's state. The
-output is read from a leaky trace of the last layer's spikes over the ticks of one step. Nothing but spikes passes from
-layer to layer, so most of the work is additions (Neftci, Mostafa and Zenke 2019).
+A layer is a linear map and neurons that run for some ticks in every step of the robot. Its state is a dict of tensors,
+one row for each of a batch: `initial` gives it, `forward` takes and returns it.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 import itertools
 from typing import Any
 
@@ -14,10 +12,7 @@ import torch
 from torch import nn, Tensor
 from torch.autograd.function import once_differentiable
 
-from cls_common.settings import setting, Settings
-
-from .contract import ModelState, WorldModel
-from .mlp import initialise
+from .settings import NeuronSettings
 
 # Derivatives that stand for that of the step function, by name; of x = membrane - threshold and a slope.
 SURROGATES: dict[str, Callable[[Tensor, float], Tensor]] = {
@@ -27,18 +22,6 @@ SURROGATES: dict[str, Callable[[Tensor, float], Tensor]] = {
 }
 # Bounds of what neurons learn: a decay of 1 never forgets, a threshold of 0 always fires.
 DECAY, THRESHOLD = (0.0, 0.99), (0.1, 4.0)
-
-
-@dataclass(frozen=True, kw_only=True)
-class SpikingSettings(Settings):
-    ticks: int = setting(4, 'Simulation steps of the neurons in each step of the robot.', low=1, high=64)
-    surrogate: str = setting('fast_sigmoid', 'Derivative in place of that of a spike.', choices=tuple(SURROGATES))
-    slope: float = setting(5.0, 'Of the surrogate: the larger, the narrower.', low=0.1)
-    decay: float = setting(0.7, 'Share of a membrane that is left after a tick, before learning.', low=0.01, high=0.98)
-    threshold: float = setting(1.0, 'Membrane at which a neuron fires, before learning.', low=0.11, high=3.9)
-
-
-SETTINGS = SpikingSettings
 
 
 class Integrate(torch.autograd.Function):
@@ -90,14 +73,18 @@ class Integrate(torch.autograd.Function):
 
 
 class LeakyLayer(nn.Module):
-    """A linear layer and leaky integrate-and-fire neurons with a decay and a threshold each, learned within bounds."""
+    """A linear layer and leaky integrate-and-fire neurons with a decay and a threshold each, learned within bounds.
 
-    def __init__(self, inputs: int, units: int, own: SpikingSettings) -> None:
+    The state is `membrane`, float32 (B, H).
+    """
+
+    def __init__(self, inputs: int, units: int, own: NeuronSettings) -> None:
         super().__init__()
+        self.units = units
         self.linear = nn.Linear(inputs, units)
         self.decay_logit = nn.Parameter(torch.full((units,), _logit(own.decay, DECAY)))
         self.threshold_logit = nn.Parameter(torch.full((units,), _logit(own.threshold, THRESHOLD)))
-        self._surrogate, self._slope = own.surrogate, own.slope
+        self._ticks, self._surrogate, self._slope = own.ticks, own.surrogate, own.slope
 
     @property
     def decay(self) -> Tensor:
@@ -109,56 +96,99 @@ class LeakyLayer(nn.Module):
         """Of each neuron, float32 (H,), within THRESHOLD."""
         return _bounded(self.threshold_logit, THRESHOLD)
 
-    def forward(self, membrane: Tensor, inputs: Tensor, ticks: int) -> tuple[Tensor, Tensor]:
-        """Runs `ticks` ticks.
+    def initial(self, batch: int) -> dict[str, Tensor]:
+        """Returns the state at rest."""
+        return {'membrane': self.linear.weight.new_zeros(batch, self.units)}
+
+    def forward(self, state: Mapping[str, Tensor], inputs: Tensor) -> tuple[dict[str, Tensor], Tensor]:
+        """Runs all ticks of one step.
 
         Args:
-            membrane: float32 (B, H). inputs: float32 (1, B, I), the same in every tick, or (T, B, I).
+            state: of `initial` or of the step before.
+            inputs: float32 (1, B, I), the same in every tick, or (T, B, I).
 
         Returns:
-            membrane (B, H) after the last tick, spikes (T, B, H).
+            the state after the last tick, spikes (T, B, H).
         """
-        current = self.linear(inputs).expand(ticks, -1, -1)
+        current = self.linear(inputs).expand(self._ticks, -1, -1)
         _, spikes, last = Integrate.apply(  # type: ignore[no-untyped-call]
-            membrane, current, self.decay, self.threshold, self._surrogate, self._slope
+            state['membrane'], current, self.decay, self.threshold, self._surrogate, self._slope
         )
-        return last, spikes
+        return {'membrane': last}, spikes
 
 
-class SpikingWorldModel(WorldModel):
-    """Layers of leaky integrate-and-fire neurons, with the state `membrane.I` float32 (B, H) of each layer.
+class SynapticLayer(LeakyLayer):
+    """Second-order neurons: the input is a current that decays, i[t] = synapse i[t-1] + input[t], learned as decays are.
 
-    Gives `spike_rate` (B,): the share of neurons that fire in a tick.
+    The state is `membrane` and `current`, float32 (B, H).
     """
 
-    context = 2
+    def __init__(self, inputs: int, units: int, own: NeuronSettings) -> None:
+        super().__init__(inputs, units, own)
+        self.synapse_logit = nn.Parameter(torch.full((units,), _logit(own.synapse, DECAY)))
 
-    def __init__(
-        self, z_size: int, action_size: int, hidden: tuple[int, ...], residual: bool, own: SpikingSettings
-    ) -> None:
+    @property
+    def synapse(self) -> Tensor:
+        """Decay of the current of each neuron, float32 (H,), within DECAY."""
+        return _bounded(self.synapse_logit, DECAY)
+
+    def initial(self, batch: int) -> dict[str, Tensor]:
+        return {**super().initial(batch), 'current': self.linear.weight.new_zeros(batch, self.units)}
+
+    def forward(self, state: Mapping[str, Tensor], inputs: Tensor) -> tuple[dict[str, Tensor], Tensor]:
+        given, synapse = self.linear(inputs).expand(self._ticks, -1, -1), self.synapse
+        currents = [state['current']]
+        for each in given:
+            currents.append(torch.addcmul(each, currents[-1], synapse))
+        _, spikes, last = Integrate.apply(  # type: ignore[no-untyped-call]
+            state['membrane'], torch.stack(currents[1:]), self.decay, self.threshold, self._surrogate, self._slope
+        )
+        return {'membrane': last, 'current': currents[-1]}, spikes
+
+
+LAYERS: dict[str, type[LeakyLayer]] = {'leaky': LeakyLayer, 'synaptic': SynapticLayer}
+
+
+class SpikingNetwork(nn.Module):
+    """Layers of neurons and a linear read-out of a leaky trace of the last layer's spikes over one step's ticks.
+
+    Nothing but spikes passes from layer to layer, so most of the work is additions. The state holds each layer's, named
+    `membrane.0`, `membrane.1` ...
+    """
+
+    shares: Tensor
+
+    def __init__(self, sizes: tuple[int, ...], own: NeuronSettings) -> None:
+        """Args: sizes: of inputs, of each layer of neurons, and of outputs."""
         super().__init__()
-        sizes = (z_size + action_size, *hidden)
-        self.layers = nn.ModuleList(LeakyLayer(i, o, own) for i, o in itertools.pairwise(sizes))
-        self.output = nn.Linear(hidden[-1], z_size)
-        self.residual = residual
-        self._hidden, self._ticks = hidden, own.ticks
+        self.layers = nn.ModuleList(LAYERS[own.neuron](i, o, own) for i, o in itertools.pairwise(sizes[:-1]))
+        self.output = nn.Linear(sizes[-2], sizes[-1])
         # The trace of the read-out: later ticks count more, all of them 1 together.
         shares = own.decay ** torch.arange(own.ticks - 1, -1, -1, dtype=torch.float32)
         self.register_buffer('shares', shares / shares.sum(), persistent=False)
 
-    def initial(self, batch: int) -> ModelState:
-        return {f'membrane.{i}': self.output.weight.new_zeros(batch, units) for i, units in enumerate(self._hidden)}
+    def initial(self, batch: int) -> dict[str, Tensor]:
+        """Returns the state at rest."""
+        return {f'{name}.{i}': s for i, layer in enumerate(self.layers) for name, s in layer.initial(batch).items()}
 
-    def predict(self, state: ModelState, z: Tensor, action: Tensor) -> tuple[ModelState, Tensor, dict[str, Tensor]]:
-        signal = torch.cat([z, action], dim=-1)[None]  # (1, B, D + A)
-        after, rates = {}, []
+    def forward(self, state: Mapping[str, Tensor], inputs: Tensor) -> tuple[dict[str, Tensor], Tensor, Tensor]:
+        """Runs one step.
+
+        Args:
+            state: of `initial` or of the step before, each tensor (B, H).
+            inputs: float32 (B, I).
+
+        Returns:
+            the next state, outputs (B, O), and the share of neurons that fire in a tick (B,).
+        """
+        signal, after, rates = inputs[None], {}, []
         for i, layer in enumerate(self.layers):
-            name = f'membrane.{i}'
-            after[name], signal = layer(state[name], signal, self._ticks)  # (B, H), (T, B, H)
+            own = {name.partition('.')[0]: s for name, s in state.items() if name.endswith(f'.{i}')}
+            own, signal = layer(own, signal)  # signal: (T, B, H)
+            after |= {f'{name}.{i}': s for name, s in own.items()}
             rates.append(signal.mean((0, 2)))
-        out = self.output(torch.einsum('t,tbh->bh', self.shares, signal))  # (B, D)
-        info = {'spike_rate': torch.stack(rates).mean(0)}
-        return after, z + out if self.residual else out, info
+        out = self.output(torch.einsum('t,tbh->bh', self.shares, signal))  # (B, O)
+        return after, out, torch.stack(rates).mean(0)
 
 
 def _bounded(logit: Tensor, bounds: tuple[float, float]) -> Tensor:
@@ -169,15 +199,3 @@ def _bounded(logit: Tensor, bounds: tuple[float, float]) -> Tensor:
 def _logit(value: float, bounds: tuple[float, float]) -> float:
     low, high = bounds
     return float(torch.logit(torch.tensor((value - low) / (high - low))))
-
-
-def make(
-    *, z_size: int, action_size: int, hidden: tuple[int, ...], residual: bool, seed: int, own: SpikingSettings
-) -> SpikingWorldModel:
-    """Makes an untrained network."""
-    model = SpikingWorldModel(z_size, action_size, hidden, residual, own)
-    initialise(model, seed)
-    if residual:
-        nn.init.zeros_(model.output.weight)
-        nn.init.zeros_(model.output.bias)
-    return model

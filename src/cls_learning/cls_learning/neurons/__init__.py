@@ -1,0 +1,1 @@
+"""Spiking neurons as layers of PyTorch modules, with their state as an argument and a result."""
