@@ -118,7 +118,13 @@ def open_run(tmp_path: Path) -> Iterator[Callable[..., Run]]:
 
 
 @pytest.mark.parametrize(
-    'changes', [{}, {'world.window': 3}, {'world.model': 'mlp'}, {'world.model': 'gru', 'world.window': 3}]
+    'changes',
+    [
+        {'world.window': 3, 'world.spiking.neuron': 'synaptic', 'agent.network': 'spiking'},
+        {'world.model': 'mlp', 'world.ensemble': 2, 'agent.curiosity': 0.1},
+        {'world.model': 'gru', 'world.window': 3},
+    ],
+    ids=['second_order', 'ensemble', 'gru'],
 )
 def test_a_run_that_was_stopped_anywhere_ends_as_one_that_was_not(open_run, changes) -> None:
     whole = open_run('whole', **changes).train(70)
@@ -152,7 +158,7 @@ def test_the_online_learner_changes_only_asleep(open_run) -> None:
     for name, value in run.learner.state().items():
         assert name not in weights or torch.equal(value, weights[name])
     run.train(1)
-    assert not torch.equal(run.learner.state()['actor.0.weight'], weights['actor.0.weight'])
+    assert not torch.equal(run.learner.state()['actor.output.weight'], weights['actor.output.weight'])
     consolidator = run.session.consolidator
     for name, value in run.learner.world.state_dict().items():
         assert torch.equal(value, consolidator.world.state_dict()[name])
@@ -251,3 +257,36 @@ def test_a_state_of_another_size_is_refused(open_run) -> None:
     other = make_online_learner(config(**{'agent.hidden': 8}))
     with pytest.raises(UserError, match="weights of this model's config"):
         run.learner.load_bytes(other.to_bytes())
+
+
+def test_without_a_task_a_robot_needs_no_reward(open_run) -> None:
+    run = open_run(**{'world.model': 'mlp', 'world.ensemble': 2, 'agent.task': 0.0, 'agent.curiosity': 1.0})
+    cart, act = run.cart, run.learner.act
+    for _ in range(41):
+        learner = run.learner
+        transition = cart.step(act(cart.observation(), NO_JOINTS, 'curiosity', learner.total_steps), float('nan'))
+        run.session.learn(learner.learn(transition), NOW)
+        if learner.wants_sleep:
+            run.sleep()
+    assert run.learner.cycles == 2 and run.session.consolidator.learner_state()['actor.output.weight'].any()
+
+
+@pytest.mark.parametrize('is_on', [True, False])
+def test_a_sleep_rolls_the_actor_back_where_real_returns_got_worse(open_run, is_on) -> None:
+    run = open_run(**{'sleep.wake_steps_per_cycle': 200, 'world.model': 'mlp', 'gate.is_on': is_on, 'gate.horizon': 3}).train(400)
+    consolidator, dreamed = run.session.consolidator, run.session.consolidator.agent.state()
+    first = {name.removeprefix('kept.'): t for name, t in consolidator.learner_state().items() if name[:5] == 'kept.'}
+    run.train(199)
+    better = 100.0 + torch.arange(20, dtype=torch.float64)
+    consolidator.gate.load({**consolidator.gate.state(), 'gate.kept': better})
+    sleep = consolidator.begin_sleep(run.learner.state(), Goal({'sws': -1, 'rem': -1}))
+    assert list(sleep.run()) == []
+    online = sleep.finish()
+    assert ('rolled back' if is_on else 'kept') in sleep.verdict.text and sleep.verdict.metrics['actor_high'] < 0
+    assert consolidator.sleeps_rolled_back == is_on and not sleep.verdict.rolled_back
+    expected = first if is_on else dreamed
+    assert not torch.equal(first['actor.output.weight'], dreamed['actor.output.weight'])
+    assert torch.equal(online['actor.output.weight'], expected['actor.output.weight'])
+    sleep.roll_back()
+    assert torch.equal(consolidator.agent.state()['actor.output.weight'], dreamed['actor.output.weight'])
+    assert consolidator.sleeps_rolled_back == 0

@@ -139,10 +139,26 @@ def test_any_world_model_learns_next_state_reward_and_end(model):
     world.set_scale(after, after - states)
     for _ in range(100):
         outcome = world.predict(world.initial(128), states, actions)
-        step(optimizer, world.loss(outcome, after, reward, terminal).mean(), 10.0)
-    assert world.errors(outcome, after).mean() < 0.05
-    assert (symexp(outcome.symlog_reward) - reward).abs().mean() < 1.0
+        step(optimizer, world.loss(outcome, after, reward, terminal), 10.0)
+    assert world.errors(outcome.state, after).mean() < 0.05
+    assert (outcome.reward - reward).abs().mean() < 1.0
     assert ((outcome.continues < 0) == (terminal > 0)).float().mean() > 0.9
+
+
+def test_an_ensemble_disagrees_where_it_was_not_trained():
+    world = World(WorldSettings(model='mlp', hidden=24, ensemble=4), 2, 1, seed=0)
+    optimizer, states, nothing = make_adam(world, 1e-2), 0.3 * draw(128, 2), torch.zeros(128)
+    action = torch.zeros(128, 1)
+    for _ in range(150):
+        outcome = world.predict(world.initial(128), states, action)
+        step(optimizer, world.loss(outcome, states + 0.1 * states.tanh(), nothing, nothing), 10.0)
+    far = world.predict(world.initial(128), 5.0 + states, action)
+    near = world.predict(world.initial(128), states, action)
+    assert near.states.shape == (4, 128, 2) and near.state.shape == (128, 2) and near.reward.shape == (128,)
+    assert world.disagreement(far).mean() > 20 * world.disagreement(near).mean()
+    alone = World(WorldSettings(model='mlp', hidden=24), 2, 1, seed=0)
+    assert world.disagreement(near).shape == (128,)
+    assert not alone.disagreement(alone.predict(alone.initial(3), states[:3], action[:3])).any()
 
 
 def test_symlog_and_two_hot_have_their_golden_values():
@@ -182,9 +198,10 @@ def test_an_untrained_critic_returns_exactly_0():
     assert torch.equal(agent(BUTTON).value(100.0 * draw(64, 3)), torch.zeros(64))
 
 
+@pytest.mark.parametrize('network', ['mlp', 'spiking'])
 @pytest.mark.parametrize('channels', [(BUTTON,), (WHEEL,), (BUTTON, WHEEL)])
-def test_the_actor_learns_the_action_that_is_rewarded(channels):
-    learner = agent(*channels, entropy=1e-3, learning_rate=1e-2)
+def test_the_actor_learns_the_action_that_is_rewarded(channels, network):
+    learner = agent(*channels, entropy=1e-3, learning_rate=1e-2, network=network)
     space = ActionSpace(robot(*channels))
     generator = np.random.default_rng(0)
     states = draw(2, 32, 3)
@@ -194,9 +211,9 @@ def test_the_actor_learns_the_action_that_is_rewarded(channels):
         return pressed - ((codes[..., -1].clamp(-1.0, 1.0) - 0.5).abs() if WHEEL in channels else 0.0)
 
     for _ in range(150):
-        codes = space.sample(learner.actor(states[:1]).detach(), space.noise((1, 32), generator))
+        codes = space.sample(learner.actor(states[:1])[0].detach(), space.noise((1, 32), generator))
         learner.update(states, codes, 3.0 * reward(codes), torch.zeros(1, 32))
-    best = space.best(learner.actor(states[0]).detach())
+    best = space.best(learner.actor(states[0])[0].detach())
     assert float(reward(best).mean()) > (0.8 if BUTTON in channels else -0.2)
 
 

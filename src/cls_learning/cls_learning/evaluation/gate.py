@@ -143,6 +143,14 @@ def interval(values: Doubles, generator: np.random.Generator) -> tuple[float, fl
     return float(mean), float(low), float(high)
 
 
+def interval_of_difference(new: Doubles, old: Doubles, generator: np.random.Generator) -> tuple[float, float, float]:
+    """Returns mean(new) - mean(old) of independent values (P,) and (Q,), and its 95 % interval, by the bootstrap."""
+    drawn = [v[generator.integers(len(v), size=(_RESAMPLES, len(v)))].mean(axis=1) for v in (new, old)]
+    mean = new.mean() - old.mean()
+    low, high = mean + (np.quantile(drawn[0] - drawn[1], (0.025, 0.975)) - mean) * _widening(min(len(new), len(old)))
+    return float(mean), float(low), float(high)
+
+
 def _widening(count: int) -> float:
     """Returns the factor, 1 or more, by which a bootstrap interval of `count` values is too narrow."""
     degrees, z = max(count - 1, 1), 1.96

@@ -23,7 +23,7 @@ class SpikingBrain(Brain):
     headlines = {'return': True, 'model_error': False, 'spike_rate': False}
     columns = (
         'reward', 'episode_return', 'error_before', 'copy_error', 'spike_rate', 'model_loss', 'critic_loss',
-        'imagined_return', 'entropy', 'replay_size',
+        'imagined_return', 'entropy', 'replay_size', 'actor_return', 'actor_change', 'actor_low', 'actor_high',
     )  # fmt: skip
 
     def inputs(self, settings: Any, robot: RobotInfo) -> tuple[Input, ...]:

@@ -2,10 +2,9 @@
 
 from collections.abc import Mapping
 import copy
-import itertools
 
 import torch
-from torch import nn, Tensor
+from torch import Tensor
 
 from ...learners.optimisation import (
     average_into,
@@ -17,24 +16,10 @@ from ...learners.optimisation import (
     State,
     step,
 )
-from ...world_models.mlp import initialise
 from .action_space import ActionSpace
+from .networks import make_actor, make_critic
 from .settings import AgentSettings
 from .symlog import BINS, mean_of, two_hot
-
-
-def make_network(inputs: int, outputs: int, settings: AgentSettings, seed: int) -> nn.Sequential:
-    """Makes an untrained network whose output is 0 for every input."""
-    sizes = (inputs, *(settings.hidden,) * settings.layers)
-    layers: list[nn.Module] = []
-    for size, width in itertools.pairwise(sizes):
-        layers += [nn.Linear(size, width), nn.LayerNorm(width), nn.SiLU()]
-    output = nn.Linear(settings.hidden, outputs)
-    network = nn.Sequential(*layers, output)
-    initialise(network, seed)
-    nn.init.zeros_(output.weight)
-    nn.init.zeros_(output.bias)
-    return network
 
 
 def lambda_returns(rewards: Tensor, discounts: Tensor, values: Tensor, trace: float) -> Tensor:
@@ -64,8 +49,8 @@ class ActorCritic:
     def __init__(self, settings: AgentSettings, space: ActionSpace, size: int, seed: int) -> None:
         self._settings = settings
         self._space = space
-        self.actor = make_network(size, space.outputs, settings, seed)
-        self.critic = make_network(size, BINS, settings, seed + 1)
+        self.actor = make_actor(size, space.outputs, settings, seed)
+        self.critic = make_critic(size, BINS, settings, seed + 1)
         self.slow_critic = copy.deepcopy(self.critic)
         self.return_range = torch.zeros(2)
         self._actor_optimizer = make_adam(self.actor, settings.learning_rate)
@@ -73,7 +58,7 @@ class ActorCritic:
 
     def value(self, states: Tensor) -> Tensor:
         """Returns the values (...,) of normalised states (..., S)."""
-        return mean_of(self.critic(states))
+        return mean_of(self.critic(states)[0])
 
     def update(self, states: Tensor, codes: Tensor, rewards: Tensor, discounts: Tensor) -> dict[str, float]:
         """Takes one step of critic and actor.
@@ -91,17 +76,19 @@ class ActorCritic:
             returns = lambda_returns(rewards, discounts, values, own.trace)  # (H, B)
             # How likely it is that the state is reached at all.
             weights = torch.cat([torch.ones_like(discounts[:1]), discounts[:-1]]).cumprod(0)
-            slow = mean_of(self.slow_critic(states[:-1]))
+            slow = mean_of(self.slow_critic(states[:-1])[0])
             self._follow_range(returns)
             advantages = (returns - values[:-1]) / (self.return_range[1] - self.return_range[0]).clamp(min=1.0)
-        logits = self.critic(states[:-1]).log_softmax(-1)
+        logits = self.critic(states[:-1])[0].log_softmax(-1)
         # The slow critic's values keep the critic from running after its own.
         targets = two_hot(returns) + two_hot(slow)
         critic_loss = step(self._critic_optimizer, -((logits * targets).sum(-1) * weights).mean(), own.gradient_norm)
-        outputs = self.actor(states[:-1])
+        outputs, rates = self.actor(states[:-1])
+        excess = (rates.mean() - own.spike_rate).nan_to_num(0.0).clamp(min=0.0)
         entropy = self._space.entropy(outputs)
         gain = advantages * self._space.log_probability(outputs, codes) + own.entropy * entropy
-        actor_loss = step(self._actor_optimizer, -(gain * weights).mean(), own.gradient_norm)
+        loss = own.spike_cost * excess.square() - (gain * weights).mean()
+        actor_loss = step(self._actor_optimizer, loss, own.gradient_norm)
         average_into(list(self.slow_critic.parameters()), list(self.critic.parameters()), 1.0 - own.slow_rate)
         return {
             'actor_loss': actor_loss, 'critic_loss': critic_loss, 'imagined_return': float(returns[0].mean()),

@@ -7,12 +7,13 @@ from torch import Tensor
 
 from cls_common.transition import Experience
 
-from ...brain import CONSOLIDATOR, Consolidator, Goal, Model, SleepRun, State
-from ...learners.optimisation import load_module, load_optimizer, make_adam, module_state, optimizer_state, step
+from ...brain import CONSOLIDATOR, Consolidator, Goal, Model, SleepRun, State, Verdict
+from ...learners.optimisation import load_module, load_optimizer, make_adam, module_state, optimizer_state, select, step
 from ...randomness import derive, stream
 from .action_space import ActionSpace
 from .actor_critic import ActorCritic
-from .online_learner import SpikingOnlineLearner
+from .actor_gate import ActorGate, Step
+from .online_learner import reward_of, SpikingOnlineLearner
 from .replay import Replay, Window
 from .world import World
 
@@ -23,7 +24,7 @@ class SpikingConsolidator(Consolidator):
     """Learns the world model a little awake and mostly asleep; actor and critic only asleep, from imagination.
 
     Attributes:
-        world, agent: what is learned. memory: the transitions.
+        world, agent: what is learned. memory: the transitions. gate: compares actors by their real returns.
         sleeps: that this consolidator has kept, by which random numbers of a sleep are drawn.
     """
 
@@ -36,6 +37,9 @@ class SpikingConsolidator(Consolidator):
         self.space = ActionSpace(model.robot)
         self.world = World(self.settings.world, self._size, self.space.size, derive(self.seed, 'world'))
         self.agent = ActorCritic(self.settings.agent, self.space, self._size, derive(self.seed, 'agent'))
+        own_gate = self.settings.gate
+        self.gate = ActorGate(own_gate.horizon, self.settings.agent.discount, own_gate.is_on)
+        self._kept_agent = self.agent.state()
         self.memory = Replay(self.settings.world.capacity, self._size, self.space.size)
         self._optimizer = make_adam(self.world, self.settings.world.learning_rate)
         # Receives the state of the online learner at the start of each sleep, and goes back with new weights.
@@ -45,6 +49,11 @@ class SpikingConsolidator(Consolidator):
     def memory_size(self) -> int:
         """Transitions held."""
         return len(self.memory)
+
+    @property
+    def sleeps_rolled_back(self) -> int:
+        """Actors that were rolled back."""
+        return self.gate.rolled_back
 
     @property
     def memory_bytes(self) -> int:
@@ -62,7 +71,9 @@ class SpikingConsolidator(Consolidator):
         t, sense = experience.transition, self.settings.sense
         before, after = (torch.from_numpy(o[sense]) for o in (t.before, t.after))
         code = torch.from_numpy(self.space.to_code(t.action_applied))
-        self.memory.add(before, after, code, t.reward, terminal=t.terminal, begins=begins)
+        reward = reward_of(t)
+        self.gate.add(Step(reward, t.terminal, begins))
+        self.memory.add(before, after, code, reward, terminal=t.terminal, begins=begins)
         own = self.settings.world
         # Before its first update, asleep, the model does not know the spread of what is sensed.
         is_trained = bool(self._optimizer.moments)
@@ -89,13 +100,20 @@ class SpikingConsolidator(Consolidator):
         for k in range(window.before.shape[1]):
             outcome = self.world.predict(carried, window.before[:, k], window.code[:, k])
             carried = outcome.carried
-            losses.append(
-                self.world.loss(outcome, window.after[:, k], window.reward[:, k], window.terminal[:, k]).mean()
-            )
+            losses.append(self.world.loss(outcome, window.after[:, k], window.reward[:, k], window.terminal[:, k]))
             rates.append(outcome.spike_rate.mean())
         excess = (torch.stack(rates).mean() - own.spike_rate).nan_to_num(0.0).clamp(min=0.0)
         loss = torch.stack(losses).mean() + own.spike_cost * excess.square()
         return step(self._optimizer, loss, own.gradient_norm)
+
+    def judge_actor(self, number: int) -> Verdict:
+        """Compares the actor in use with the last one kept; rolls actor and critic back to that one if it is worse."""
+        verdict, is_refused = self.gate.judge(stream(self.seed, 'gate', number))
+        if is_refused:
+            self.agent.load(self._kept_agent)
+        elif verdict.judged:
+            self._kept_agent = self.agent.state()
+        return verdict
 
     def begin_sleep(self, online: State, goal: Goal) -> SleepRun:
         """See Consolidator."""
@@ -114,7 +132,9 @@ class SpikingConsolidator(Consolidator):
     def learner_state(self) -> State:
         """Returns everything but the memory, by name."""
         optimizer = optimizer_state('optimizer.model', self._optimizer)
-        return self.counters() | module_state('model', self.world) | self.agent.state() | optimizer
+        kept = {f'kept.{name}': tensor for name, tensor in self._kept_agent.items()}
+        learned = module_state('model', self.world) | self.agent.state() | optimizer
+        return self.counters() | learned | self.gate.state() | kept
 
     def load(self, parts: dict[str, State]) -> None:
         """See Consolidator."""
@@ -127,3 +147,5 @@ class SpikingConsolidator(Consolidator):
         load_module('model', self.world, state)
         load_optimizer('optimizer.model', self._optimizer, state)
         self.agent.load(state)
+        self.gate.load(state)
+        self._kept_agent = select('kept', state)

@@ -15,7 +15,7 @@ from ...learners.optimisation import load_module, module_state
 from ...policies.contract import uniform
 from ...randomness import derive, stream
 from .action_space import ActionSpace
-from .actor_critic import make_network
+from .networks import make_actor
 from .world import World
 
 # Episodes of which the mean is the return shown.
@@ -23,6 +23,11 @@ _EPISODES = 10
 # Decay of the averages of errors and rates, per step.
 _DECAY = 0.99
 GREEDY = 'greedy'
+
+
+def reward_of(transition: Transition) -> float:
+    """Returns the reward of a step; 0 where the robot gives none."""
+    return 0.0 if math.isnan(transition.reward) else transition.reward
 
 
 class SpikingOnlineLearner(OnlineLearner):
@@ -41,7 +46,7 @@ class SpikingOnlineLearner(OnlineLearner):
         (size,) = self._shapes[settings.sense]
         self.space = ActionSpace(model.robot)
         self.world = World(settings.world, size, self.space.size, derive(model.seed, 'world'))
-        self.actor = make_network(size, self.space.outputs, settings.agent, derive(model.seed, 'agent'))
+        self.actor = make_actor(size, self.space.outputs, settings.agent, derive(model.seed, 'agent'))
         self._carried = Carried('online', self.world.initial(1))
         self._return = 0.0
         self._returns: list[float] = []
@@ -55,7 +60,8 @@ class SpikingOnlineLearner(OnlineLearner):
             return self.robot.to_units(uniform(len(self.robot.channels), generator))
         state = torch.from_numpy(observation[self.settings.sense])
         with torch.inference_mode():
-            outputs = self.actor(self.world.normalise(state))
+            outputs, _ = self.actor(self.world.normalise(state)[None])
+            outputs = outputs[0]
             greedy = mode == GREEDY
             code = self.space.best(outputs) if greedy else self.space.sample(outputs, self.space.noise((), generator))
         return self.space.to_action(code.numpy())
@@ -67,10 +73,10 @@ class SpikingOnlineLearner(OnlineLearner):
             UserError: the robot gave no reward, a number is not finite or a size is wrong; nothing was learned.
         """
         check(transition, self.robot, self._shapes)
-        if not math.isfinite(transition.reward):
+        if self.settings.agent.task and not math.isfinite(transition.reward):
             raise UserError(
                 f"robot {self.robot.name!r} for the brain 'spiking'", expected='a finite reward with each step',
-                found=str(transition.reward), do='Choose a robot with a reward, or another brain.',
+                found=str(transition.reward), do='Choose a robot with a reward, another brain, or agent.task=0 and agent.curiosity above 0.',
             )  # fmt: skip
         metrics = self._follow(transition)
         self.count(transition, episode)
@@ -80,17 +86,17 @@ class SpikingOnlineLearner(OnlineLearner):
         sense = self.settings.sense
         if transition.boundary:
             self._return = 0.0
+        reward = reward_of(transition)
         before, after = (torch.from_numpy(o[sense])[None] for o in (transition.before, transition.after))
         code = torch.from_numpy(self.space.to_code(transition.action_applied))[None]
         with torch.inference_mode():
             outcome = self.world.predict(self._carried.begin(transition), before, code)
-            still = outcome._replace(state=before)
-            error, copied = (float(self.world.errors(guess, after)) for guess in (outcome, still))
+            error, copied = (float(self.world.errors(guess, after)) for guess in (outcome.state, before))
         self._carried.end(transition, outcome.carried)
         rate = float(outcome.spike_rate)
         self._averages = _DECAY * self._averages + (1 - _DECAY) * torch.tensor([error, copied, rate]).nan_to_num()
-        metrics = {'reward': transition.reward, 'error_before': error, 'copy_error': copied, 'spike_rate': rate}
-        self._return += transition.reward
+        metrics = {'reward': reward, 'error_before': error, 'copy_error': copied, 'spike_rate': rate}
+        self._return += reward
         if transition.terminal or transition.truncated:
             self._returns = [*self._returns, self._return][-_EPISODES:]
             metrics['episode_return'] = self._return

@@ -4,13 +4,20 @@ from dataclasses import dataclass
 
 from cls_common.settings import group, plugin_group, PluginSettings, setting, Settings
 
+from ...neurons.settings import NeuronSettings
 from ...registries import WORLD_MODELS
+
+NETWORKS = ('mlp', 'spiking')
 
 
 @dataclass(frozen=True, kw_only=True)
 class WorldSettings(Settings):
     model: str = setting('spiking', 'Kind of world model, by the name of its file in world_models/.')
     hidden: int = setting(128, 'Units of each of its two hidden layers.', low=1)
+    ensemble: int = setting(
+        1, 'World models that learn beside each other; their mean predicts, their disagreement is its uncertainty.',
+        low=1, high=32,
+    )  # fmt: skip
     learning_rate: float = setting(1e-3, 'Adam of the world model.', low=0.0)
     batch_size: int = setting(128, 'Windows of each of its updates.', low=1)
     window: int = setting(
@@ -26,6 +33,8 @@ class WorldSettings(Settings):
 
 @dataclass(frozen=True, kw_only=True)
 class AgentSettings(Settings):
+    network: str = setting('mlp', 'Kind of actor; `spiking`: layers of neurons, at rest before each step.', choices=NETWORKS)
+    neurons: NeuronSettings = group(NeuronSettings)
     hidden: int = setting(64, 'Units of each hidden layer of actor and critic.', low=1)
     layers: int = setting(2, 'Hidden layers of actor and critic.', low=1)
     learning_rate: float = setting(1e-3, 'Adam of actor and critic.', low=0.0)
@@ -37,6 +46,16 @@ class AgentSettings(Settings):
     slow_rate: float = setting(0.1, 'Rate at which the slow critic follows.', low=0.0, high=1.0)
     return_rate: float = setting(0.01, 'Rate at which the range of returns follows.', low=0.0, high=1.0)
     gradient_norm: float = setting(100.0, 'Gradients are clipped to this norm; 0: never.', low=0.0)
+    spike_rate: float = setting(1.0, 'Rate of spikes of a spiking actor above which it costs.', low=0.0, high=1.0)
+    spike_cost: float = setting(1.0, 'Weight of the square of the rate of spikes above `spike_rate`.', low=0.0)
+    task: float = setting(1.0, "Weight of the robot's reward; 0: it needs none.", low=0.0)
+    curiosity: float = setting(0.0, 'Weight of the disagreement of the ensemble as a reward in imagination.', low=0.0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class GateSettings(Settings):
+    is_on: bool = setting(True, 'An actor whose real returns are worse than those of the actor before is rolled back.')
+    horizon: int = setting(25, 'Steps over which real returns are compared.', low=1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,4 +75,5 @@ class SpikingBrainSettings(Settings):
     save_interval: int = setting(1, 'Sleeps from one save to the next; 0: only on request.', low=0)
     world: WorldSettings = group(WorldSettings)
     agent: AgentSettings = group(AgentSettings)
+    gate: GateSettings = group(GateSettings)
     sleep: SleepSettings = group(SleepSettings)

@@ -9,7 +9,6 @@ from torch import Tensor
 from ...brain import Goal, Progress, SleepRun, State
 from ...randomness import stream
 from .consolidator import SpikingConsolidator
-from .symlog import symexp
 
 _MEANS = ('model_loss', 'actor_loss', 'critic_loss', 'imagined_return', 'entropy')
 
@@ -30,6 +29,7 @@ class SpikingSleepRun(SleepRun):
     def run(self) -> Iterator[Progress]:
         """See SleepRun."""
         c = self._consolidator
+        self.verdict = c.judge_actor(self._cycle)
         own, memory = c.settings.sleep, c.memory
         starts = memory.starts(c.settings.world.window)
         if self._why_not('sws', starts) is None:
@@ -78,12 +78,12 @@ class SpikingSleepRun(SleepRun):
             state = window.before[:, -1]
             states, codes, rewards, discounts = [c.world.normalise(state)], [], [], []
             for k in range(own.horizon):
-                codes.append(c.space.sample(c.agent.actor(states[-1]), noise[k]))
+                codes.append(c.space.sample(c.agent.actor(states[-1])[0], noise[k]))
                 outcome = c.world.predict(carried, state, codes[-1].clamp(-1.0, 1.0))
                 carried, state = outcome.carried, outcome.state
                 states.append(c.world.normalise(state))
-                rewards.append(symexp(outcome.symlog_reward))
-                discounts.append(own.discount * torch.sigmoid(outcome.continues))
+                rewards.append(own.task * outcome.reward + own.curiosity * c.world.disagreement(outcome))
+                discounts.append(own.discount * outcome.continuation)
         # Copies made outside of inference mode can take part in a loss.
         trajectory = (torch.stack(each).clone() for each in (states, codes, rewards, discounts))
         return c.agent.update(*trajectory)

@@ -9,7 +9,7 @@ from ... import world_models
 from ...world_models.contract import ModelState
 from ...world_models.contract import ModelState
 from .settings import WorldSettings
-from .symlog import symlog
+from .symlog import symexp, symlog
 
 # A dimension that never changes is not divided by its spread of 0.
 _SMALLEST = 1e-3
@@ -18,23 +18,38 @@ _CLIP = 10.0
 
 
 class Outcome(NamedTuple):
-    """What a step is predicted to bring.
+    """What a step is predicted to bring, by each of K members of the ensemble.
 
     Attributes:
-        carried: state of the world model after it.
-        state: float32 (B, S) raw. symlog_reward: float32 (B,). continues: logit of going on, float32 (B,).
-        spike_rate: share of neurons that fire in a tick, (B,); NaN for a model without spikes.
+        carried: state of the world models after it.
+        states: float32 (K, B, S) raw. symlog_rewards: float32 (K, B). continues: logits of going on, float32 (K, B).
+        spike_rate: share of neurons that fire in a tick, (B,); NaN for models without spikes.
     """
 
     carried: ModelState
-    state: Tensor
-    symlog_reward: Tensor
+    states: Tensor
+    symlog_rewards: Tensor
     continues: Tensor
     spike_rate: Tensor
 
+    @property
+    def state(self) -> Tensor:
+        """The mean predicted state, float32 (B, S) raw."""
+        return self.states.mean(0)
+
+    @property
+    def reward(self) -> Tensor:
+        """The mean predicted reward, float32 (B,)."""
+        return symexp(self.symlog_rewards.mean(0))
+
+    @property
+    def continuation(self) -> Tensor:
+        """The mean predicted probability that the episode goes on, float32 (B,)."""
+        return torch.sigmoid(self.continues).mean(0)
+
 
 class World(nn.Module):
-    """A world model by name with heads for reward and continuation.
+    """An ensemble of world models by name, with heads for reward and continuation.
 
     The model's vector is the normalised state with two further numbers, which enter as 0 and leave as the symlog of the
     reward and the logit of continuation: any world model has these heads. Changes of the state are predicted in units
@@ -50,9 +65,12 @@ class World(nn.Module):
 
     def __init__(self, settings: WorldSettings, size: int, action_size: int, seed: int) -> None:
         super().__init__()
-        self.core = world_models.make(
-            settings.model, z_size=size + 2, action_size=action_size, hidden=(settings.hidden,) * 2, residual=True,
-            seed=seed, plugins=settings.plugins,
+        self.members = nn.ModuleList(
+            world_models.make(
+                settings.model, z_size=size + 2, action_size=action_size, hidden=(settings.hidden,) * 2, residual=True,
+                seed=seed + member, plugins=settings.plugins,
+            )
+            for member in range(settings.ensemble)
         )  # fmt: skip
         self._carries = settings.window > 1
         self.register_buffer('mean', torch.zeros(size))
@@ -70,24 +88,42 @@ class World(nn.Module):
         return ((state - self.mean) / self.scale).clamp(-_CLIP, _CLIP)
 
     def initial(self, batch: int) -> ModelState:
-        """Returns the state of the world model in which nothing has been seen."""
-        return self.core.initial(batch)
+        """Returns the state of the world models in which nothing has been seen, each tensor (B, ...)."""
+        states = ((k, member.initial(batch)) for k, member in enumerate(self.members))
+        return {f'{k}.{name}': tensor for k, own in states for name, tensor in own.items()}
 
     def predict(self, carried: ModelState, state: Tensor, code: Tensor) -> Outcome:
         """Predicts one step from raw states (B, S) and codes of actions (B, E)."""
         if not self._carries:
             carried = self.initial(len(state))
         known = nn.functional.pad(self.normalise(state), (0, 2))  # (B, S + 2)
-        carried, out, info = self.core.predict(carried, known, code)
-        change = (out - known)[:, :-2] * self.change
-        rate = info.get('spike_rate', torch.full((len(state),), torch.nan))
-        return Outcome(carried, state + change, out[:, -2], out[:, -1], rate)
+        after: ModelState = {}
+        outs, rates = [], []
+        for k, member in enumerate(self.members):
+            own = {name.partition('.')[2]: s for name, s in carried.items() if name.startswith(f'{k}.')}
+            own, out, info = member.predict(own, known, code)
+            after |= {f'{k}.{name}': tensor for name, tensor in own.items()}
+            outs.append(out)
+            rates.append(info.get('spike_rate', torch.full((len(state),), torch.nan)))
+        out = torch.stack(outs)  # (K, B, S + 2)
+        change = (out - known)[..., :-2] * self.change
+        return Outcome(after, state + change, out[..., -2], out[..., -1], torch.stack(rates).mean(0))
 
-    def errors(self, outcome: Outcome, state: Tensor) -> Tensor:
-        """Returns mean squared errors of predicted states, (B,), in units of the spread of changes."""
-        return ((outcome.state - state) / self.change).square().mean(-1)
+    def errors(self, states: Tensor, state: Tensor) -> Tensor:
+        """Returns mean squared errors of states (..., B, S) against (B, S), as (..., B), in the spread of changes."""
+        return ((states - state) / self.change).square().mean(-1)
+
+    def disagreement(self, outcome: Outcome) -> Tensor:
+        """Returns the variance of the members' predicted states, (B,), in units of the spread of changes."""
+        return self.errors(outcome.states, outcome.state).mean(0)
 
     def loss(self, outcome: Outcome, state: Tensor, reward: Tensor, terminal: Tensor) -> Tensor:
-        """Returns the loss (B,) of an outcome against what happened: state, reward, end of the episode."""
-        ends = nn.functional.binary_cross_entropy_with_logits(outcome.continues, 1.0 - terminal, reduction='none')
-        return self.errors(outcome, state) + (outcome.symlog_reward - symlog(reward)).square() + ends
+        """Returns the mean loss of all members against what happened: state, reward, end of the episode.
+
+        Args:
+            state: float32 (B, S) raw. reward, terminal: float32 (B,).
+        """
+        goes_on = (1.0 - terminal).expand_as(outcome.continues)
+        ends = nn.functional.binary_cross_entropy_with_logits(outcome.continues, goes_on)
+        rewards = (outcome.symlog_rewards - symlog(reward)).square()
+        return self.errors(outcome.states, state).mean() + rewards.mean() + ends

@@ -12,6 +12,8 @@ from ..mlp import initialise
 class SpikingWorldModel(WorldModel):
     """The state is that of the network's neurons; gives `spike_rate` (B,), the share of neurons that fire in a tick."""
 
+    context = 2
+
     def __init__(
         self, z_size: int, action_size: int, hidden: tuple[int, ...], residual: bool, own: NeuronSettings
     ) -> None:
