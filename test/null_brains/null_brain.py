@@ -64,7 +64,7 @@ class NullBrain(Brain):
     def inputs(self, settings, robot):
         return (Input('camera', 'image', (8, 8)),) if 'camera' in robot.modalities else (Input('state', 'vector'),)
 
-    def needs_encoder(self):
+    def needs_encoder(self, settings):
         return False
 
     def phases(self, settings):

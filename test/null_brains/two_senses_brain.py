@@ -129,7 +129,7 @@ class TwoSensesBrain(Brain):
     def inputs(self, settings, robot):
         return Input('camera', 'image', (64, 64)), Input('state', 'vector')
 
-    def needs_encoder(self):
+    def needs_encoder(self, settings):
         return False
 
     def phases(self, settings):

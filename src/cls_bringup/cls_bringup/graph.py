@@ -13,7 +13,6 @@ from cls_common.overrides import by_node
 from cls_common.registry import split
 from cls_common.robot import GYM
 from cls_learning.brain import find
-from cls_learning.node_settings import choose_brain
 from cls_sim.settings import ROBOTS as SIMULATED
 
 HARDWARE = ('pan_tilt',)
@@ -169,7 +168,7 @@ def describe_brain(options: GraphOptions) -> list[Process]:
         Process('fast_learner', 'cls_learning', fast, files),
         Process('slow_learner', 'cls_learning', slow, files),
     ]
-    if choose_brain(slow).needs_encoder():
+    if _needs_encoder(_with_settings(options, processes)[1]):
         processes.insert(0, Process('encoder', 'cls_perception', encoder, files))
     if options.save_frames:
         folder = f'{options.models_dir}/{options.model}/frames'
@@ -216,6 +215,14 @@ def _replay(options: GraphOptions) -> dict[str, Any]:
 def _with_settings(options: GraphOptions, processes: Sequence[Process]) -> list[Process]:
     chosen = by_node(options.settings)
     return [replace(p, parameters={**p.parameters, **chosen.get(p.name, {})}) for p in processes]
+
+
+def _needs_encoder(slow_learner: Process) -> bool:
+    # Imported here, since it reads processes.
+    from .chosen_brain import settings_of_brain
+
+    brain, settings = settings_of_brain(slow_learner)
+    return brain.needs_encoder(settings)
 
 
 def _files(options: GraphOptions) -> tuple[str, ...]:

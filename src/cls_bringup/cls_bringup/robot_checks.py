@@ -50,8 +50,9 @@ def check_model(options: GraphOptions) -> None:
     """
     from cls_learning.brain import inputs_of
     from cls_learning.model_store.config_file import ModelConfig
-    from cls_learning.node_settings import choose_brain
     from cls_perception import encoders
+
+    from .chosen_brain import settings_of_brain
 
     file = Path(options.models_dir, options.model, 'config.json')
     robots = _robots(options)
@@ -65,8 +66,7 @@ def check_model(options: GraphOptions) -> None:
                 encoders.check_sense(chosen.encoder or chosen.default_encoder, robot)
         elif options.simulated:
             robots = [_make(options)]
-        brain = choose_brain(processes['slow_learner'].parameters)
-        recipe: Any = brain.settings()
+        brain, recipe = settings_of_brain(processes['slow_learner'])
         for robot in robots:
             inputs_of(brain, recipe, robot)
         return

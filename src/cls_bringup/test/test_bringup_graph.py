@@ -74,9 +74,19 @@ def test_defaults_are_left_to_the_parameter_files() -> None:
             assert set(p.parameters) <= identity, p.name
 
 
-def test_a_parameter_file_of_the_user_overrides_the_default() -> None:
-    for p in describe(GraphOptions(params_file='/home/me/mine.yaml')):
-        assert p.parameter_files == ('sim.param.yaml', '/home/me/mine.yaml')
+def test_a_parameter_file_of_the_user_overrides_the_default(tmp_path: Path) -> None:
+    mine = tmp_path / 'mine.yaml'
+    mine.write_text('slow_learner: {ros__parameters: {brain: spiking}}')
+    processes = describe(GraphOptions(params_file=str(mine)))
+    assert [p.parameter_files for p in processes] == [('sim.param.yaml', str(mine))] * len(processes)
+    assert 'encoder' not in [p.name for p in processes], 'its brain perceives a vector'
+
+
+def test_an_encoder_runs_where_the_settings_of_the_brain_perceive_an_embedding() -> None:
+    for senses, expected in (('state', False), ('state embedding', True)):
+        options = GraphOptions(brain='spiking', settings=(f'senses={senses}',))
+        names = [p.name for p in describe(options)]
+        assert ('encoder' in names) == expected
 
 
 @pytest.mark.parametrize(

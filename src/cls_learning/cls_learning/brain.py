@@ -412,8 +412,8 @@ class Brain(ABC):
     def inputs(self, settings: Settings, robot: RobotInfo) -> tuple[Input, ...]:
         """Returns what the brain perceives of a robot; raises UserError where the robot lacks it."""
 
-    def needs_encoder(self) -> bool:
-        """Whether it perceives embeddings, so that an encoder must run."""
+    def needs_encoder(self, settings: Settings) -> bool:
+        """Returns whether it perceives embeddings, so that an encoder must run."""
         return True
 
     def check(self, settings: Settings) -> None:

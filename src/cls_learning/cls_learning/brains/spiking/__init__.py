@@ -6,7 +6,9 @@ learn from imagined trajectories alone (phase `rem`), after Dreamer (Hafner et a
 
 from typing import Any
 
+from cls_common.errors import UserError
 from cls_common.robot import RobotInfo
+from cls_common.transition import EMBEDDING
 
 from ...brain import Brain, Consolidator, Input, Model, OnlineLearner
 from ...registries import WORLD_MODELS
@@ -16,7 +18,7 @@ _WEIGHTS = ('model.', 'actor.', 'critic.', 'slow_critic.', 'return_range')
 
 
 class SpikingBrain(Brain):
-    """Perceives one vector of a robot that gives a reward."""
+    """Perceives vectors or an embedding of a robot that gives a reward."""
 
     name = 'spiking'
     settings = SpikingBrainSettings
@@ -28,15 +30,25 @@ class SpikingBrain(Brain):
 
     def inputs(self, settings: Any, robot: RobotInfo) -> tuple[Input, ...]:
         """See Brain."""
-        return (Input(settings.sense, 'vector'),)
+        return tuple(Input() if name == EMBEDDING else Input(name, 'vector') for name in settings.senses.split())
 
-    def needs_encoder(self) -> bool:
+    def needs_encoder(self, settings: Any) -> bool:
         """See Brain."""
-        return False
+        return EMBEDDING in settings.senses.split()
 
     def check(self, settings: Any) -> None:
         """See Brain."""
         WORLD_MODELS.find(settings.world.model)
+        senses = settings.senses.split()
+        if not senses or len(set(senses)) < len(senses):
+            raise UserError("parameter 'senses'", expected='different names', found=repr(settings.senses))
+        agent = settings.agent
+        if not agent.task and not agent.curiosity:
+            raise UserError("parameters 'agent.task' and 'agent.curiosity'", expected='one above 0', found='0.0 and 0.0')
+        if agent.curiosity and settings.world.ensemble < 2:
+            raise UserError(
+                "parameter 'agent.curiosity'", expected="0, or 'world.ensemble' of 2 or more", found=str(agent.curiosity),
+            )  # fmt: skip
 
     def phases(self, settings: Any) -> tuple[str, ...]:
         """See Brain."""

@@ -13,7 +13,7 @@ from ...randomness import derive, stream
 from .action_space import ActionSpace
 from .actor_critic import ActorCritic
 from .actor_gate import ActorGate, Step
-from .online_learner import reward_of, SpikingOnlineLearner
+from .online_learner import perceived, reward_of, SpikingOnlineLearner
 from .replay import Replay, Window
 from .world import World
 
@@ -33,7 +33,8 @@ class SpikingConsolidator(Consolidator):
         self.settings, self.seed = model.settings, model.seed
         self.save_interval = self.settings.save_interval
         self.max_duration = self.settings.sleep.max_duration
-        (self._size,) = model.shapes[self.settings.sense]
+        self._senses = tuple(model.shapes)
+        self._size = sum(model.shapes[name][0] for name in self._senses)
         self.space = ActionSpace(model.robot)
         self.world = World(self.settings.world, self._size, self.space.size, derive(self.seed, 'world'))
         self.agent = ActorCritic(self.settings.agent, self.space, self._size, derive(self.seed, 'agent'))
@@ -68,8 +69,8 @@ class SpikingConsolidator(Consolidator):
         """
         begins = experience.transition.boundary or experience.sequence != self.sequence + 1
         self.count(experience)
-        t, sense = experience.transition, self.settings.sense
-        before, after = (torch.from_numpy(o[sense]) for o in (t.before, t.after))
+        t = experience.transition
+        before, after = (perceived(o, self._senses) for o in (t.before, t.after))
         code = torch.from_numpy(self.space.to_code(t.action_applied))
         reward = reward_of(t)
         self.gate.add(Step(reward, t.terminal, begins))

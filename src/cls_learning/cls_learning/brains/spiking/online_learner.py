@@ -1,6 +1,6 @@
 """The online learner of the brain `spiking`: acts with the newest actor, and follows the world with its world model."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 import math
 
 import torch
@@ -25,6 +25,11 @@ _DECAY = 0.99
 GREEDY = 'greedy'
 
 
+def perceived(observation: Observation, senses: Iterable[str]) -> Tensor:
+    """Returns the readings of some senses as one vector, float32 (S,)."""
+    return torch.cat([torch.from_numpy(observation[name]) for name in senses])
+
+
 def reward_of(transition: Transition) -> float:
     """Returns the reward of a step; 0 where the robot gives none."""
     return 0.0 if math.isnan(transition.reward) else transition.reward
@@ -43,7 +48,7 @@ class SpikingOnlineLearner(OnlineLearner):
         self.robot, self.settings, self._seed = model.robot, settings, model.seed
         self.wake_steps_per_cycle = settings.sleep.wake_steps_per_cycle
         self._shapes = dict(model.shapes)
-        (size,) = self._shapes[settings.sense]
+        size = sum(self._shapes[name][0] for name in self._shapes)
         self.space = ActionSpace(model.robot)
         self.world = World(settings.world, size, self.space.size, derive(model.seed, 'world'))
         self.actor = make_actor(size, self.space.outputs, settings.agent, derive(model.seed, 'agent'))
@@ -58,7 +63,7 @@ class SpikingOnlineLearner(OnlineLearner):
         generator = stream(self._seed, f'act.{mode}', steps)
         if mode == 'random' or (steps < self.settings.warmup and mode != GREEDY):
             return self.robot.to_units(uniform(len(self.robot.channels), generator))
-        state = torch.from_numpy(observation[self.settings.sense])
+        state = perceived(observation, self._shapes)
         with torch.inference_mode():
             outputs, _ = self.actor(self.world.normalise(state)[None])
             outputs = outputs[0]
@@ -83,11 +88,10 @@ class SpikingOnlineLearner(OnlineLearner):
         return Experience(transition=transition, sequence=self.total_steps, episode=self.episode, metrics=metrics)
 
     def _follow(self, transition: Transition) -> dict[str, float]:
-        sense = self.settings.sense
         if transition.boundary:
             self._return = 0.0
         reward = reward_of(transition)
-        before, after = (torch.from_numpy(o[sense])[None] for o in (transition.before, transition.after))
+        before, after = (perceived(o, self._shapes)[None] for o in (transition.before, transition.after))
         code = torch.from_numpy(self.space.to_code(transition.action_applied))[None]
         with torch.inference_mode():
             outcome = self.world.predict(self._carried.begin(transition), before, code)

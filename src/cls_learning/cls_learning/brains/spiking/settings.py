@@ -70,7 +70,9 @@ class SleepSettings(Settings):
 class SpikingBrainSettings(Settings):
     """The whole recipe of a model."""
 
-    sense: str = setting('state', 'Modality of the vector that is perceived.')
+    senses: str = setting(
+        'state', 'What is perceived: vectors by modality or `embedding`, separated by spaces, joined to one vector.'
+    )
     warmup: int = setting(200, 'First steps of a model, in which actions are random.', low=0)
     save_interval: int = setting(1, 'Sleeps from one save to the next; 0: only on request.', low=0)
     world: WorldSettings = group(WorldSettings)
