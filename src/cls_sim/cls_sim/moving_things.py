@@ -42,6 +42,21 @@ class MovingThings:
             cv2.ellipse(image, fixed[0], fixed[1], 0, 0, 360, paint, -1, cv2.LINE_AA, 4)
 
 
+class Target(MovingThings):
+    """One large disc of a striking colour; its path stays where the camera can have it in the middle of its view.
+
+    Args:
+        generator: draws the path.
+        limits_deg: (pan, tilt), degrees, limits of the camera's pose.
+    """
+
+    _SIZE_DEG, _COLOUR = 14.0, (255, 0, 170)
+
+    def __init__(self, generator: np.random.Generator, limits_deg: NDArray[np.float64]) -> None:
+        super().__init__(1, generator, (0.75 * limits_deg[0], 0.75 * limits_deg[1]))
+        self._size_deg, self._colours = np.array([self._SIZE_DEG]), np.array([self._COLOUR])
+
+
 class Fan:
     """A fan at a fixed place of the room that rotates continuously.
 

@@ -106,7 +106,7 @@ class RealTime(Pace):
         self._pending = None
         if self._has_ended:
             self._begin_episode(now_ns)
-        motion = self._robot.begin(command.values, now_ns)
+        motion = self._robot.begin(command.values, now_ns, self._world_start_ns)
         self._moving = (command, motion) if motion else None
 
     def _finish(self, command: ActionCommand, motion: ActionExecution) -> CommandResult:

@@ -158,7 +158,9 @@ class SimulatedRobot:
         self._faults.begin_episode(self.info.zero())
         self._motion = _rest(self._body, now_ns)
 
-    def begin(self, action: NDArray[np.float32], start_ns: int) -> ActionExecution | None:
+    def begin(
+        self, action: NDArray[np.float32], start_ns: int, world_start_ns: int = START_NS
+    ) -> ActionExecution | None:
         """Starts a checked action, float32 (A,), at a time; returns its motion, or None if it was lost.
 
         A body that acts late reports as applied the action that it accepted, within the limits of its channels; its
@@ -169,7 +171,8 @@ class SimulatedRobot:
         if self._faults.is_lost(number):
             return None
         before = self._body.joints()
-        outcome = self._body.act(self._faults.due_action(action), self._faults.stuck_joint(number))
+        due, stuck = self._faults.due_action(action), self._faults.stuck_joint(number)
+        outcome = self._body.act(due, stuck, (start_ns - world_start_ns) / NS)
         applied = _accepted(self.info, action) if self._acts_late else outcome.applied
         end_ns = start_ns + round(outcome.duration * NS)
         self._motion = ActionExecution(
@@ -200,7 +203,7 @@ class SimulatedRobot:
         return self._body.joints(self._elapsed(now_ns))
 
     def sense(self, now_ns: int, world_start_ns: int = START_NS) -> SensorFrame:
-        """Returns the observation at a time; `world_start_ns` is the time zero of moving objects."""
+        """Returns the observation at a time; `world_start_ns`, here as in `begin`, is time zero of moving objects."""
         elapsed, number = self._elapsed(now_ns), self._frames
         self._frames += 1
         image = self._body.image(elapsed, (now_ns - world_start_ns) / NS, number)

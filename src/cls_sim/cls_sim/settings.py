@@ -33,7 +33,7 @@ class FaultSettings(Settings):
 class SimulatorSettings(Settings):
     """A simulated robot: world, timing and faults."""
 
-    robot: str = setting('sim', "robot to simulate: 'sim' (the room), 'square' or 'gym:ID'")
+    robot: str = setting('sim', "robot to simulate: 'sim' (the room), 'square', 'cart_pole' and others, or 'gym:ID'")
     scene: int = setting(0, 'number of the generated room', low=0, high=2**31)
     seed: int = setting(0, 'random seed of world, sensor noise and faults', low=0, high=2**31)
     scenery: str = setting('room', 'kind of generated panorama', choices=('room', 'bare', 'tiles', 'photograph'))
@@ -45,6 +45,11 @@ class SimulatorSettings(Settings):
     light_period: float = setting(60.0, 'period of the brightness of the light', unit='s', low=1.0, high=86400.0)
     change_at: float = setting(
         0.0, 'time at which the next scene replaces this one; 0: never', unit='s', low=0.0, high=1e6
+    )
+    reward: str = setting(
+        'none',
+        'reward of a pan-tilt robot: none, or track, for a coloured thing in the middle of the image',
+        choices=('none', 'track'),
     )
     noise_sigma: float = setting(
         2.0, "standard deviation of the room camera's noise", unit='grey levels', low=0.0, high=30.0

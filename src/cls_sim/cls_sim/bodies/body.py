@@ -43,11 +43,12 @@ class Body(ABC):
         """Begins an episode. The n-th episode is determined by the seed."""
 
     @abstractmethod
-    def act(self, values: NDArray[np.float32], stuck_joint: int = -1) -> ActionEffect:
+    def act(self, values: NDArray[np.float32], stuck_joint: int = -1, seconds: float = 0.0) -> ActionEffect:
         """Starts an action, finite float32 (A,) in robot units; the one before must be at rest.
 
         Args:
             stuck_joint: index of a joint that does not move in this action; -1: all move.
+            seconds: time of the world, from 0.
         """
 
     @abstractmethod

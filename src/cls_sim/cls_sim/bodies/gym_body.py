@@ -53,7 +53,7 @@ class GymBody(Body):
         self._observation, _ = self._env.reset(seed=self._seed)
         self._seed = self._image = None
 
-    def act(self, values: NDArray[np.float32], stuck_joint: int = -1) -> ActionEffect:
+    def act(self, values: NDArray[np.float32], stuck_joint: int = -1, seconds: float = 0.0) -> ActionEffect:
         """See Body."""
         applied, action = to_env_action(self._action_space, self.info, values)
         self._observation, reward, terminal, truncated, _ = self._env.step(action)

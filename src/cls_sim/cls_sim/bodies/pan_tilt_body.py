@@ -44,15 +44,17 @@ class PanTiltBody(Body):
         self._env.pose_deg = self._env.start_pose_deg.copy()
         self._before = self._camera_before = self._env.pose_deg
 
-    def act(self, values: NDArray[np.float32], stuck_joint: int = -1) -> ActionEffect:
-        """See Body."""
+    def act(self, values: NDArray[np.float32], stuck_joint: int = -1, seconds: float = 0.0) -> ActionEffect:
+        """See Body. A reward is that of the pose and the time at the end of the motion."""
         wanted = values.astype(np.float64)
         if stuck_joint >= 0:
             wanted[stuck_joint] = 0.0
         self._camera_before = self._camera_deg(AT_REST)
         self._before = self._env.pose_deg
         applied = self._env.turn(wanted)
-        return ActionEffect(applied.astype(np.float32), float(np.abs(applied).max()) / self._speed)
+        duration = float(np.abs(applied).max()) / self._speed
+        reward = self._env.tracking_reward(self._camera_deg(AT_REST), seconds + duration)
+        return ActionEffect(applied.astype(np.float32), duration, reward)
 
     def halt(self, elapsed: float) -> NDArray[np.float32]:
         """See Body."""
@@ -100,6 +102,7 @@ def room_env(settings: SimulatorSettings) -> RoomEnv:
         light_period=settings.light_period,
         change_at=settings.change_at,
         noise_sigma=settings.noise_sigma,
+        has_target=settings.reward == 'track',
         start_pose_deg=(settings.start_pan, settings.start_tilt),
         frame_rate=settings.frame_rate,
     )

@@ -5,8 +5,9 @@ from typing import Any
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
-from ..moving_things import Fan, MovingThings
+from ..moving_things import Fan, MovingThings, Target
 from ..noise import generator, Image, NoiseBank
 from ..panorama import load
 from ..sceneries import SCENERIES
@@ -16,7 +17,7 @@ PIXELS_PER_DEGREE = 4.0
 VIEW_DEG = (60.0, 45.0)
 # Size of the panorama visible from all poses, with one more pixel on each side for interpolation.
 _WIDTH, _HEIGHT = (int((2 * LIMITS_DEG[i] + VIEW_DEG[i]) * PIXELS_PER_DEGREE) + 2 for i in (0, 1))
-_NOISE_STREAM, _THINGS_STREAM, _FAN_STREAM = 2, 3, 4
+_NOISE_STREAM, _THINGS_STREAM, _FAN_STREAM, _TARGET_STREAM = 2, 3, 4, 5
 _FAN_REACH_DEG = (45.0, 20.0)
 
 
@@ -33,7 +34,7 @@ class RoomEnv(PanTiltEnv):
         change_at: s after which the generated room of `scene` + 1 is shown; 0: never.
         noise_sigma: of the camera's noise, grey levels.
 
-    Others as in PanTiltEnv.
+    Others as in PanTiltEnv. The target is a moving disc of a striking colour.
 
     Attributes:
         panorama, later_panorama: uint8 (H, W, 3) RGB, shown before and after `change_at`.
@@ -69,12 +70,17 @@ class RoomEnv(PanTiltEnv):
         reach = (LIMITS_DEG[0] + VIEW_DEG[0] / 2, LIMITS_DEG[1] + VIEW_DEG[1] / 2)
         self._things = MovingThings(moving_things, generator(seed, _THINGS_STREAM, scene), reach)
         self._fan = Fan(fan_size, fan_speed, generator(seed, _FAN_STREAM, scene), _FAN_REACH_DEG)
+        self._target = Target(generator(seed, _TARGET_STREAM, scene), LIMITS_DEG)
         self._seed = seed
         self.set_noise(noise_sigma)
 
     def set_noise(self, sigma: float) -> None:
         """Gives the camera normal noise of `sigma` grey levels from the next image on."""
         self._noise = NoiseBank.gaussian(SIDE * SIDE * 3, sigma, self._seed, _NOISE_STREAM)
+
+    def target_offset(self, pose_deg: Pose, seconds: float) -> NDArray[np.float64]:
+        """See PanTiltEnv."""
+        return np.asarray((self._target.positions_deg(seconds)[0] - pose_deg) / (np.array(VIEW_DEG) / 2))
 
     def view(self, pose_deg: Pose, seconds: float, frame: int) -> Image:
         """See PanTiltEnv."""
@@ -89,6 +95,8 @@ class RoomEnv(PanTiltEnv):
         image = np.asarray(cv2.warpAffine(panorama, matrix, (SIDE, SIDE), flags=flags), np.uint8)
         self._things.draw(image, pose_deg, VIEW_DEG, seconds)
         self._fan.draw(image, pose_deg, VIEW_DEG, seconds)
+        if self.has_target:
+            self._target.draw(image, pose_deg, VIEW_DEG, seconds)
         if self._light_drift:
             light = 1.0 + self._light_drift * np.sin(2 * np.pi * seconds / self._light_period)
             image = np.asarray(cv2.convertScaleAbs(image, alpha=float(light)), np.uint8)

@@ -3,6 +3,7 @@
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..noise import Image, NoiseBank
 from .pan_tilt import LIMITS_DEG, PanTiltEnv, Pose, SIDE
@@ -20,6 +21,10 @@ class SquareEnv(PanTiltEnv):
     def __init__(self, seed: int = 0, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self._noise = NoiseBank.uniform(SIDE * SIDE * 3, NOISE_BELOW, seed, _NOISE_STREAM)
+
+    def target_offset(self, pose_deg: Pose, seconds: float) -> NDArray[np.float64]:
+        """See PanTiltEnv: the square."""
+        return np.asarray(pose_deg / LIMITS_DEG * (LAST - FIRST) / SIDE)
 
     def view(self, pose_deg: Pose, seconds: float, frame: int) -> Image:
         """See PanTiltEnv; independent of time."""
