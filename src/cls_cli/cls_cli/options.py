@@ -59,7 +59,8 @@ def complete_model(context: click.Context, _option: click.Parameter, incomplete:
 
 
 def _complete_robot(_context: click.Context, _option: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    return [CompletionItem(name) for name in ('sim', 'square', 'pan_tilt', 'gym:') if name.startswith(incomplete)]
+    known = ('sim', 'square', 'cart_pole', 'memory_chain', 'pan_tilt', 'gym:')
+    return [CompletionItem(name) for name in known if name.startswith(incomplete)]
 
 
 def _check_report(_context: click.Context, _option: click.Parameter, path: Path | None) -> Path | None:

@@ -1,6 +1,5 @@
 """Counter-based random numbers: seed, stream and index determine the numbers, independent of the order of calls."""
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -44,6 +43,8 @@ class NoiseBank:
 
     def add(self, image: Image, frame: int) -> Image:
         """Returns `image`, uint8 (H, W, 3), with the noise of frame number `frame`, clipped to 0..255."""
+        import cv2  # here: the settings of robots are listed without it
+
         start = int(generator(self._seed, self._stream, frame + 1).integers(self._more.size - image.size + 1))
         window = slice(start, start + image.size)
         noisy = cv2.add(image, self._more[window].reshape(image.shape))

@@ -96,7 +96,7 @@ def test_an_invalid_probability_is_refused(name, value):
         SimulatorSettings.from_flat({name: value})
 
 
-ROBOTS = ('sim', 'square', 'gym:CartPole-v1', 'gym:Pendulum-v1')
+ROBOTS = ('sim', 'square', 'cart_pole', 'gym:CartPole-v1', 'gym:Pendulum-v1')
 
 
 def moves(name, count, **faults):

@@ -12,13 +12,14 @@ import pytest
 from cls_common.errors import UserError
 from cls_sim.robots import make, SimulatorSettings
 from cls_sim.sceneries import SCENERIES
-from cls_sim.worlds import ROOM_ID, SQUARE_ID
+from cls_sim.worlds import CART_POLE_ID, MEMORY_CHAIN_ID, ROOM_ID, SQUARE_ID
 from cls_sim.worlds.room import PIXELS_PER_DEGREE, RoomEnv, VIEW_DEG
 
 
-@pytest.mark.parametrize('env_id', [ROOM_ID, SQUARE_ID])
+@pytest.mark.parametrize('env_id', [ROOM_ID, SQUARE_ID, CART_POLE_ID, MEMORY_CHAIN_ID])
 def test_environments_pass_the_checker_of_gymnasium(env_id, recwarn):
-    check_env(gymnasium.make(env_id, render_mode='rgb_array').unwrapped)
+    mode = None if env_id == MEMORY_CHAIN_ID else 'rgb_array'
+    check_env(gymnasium.make(env_id, render_mode=mode).unwrapped)
     # Actions are degrees here, on purpose.
     said = [str(warning.message) for warning in recwarn]
     assert all('symmetric and normalized' in text for text in said), said

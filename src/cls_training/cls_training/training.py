@@ -40,7 +40,7 @@ class TrainOptions:
     """Options of a training run.
 
     Attributes:
-        robot: 'sim', 'square' or 'gym:ID'. scene: number of the room, -1: the default one.
+        robot: of cls_sim, by name, such as 'sim' or 'gym:ID'. scene: number of the room, -1: the default one.
         model, models_dir: the model folder; created if it is missing.
         steps: wake steps to add.
         seed: -1: drawn for a new model, the model's own for an existing one. Given, it implies one thread.
