@@ -234,6 +234,16 @@ def test_the_pole_changes_and_changes_back():
         lengths.append(cart_poles.pole_length)
         np.testing.assert_array_equal(cart_poles.states, advance(before, [5.0], CartPole(lengths[-1], 0.05, 0.0005)))
     assert lengths == [1.0] * 3 + [0.5] * 3 + [1.0] * 2
+    with pytest.raises(UserError, match='more than other_from, 6'):
+        CartPoleSettings(other_from=6, other_until=3)
+
+
+def test_a_changed_pole_stays_and_a_length_can_be_set_at_any_time():
+    cart_poles = CartPoles(CartPoleSettings(other_length=0.5, other_from=2))
+    cart_poles.reset(np.random.default_rng(0))
+    for length in (1.0, 1.0, 0.5, 0.5):
+        cart_poles.step([0.5])
+        assert cart_poles.pole_length == length
     cart_poles.pole_length = 0.7
     cart_poles.step([0.5])
     assert cart_poles.pole_length == 0.7

@@ -26,9 +26,9 @@ class CartPoleSettings(Settings):
     episode: int = setting(1000, 'actions of an episode, which is then truncated', low=1)
     force: float = setting(10.0, 'largest force on the cart', unit='N', low=0.1, high=100.0)
     pole_length: float = setting(1.0, 'length of the pole', unit='m', low=0.1, high=2.0)
-    other_length: float = setting(1.0, 'length of the pole between two actions', unit='m', low=0.1, high=2.0)
-    other_from: int = setting(0, 'action, over all episodes, from which the pole has other_length', low=0)
-    other_until: int = setting(0, 'action from which it has pole_length again', low=0)
+    other_length: float = setting(1.0, 'length of the pole from the action other_from on', unit='m', low=0.1, high=2.0)
+    other_from: int = setting(0, 'action, over all episodes, from which the pole has other_length; 0: never', low=0)
+    other_until: int = setting(0, 'action from which it has pole_length again; 0: never', low=0)
     friction: float = setting(0.05, 'viscous friction of the cart', unit='N s/m', low=0.0, high=100.0)
     hinge_friction: float = setting(0.0005, 'viscous friction of the hinge', unit='N m s/rad', low=0.0, high=1.0)
     force_noise: float = setting(
@@ -41,6 +41,12 @@ class CartPoleSettings(Settings):
         0.05, 'an episode starts at most this far from hanging at rest in the middle, in m, rad and per s', low=0.0,
         high=1.0,
     )  # fmt: skip
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if 0 < self.other_until <= self.other_from:
+            expected = f'0, or more than other_from, {self.other_from}'
+            raise UserError("parameter 'other_until'", expected=expected, found=str(self.other_until))
 
 
 class CartPoles:
@@ -103,7 +109,7 @@ class CartPoles:
 
     def _change_length(self) -> None:
         own = self._settings
-        if own.other_from < own.other_until and self._actions in (own.other_from, own.other_until):
+        if self._actions and self._actions in (own.other_from, own.other_until):
             self.pole_length = own.other_length if self._actions == own.other_from else own.pole_length
 
     def _sense(self) -> Floats:
