@@ -273,7 +273,9 @@ def test_without_a_task_a_robot_needs_no_reward(open_run) -> None:
 
 @pytest.mark.parametrize('is_on', [True, False])
 def test_a_sleep_rolls_the_actor_back_where_real_returns_got_worse(open_run, is_on) -> None:
-    run = open_run(**{'sleep.wake_steps_per_cycle': 200, 'world.model': 'mlp', 'gate.is_on': is_on, 'gate.horizon': 3}).train(400)
+    run = open_run(
+        **{'sleep.wake_steps_per_cycle': 200, 'world.model': 'mlp', 'gate.is_on': is_on, 'gate.horizon': 3}
+    ).train(400)
     consolidator, dreamed = run.session.consolidator, run.session.consolidator.agent.state()
     first = {name.removeprefix('kept.'): t for name, t in consolidator.learner_state().items() if name[:5] == 'kept.'}
     run.train(199)

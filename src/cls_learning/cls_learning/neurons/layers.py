@@ -4,9 +4,9 @@ A layer is a linear map and neurons that run for some ticks in every step of the
 one row for each of a batch: `initial` gives it, `forward` takes and returns it.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 import itertools
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import nn, Tensor
@@ -169,7 +169,7 @@ class SpikingNetwork(nn.Module):
 
     def initial(self, batch: int) -> dict[str, Tensor]:
         """Returns the state at rest."""
-        return {f'{name}.{i}': s for i, layer in enumerate(self.layers) for name, s in layer.initial(batch).items()}
+        return {f'{name}.{i}': s for i, layer in self._enumerate() for name, s in layer.initial(batch).items()}
 
     def forward(self, state: Mapping[str, Tensor], inputs: Tensor) -> tuple[dict[str, Tensor], Tensor, Tensor]:
         """Runs one step.
@@ -181,14 +181,18 @@ class SpikingNetwork(nn.Module):
         Returns:
             the next state, outputs (B, O), and the share of neurons that fire in a tick (B,).
         """
-        signal, after, rates = inputs[None], {}, []
-        for i, layer in enumerate(self.layers):
+        signal, rates = inputs[None], []
+        after: dict[str, Tensor] = {}
+        for i, layer in self._enumerate():
             own = {name.partition('.')[0]: s for name, s in state.items() if name.endswith(f'.{i}')}
             own, signal = layer(own, signal)  # signal: (T, B, H)
             after |= {f'{name}.{i}': s for name, s in own.items()}
             rates.append(signal.mean((0, 2)))
         out = self.output(torch.einsum('t,tbh->bh', self.shares, signal))  # (B, O)
         return after, out, torch.stack(rates).mean(0)
+
+    def _enumerate(self) -> Iterator[tuple[int, LeakyLayer]]:
+        return enumerate(cast(Iterable[LeakyLayer], self.layers))
 
 
 def _bounded(logit: Tensor, bounds: tuple[float, float]) -> Tensor:

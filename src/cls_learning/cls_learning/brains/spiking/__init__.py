@@ -44,7 +44,9 @@ class SpikingBrain(Brain):
             raise UserError("parameter 'senses'", expected='different names', found=repr(settings.senses))
         agent = settings.agent
         if not agent.task and not agent.curiosity:
-            raise UserError("parameters 'agent.task' and 'agent.curiosity'", expected='one above 0', found='0.0 and 0.0')
+            raise UserError(
+                "parameters 'agent.task' and 'agent.curiosity'", expected='one above 0', found='0.0 and 0.0'
+            )
         if agent.curiosity and settings.world.ensemble < 2:
             raise UserError(
                 "parameter 'agent.curiosity'", expected="0, or 'world.ensemble' of 2 or more", found=str(agent.curiosity),

@@ -33,7 +33,9 @@ class WorldSettings(Settings):
 
 @dataclass(frozen=True, kw_only=True)
 class AgentSettings(Settings):
-    network: str = setting('mlp', 'Kind of actor; `spiking`: layers of neurons, at rest before each step.', choices=NETWORKS)
+    network: str = setting(
+        'mlp', 'Kind of actor; `spiking`: layers of neurons, at rest before each step.', choices=NETWORKS
+    )
     neurons: NeuronSettings = group(NeuronSettings)
     hidden: int = setting(64, 'Units of each hidden layer of actor and critic.', low=1)
     layers: int = setting(2, 'Hidden layers of actor and critic.', low=1)

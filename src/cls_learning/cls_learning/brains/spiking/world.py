@@ -1,13 +1,14 @@
 """The world as a brain with a goal predicts it: next state, reward and whether the episode continues."""
 
-from typing import NamedTuple
+from collections.abc import Iterable, Iterator
+from typing import cast, NamedTuple
 
 import torch
 from torch import nn, Tensor
 
 from ... import world_models
-from ...world_models.contract import ModelState
-from ...world_models.contract import ModelState
+from ...world_models.contract import ModelState, WorldModel
+from ...world_models.contract import ModelState, WorldModel
 from .settings import WorldSettings
 from .symlog import symexp, symlog
 
@@ -89,7 +90,7 @@ class World(nn.Module):
 
     def initial(self, batch: int) -> ModelState:
         """Returns the state of the world models in which nothing has been seen, each tensor (B, ...)."""
-        states = ((k, member.initial(batch)) for k, member in enumerate(self.members))
+        states = ((k, member.initial(batch)) for k, member in self._enumerate())
         return {f'{k}.{name}': tensor for k, own in states for name, tensor in own.items()}
 
     def predict(self, carried: ModelState, state: Tensor, code: Tensor) -> Outcome:
@@ -99,7 +100,7 @@ class World(nn.Module):
         known = nn.functional.pad(self.normalise(state), (0, 2))  # (B, S + 2)
         after: ModelState = {}
         outs, rates = [], []
-        for k, member in enumerate(self.members):
+        for k, member in self._enumerate():
             own = {name.partition('.')[2]: s for name, s in carried.items() if name.startswith(f'{k}.')}
             own, out, info = member.predict(own, known, code)
             after |= {f'{k}.{name}': tensor for name, tensor in own.items()}
@@ -108,6 +109,9 @@ class World(nn.Module):
         out = torch.stack(outs)  # (K, B, S + 2)
         change = (out - known)[..., :-2] * self.change
         return Outcome(after, state + change, out[..., -2], out[..., -1], torch.stack(rates).mean(0))
+
+    def _enumerate(self) -> Iterator[tuple[int, WorldModel]]:
+        return enumerate(cast(Iterable[WorldModel], self.members))
 
     def errors(self, states: Tensor, state: Tensor) -> Tensor:
         """Returns mean squared errors of states (..., B, S) against (B, S), as (..., B), in the spread of changes."""
