@@ -121,7 +121,7 @@ def open_run(tmp_path: Path) -> Iterator[Callable[..., Run]]:
     'changes',
     [
         {'world.window': 3, 'world.spiking.neuron': 'synaptic', 'agent.network': 'spiking'},
-        {'world.model': 'mlp', 'world.ensemble': 2, 'agent.curiosity': 0.1},
+        {'world.model': 'mlp', 'world.ensemble': 2, 'agent.curiosity': 0.1, 'agent.wake_interval': 3},
         {'world.model': 'gru', 'world.window': 3},
     ],
     ids=['second_order', 'ensemble', 'gru'],

@@ -118,7 +118,7 @@ class LeakyLayer(nn.Module):
 
 
 class SynapticLayer(LeakyLayer):
-    """Second-order neurons: the input is a current that decays, i[t] = synapse i[t-1] + input[t], learned as decays are.
+    """Second-order neurons: their input is a current that decays, i[t] = synapse i[t-1] + input[t].
 
     The state is `membrane` and `current`, float32 (B, H).
     """

@@ -49,8 +49,10 @@ class SpikingBrain(Brain):
             )
         if agent.curiosity and settings.world.ensemble < 2:
             raise UserError(
-                "parameter 'agent.curiosity'", expected="0, or 'world.ensemble' of 2 or more", found=str(agent.curiosity),
-            )  # fmt: skip
+                "parameter 'agent.curiosity'",
+                expected="0, or 'world.ensemble' of 2 or more",
+                found=str(agent.curiosity),
+            )
 
     def phases(self, settings: Any) -> tuple[str, ...]:
         """See Brain."""

@@ -43,12 +43,13 @@ class ActorCritic:
 
     Attributes:
         actor: normalised states (..., S) to outputs of the action space. critic: to a distribution over values.
+        space: of actions.
         return_range: 5 % and 95 % quantiles of returns, averaged, float32 (2,); their distance scales advantages.
     """
 
     def __init__(self, settings: AgentSettings, space: ActionSpace, size: int, seed: int) -> None:
         self._settings = settings
-        self._space = space
+        self.space = space
         self.actor = make_actor(size, space.outputs, settings, seed)
         self.critic = make_critic(size, BINS, settings, seed + 1)
         self.slow_critic = copy.deepcopy(self.critic)
@@ -85,8 +86,8 @@ class ActorCritic:
         critic_loss = step(self._critic_optimizer, -((logits * targets).sum(-1) * weights).mean(), own.gradient_norm)
         outputs, rates = self.actor(states[:-1])
         excess = (rates.mean() - own.spike_rate).nan_to_num(0.0).clamp(min=0.0)
-        entropy = self._space.entropy(outputs)
-        gain = advantages * self._space.log_probability(outputs, codes) + own.entropy * entropy
+        entropy = self.space.entropy(outputs)
+        gain = advantages * self.space.log_probability(outputs, codes) + own.entropy * entropy
         loss = own.spike_cost * excess.square() - (gain * weights).mean()
         actor_loss = step(self._actor_optimizer, loss, own.gradient_norm)
         average_into(list(self.slow_critic.parameters()), list(self.critic.parameters()), 1.0 - own.slow_rate)

@@ -1,6 +1,6 @@
 """The gate on actors: one whose returns in real steps are worse than those of the actor before it is rolled back.
 
-Each actor acts from one sleep to the next. Its returns over `horizon` real steps, discounted, are compared with those of
+Each actor acts from one sleep to the next. Its discounted returns over `horizon` real steps are compared with those of
 the last actor that was kept. Returns of neighbouring steps are correlated, so their means over segments are what is
 resampled for the interval (bootstrap, Efron 1979). An episode that goes on counts like its first `horizon` steps, so
 that a cycle without the end of an episode can be judged too.

@@ -13,6 +13,7 @@ from ...randomness import derive, stream
 from .action_space import ActionSpace
 from .actor_critic import ActorCritic
 from .actor_gate import ActorGate, Step
+from .imagination import imagine
 from .online_learner import perceived, reward_of, SpikingOnlineLearner
 from .replay import Replay, Window
 from .world import World
@@ -62,10 +63,10 @@ class SpikingConsolidator(Consolidator):
         return self.memory.nbytes
 
     def learn(self, experience: Experience) -> dict[str, float]:
-        """Takes one experience into memory and, where due, one update of the world model.
+        """Takes one experience into memory and, where due, updates the world model, and actor and critic.
 
         Returns:
-            model_loss, where there was an update.
+            model_loss, and what `ActorCritic.update` returns, where there was an update.
         """
         begins = experience.transition.boundary or experience.sequence != self.sequence + 1
         self.count(experience)
@@ -75,15 +76,20 @@ class SpikingConsolidator(Consolidator):
         reward = reward_of(t)
         self.gate.add(Step(reward, t.terminal, begins))
         self.memory.add(before, after, code, reward, terminal=t.terminal, begins=begins)
-        own = self.settings.world
+        own, agent = self.settings.world, self.settings.agent
         # Before its first update, asleep, the model does not know the spread of what is sensed.
         is_trained = bool(self._optimizer.moments)
-        if not (is_trained and own.wake_interval and self.sequence % own.wake_interval == 0):
-            return {}
-        starts = self.memory.starts(own.window)
-        if not len(starts):
-            return {}
-        return {'model_loss': self.update_world(self.draw(starts, own.batch_size, 'wake', self.sequence))}
+        learns, dreams = (
+            n > 0 and is_trained and self.sequence % n == 0 for n in (own.wake_interval, agent.wake_interval)
+        )
+        starts = self.memory.starts(own.window) if learns or dreams else torch.empty(0)
+        found: dict[str, float] = {}
+        if learns and len(starts):
+            found['model_loss'] = self.update_world(self.draw(starts, own.batch_size, 'wake', self.sequence))
+        if dreams and len(starts):
+            window = self.draw(starts, agent.starts, 'wake.dream', self.sequence)
+            found |= self.update_agent(window, 'wake.dream.actions', self.sequence)
+        return found
 
     def step_errors(self, experience: Experience, metrics: Mapping[str, float]) -> tuple[float, float]:
         """See Consolidator: the errors of the online learner's world model, and of predicting no change."""
@@ -106,6 +112,12 @@ class SpikingConsolidator(Consolidator):
         excess = (torch.stack(rates).mean() - own.spike_rate).nan_to_num(0.0).clamp(min=0.0)
         loss = torch.stack(losses).mean() + own.spike_cost * excess.square()
         return step(self._optimizer, loss, own.gradient_norm)
+
+    def update_agent(self, window: Window, purpose: str, number: int) -> dict[str, float]:
+        """Takes one step of actor and critic in imagination, which begins at the last states of some windows."""
+        own = self.settings.agent
+        noise = self.space.noise((own.horizon, len(window.before)), stream(self.seed, purpose, number))
+        return self.agent.update(*imagine(self.world, self.agent, own, window, noise))
 
     def judge_actor(self, number: int) -> Verdict:
         """Compares the actor in use with the last one kept; rolls actor and critic back to that one if it is worse."""

@@ -80,9 +80,11 @@ class SpikingOnlineLearner(OnlineLearner):
         check(transition, self.robot, self._shapes)
         if self.settings.agent.task and not math.isfinite(transition.reward):
             raise UserError(
-                f"robot {self.robot.name!r} for the brain 'spiking'", expected='a finite reward with each step',
-                found=str(transition.reward), do='Choose a robot with a reward, another brain, or agent.task=0 and agent.curiosity above 0.',
-            )  # fmt: skip
+                f"robot {self.robot.name!r} for the brain 'spiking'",
+                expected='a finite reward with each step',
+                found=str(transition.reward),
+                do='Choose a robot with a reward or another brain, or set agent.task to 0 and agent.curiosity above 0.',
+            )
         metrics = self._follow(transition)
         self.count(transition, episode)
         return Experience(transition=transition, sequence=self.total_steps, episode=self.episode, metrics=metrics)

@@ -43,6 +43,11 @@ class AgentSettings(Settings):
     starts: int = setting(64, 'Imagined trajectories of each update.', low=1)
     horizon: int = setting(15, 'Steps of each of them.', low=1)
     discount: float = setting(0.99, 'Worth of a reward one step later.', low=0.0, high=1.0)
+    wake_interval: int = setting(
+        0,
+        'Wake steps from one update of actor and critic awake to the next, handed over by the next sleep; 0: none.',
+        low=0,
+    )
     trace: float = setting(0.95, 'Lambda of the returns: 0: one step, 1: the whole horizon.', low=0.0, high=1.0)
     entropy: float = setting(3e-3, 'Weight of the entropy of the actor.', low=0.0)
     slow_rate: float = setting(0.1, 'Rate at which the slow critic follows.', low=0.0, high=1.0)

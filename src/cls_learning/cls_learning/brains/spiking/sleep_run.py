@@ -3,11 +3,9 @@
 from collections.abc import Callable, Iterator
 import math
 
-import torch
 from torch import Tensor
 
 from ...brain import Goal, Progress, SleepRun, State
-from ...randomness import stream
 from .consolidator import SpikingConsolidator
 
 _MEANS = ('model_loss', 'actor_loss', 'critic_loss', 'imagined_return', 'entropy')
@@ -68,25 +66,8 @@ class SpikingSleepRun(SleepRun):
         return {'model_loss': c.update_world(c.draw(starts, c.settings.world.batch_size, 'sws', number))}
 
     def _imagine(self, starts: Tensor, number: int) -> dict[str, float]:
-        c, own = self._consolidator, self._consolidator.settings.agent
-        window = c.draw(starts, own.starts, 'rem', number)
-        noise = c.space.noise((own.horizon, own.starts), stream(c.seed, 'rem.actions', number))
-        with torch.inference_mode():
-            carried = c.world.initial(own.starts)
-            for k in range(window.before.shape[1] - 1):
-                carried = c.world.predict(carried, window.before[:, k], window.code[:, k]).carried
-            state = window.before[:, -1]
-            states, codes, rewards, discounts = [c.world.normalise(state)], [], [], []
-            for k in range(own.horizon):
-                codes.append(c.space.sample(c.agent.actor(states[-1])[0], noise[k]))
-                outcome = c.world.predict(carried, state, codes[-1].clamp(-1.0, 1.0))
-                carried, state = outcome.carried, outcome.state
-                states.append(c.world.normalise(state))
-                rewards.append(own.task * outcome.reward + own.curiosity * c.world.disagreement(outcome))
-                discounts.append(own.discount * outcome.continuation)
-        # Copies made outside of inference mode can take part in a loss.
-        trajectory = (torch.stack(each).clone() for each in (states, codes, rewards, discounts))
-        return c.agent.update(*trajectory)
+        c = self._consolidator
+        return c.update_agent(c.draw(starts, c.settings.agent.starts, 'rem', number), 'rem.actions', number)
 
     def finish(self) -> State:
         """Hands over world model and actor, and begins the new cycle."""

@@ -8,7 +8,6 @@ from torch import nn, Tensor
 
 from ... import world_models
 from ...world_models.contract import ModelState, WorldModel
-from ...world_models.contract import ModelState, WorldModel
 from .settings import WorldSettings
 from .symlog import symexp, symlog
 
