@@ -20,6 +20,7 @@ print(json.dumps({path: has_test_dependency(get_setup_information(Path(path)), '
 """
 
 
+@pytest.mark.slow
 def test_colcon_runs_pytest_in_every_package() -> None:
     files = [str(ROOT / 'src' / package / 'setup.py') for package in PACKAGES]
     answer = subprocess.run([sys.executable, '-c', ASKED, *files], capture_output=True, text=True, timeout=60)
