@@ -7,6 +7,8 @@ import subprocess
 import sys
 from xml.etree import ElementTree
 
+import pytest
+
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = sorted(path.parent.name for path in ROOT.glob('src/*/setup.py'))
 
