@@ -110,11 +110,20 @@ class LeakyLayer(nn.Module):
         Returns:
             the state after the last tick, spikes (T, B, H).
         """
-        current = self.linear(inputs).expand(self._ticks, -1, -1)
-        _, spikes, last = Integrate.apply(  # type: ignore[no-untyped-call]
-            state['membrane'], current, self.decay, self.threshold, self._surrogate, self._slope
-        )
-        return {'membrane': last}, spikes
+        after, _, spikes = self.integrate(state, self.linear(inputs))
+        return after, spikes
+
+    def integrate(self, state: Mapping[str, Tensor], current: Tensor) -> tuple[dict[str, Tensor], Tensor, Tensor]:
+        """Runs all ticks on the outputs of the linear layer, (1, B, H) or (T, B, H).
+
+        Returns:
+            the state after the last tick, membranes before the reset and spikes, (T, B, H) each.
+        """
+        membranes, spikes, last = Integrate.apply(  # type: ignore[no-untyped-call]
+            state['membrane'], current.expand(self._ticks, -1, -1), self.decay, self.threshold, self._surrogate,
+            self._slope,
+        )  # fmt: skip
+        return {'membrane': last}, membranes, spikes
 
 
 class SynapticLayer(LeakyLayer):
@@ -135,15 +144,12 @@ class SynapticLayer(LeakyLayer):
     def initial(self, batch: int) -> dict[str, Tensor]:
         return {**super().initial(batch), 'current': self.linear.weight.new_zeros(batch, self.units)}
 
-    def forward(self, state: Mapping[str, Tensor], inputs: Tensor) -> tuple[dict[str, Tensor], Tensor]:
-        given, synapse = self.linear(inputs).expand(self._ticks, -1, -1), self.synapse
-        currents = [state['current']]
-        for each in given:
-            currents.append(torch.addcmul(each, currents[-1], synapse))
-        _, spikes, last = Integrate.apply(  # type: ignore[no-untyped-call]
-            state['membrane'], torch.stack(currents[1:]), self.decay, self.threshold, self._surrogate, self._slope
-        )
-        return {'membrane': last, 'current': currents[-1]}, spikes
+    def integrate(self, state: Mapping[str, Tensor], current: Tensor) -> tuple[dict[str, Tensor], Tensor, Tensor]:
+        currents, synapse = [state['current']], self.synapse
+        for given in current.expand(self._ticks, -1, -1):
+            currents.append(torch.addcmul(given, currents[-1], synapse))
+        after, membranes, spikes = super().integrate(state, torch.stack(currents[1:]))
+        return {**after, 'current': currents[-1]}, membranes, spikes
 
 
 LAYERS: dict[str, type[LeakyLayer]] = {'leaky': LeakyLayer, 'synaptic': SynapticLayer}

@@ -1,0 +1,1 @@
+"""Operations of networks, counted in real runs: synaptic operations, updates of neurons and of parameters, energy."""
