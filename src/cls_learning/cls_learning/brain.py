@@ -20,7 +20,7 @@ from cls_common.transition import Doubles, EMBEDDING, Experience, Floats, Observ
 from .registries import BRAINS
 
 if TYPE_CHECKING:  # brains are listed and models are read without PyTorch
-    from torch import Tensor
+    from torch import nn, Tensor
 
 State = dict[str, 'Tensor']
 # Parts of a model, each a file of a generation; a consolidator may have more.
@@ -212,6 +212,10 @@ class OnlineLearner(ABC):
         """Returns metrics for the status by name, NaN where unknown."""
         return {}
 
+    def networks(self) -> Mapping[str, 'nn.Module']:
+        """Returns the networks in use by name, for export: `actor`, `world` ...; empty where it gives none."""
+        return {}
+
     def state(self) -> State:
         """Returns the state as named tensors, copied to the CPU; `counters()` is part of it."""
         return self.counters()
@@ -336,6 +340,10 @@ class Consolidator(ABC):
 
     def save_row(self) -> dict[str, float | int | str]:
         """Returns the row of training.log for a save, by column."""
+        return {}
+
+    def networks(self) -> Mapping[str, 'nn.Module']:
+        """Returns the networks that it trains by name, for export; empty where it gives none."""
         return {}
 
     def state(self) -> dict[str, State]:

@@ -37,6 +37,14 @@ class TrainingLog:
         self._file.close()
 
 
+def read_rows(path: Path) -> list[dict[str, str]]:
+    """Returns the whole rows of a file by column, missing values empty; none where it does not exist."""
+    if not path.exists():
+        return []
+    with open(path, newline='', encoding='utf-8') as file:
+        return [row for row in csv.DictReader(file) if None not in row.values() and row['event']]
+
+
 def _columns_of(path: Path) -> list[str]:
     """Returns the columns of a file; empty without a complete header."""
     if not path.exists():

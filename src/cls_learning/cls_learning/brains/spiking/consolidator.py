@@ -138,6 +138,10 @@ class SpikingConsolidator(Consolidator):
         """See Consolidator."""
         return {'replay_size': len(self.memory)}
 
+    def networks(self) -> dict[str, torch.nn.Module]:
+        """See Consolidator."""
+        return {'actor': self.agent.actor, 'critic': self.agent.critic, 'world': self.world}
+
     def state(self) -> dict[str, State]:
         """Returns what is learned, and the memory."""
         return {CONSOLIDATOR: self.learner_state(), MEMORY: self.memory.state()}

@@ -125,6 +125,10 @@ class SpikingOnlineLearner(OnlineLearner):
         self.world.load_state_dict(world.state_dict())
         self.actor.load_state_dict(actor.state_dict())
 
+    def networks(self) -> dict[str, torch.nn.Module]:
+        """See OnlineLearner."""
+        return {'actor': self.actor, 'world': self.world}
+
     def state(self) -> State:
         """See OnlineLearner."""
         episodes = {'returns': torch.tensor([self._return, *self._returns], dtype=torch.float64)}
