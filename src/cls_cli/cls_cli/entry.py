@@ -40,7 +40,7 @@ SECTIONS = {
         'sessions': ('sessions:command', 'List, examine, repair, export or delete recorded sessions.'),
     },
     'Models': {
-        'models': ('models:command', 'List, show, export or delete saved models.'),
+        'models': ('models:command', 'List, show, measure, export or delete saved models.'),
         'encoder': ('encoder:command', 'Train encoders of images.'),
     },
     'Measure': {

@@ -1,4 +1,4 @@
-"""`models`: lists, shows, exports and deletes saved models."""
+"""`models`: lists, shows, measures, exports and deletes saved models."""
 
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -13,6 +13,8 @@ from cls_common.errors import UserError
 from .. import options
 from ..deletion import delete
 from ..invocation import examples
+from .models_export import command as export_command
+from .models_operations import command as operations_command
 
 _WIDEST = 1000
 # Any of these makes a folder a model, also a damaged one.
@@ -23,7 +25,7 @@ _UNITS = ('B', 'kB', 'MB', 'GB')
 
 @click.group('models', epilog=examples('./cls models list', './cls models show default', './cls models delete first'))
 def command() -> None:
-    """List, show, export or delete saved models."""
+    """List, show, measure, export or delete saved models."""
 
 
 @command.command('list', epilog=examples('./cls models list', './cls models list --models-dir /data/models'))
@@ -75,20 +77,8 @@ def hash_command(model: str, models_dir: Path) -> int:
     return 0
 
 
-@command.command('export', epilog=examples('./cls models export default --output default.tar'))
-@options.model_argument
-@options.models_dir
-@click.option('--output', required=True, metavar='FILE', type=options.FILE, help='File to write, which must be new.')
-def export_command(model: str, models_dir: Path, output: Path) -> int:
-    """Write MODEL to one tar file, to keep or to use on another machine.
-
-    Unpacked in a folder of models, it is the same model again. A model in use is refused.
-    """
-    from ..model_archive import write_archive
-
-    write_archive(options.model_folder(models_dir, model), output)
-    print(f'{output}: {size(output.stat().st_size)}; unpack it with `tar -xf {output} -C models`')
-    return 0
+command.add_command(export_command)
+command.add_command(operations_command)
 
 
 @command.command('delete', epilog=examples('./cls models delete first', './cls models delete first second --yes'))
