@@ -32,8 +32,8 @@ def series(batch: int = 1) -> torch.Tensor:
 # neurobench 2.3.0 with snntorch 1.0.0 on 2026-11-26, in an environment of its own (uv pip install neurobench==2.3.0
 # snntorch==1.0.0): SynapticOperations, MembraneUpdates and NeuronOperations of Sequential(Linear(8, 64, bias=False),
 # Leaky(beta=0.9, init_hidden=True), Linear(64, 6, bias=False), Leaky(beta=0.9, init_hidden=True, output=True)) on these
-# weights and inputs, by Benchmark(SNNTorchModel(net), DataLoader(TensorDataset(inputs, labels), batch_size=len(inputs)),
-# [], [], [[], metrics]).run().
+# weights and inputs, by Benchmark(SNNTorchModel(net), DataLoader(TensorDataset(inputs, labels),
+# batch_size=len(inputs)), [], [], [[], metrics]).run().
 # Figures are of one sample of 10 steps: macs, acs, dense, membrane updates, neuron operations, activation sparsity.
 NEUROBENCH = {
     'few spikes': (0.3, 1, False, (5120, 318, 8960, 700, 2800, 0.9185714285714286)),

@@ -1,10 +1,10 @@
 """Counts the operations of whatever PyTorch computes in a block.
 
 Counted are products with weights or between tensors: linear layers (of modules or of bare parameters), products of
-matrices, convolutions, `einsum` of two tensors, and the cell of a GRU with its 3 products of gates a unit. Biases and functions of
-single numbers are not. As in the `neurobench` package (Yik et al. 2025), an input that holds nothing but 0, 1 and -1 is
-one of spikes, for which adding a weight is enough, and a product with a zero on either side is not effective. Whole
-recurrent layers and attention are refused: their steps can't be seen.
+matrices, convolutions, `einsum` of two tensors, and the cell of a GRU with its 3 products of gates a unit. Biases and
+functions of single numbers are not. As in the `neurobench` package (Yik et al. 2025), an input that holds nothing but
+0, 1 and -1 is one of spikes, for which adding a weight is enough, and a product with a zero on either side is not
+effective. Whole recurrent layers and attention are refused: their steps can't be seen.
 
 Learning: a product that takes part in a gradient costs two more, dense and real-valued, one for each side that needs a
 gradient (the first layer needs none for its inputs); through ticks and steps as often as forward. It is counted where
