@@ -13,6 +13,7 @@ from cls_cli.entry import main
 SMALL = (
     'warmup=10', 'world.hidden=16', 'world.batch_size=8', 'agent.hidden=16', 'agent.starts=8', 'agent.horizon=3',
     'sleep.wake_steps_per_cycle=30', 'sleep.sws_steps=6', 'sleep.rem_steps=4', 'world.capacity=50',
+    'agent.network=spiking',
 )  # fmt: skip
 
 
@@ -24,7 +25,7 @@ def run(capsys, *args: object) -> tuple[int, str, str]:
 
 @pytest.fixture(scope='module')
 def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the model `cart`, which slept twice."""
+    """A folder with the model `cart`, whose actor is spiking and which slept twice."""
     folder = tmp_path_factory.mktemp('models')
     settings = [text for setting in SMALL for text in ('--set', setting)]
     chosen = ['--brain', 'spiking', '--robot', 'gym:CartPole-v1', '--model', 'cart', '--models-dir', str(folder)]
@@ -42,9 +43,12 @@ def test_operations_of_acting_learning_and_sleep_are_counted_and_the_model_stays
     status, out, _ = run(capsys, 'models', 'operations', 'cart', '--models-dir', models, '--json')
     assert status == 0 and contents(models) == before
     found = json.loads(out)
-    # State of 4, 2 layers of 16, 2 actions: all of it multiply-accumulates, once an action.
-    assert found['acting']['macs'] == found['acting']['dense'] == found['ops_act'] == 4 * 16 + 16 * 16 + 16 * 2
-    assert found['acting']['parameter_updates'] == found['acting']['backward'] == 0
+    # State of 4, 2 layers of 16 neurons of which the second one runs in each of 4 ticks, trace, 2 actions.
+    acting = found['acting']
+    assert acting['dense'] == 4 * 16 + 4 * 16 * 16 + 4 * 16 + 16 * 2
+    assert 4 * 16 <= acting['macs'] <= 4 * 16 + 16 * 2 and 0 < acting['acs'] < 4 * 16 * 16
+    assert found['ops_act'] == acting['effective'] == acting['macs'] + acting['acs']
+    assert acting['parameter_updates'] == acting['backward'] == 0 and acting['neuron_ticks'] == 4 * 32
     assert found['awake']['acs'] > 0 and found['awake']['neuron_ticks'] > 0 and 0 < found['spike_rate'] < 1
     asleep, learning = found['asleep'], found['learning']
     assert asleep['backward'] > asleep['dense'] / 10 and asleep['effective'] < asleep['dense']
@@ -74,9 +78,13 @@ def test_a_model_is_exported_in_every_format(capsys, models, tmp_path) -> None:
     assert 'tar -xf' in export('cart.tar')
     with tarfile.open(tmp_path / 'cart.tar') as archive:
         assert 'cart/config.json' in archive.getnames()
-    assert '2 layers of neurons, 4 ticks a step' in export('cart.nir', '--format', 'nir', '--network', 'world')
-    graph = nir.read(tmp_path / 'cart.nir')
-    assert graph.nodes['affine_0'].weight.shape == (16, 4 + 2 + 2) and graph.metadata['brain'] == 'spiking'
+    assert 'network actor with 2 layers of neurons, 4 ticks a step' in export('actor.nir', '--format', 'nir')
+    graph = nir.read(tmp_path / 'actor.nir')
+    assert graph.nodes['affine_0'].weight.shape == (16, 4) and graph.nodes['readout'].weight.shape == (2, 16)
+    assert graph.metadata['brain'] == 'spiking' and graph.metadata['normalisation']['scale'].shape == (4,)
+    assert json.loads(graph.metadata['settings'])['agent.network'] == 'spiking'
+    export('world.nir', '--format', 'nir', '--network', 'world')
+    assert nir.read(tmp_path / 'world.nir').nodes['affine_0'].weight.shape == (16, 4 + 2 + 2)
     export('torch', '--format', 'torch')
     critic = torch.load(tmp_path / 'torch' / 'critic.pth', weights_only=True)
     assert critic['model_config']['state_dim'] == 4 and critic['model_config']['action_dim'] == 2
@@ -85,14 +93,17 @@ def test_a_model_is_exported_in_every_format(capsys, models, tmp_path) -> None:
     assert sum(info['episode_lengths']) <= 70 and info['episode_lengths'] == info['episode_rewards']
     assert 'figures' in export('events', '--format', 'tensorboard')
     assert list((tmp_path / 'events').glob('events.out.tfevents.*'))
-    assert sorted(p.name for p in tmp_path.iterdir()) == ['cart.nir', 'cart.tar', 'events', 'torch']
+    assert sorted(p.name for p in tmp_path.iterdir()) == ['actor.nir', 'cart.tar', 'events', 'torch', 'world.nir']
     assert contents(models) == before
 
 
 @pytest.mark.parametrize(
     'options, text',
     [
-        (('--format', 'nir'), "network 'actor' for NIR; expected one spiking network; found none in it"),
+        (
+            ('--format', 'nir', '--network', 'critic'),
+            "network 'critic' for NIR; expected one spiking network; found none",
+        ),
         (('--format', 'nir', '--network', 'sun'), "network 'sun'; expected one of actor, critic, world"),
         (('--format', 'torch', '--network', 'actor'), '--network; expected --format nir; found --format torch'),
         (('--format', 'torch', '--output', '/nowhere/x'), 'expected a path in an existing folder'),

@@ -13,6 +13,8 @@ import yaml
 
 from cls_common.errors import UserError
 from cls_common.robot import Channel, Kind, RobotInfo
+from cls_learning.brains.spiking.networks import make_actor
+from cls_learning.brains.spiking.settings import AgentSettings
 from cls_learning.export.nir_graph import find_network, write_graph
 from cls_learning.export.tensorboard_events import write_events
 from cls_learning.export.torch_files import action_size, write_torch_files
@@ -52,6 +54,9 @@ class Reader:
         while self.order[-1] in follows:
             self.order.append(follows[self.order[-1]])
         self.nodes = graph.nodes
+        self.rest()
+
+    def rest(self) -> None:
         self.state = dict.fromkeys(self.order, (0.0, 0.0, 0.0))  # current, membrane, spike
 
     def step(self, inputs: np.ndarray) -> tuple[np.ndarray, dict[str, list[np.ndarray]]]:
@@ -99,6 +104,24 @@ def test_a_network_read_back_from_nir_fires_the_same_spikes(tmp_path: Path, neur
             fired.append(expected.mean().item())
         np.testing.assert_allclose(found, outputs[0], atol=1e-5)
     assert 0.05 < np.mean(fired) < 0.6 and list(tmp_path.iterdir()) == [path]
+
+
+def test_a_spiking_actor_read_back_from_nir_acts_the_same(tmp_path: Path) -> None:
+    actor = make_actor(4, 2, AgentSettings(network='spiking', hidden=32), 5)
+    nn.init.normal_(actor.output.weight, generator=torch.Generator().manual_seed(5))
+    write_graph(find_network({'actor': actor}, 'actor'), tmp_path / 'actor.nir', {})
+    reader, generator = Reader(tmp_path / 'actor.nir'), np.random.default_rng(2)
+    chosen = []
+    for _ in range(50):
+        inputs = generator.normal(scale=2.0, size=4).astype(np.float32)
+        with torch.no_grad():
+            outputs, rate = actor(torch.from_numpy(inputs)[None])
+        reader.rest()
+        found, spikes = reader.step(inputs)
+        assert np.concatenate(spikes['neurons_0'] + spikes['neurons_1']).mean() == pytest.approx(float(rate), abs=1e-6)
+        np.testing.assert_allclose(found, outputs[0], atol=1e-5)
+        chosen.append(int(found.argmax()))
+    assert set(chosen) == {0, 1}
 
 
 def test_decays_and_thresholds_of_nir_are_those_of_each_neuron_to_the_last_bit(tmp_path: Path) -> None:

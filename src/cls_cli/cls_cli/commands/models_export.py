@@ -1,6 +1,7 @@
 """`models export`: writes saved models in formats of other tools."""
 
 from collections.abc import Callable
+import json
 from pathlib import Path
 
 import click
@@ -35,7 +36,7 @@ _EXAMPLES = examples(
     '--network',
     metavar='NAME',
     show_default='actor',
-    help='With nir, the network to write: actor, world, or a part of one such as world.core.',
+    help='With nir, the network to write: actor, world, or a part of one such as world.members.0.',
 )
 @click.option(
     '--output',
@@ -78,11 +79,17 @@ def _archive(folder: Path, output: Path) -> str:
 
 def _nir(folder: Path, name: str, output: Path) -> str:
     from cls_learning.export.nir_graph import find_network, write_graph
+    from cls_learning.export.torch_files import normalisation
     from cls_learning.runtime.model_copy import model_copy
 
     with model_copy(folder) as model:
         found = find_network(model.networks, name)
-        write_graph(found, output, {'model': folder.name, 'network': name, 'brain': model.config.brain_name})
+        about = {
+            'model': folder.name, 'network': name, 'brain': model.config.brain_name,
+            'settings': json.dumps(model.config.settings.to_flat()),
+            'normalisation': {each: tensor.numpy() for each, tensor in normalisation(model.networks).items()},
+        }  # fmt: skip
+        write_graph(found, output, about)
     return f'network {name} with {len(found.layers)} layers of neurons, {len(found.shares)} ticks a step'
 
 

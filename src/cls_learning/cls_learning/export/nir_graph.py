@@ -33,6 +33,7 @@ _RULES = {
     'spike': 'membrane > v_threshold, after the update of the membrane',
     'current': 'a CubaLIF adds its new current to the membrane in the same tick',
     'input': 'held for all ticks of a step',
+    'state': 'carried from step to step or at rest before each, as the settings of the model say',
     'output': 'read after the last tick of a step; the node `trace` begins each step at 0',
 }
 

@@ -7,7 +7,7 @@ import shutil
 from typing import Any
 
 import torch
-from torch import nn
+from torch import nn, Tensor
 
 from cls_common.atomic_file import publish, temporary_of
 from cls_common.errors import UserError
@@ -40,12 +40,10 @@ def write_torch_files(
     missing = [name for name in _NETWORKS if name not in networks]
     if missing:
         raise UserError(f"this model's {missing[0]}", expected='a network', found='none', do='Choose another --format.')
-    world = networks.get(_WORLD)
-    normalisation = {} if world is None else {k: v.clone() for k, v in world.named_buffers(recurse=False)}
     files: dict[str, dict[str, Any]] = {
         name: {
             'model_state_dict': {k: v.detach().clone() for k, v in networks[name].state_dict().items()},
-            'model_config': {**sizes, 'normalisation': normalisation},
+            'model_config': {**sizes, 'normalisation': normalisation(networks)},
         }
         for name in _NETWORKS
     }
@@ -59,6 +57,12 @@ def write_torch_files(
         publish(partial, output)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+
+
+def normalisation(networks: Mapping[str, nn.Module]) -> dict[str, Tensor]:
+    """Returns copies of what normalises the states that networks read, by name: `mean`, `scale` ..., float32 (S,)."""
+    world = networks.get(_WORLD)
+    return {} if world is None else {name: each.clone() for name, each in world.named_buffers(recurse=False)}
 
 
 def training_history(rows: Sequence[Mapping[str, str]]) -> dict[str, Any]:
