@@ -35,7 +35,7 @@ _ROWS: dict[str, Callable[[Any], float]] = {
 @options.models_dir
 @options.as_json
 def command(model: str, models_dir: Path, as_json: bool) -> int:
-    """Count the operations of MODEL: of an action, of learning from a step, of a sleep.
+    """Count the operations of MODEL: acting, learning, one sleep.
 
     They are counted while it repeats its last steps and then sleeps once, on a copy: MODEL does not change. A model in
     use is refused.
