@@ -54,7 +54,7 @@ def test_operations_of_acting_learning_and_sleep_are_counted_and_the_model_stays
     assert asleep['backward'] > asleep['dense'] / 10 and asleep['effective'] < asleep['dense']
     assert learning['total'] == pytest.approx(found['awake']['total'] + asleep['total'] / 30)
     assert found['ops_learn'] == learning['total'] and found['sleep'] == 'sws ok, rem ok'
-    assert '45 nm' in found['assumptions'] and 'no memory traffic' in found['assumptions']
+    assert '45 nm' in found['assumptions'] and 'without memory traffic' in found['assumptions']
 
 
 def test_the_table_of_operations_states_the_assumptions_beside_the_energy(capsys, models) -> None:

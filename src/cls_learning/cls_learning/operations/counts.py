@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, fields
 MAC_PICOJOULES, AC_PICOJOULES = 4.6, 0.9
 ASSUMPTIONS = (
     f'{MAC_PICOJOULES} pJ a multiply-accumulate, {AC_PICOJOULES} pJ an accumulate: 32-bit floating point, 45 nm '
-    '(Horowitz 2014); no memory traffic, which can cost more than all of this'
+    '(Horowitz 2014); without operations of neurons and without memory traffic, which can cost more than all of this'
 )
 # Operations of one neuron in one tick, by its kind: decay, input, comparison and reset; of a second-order neuron also
 # decay and input of its current. As the `neurobench` package counts them.
