@@ -1,0 +1,132 @@
+"""The contract of recurrent cells whose influence can be followed forward in time.
+
+Each of H units has one state variable, real or complex, and K parameters of its own. Units act on each other through
+their outputs only, by recurrent weights:
+
+    dc_t/dc_{t-1} = diag(own) + G diag(slope),  G[i, j] = sum over gates g of gates[g, i] weight_hh[g, i, j]
+
+where `slope` is dh_{t-1}/dc_{t-1}. In a diagonal cell G is absent.
+"""
+
+from abc import abstractmethod
+from collections.abc import Mapping
+from typing import ClassVar, NamedTuple
+
+import torch
+from torch import nn, Tensor
+
+# Tensors by name, the batch first.
+CellState = dict[str, Tensor]
+
+
+class Linearisation(NamedTuple):
+    """Derivatives of one step; complex in a cell with complex state, real else.
+
+    Attributes:
+        own: of each unit's state by its own state before, other than through its output, (B, H).
+        coefficients: (B, H, C), and sources: (B, S). The derivative of a unit's state by its parameter k is
+            coefficients[:, :, cell.column_coefficient[k]] * sources[:, cell.column_source[k]].
+        gates: of a unit's state by what each gate receives of other units, (B, G, H); None in a diagonal cell.
+        slope: of the output before by the state before, (B, H); None in a diagonal cell.
+        direct: of the output before by the last parameter of each unit, (B, H); None in a diagonal cell.
+    """
+
+    own: Tensor
+    coefficients: Tensor
+    sources: Tensor
+    gates: Tensor | None = None
+    slope: Tensor | None = None
+    direct: Tensor | None = None
+
+
+class RecurrentCell(nn.Module):
+    """One recurrent layer of `units` units over `inputs` inputs.
+
+    Every parameter has units in its first dimension, gate after gate as in `torch.nn.GRUCell`: (gates x H, ...).
+
+    Attributes:
+        inputs, units: I and H. output_size: O.
+        is_diagonal: whether no unit acts on another.
+        column_coefficient, column_source: see Linearisation, int64 (K,), in the order of `flatten`.
+    """
+
+    is_diagonal: ClassVar[bool] = False
+    column_coefficient: Tensor
+    column_source: Tensor
+
+    def __init__(self, inputs: int, units: int, output_size: int) -> None:
+        super().__init__()
+        self.inputs, self.units, self.output_size = inputs, units, output_size
+
+    @abstractmethod
+    def initial(self, batch: int) -> CellState:
+        """Returns the state before the first step, zeros, for B = `batch` streams."""
+
+    @abstractmethod
+    def forward(self, state: CellState, x: Tensor) -> tuple[CellState, Tensor]:
+        """Takes one step, differentiable by autograd.
+
+        Args:
+            state: of `initial` or of the step before. x: float (B, I).
+
+        Returns:
+            the next state, and the output (B, O).
+        """
+
+    @abstractmethod
+    def linearise(self, state: CellState, x: Tensor) -> tuple[CellState, Tensor, Linearisation]:
+        """Takes the same step without autograd; returns the next state, the output and the derivatives."""
+
+    @abstractmethod
+    def pull_back(self, state: CellState, output_gradient: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Returns dL/dc (B, H), and dL by the direct effect of each unit's last parameter (B, H) or None.
+
+        Args:
+            state: after the step. output_gradient: dL/dh (B, O) of that step's output.
+        """
+
+    def masks(self) -> dict[str, Tensor]:
+        """Returns which weights exist, bool, by the name of their parameter, where some may be pruned."""
+        return {}
+
+    def recurrent_weight(self) -> Tensor:
+        """Returns the weights between units, (G, H, H), pruned ones 0. Not for a diagonal cell."""
+        raise NotImplementedError
+
+    def recurrent_weight_mask(self) -> Tensor:
+        """Returns which weights between units exist, bool (G, H, H). Not for a diagonal cell."""
+        raise NotImplementedError
+
+    @property
+    def parameters_per_unit(self) -> int:
+        """K."""
+        return sum(parameter.numel() for parameter in self.parameters()) // self.units
+
+    def coupling(self, step: Linearisation) -> Tensor:
+        """Returns G (B, H, H). Not for a diagonal cell."""
+        assert step.gates is not None
+        return torch.einsum('bgi,gij->bij', step.gates, self.recurrent_weight())
+
+    def flatten(self, tensors: Mapping[str, Tensor]) -> Tensor:
+        """Returns tensors shaped as the parameters, by their names, as (H, K): a row of each unit."""
+        return torch.cat([_by_unit(tensors[name], self.units) for name, _ in self.named_parameters()], 1)
+
+    def unflatten(self, rows: Tensor) -> dict[str, Tensor]:
+        """Returns the inverse of `flatten`."""
+        found, at = {}, 0
+        for name, parameter in self.named_parameters():
+            width = parameter.numel() // self.units
+            part = rows[:, at : at + width].reshape(self.units, parameter.shape[0] // self.units, -1)
+            found[name] = part.transpose(0, 1).reshape(parameter.shape)
+            at += width
+        return found
+
+    def kept(self) -> Tensor:
+        """Returns bool (H, K): the parameters that exist."""
+        masks = self.masks()
+        present = {n: masks.get(n, torch.ones_like(p, dtype=torch.bool)) for n, p in self.named_parameters()}
+        return self.flatten(present)
+
+
+def _by_unit(tensor: Tensor, units: int) -> Tensor:
+    return tensor.reshape(tensor.shape[0] // units, units, -1).transpose(0, 1).reshape(units, -1)
