@@ -43,8 +43,10 @@ def shared_options(function: Callable[..., int]) -> Callable[..., int]:
     return function
 
 
-def deliver(report: dict[str, Any], show: Callable[..., None], draw: Callable[..., Any], chosen: dict[str, Any]) -> int:
-    """Writes, prints and plots a report as the options say; returns the exit status."""
+def deliver(
+    report: dict[str, Any], show: Callable[..., None], draw: Callable[..., Any] | None, chosen: dict[str, Any]
+) -> int:
+    """Writes, prints and, where it can be drawn, plots a report as the options say; returns the exit status."""
     from rich.console import Console
 
     from cls_bench.learning.report import write
@@ -54,6 +56,6 @@ def deliver(report: dict[str, Any], show: Callable[..., None], draw: Callable[..
     console = Console()
     # Without a terminal a table is printed in full width.
     show(report, console if console.is_terminal else Console(width=_WIDE))
-    if chosen['plots_dir']:
+    if draw and chosen['plots_dir']:
         draw(report, chosen['plots_dir'])
     return 0

@@ -11,6 +11,9 @@ from torch import Tensor
 
 from .cell import Linearisation, RecurrentCell
 
+# Share of active units below which their rows are gathered; above it the copy takes longer than it saves.
+_GATHERED = 0.75
+
 
 class Operations(NamedTuple):
     """Multiply-adds of one step, one stream.
@@ -94,8 +97,8 @@ class FullInfluence(Influence):
     """All of M, (B, H, H k). Levels `dense`, `sparse` and `paths`.
 
     Args:
-        skip_silent: multiply only by rows of M of units whose output has a derivative other than 0: the result is the
-            same. Else all of J M is one dense product.
+        skip_silent: multiply only by rows of M of units whose output has a derivative other than 0, where these are
+            few: the result is the same. Else all of J M is one dense product.
         paths: indices of the units through whose output influence passes; None: all.
     """
 
@@ -111,7 +114,7 @@ class FullInfluence(Influence):
 
     def update(self, influence: Tensor, step: Linearisation) -> Tensor:
         coupling, slope, direct = self._coupling(step)
-        if self._skip_silent:
+        if self._is_gathered(slope):
             after = step.own[..., None] * influence
             for row, (jacobian, before, is_active) in enumerate(zip(coupling * slope[:, None], influence, slope != 0)):
                 active = is_active.nonzero()[:, 0]
@@ -139,8 +142,11 @@ class FullInfluence(Influence):
         coupling, slope, _ = self._coupling(step)
         jacobian = self._jacobian(coupling, slope, step)
         effective = int(((jacobian != 0).sum(1) * (influence != 0).sum(2)).sum())
-        rows = int((slope != 0).sum()) + len(slope) if self._skip_silent else self.units * len(slope)
+        rows = int((slope != 0).sum()) + len(slope) if self._is_gathered(slope) else self.units * len(slope)
         return rows * influence[0].numel(), effective
+
+    def _is_gathered(self, slope: Tensor) -> bool:
+        return self._skip_silent and bool((slope != 0).float().mean() < _GATHERED)
 
     def _coupling(self, step: Linearisation) -> tuple[Tensor, Tensor, Tensor]:
         assert step.slope is not None and step.direct is not None

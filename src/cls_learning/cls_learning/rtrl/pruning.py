@@ -49,7 +49,7 @@ def rewire(cell: RecurrentCell, fraction: float, generator: np.random.Generator)
     replaced = 0
     for name, mask in cell.masks().items():
         weight, kept = cell.get_parameter(name), int(mask[0].sum())
-        count = min(int(fraction * kept), mask.shape[1] - kept)
+        count = min(round(fraction * kept), mask.shape[1] - kept)
         if not count:
             continue
         size = weight.abs().masked_fill(~mask, torch.inf)

@@ -1,0 +1,1 @@
+"""Benchmark of learning without a tape: real-time recurrent learning beside backpropagation through time."""

@@ -1,0 +1,99 @@
+"""Benchmark of learning without a tape: chain, costs, learning, report and command."""
+
+import io
+import json
+from pathlib import Path
+
+from click.testing import CliRunner
+import pytest
+from rich.console import Console
+import torch
+
+from cls_bench.recurrent import costs, learning
+from cls_bench.recurrent.agents import AGENTS, make_cell, silence
+from cls_bench.recurrent.memory_chain import episode
+from cls_bench.recurrent.report import document
+from cls_bench.recurrent.runner import RecurrentRequest, run
+from cls_bench.recurrent.table import show
+from cls_cli.commands.bench import command
+from cls_cli.entry import main
+from cls_common.errors import UserError
+
+
+def test_only_the_first_step_of_a_chain_tells_its_target() -> None:
+    chains = [episode(6, 0, number) for number in range(40)]
+    for chain in chains:
+        assert chain.x.shape == (6, 1, 3) and float(chain.target) == (float(chain.x[0, 0, 0]) > 0)
+        assert not chain.x[1:, 0, 0].any() and (chain.x[1:-1, 0, 1].abs() == 1.0).all()
+        assert chain.x[-1, 0].tolist() == [0.0, 0.0, 1.0]
+    assert 8 < sum(float(chain.target) for chain in chains) < 32
+    assert torch.equal(chains[3].x, episode(6, 0, 3).x)
+    assert not torch.equal(torch.cat([c.x for c in chains]), torch.cat([episode(6, 1, n).x for n in range(40)]))
+
+
+def test_thresholds_are_set_to_a_share_of_silent_units() -> None:
+    xs = episode(40, 0, 0).x
+    cell = make_cell(AGENTS['sparse'], 16, 0, sparsity=0.8)
+    for share in (0.6, 0.9):
+        silence(cell, xs, share)
+        state, silent = cell.initial(1), 0.0
+        for x in xs:
+            state, output = cell(state, x)
+            silent += float((output == 0).float().mean()) / len(xs)
+        assert silent == pytest.approx(share, abs=0.03)
+
+
+def test_sparse_levels_need_fewer_operations_and_bytes_and_exact_ones_have_the_gradient_of_bptt() -> None:
+    rows = {name: costs.measure(name, 16, 0.8, 1.0) for name in ('dense', 'sparse', 'SnAp-1', 'trace units')}
+    for name in ('dense', 'sparse', 'trace units'):
+        assert rows[name]['error'] < 1e-5
+    assert rows['SnAp-1']['error'] > 1e-5
+    assert rows['dense']['executed'] == rows['dense']['dense'] == rows['sparse']['dense']
+    for metric in ('executed', 'effective', 'bytes'):
+        assert rows['dense'][metric] > rows['sparse'][metric] > rows['SnAp-1'][metric]
+    assert rows['sparse']['silent'] == pytest.approx(costs.SILENT, abs=0.05)
+
+
+def test_at_80_percent_of_silent_units_and_pruned_weights_5_times_fewer_operations_remain() -> None:
+    row = costs.measure('sparse', 32, 0.8, 1.0)
+    assert row['dense'] >= 5 * row['effective']
+
+
+def test_the_tape_of_bptt_grows_with_the_chain() -> None:
+    short, long = (costs.measure_bptt('event_gru', 8, 0.5, length) for length in (8, 64))
+    assert 6.0 < long['bytes'] / short['bytes'] < 10.0
+
+
+def test_trace_units_learn_a_chain_and_equal_seeds_learn_equally() -> None:
+    learned, again, other = (
+        learning.learn('trace units', 8, seed, signal='end', episodes=140, units=16) for seed in (0, 0, 1)
+    )
+    assert learned['accuracy'] > 0.9 and learned['refused'] == 0
+    for metrics in (learned, again, other):
+        del metrics['seconds']
+    assert learned == again != other
+
+
+def test_report_and_table_have_every_agent(tmp_path: Path) -> None:
+    names = ('sparse', 'sparse, SET', 'SnAp-1', '4 paths', 'trace units')
+    request = RecurrentRequest(
+        lengths=(3, 4), seeds=2, episodes=2, units=6, cost_units=(8,), agents=names, signals=('end', 'every'), jobs=1
+    )
+    shares: list[float] = []
+    report = document(run(request, lambda label, share: shares.append(share)))
+    assert shares[-1] == 1.0 and json.loads(json.dumps(report, allow_nan=False)) == report
+    assert len(report['learned']) == 5 * 2 * 2 and len(report['summary']) == 5
+    assert {row['length'] for row in report['bptt']} == {3, 4}
+    printed = io.StringIO()
+    show(report, Console(file=printed, width=240))
+    for text in (*names, 'dense', 'BPTT', 'right answers, error: every'):
+        assert text in printed.getvalue()
+
+
+def test_a_request_without_agents_or_lengths_that_exist_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(['bench', 'rtrl', '--length', '2']) == 2
+    assert 'x>=3' in capsys.readouterr().err
+    with pytest.raises(UserError, match='expected 0 <= sparsity < 1'):
+        make_cell(AGENTS['sparse'], 4, 0, sparsity=1.0)
+    shown = CliRunner().invoke(command, ['rtrl', '--help']).output
+    assert '--short' in shown and '--seeds' in shown
