@@ -1,5 +1,6 @@
 """Benchmark of learning without a tape: chain, costs, learning, report and command."""
 
+from collections.abc import Iterator
 import io
 import json
 from pathlib import Path
@@ -18,6 +19,14 @@ from cls_bench.recurrent.table import show
 from cls_cli.commands.bench import command
 from cls_cli.entry import main
 from cls_common.errors import UserError
+
+
+@pytest.fixture(autouse=True, scope='module')
+def _one_thread() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 def test_only_the_first_step_of_a_chain_tells_its_target() -> None:

@@ -1,0 +1,65 @@
+"""A world model on an event-based GRU (EGRU, Subramoney et al. 2023): most of its units are silent in most steps."""
+
+import itertools
+
+import torch
+from torch import nn, Tensor
+
+from ..randomness import derive
+from ..rtrl.cell import RecurrentCell
+from ..rtrl.event_gru import EventGruCell
+from .contract import ModelState, WorldModel
+from .mlp import initialise
+
+# Low, so that an untrained cell has events from which to learn.
+_THRESHOLD = 0.02
+
+
+class CellWorldModel(WorldModel):
+    """A recurrent cell over embedding and action, and ReLU layers over its output and both: z_next = z + f(h, z, a).
+
+    The state is that of the cell. Gives `spike_rate` (B,), the share of outputs that are not 0.
+
+    Args:
+        cell: with z_size + action_size inputs. hidden: of the layers after it.
+        residual: the output is added to z, and its layer starts at zero: untrained it predicts no change.
+    """
+
+    context = 8
+
+    def __init__(
+        self, cell: RecurrentCell, z_size: int, hidden: tuple[int, ...], residual: bool, seed: int
+    ) -> None:  # fmt: skip
+        super().__init__()
+        self.cell, self.residual = cell, residual
+        sizes = (cell.output_size + cell.inputs, *hidden)
+        self.layers = nn.ModuleList(nn.Linear(inputs, outputs) for inputs, outputs in itertools.pairwise(sizes))
+        self.output = nn.Linear(sizes[-1], z_size)
+        initialise(self, seed)
+        if residual:
+            nn.init.zeros_(self.output.weight)
+            nn.init.zeros_(self.output.bias)
+
+    def initial(self, batch: int) -> ModelState:
+        return self.cell.initial(batch)
+
+    def remember(self, state: ModelState, z: Tensor, action: Tensor) -> ModelState:
+        after, _ = self.cell(state, torch.cat([z, action], dim=-1))
+        return dict(after)
+
+    def predict(self, state: ModelState, z: Tensor, action: Tensor) -> tuple[ModelState, Tensor, dict[str, Tensor]]:
+        x = torch.cat([z, action], dim=-1)
+        after, signal = self.cell(state, x)
+        info = {'spike_rate': (signal != 0).to(signal.dtype).mean(-1)}
+        signal = torch.cat([signal, x], dim=-1)  # (B, O + D + A)
+        for layer in self.layers:
+            signal = torch.relu(layer(signal))
+        out = self.output(signal)
+        return after, z + out if self.residual else out, info
+
+
+def make(*, z_size: int, action_size: int, hidden: tuple[int, ...], residual: bool, seed: int) -> CellWorldModel:
+    """Makes an untrained network: the first of `hidden` are the units of the cell."""
+    units, *layers = hidden
+    cell = EventGruCell(z_size + action_size, units, seed=derive(seed, 'cell'), threshold=_THRESHOLD)
+    return CellWorldModel(cell, z_size, tuple(layers), residual, seed)
