@@ -13,7 +13,7 @@ from . import costs, learning
 from .agents import AGENTS
 
 # With an error at every step each step is an update: longer chains would take as long as all else together.
-_LONGEST_WITH_EVERY = 32
+_LONGEST_WITH_EVERY = 16
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class RecurrentRequest:
     Attributes:
         lengths: of the memory chain. seeds, episodes: of each agent at each length.
         units: of cells that learn. cost_units: of cells of which costs are measured.
-        agents, signals: by name. jobs: processes.
+        agents, signals: by name; costs are of `dense` and `sparse` too. jobs: processes.
     """
 
     lengths: tuple[int, ...]
@@ -80,7 +80,8 @@ def _costs(request: RecurrentRequest, report: Report) -> list[dict[str, Any]]:
     asked = []
     for units in request.cost_units:
         for sparsity, width in costs.SETUPS:
-            for name, agent in AGENTS.items():
+            for name in dict.fromkeys(('dense', 'sparse', *request.agents)):
+                agent = AGENTS[name]
                 # SET has the costs of `sparse`; without pruning SnAp-2 is `dense`.
                 is_same = agent.pruning == 'set' or (agent.reach > 1 and not sparsity)
                 if not (is_same or (agent.cell == 'trace_units' and sparsity)):

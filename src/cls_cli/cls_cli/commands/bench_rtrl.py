@@ -70,7 +70,7 @@ def _request(chosen: dict[str, Any]) -> Any:
         seeds=chosen['seeds'] or (1 if short else 3),
         episodes=300,
         units=32,
-        cost_units=(32,) if short else (32, 64, 128),
+        cost_units=(32,) if short else (32, 64),
         # `dense` learns exactly as `sparse` does.
         agents=_SHORT_AGENTS if short else tuple(name for name in AGENTS if name != 'dense'),
         signals=tuple(SIGNALS),
