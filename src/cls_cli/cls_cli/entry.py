@@ -44,7 +44,7 @@ SECTIONS = {
         'encoder': ('encoder:command', 'Train encoders of images.'),
     },
     'Measure': {
-        'bench': ('bench:command', 'Measure learning and curiosity against baselines.'),
+        'bench': ('bench:command', 'Measure learning, curiosity and online gradients against baselines.'),
         'faults': ('faults:command', 'Kill the learners at random moments, and check that nothing is lost.'),
     },
     'This machine': {
