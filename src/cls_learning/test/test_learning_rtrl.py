@@ -8,6 +8,7 @@ import torch
 from torch import nn, Tensor
 
 from cls_common.errors import UserError
+from cls_learning.learners.optimisation import make_adam
 from cls_learning.rtrl import EventGruCell, prune, rewire, RtrlLearner, TraceUnitsCell
 from cls_learning.rtrl.cell import RecurrentCell
 from cls_learning.testing import draw
@@ -262,7 +263,7 @@ def test_static_masks_keep_the_share_of_each_row_and_learning_leaves_it() -> Non
         assert (mask.sum(1) == max(1, round(0.2 * mask.shape[1]))).all()
         assert not cell.get_parameter(name)[~mask].any()
     by_rtrl(cell, sequence(), 'sparse')
-    torch.optim.Adam(cell.parameters(), 0.1).step()
+    make_adam(cell, 0.1).step()
     assert not any(cell.get_parameter(name)[~mask].any() for name, mask in cell.masks().items())
 
 

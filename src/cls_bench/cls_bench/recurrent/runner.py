@@ -68,7 +68,7 @@ def run(request: RecurrentRequest, report: Report) -> RecurrentResults:
         tapes = [
             costs.measure_bptt(cell, units, sparsity, length)
             for units in request.cost_units
-            for cell, sparsity in (('event_gru', learning.SPARSITY), ('trace_units', 0.0))
+            for cell, sparsity in (('event_gru', costs.SETUPS[-1][0]), ('trace_units', 0.0))
             for length in request.lengths
         ]
     finally:

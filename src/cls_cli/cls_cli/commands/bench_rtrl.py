@@ -68,7 +68,7 @@ def _request(chosen: dict[str, Any]) -> Any:
     return RecurrentRequest(
         lengths=tuple(sorted(set(chosen['lengths']))) or (_SHORT_LENGTHS if short else _LENGTHS),
         seeds=chosen['seeds'] or (1 if short else 3),
-        episodes=300,
+        episodes=400,
         units=32,
         cost_units=(32,) if short else (32, 64),
         # `dense` learns exactly as `sparse` does.
