@@ -75,6 +75,8 @@ class StepBuilder:
     _closed_at: int = -1
     _ended_at: int = -1
     _last_key: Key | None = None
+    # Stamp of the end of the episode after which another process is continued; -1: none.
+    _follows: int = -1
 
     def set_senses(self, senses: tuple[str, ...]) -> None:
         """Chooses what makes an observation; other senses than before clear everything sensed."""
@@ -95,7 +97,8 @@ class StepBuilder:
     @property
     def can_start(self) -> bool:
         """Whether there is something to act from; after the end of an episode that is the next one's first reading."""
-        return self._step is None and self.newest is not None and self._is_of_episode(self.newest)
+        newest = self.newest
+        return self._step is None and newest is not None and self._is_of_episode(newest) and not self._is_end(newest)
 
     def awaits(self, key: Key) -> bool:
         """Whether the open step is that of the action `key`."""
@@ -115,7 +118,7 @@ class StepBuilder:
         After a while, or when the robot was moved by something else, the newest observation begins a new chain.
         """
         assert self.newest is not None
-        return self._start_from(self.newest)
+        return self._start_from(self._next_episode() or self.newest)
 
     def _start_from(self, newest: Observation) -> tuple[Observation, bool]:
         closed = self._closed
@@ -127,12 +130,22 @@ class StepBuilder:
     def open(self, key: Key, now: float) -> None:
         """Opens a step for an action that is about to go out, or that another node sent."""
         before, boundary = self.start()
+        self._follows = -1
         self._step = _OpenStep(key, before, boundary, now)
 
     def resume(self, last: Observation, joints: Doubles) -> None:
         """Continues a chain of another process: its last observation, and the joints there, rad (J,)."""
         self.break_chain()
         self._closed, self.joints = last, joints
+
+    def resume_after(self, end: Observation) -> None:
+        """Continues another process after the last observation of an episode.
+
+        In lock-step the first action of the next episode may be done already. The step begins from the first
+        observation after the end then too, so that the repeated action gets the answer of that process.
+        """
+        self.break_chain()
+        self._follows = end.stamp
 
     def set_joints(self, joints: Doubles) -> None:
         """Takes joint angles, rad (J,). Those of the step under way, or of a chain in lock-step, are known better."""
@@ -182,6 +195,18 @@ class StepBuilder:
     def _is_of_episode(self, observation: Observation) -> bool:
         return all(reading.stamp > self._ended_at for reading in observation.readings.values())
 
+    def _is_end(self, observation: Observation) -> bool:
+        """Whether it is that of the end which another process saw; an older one is of a simulation that began again."""
+        return self.lock_step and any(reading.stamp == self._follows for reading in observation.readings.values())
+
+    def _next_episode(self) -> Observation | None:
+        """Returns the first observation after the end which another process saw; None without one."""
+        if not self.lock_step or self._follows < 0:
+            return None
+        found = {sense: _first_after(self._recent[sense], self._follows) for sense in self.senses}
+        readings = {sense: reading for sense, reading in found.items() if reading is not None}
+        return Observation(readings) if len(readings) == len(self.senses) else None
+
     def _newest_at(self, time: int) -> Observation | None:
         """Returns what was sensed last at a time, ns.
 
@@ -224,6 +249,7 @@ class StepBuilder:
             found[sense] = reading
         after = Observation(found)
         self._step = None
+        self._follows = -1
         ended = done.terminal or done.truncated
         self._closed = None if ended else after
         self._closed_at = after.stamp
@@ -249,7 +275,7 @@ class StepBuilder:
         self.break_chain()
         self._recent.clear()
         self.newest = None
-        self._ended_at = self._closed_at = -1
+        self._ended_at = self._closed_at = self._follows = -1
 
     def break_chain(self) -> None:
         """Clears the open step and what came before it: the next step begins a new chain."""

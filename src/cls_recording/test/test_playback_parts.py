@@ -86,6 +86,18 @@ def test_repeated_messages_are_published_once():
     assert [one.data for one in ordered(first, other, again)] == [other.data, first.data]
 
 
+def test_a_pair_that_a_simulator_repeats_is_published_once():
+    first, second = item(EMBEDDING, 100), item(EMBEDDING, 200)
+    again = [item(EMBEDDING, one.stamp_ns, log=log, data=one.data) for log, one in ((3000, first), (3001, second))]
+    assert [one.data for one in ordered(first, second, *again)] == [first.data, second.data]
+
+
+def test_a_state_without_a_stamp_may_return_to_what_it_was():
+    ready, moving = (Item('robot/state', 'type', log, None, data) for log, data in ((10, b'ready'), (20, b'moving')))
+    back = Item('robot/state', 'type', 30, None, ready.data)
+    assert [one.data for one in ordered(ready, ready, moving, back)] == [b'ready', b'moving', b'ready']
+
+
 def test_changed_robot_info_is_a_boundary_and_a_repeated_one_is_not():
     info = 'robot/info'
     same, other = item(info, 0, log=10, data=b'robot'), item(info, 0, log=30, data=b'robot, restarted')

@@ -14,6 +14,8 @@ class LockStep(Pace):
 
     # The images of the last action; two if it ended an episode.
     _frames: list[SensorFrame]
+    # The first image of the episode, if the last action began from it.
+    _first: list[SensorFrame]
     _joints: NDArray[np.float64]
 
     def now_ns(self, clock_ns: int) -> int:
@@ -22,12 +24,18 @@ class LockStep(Pace):
 
     def start(self, now_ns: int) -> list[Output]:
         """See Pace."""
+        self._first = []
         self._set_frames(self._robot.reset())
+        self._begins = True
         return [*self._frames]
 
     def tick(self, now_ns: int) -> list[Output]:
-        """See Pace: the last image again, for a subscriber that came late or lost it."""
-        return [*self._frames[-1:]]
+        """See Pace: the last images again, for a subscriber that came late or lost them.
+
+        A learner that was restarted knows the images before the last action from its journal, but not the first one
+        of an episode: that one is repeated too.
+        """
+        return [*self._first, *self._frames]
 
     def joints(self, now_ns: int) -> NDArray[np.float64]:
         """See Pace."""
@@ -37,6 +45,8 @@ class LockStep(Pace):
         step = self._robot.step(command.values)
         if step.lost:
             return []
+        self._first = self._frames[-1:] if self._begins else []
+        self._begins = step.restart is not None
         self._set_frames(step)
         return [self._store(CommandResult(command, _to_execution(step))), *self._frames]
 

@@ -99,8 +99,10 @@ def test_actions_of_a_restarted_source_are_no_repetitions():
 def test_in_lock_step_the_last_image_is_published_again_with_its_stamp():
     pace, (first,) = lock_step()
     assert pace.tick(0) == [first]
-    _, frame = pace.submit(command(1, 5, 0), 0)
-    assert pace.tick(0) == [frame] and frame.stamp_ns > first.stamp_ns
+    _, second = pace.submit(command(1, 5, 0), 0)
+    assert pace.tick(0) == [first, second], 'nobody else knows from what an episode began'
+    _, third = pace.submit(command(2, 5, 0), 0)
+    assert pace.tick(0) == [third] and third.stamp_ns > second.stamp_ns > first.stamp_ns
 
 
 def test_in_lock_step_a_lost_action_is_not_answered_and_can_be_repeated():
@@ -118,7 +120,9 @@ def test_in_lock_step_the_end_of_an_episode_gives_two_images():
     result, last, first = outputs
     assert result.motion.end_ns < last.stamp_ns < first.stamp_ns
     assert abs(last.observations['state'][2]) > 0.2 > abs(first.observations['state'][2])
-    assert pace.tick(0) == [first]
+    assert pace.tick(0) == [last, first], 'nobody may have seen how it ended'
+    _, second = pace.submit(command(50, 1), 0)
+    assert pace.tick(0) == [first, second]
 
 
 def test_in_real_time_an_action_is_answered_when_its_motion_has_ended():

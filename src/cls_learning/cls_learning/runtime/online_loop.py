@@ -74,5 +74,7 @@ class OnlineLoop:
         if learner.total_steps < last.sequence:
             learner.episode = last.episode - transition.boundary
             online_step(learner, transition, mode, not learner.ends_cycle, self._due.append)
-        if not (transition.terminal or transition.truncated):
+        if transition.terminal or transition.truncated:
+            self._steps.resume_after(transition.after)
+        else:
             self._steps.resume(transition.after, transition.joints_next)

@@ -1,5 +1,6 @@
 """Orders a session's messages by the time of their content instead of the time of writing."""
 
+from collections import deque
 from collections.abc import Collection, Iterable, Iterator
 import heapq
 
@@ -11,12 +12,14 @@ from .items import Boundary, Item
 WINDOW_NS = 1_000_000_000
 # A topic's stamp that decreases by more than this means a restarted simulation or a clock that was set.
 JUMP_NS = 1_000_000_000
+# Images that a lock-step simulator repeats at most: before the last action, after it, and of the next episode.
+_REPEATED = 3
 
 
 class StampOrder:
     """Orders a session's messages: all of one stamp before the next, an action after all messages up to its end.
 
-    Messages equal to the last one of their topic are left out: a lock-step simulator repeats its image, each file of
+    Messages equal to one of the last of their topic are left out: a lock-step simulator repeats its images, each file of
     a bag its latched topics.
 
     Args:
@@ -28,7 +31,7 @@ class StampOrder:
     def __init__(self, items: Iterable[Item | Boundary], senses: Collection[str], info: bytes) -> None:
         self._items = items
         self._senses = frozenset(senses)
-        self._last_data: dict[str, bytes] = {comms.ROBOT_INFO.name: info}
+        self._last_data: dict[str, deque[bytes]] = {comms.ROBOT_INFO.name: deque([info], _REPEATED)}
         self._stamps: dict[str, int] = {}
         self._newest = -1
         # (stamp, rank within it, count) and the message.
@@ -42,9 +45,8 @@ class StampOrder:
             if isinstance(item, Boundary):
                 yield from self._begin_segment(item)
                 continue
-            if self._last_data.get(item.topic) == item.data:
+            if self._is_repeated(item):
                 continue
-            self._last_data[item.topic] = item.data
             if item.topic == comms.ROBOT_INFO.name:
                 yield from self._begin_segment(Boundary(item.log_ns, item.data))
                 continue
@@ -53,6 +55,14 @@ class StampOrder:
             self._wait(item)
             yield from self._release(item.log_ns - WINDOW_NS)
         yield from self._release(None)
+
+    def _is_repeated(self, item: Item) -> bool:
+        known = self._last_data.setdefault(item.topic, deque(maxlen=_REPEATED))
+        # A state without a stamp may return to what it was before.
+        is_repeated = item.data in (known if item.stamp_ns is not None else list(known)[-1:])
+        if not is_repeated:
+            known.append(item.data)
+        return is_repeated
 
     def _begin_segment(self, boundary: Boundary) -> Iterator[Item | Boundary]:
         yield from self._release(None)
