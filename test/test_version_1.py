@@ -1,5 +1,7 @@
 """What version 1 of the message, journal and model formats wrote still opens: see fixtures/version_1/README.md."""
 
+import contextlib
+from dataclasses import replace
 import json
 from pathlib import Path
 import re
@@ -12,7 +14,10 @@ import pytest
 import yaml
 
 from cls_cli.entry import main
+from cls_common.robot import to_plain
 from cls_learning.model_store import journal
+from cls_recording.playback.session_stream import SessionStream
+from cls_recording.playback.sources import Source
 from cls_recording.reader import SessionReader
 
 FIXTURES = Path(__file__).parent / 'fixtures' / 'version_1'
@@ -38,6 +43,18 @@ def test_every_message_of_the_session_is_read() -> None:
         assert session.left_out == {}
         read = [event.topic for event in session.events()]
     assert {topic: read.count(topic) for topic in set(read)} == EXPECTED['messages']
+
+
+def test_whether_the_robot_gave_rewards_shows_in_the_session() -> None:
+    with SessionReader(SESSION) as session:
+        assert session.info.robot is not None and not session.info.robot.has_reward, 'not said by this version'
+        assert session.robot() == replace(session.info.robot, has_reward=True)
+
+
+def test_nodes_get_the_robot_of_the_session_in_the_present_form() -> None:
+    source = Source.describe(SESSION)
+    with contextlib.closing(SessionStream(source, lambda robot: json.dumps(to_plain(robot)).encode())) as stream:
+        assert json.loads(stream.info()) == json.loads(json.dumps(to_plain(source.robot)))
 
 
 def test_the_session_is_whole_and_fit_to_learn_from(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

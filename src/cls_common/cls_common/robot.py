@@ -66,6 +66,7 @@ class RobotInfo:
         joint_names, joint_low, joint_high: joints and their limits, rad, length J (may be 0).
         settle_time: s from an action's end to an undisturbed image.
         lock_step: one image for each action, no others.
+        has_reward: its steps carry a reward; without one it is NaN.
         low, high: limits of the channels, float32 (A,).
     """
 
@@ -77,6 +78,7 @@ class RobotInfo:
     joint_high: tuple[float, ...] = ()
     settle_time: float = 0.0
     lock_step: bool = False
+    has_reward: bool = False
     low: NDArray[np.float32] = field(init=False, repr=False, compare=False)
     high: NDArray[np.float32] = field(init=False, repr=False, compare=False)
 
@@ -128,8 +130,13 @@ class RobotInfo:
 
 
 def to_plain(robot: RobotInfo) -> dict[str, Any]:
-    """Returns a robot as plain data for JSON: fields by name, the kind of a channel by its name in `Kind`."""
+    """Returns a robot as plain data for JSON: fields by name, the kind of a channel by its name in `Kind`.
+
+    `has_reward` is absent where it is false, as in older versions, so that the hash of their config.json stays.
+    """
     plain = {field.name: getattr(robot, field.name) for field in fields(robot) if field.init}
+    if not robot.has_reward:
+        del plain['has_reward']
     return plain | {'channels': [{**vars(c), 'kind': c.kind.name} for c in robot.channels]}
 
 
@@ -150,13 +157,16 @@ def from_plain(content: Mapping[str, Any]) -> RobotInfo:
 
 
 def from_message(message: Any) -> RobotInfo:
-    """Reads a cls_interfaces/RobotInfo, of rclpy or from a bag; raises UserError where it contradicts itself."""
+    """Reads a cls_interfaces/RobotInfo, of rclpy or from a bag; raises UserError where it contradicts itself.
+
+    Bags of older versions lack `has_reward`.
+    """
     return from_plain({
         'name': message.name, 'modalities': list(message.modalities),
         'channels': [[c.name, c.kind, c.unit, float(c.low), float(c.high)] for c in message.channels],
         'joint_names': list(message.joint_names), 'joint_low': list(map(float, message.joint_low)),
         'joint_high': list(map(float, message.joint_high)), 'settle_time': float(message.settle_time),
-        'lock_step': bool(message.lock_step),
+        'lock_step': bool(message.lock_step), 'has_reward': bool(getattr(message, 'has_reward', False)),
     })  # fmt: skip
 
 

@@ -24,6 +24,7 @@ PAN_TILT = RobotInfo(
     (1.5, 0.75),
     settle_time=0.125,
     lock_step=True,
+    has_reward=True,
 )
 
 

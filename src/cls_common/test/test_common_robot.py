@@ -1,5 +1,6 @@
 """Actions scale between [-1, 1] and a robot's units, and no bad number or length gets through."""
 
+from dataclasses import replace
 import json
 import math
 from types import SimpleNamespace
@@ -162,6 +163,13 @@ def test_plain_data_is_what_models_have_stored_and_reads_back() -> None:
     assert json.dumps(to_plain(from_plain(json.loads(ARM_JSON)))) == ARM_JSON
 
 
+def test_plain_data_names_the_reward_of_a_robot_that_gives_one() -> None:
+    rewarded = replace(ARM, has_reward=True)
+    plain = json.loads(json.dumps(to_plain(rewarded)))
+    assert plain == {**json.loads(ARM_JSON), 'has_reward': True}
+    assert from_plain(plain) == rewarded
+
+
 def test_channels_without_field_names_are_read() -> None:
     channels = [['pan', 0, 'deg', -10, 10.5], ['grip', 3, '', 0, 1]]
     assert from_plain({**json.loads(ARM_JSON), 'channels': channels}) == ARM
@@ -173,7 +181,10 @@ def test_a_message_is_read_by_its_fields() -> None:
         name='arm', modalities=['camera'], channels=channels, joint_names=['pan'], joint_low=np.array([-1.5]),
         joint_high=np.array([1.25]), settle_time=0.1, lock_step=False,
     )  # fmt: skip
-    assert from_message(message) == RobotInfo('arm', ('camera',), (PAN,), ('pan',), (-1.5,), (1.25,), settle_time=0.1)
+    arm = RobotInfo('arm', ('camera',), (PAN,), ('pan',), (-1.5,), (1.25,), settle_time=0.1)
+    assert from_message(message) == arm, 'as bags of older versions have it, without has_reward'
+    message.has_reward = True
+    assert from_message(message) == replace(arm, has_reward=True)
 
 
 @pytest.mark.parametrize('kind', ['SIDEWAYS', 7, None])

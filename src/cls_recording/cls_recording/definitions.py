@@ -13,10 +13,11 @@ from .schemas import field_types
 
 _OURS = 'cls_interfaces'
 _IDL_SEPARATOR = '=' * 80 + '\n'
-# Fields of version 1 of types that have changed, still read: see cls_common.experience_codec.
-_VERSION_1 = {
+# Fields of older versions of types that have changed, still read: see cls_common.experience_codec and cls_common.robot.
+_OLDER = {
     f'{_OURS}/msg/Experience': {'run_id', 'sequence', 'stamp_z', 'stamp_next', 'z', 'z_next', 'prediction_after'},
     f'{_OURS}/msg/LearnerStatus': {'node', 'phase', 'mode', 'metric_names', 'metric_values'},
+    f'{_OURS}/msg/RobotInfo': {'name', 'modalities', 'channels', 'settle_time', 'lock_step'},
 }
 
 
@@ -67,7 +68,7 @@ def _check_fields(store: Typestore, type_name: str) -> None:
         if name.startswith(f'{_OURS}/') and name in here:
             fields, wanted = (dict(defs[name][1]) for defs in (store.fielddefs, here))
             missing = sorted(wanted.keys() - fields.keys())
-            if missing and not (name in _VERSION_1 and fields.keys() >= _VERSION_1[name]):
+            if missing and not (name in _OLDER and fields.keys() >= _OLDER[name]):
                 raise AttributeError(f'{name} without {", ".join(missing)}')
 
 

@@ -2,16 +2,17 @@
 
 from collections.abc import Collection, Iterator, Mapping
 import contextlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 import heapq
 from itertools import pairwise
+import math
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 from cls_common import comms
 from cls_common.errors import UserError
-from cls_common.robot import from_message
+from cls_common.robot import from_message, RobotInfo
 
 from . import bag, bag_check
 from .bag_check import CheckedBag, converting_errors
@@ -140,6 +141,15 @@ class SessionReader:
                 with _unreadable(self.path, event):
                     return info.with_changes(robot=from_message(event.message))
         return info
+
+    def robot(self) -> RobotInfo | None:
+        """Returns the robot; where its description lacks `has_reward`, as of older versions, its answers show it."""
+        robot = self.info.robot
+        if robot is None or robot.has_reward:
+            return robot
+        answers = (e.message for e in self.events([comms.APPLIED_ACTION.name]) if e.message.error_code == 0)
+        first = next(answers, None)
+        return replace(robot, has_reward=first is not None and math.isfinite(first.reward))
 
     def raw(
         self, topics: Collection[str] = (), start: int | None = None, *, by_time: bool = True

@@ -72,9 +72,10 @@ def _robots(paths: Sequence[Path]) -> list[RobotInfo]:
     robots = []
     for path in paths:
         with SessionReader(path) as reader:
-            if reader.info.robot is None:
+            robot = reader.robot()
+            if robot is None:
                 raise missing(reader, [comms.ROBOT_INFO.name])
-            robots.append(reader.info.robot)
+            robots.append(robot)
     return robots
 
 

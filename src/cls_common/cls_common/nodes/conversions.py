@@ -98,6 +98,7 @@ def to_robot_info(info: RobotInfo, stamp: Time) -> RobotInfoMessage:
         joint_high=to_floats(info.joint_high, 'd'),
         settle_time=float(info.settle_time),
         lock_step=info.lock_step,
+        has_reward=info.has_reward,
     )
     message.header.stamp = stamp
     return message

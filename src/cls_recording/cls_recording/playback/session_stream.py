@@ -1,10 +1,10 @@
 """Stream of one session's messages from any position, in the order in which a learner received them."""
 
 from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from cls_common import comms
-from cls_common.robot import RobotInfo
+from cls_common.robot import from_message, RobotInfo
 from cls_common.transition import EMBEDDING
 
 from ..quality.image_check import image_problem
@@ -96,7 +96,8 @@ class SessionStream:
     """An open session; `close` it.
 
     Args:
-        make_info: returns the CDR of a robot's description, for sessions that have it only in their metadata.
+        make_info: returns the CDR of a robot's description, for sessions that have it only in their metadata or of an
+            older version.
 
     Attributes:
         broken: number of images that can't be decoded; they are not played, and steps that need them are lost.
@@ -135,7 +136,7 @@ class SessionStream:
         for event in events:
             problem = image_problem(event.topic, event.data)
             if not problem:
-                yield to_item(event)
+                yield self._to_item(event)
                 continue
             self.broken += 1
             self.problem = self.problem or problem
@@ -155,5 +156,16 @@ class SessionStream:
             for event in self._reader.raw([topic]):
                 if found is not None and (until_ns is None or event.time_ns > until_ns):
                     break
-                found = to_item(event)
+                found = self._to_item(event)
         return found
+
+    def _to_item(self, event: RawEvent) -> Item:
+        item = to_item(event)
+        if event.topic != comms.ROBOT_INFO.name:
+            return item
+        message = self._reader.decode(event).message
+        if hasattr(message, 'has_reward'):
+            return item
+        # Nodes can't read the bytes of an older version.
+        robot = replace(from_message(message), has_reward=self._source.robot.has_reward)
+        return replace(item, data=self._make_info(robot))

@@ -55,7 +55,7 @@ class Source:
     def describe(cls, path: Path) -> Self:
         """Reads the description of a session; raises UserError if it can't be replayed."""
         with SessionReader(path) as reader:
-            robot = reader.info.robot
+            robot = reader.robot()
             if robot is None:
                 raise UserError(
                     f'session {path}',

@@ -40,6 +40,7 @@ class GymBody(Body):
             modalities=('camera',) * (self._observes_images or self._renders) + (STATE,) * (not self._observes_images),
             channels=channels_of(self._action_space, name),
             lock_step=settings.lock_step,
+            has_reward=True,  # an environment of an older interface that gives None is found out at its first step
         )
         self._converter = ImageConverter(
             name, 'reset() or step()' if self._observes_images else 'render()', _white(self._space)

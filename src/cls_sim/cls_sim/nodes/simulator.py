@@ -27,7 +27,7 @@ from ..robots import make
 from ..settings import SimulatorSettings
 from . import messages
 
-# After this time without an action, lock-step publishes its last image again, for late subscribers.
+# After this time without an action, lock-step publishes its last images again, for late subscribers.
 REPEAT_PERIOD = 2.0
 # Below this share of the requested frame rate, diagnostics warn.
 SLOW_SHARE = 0.9
