@@ -250,6 +250,8 @@ def test_a_second_goal_is_rejected_and_a_cancelled_sleep_changes_nothing(graph: 
     assert not graph.send_goal().accepted
     refused = graph.call(comms.SET_MODE, SetMode.Request(mode='dream'))
     assert not refused.success and 'curiosity' in refused.message
+    refused = graph.call(comms.SET_MODE, SetMode.Request(mode='greedy'))
+    assert not refused.success and "brain 'cls'; expected random or curiosity" in refused.message
     graph.wait('the answer to the cancel', handle.cancel_goal_async().done)
     result = graph.result(handle)
     assert result.error_code == Sleep.Result.CANCELLED

@@ -5,6 +5,7 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
+from cls_common.comms import ACTING_MODES
 from cls_common.errors import UserError
 
 from .snapshot import LearnerStatuses
@@ -14,7 +15,6 @@ if TYPE_CHECKING:
 
 # s. A save starts when everything is learned, and takes a minute on a busy machine.
 _SAVE_TIME, _RETRY_PERIOD = 180.0, 0.5
-_ACTING = ('random', 'curiosity')
 
 
 class OrderlyEnd:
@@ -46,7 +46,7 @@ class OrderlyEnd:
 
     def _stop_acting(self, statuses: LearnerStatuses) -> None:
         # No step may start between the save and the end, or it would not be saved.
-        if statuses.fast is None or statuses.fast.mode not in _ACTING or statuses.done:
+        if statuses.fast is None or statuses.fast.mode not in ACTING_MODES or statuses.done:
             return
         try:
             self._client.set_mode('manual')

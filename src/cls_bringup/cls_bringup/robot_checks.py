@@ -43,35 +43,36 @@ def _make(options: GraphOptions) -> 'RobotInfo':
 
 
 def check_model(options: GraphOptions) -> None:
-    """Compares the robot, or those of the sessions to replay, with model and encoder.
+    """Compares mode and robot, or the robots of the sessions to replay, with model and encoder.
 
     Raises:
-        UserError: the model was made with another robot, or the encoder needs a modality that the robot lacks.
+        UserError: the brain can't act in the mode, the model was made with another robot, or the robot lacks what
+            encoder or brain need.
     """
-    from cls_learning.brain import inputs_of
-    from cls_learning.model_store.config_file import ModelConfig
+    from cls_learning.brain import check_mode, inputs_of
     from cls_perception import encoders
 
-    from .chosen_brain import settings_of_brain
+    from .chosen_brain import existing_model, settings_of_brain
 
-    file = Path(options.models_dir, options.model, 'config.json')
-    robots = _robots(options)
+    processes = {process.name: process for process in describe(options)}
     try:
-        config = ModelConfig.from_json(file.read_text(encoding='utf-8'), str(file))
-    except FileNotFoundError:
-        processes = {process.name: process for process in describe(options)}
+        config = existing_model(processes['slow_learner'])
+        brain, recipe = settings_of_brain(processes['slow_learner'])
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f'model {options.model!r}', expected='a readable config.json', found=str(error)) from error
+    fast: Any = settings_in_force(processes['fast_learner'])
+    check_mode(brain, fast.mode)
+    robots = _robots(options)
+    if config is None:
         if 'encoder' in processes:
             chosen: Any = settings_in_force(processes['encoder'])
             for robot in robots:
                 encoders.check_sense(chosen.encoder or chosen.default_encoder, robot)
-        elif options.simulated:
+        if options.simulated and (brain.needs_reward or 'encoder' not in processes):
             robots = [_make(options)]
-        brain, recipe = settings_of_brain(processes['slow_learner'])
         for robot in robots:
             inputs_of(brain, recipe, robot)
         return
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f'model {options.model!r}', expected='a readable config.json', found=str(error)) from error
     for robot in robots:
         config.check_robot(robot, any_name=options.accept_robot)
     if not robots and not options.accept_robot:

@@ -97,7 +97,7 @@ def test_an_encoder_runs_where_the_settings_of_the_brain_perceive_an_embedding()
         ({'robot': 'gym:'}, 'unknown robot'),
         ({'robot': 'simulator'}, 'unknown robot'),
         ({'brain': 'no_such_brain'}, "'no_such_brain'.*cls"),
-        ({'mode': 'sleep'}, "'sleep'.*manual or random or curiosity or follow"),
+        ({'mode': 'sleep'}, "'sleep'.*manual or random or curiosity or greedy or follow"),
         ({'mode': 'Manual'}, 'unknown mode'),
         ({'steps': -1}, 'steps'),
         ({'robot': 'replay'}, 'session'),

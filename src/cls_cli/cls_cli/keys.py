@@ -18,7 +18,7 @@ ZERO = ' '
 PAN, TILT = 0, 1
 # Servo 1 is pan, left is positive; servo 2 is tilt, up is positive.
 DIRECTIONS = {'w': (TILT, 1), 's': (TILT, -1), 'a': (PAN, 1), 'd': (PAN, -1)}
-MODES = {'1': 'manual', '2': 'random', '3': 'curiosity'}
+MODES = {'1': 'manual', '2': 'random', '3': 'curiosity', '4': 'greedy'}
 SLEEP, SAVE, QUIT = 'x', 'c', 'q'
 STOP, REARM = 'e', 'r'
 
@@ -45,7 +45,7 @@ def hints(channels: Sequence[str]) -> tuple[tuple[Hint, ...], ...]:
     named = {'pan', 'tilt'} <= set(channels)
     axes = {'a/d': 'pan' if named else None, 'w/s': 'tilt' if named else None}
     moving = [Hint(key, name or channel) for (key, name), channel in zip(axes.items(), channels)]
-    return (*moving, Hint('space', 'hold still'), Hint('1/2/3', ' | '.join(MODES.values()))), _CALLS
+    return (*moving, Hint('space', 'hold still'), Hint('/'.join(MODES), ' | '.join(MODES.values()))), _CALLS
 
 
 def moves(key: str) -> bool:

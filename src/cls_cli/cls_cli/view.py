@@ -30,7 +30,7 @@ _MEANINGS = {
     'forgetting': 'skill lost since its best',
     'action_use': 'skill due to actions',
 }
-_MODE_STYLE = {'manual': 'yellow', 'random': 'magenta', 'curiosity': 'cyan', 'follow': 'blue'}
+_MODE_STYLE = {'manual': 'yellow', 'random': 'magenta', 'curiosity': 'cyan', 'greedy': 'green', 'follow': 'blue'}
 
 
 @dataclass(frozen=True, kw_only=True)

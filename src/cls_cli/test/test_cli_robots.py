@@ -73,6 +73,21 @@ def test_a_robot_without_pictures_needs_an_encoder_of_its_state(
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize('command', ['up', 'train'])
+@pytest.mark.parametrize(
+    'chosen, found',
+    [
+        (('--brain', 'spiking', '--robot', 'sim'), "brain 'spiking'; expected a robot that "),
+        (('--mode', 'greedy'), "mode of brain 'cls'; expected random or curiosity; found 'greedy'"),
+    ],
+)
+def test_a_brain_that_does_not_fit_robot_or_mode_is_refused_before_any_process_starts(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, command: str, chosen: tuple[str, ...], found: str
+) -> None:
+    assert found in refused(capsys, command, *chosen)
+    assert not list(tmp_path.iterdir())
+
+
 def test_up_refuses_the_model_of_another_robot(capsys: pytest.CaptureFixture[str]) -> None:
     learn = ('train', '--encoder', 'identity', '--steps', '2', *SMALL)
     assert main((*learn, '--robot', 'gym:little_envs:Blind-v0')) == 0

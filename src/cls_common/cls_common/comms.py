@@ -137,7 +137,9 @@ SERVICES = (
 
 SLEEP = Service('sleep', 'cls_interfaces/action/Sleep', ('slow_learner',))
 
-MODES = ('manual', 'random', 'curiosity', 'follow')
+# Modes in which the brain acts: at random; by its own policy, whatever that seeks; by that policy without exploring.
+ACTING_MODES = ('random', 'curiosity', 'greedy')
+MODES = ('manual', *ACTING_MODES, 'follow')
 
 
 def observation_topic(modality: str) -> Topic:

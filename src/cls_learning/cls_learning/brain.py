@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 import math
 from typing import Any, Literal, Protocol, TYPE_CHECKING
 
+from cls_common.comms import ACTING_MODES
 from cls_common.errors import UserError
 from cls_common.robot import RobotInfo
 from cls_common.settings import Settings
@@ -171,7 +172,7 @@ class OnlineLearner(ABC):
 
         Args:
             joints: float64 (J,), rad.
-            mode: 'random' or 'curiosity'.
+            mode: one of the brain's `modes`.
             steps: wake steps before this action: total_steps, or one more while the last is not yet learned.
         """
 
@@ -407,6 +408,9 @@ class Brain(ABC):
         settings: class of its settings, which config.json of a model keeps.
         headlines: metrics that views show first, with whether higher is better.
         columns: of training.log, beside `timestamp`, `event`, `step` and `cycle`.
+        needs_reward: whether it learns only on robots that give a reward.
+        modes: in which it acts, of `comms.ACTING_MODES`. `curiosity` is its own policy, `greedy` that policy as best it
+            knows, without exploring, for evaluation.
         short_cycles: settings by dotted name for cycles of one or two seconds, for crash tests.
     """
 
@@ -414,6 +418,8 @@ class Brain(ABC):
     settings: type[Settings] = Settings
     headlines: Mapping[str, bool] = {}
     columns: tuple[str, ...] = ()
+    needs_reward: bool = False
+    modes: tuple[str, ...] = ('random', 'curiosity')
     short_cycles: Mapping[str, Any] = {}
 
     @abstractmethod
@@ -462,7 +468,7 @@ def inputs_of(brain: Brain, settings: Any, robot: RobotInfo) -> tuple[Input, ...
     A robot without modalities, from an old recording, is assumed to have them.
 
     Raises:
-        UserError: the robot lacks an input.
+        UserError: the robot lacks an input, or the reward that the brain needs.
     """
     inputs = brain.inputs(settings, robot)
     for each in inputs:
@@ -473,7 +479,23 @@ def inputs_of(brain: Brain, settings: Any, robot: RobotInfo) -> tuple[Input, ...
                 found=f'{robot.name!r}, which senses {", ".join(robot.modalities)}',
                 do='Choose another robot or brain.',
             )
+    check_reward(brain, robot)
     return inputs
+
+
+def check_reward(brain: Brain, robot: RobotInfo) -> None:
+    """Raises UserError for a robot without the reward that a brain needs."""
+    if brain.needs_reward and not robot.has_reward:
+        raise UserError(
+            f'brain {brain.name!r}', expected='a robot that gives a reward', found=f'{robot.name!r}, which gives none',
+            do='Choose another robot or brain.',
+        )  # fmt: skip
+
+
+def check_mode(brain: Brain, mode: str) -> None:
+    """Raises UserError for a mode in which a brain can't act."""
+    if mode in ACTING_MODES and mode not in brain.modes:
+        raise UserError(f'mode of brain {brain.name!r}', expected=' or '.join(brain.modes), found=repr(mode))
 
 
 def check_goal(goal: Goal, phases: tuple[str, ...]) -> None:

@@ -14,7 +14,7 @@ from cls_common.errors import UserError
 from cls_common.images import resize
 from cls_common.resources import config_dir
 from cls_common.transition import Floats, Observation, Reading, Transition
-from cls_learning.brain import Input, inputs_of
+from cls_learning.brain import check_mode, Input, inputs_of
 from cls_learning.model_store.config_file import ModelConfig
 from cls_learning.model_store.folder import ModelFolder
 from cls_learning.model_store.listing import weights_hash
@@ -46,7 +46,7 @@ class TrainOptions:
         seed: -1: drawn for a new model, the model's own for an existing one. Given, it implies one thread.
         encoder, preset: by name; empty: the model's own, or the defaults for a new one.
         overrides: learning parameters by dotted name.
-        mode: random or curiosity.
+        mode: one of the brain's `modes`.
         simulator: settings of the simulation by dotted name. encoder_settings: of a new model's encoder.
         accept_robot: accepts a robot of another name with the same actions and joints.
         brain: of a new model, by name; empty: cls.
@@ -94,6 +94,7 @@ def opened(options: TrainOptions, report: Callable[[TrainProgress], None]) -> It
     folder = ModelFolder(options.models_dir, options.model)
     try:
         brain = choose_brain({'models_dir': str(options.models_dir), 'model': options.model, 'brain': options.brain})
+        check_mode(brain, options.mode)
         settings, origins, asked = resolve(config_dir() / 'presets', options.preset, options.overrides, brain)
         seed = _seed(options, folder.config)
         robot = make_robot(options.robot, _simulation(options, seed))

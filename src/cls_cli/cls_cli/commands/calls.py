@@ -20,14 +20,15 @@ def _call(namespace: str, call: Callable[[Any], str]) -> int:
     return 0
 
 
-@click.command('mode', epilog=examples('./cls mode manual', './cls mode curiosity'))
+@click.command('mode', epilog=examples('./cls mode manual', './cls mode curiosity', './cls mode greedy'))
 @click.argument('mode', type=click.Choice(MODES))
 @options.namespace
 def mode(mode: str, namespace: str) -> int:
     """Choose the source of the actions of the running graph.
 
-    In mode manual the keys choose the actions, in mode random chance, and in mode curiosity the model. In mode follow
-    the model learns without acting, such as from a replay.
+    In mode manual the keys choose the actions, in mode random chance, and in mode curiosity the brain's own policy,
+    whatever that seeks. In mode greedy a brain that has it acts as best it knows, without exploring. In mode follow the
+    model learns without acting, such as from a replay.
     """
     return _call(namespace, lambda client: str(client.set_mode(mode)))
 

@@ -33,7 +33,7 @@ _SHOWN = 2
 @options.seed
 @options.encoder
 @options.preset
-@options.mode('curiosity', 'random')
+@options.mode('curiosity', 'random', 'greedy')
 @set_options.option
 @options.accept_robot
 def command(**chosen: Any) -> int:

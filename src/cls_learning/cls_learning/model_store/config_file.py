@@ -9,7 +9,7 @@ from typing import Any
 from cls_common.errors import UserError
 from cls_common.robot import difference, from_plain, RobotInfo, to_plain
 
-from ..brain import Brain, find, Input, inputs_of
+from ..brain import Brain, check_reward, find, Input
 from .files import write_whole
 
 SCHEMA = 1
@@ -49,7 +49,7 @@ class ModelConfig:
     @property
     def inputs(self) -> tuple[Input, ...]:
         """Inputs of the brain on this robot."""
-        return inputs_of(self.brain, self.settings, self.robot)
+        return self.brain.inputs(self.settings, self.robot)
 
     @property
     def shapes(self) -> dict[str, tuple[int, ...]]:
@@ -131,7 +131,7 @@ class ModelConfig:
     def check_robot(self, robot: RobotInfo, *, any_name: bool = False) -> None:
         """Raises UserError for another robot than the model's, unless it was accepted and has equal actions and joints.
 
-        Its modalities may differ: only the inputs of the brain are needed.
+        Its modalities may differ: only the inputs of the brain are needed, and a reward where the brain needs one.
 
         Args:
             any_name: the name is not checked, since the robot is about to be accepted.
@@ -144,6 +144,7 @@ class ModelConfig:
                 found=other.found,
                 do='Choose another model name for another robot.',
             )
+        check_reward(self.brain, robot)
         if not any_name:
             self.check_robot_name(robot.name)
 

@@ -22,7 +22,7 @@ from ..model_store.config_file import ModelConfig
 from ..node_settings import FastNodeSettings
 from ..runtime.backlog import Backlog
 from ..runtime.online_loop import OnlineLoop
-from ..runtime.online_step import ACTING_MODES, until_the_last_action
+from ..runtime.online_step import until_the_last_action
 from .action_sender import ActionSender
 from .fast_services import FastServices
 from .fast_status import FastStatus
@@ -134,6 +134,7 @@ class FastLearnerNode(Node):
         self.config_sha256 = config.sha256
         self._senses.open(config)
         self.steps.set_senses(tuple(config.shapes))
+        self._mode_control.check()
         self.backlog.reset(self.learner.total_steps)
         self.retransmit.clear()
         self.sleep_client.end()
@@ -160,7 +161,7 @@ class FastLearnerNode(Node):
         if self.steps.expire(now, self._settings.step_timeout):
             what = f'{" and ".join(missing)} after an action' if missing else 'answer to an action'
             self.status.report_fault(f'no {what} within {self._settings.step_timeout:g} s')
-        if self.phase == 'wake' and self.mode in ACTING_MODES and self._may_act(now):
+        if self.phase == 'wake' and self.mode in comms.ACTING_MODES and self._may_act(now):
             assert self.learner is not None
             with until_the_last_action(self._mode_control):
                 self._loop.act(self.learner, self.mode)

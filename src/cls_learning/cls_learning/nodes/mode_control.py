@@ -10,6 +10,7 @@ from cls_common.robot import check_action
 from cls_interfaces.msg import RobotAction
 from cls_interfaces.srv import SetMode
 
+from ..brain import check_mode
 from ..runtime.online_loop import OnlineLoop
 
 if TYPE_CHECKING:
@@ -37,6 +38,20 @@ class ModeControl:
         """Reports a fault of acting."""
         self._node.status.report_fault(text)
 
+    def check(self) -> None:
+        """Sets the mode to `manual` and reports it where the brain of the model can't act in the present one."""
+        try:
+            self._check(self.mode)
+        except UserError as error:
+            self.mode = 'manual'
+            self.report_fault(f'{error}; mode is manual now')
+
+    def _check(self, mode: str) -> None:
+        if mode not in comms.MODES:
+            raise UserError('mode', expected=' or '.join(comms.MODES), found=repr(mode))
+        if self._node.config is not None:
+            check_mode(self._node.config.brain, mode)
+
     def _on_manual(self, message: RobotAction) -> None:
         node, robot = self._node, self._node.robot
         if self.mode != 'manual' or node.phase != 'wake' or robot is None:
@@ -48,13 +63,15 @@ class ModeControl:
                 node.status.report_fault(str(error))
 
     def _on_set_mode(self, request: SetMode.Request, response: SetMode.Response) -> SetMode.Response:
-        response.success = request.mode in comms.MODES
-        if response.success:
+        try:
+            self._check(request.mode)
+        except UserError as error:
+            response.message = str(error)
+        else:
+            response.success = True
             self.mode = request.mode
             response.message = f'mode {self.mode}'
             self._loop.clear()
             self._node.status.publish()
-        else:
-            response.message = f'unknown mode {request.mode!r}; expected one of {", ".join(comms.MODES)}'
         response.mode = self.mode
         return response

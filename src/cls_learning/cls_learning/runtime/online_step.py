@@ -4,12 +4,11 @@ from collections.abc import Callable, Iterator
 import contextlib
 from typing import Protocol
 
+from cls_common.comms import ACTING_MODES
 from cls_common.transition import Experience, Floats, Transition
 
 from ..brain import OnlineLearner
 from ..policies.contract import EndOfActionsError
-
-ACTING_MODES = ('random', 'curiosity')
 
 
 def online_step(
