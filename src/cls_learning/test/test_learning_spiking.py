@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from datetime import datetime
 from itertools import pairwise
+import json
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from cls_common.errors import UserError
 from cls_common.robot import Channel, Kind, RobotInfo
 from cls_common.transition import Observation, Reading, Transition
 from cls_learning import state_bytes
-from cls_learning.brain import find, Goal, inputs_of
+from cls_learning.brain import check_mode, find, Goal, inputs_of
 from cls_learning.model_store.config_file import ModelConfig
 from cls_learning.model_store.folder import ModelFolder
 from cls_learning.runtime.learner_session import LearnerSession, make_online_learner
@@ -39,7 +40,7 @@ class Cart:
     """
 
     def __init__(self, kind: str = 'discrete') -> None:
-        self.robot = RobotInfo(name='cart', modalities=('state',), channels=(CHANNELS[kind],))
+        self.robot = RobotInfo(name='cart', modalities=('state',), channels=(CHANNELS[kind],), has_reward=True)
         self.state = np.float32([0.5, 0.0])
         self.steps = 0
         self._begins = True
@@ -250,6 +251,35 @@ def test_a_robot_without_the_vector_is_refused() -> None:
     robot = RobotInfo(name='sim', modalities=('camera',), channels=())
     with pytest.raises(UserError, match=r"a robot that senses 'state'; found 'sim', which senses camera"):
         inputs_of(find('spiking'), find('spiking').settings(), robot)
+
+
+def test_a_robot_that_says_it_gives_no_reward_is_refused_before_its_first_step() -> None:
+    robot = RobotInfo(name='cart', modalities=('state',), channels=(CHANNELS['discrete'],))
+    expected = r"brain 'spiking'; expected a robot that gives a reward; found 'cart', which gives none"
+    with pytest.raises(UserError, match=expected):
+        inputs_of(find('spiking'), find('spiking').settings(), robot)
+    with pytest.raises(UserError, match=expected):
+        config().check_robot(robot)
+    assert inputs_of(find('cls'), find('cls').settings(), robot)
+
+
+def test_a_model_made_before_robots_said_whether_they_give_a_reward_still_matches_its_robot() -> None:
+    made = config()
+    content = json.loads(made.to_json())
+    del content['robot']['has_reward']
+    older = ModelConfig.from_json(json.dumps(content), 'config.json')
+    assert older.shapes == {'state': (2,)}
+    older.check_robot(made.robot)
+    assert json.loads(older.to_json()) == content, 'so that its hash stays'
+
+
+def test_each_brain_says_in_which_modes_it_acts(open_run) -> None:
+    for mode in find('spiking').modes:
+        check_mode(find('spiking'), mode)
+    for other in ('manual', 'follow'):  # not acted in by any brain
+        check_mode(find('cls'), other)
+    with pytest.raises(UserError, match=r"mode of brain 'cls'; expected random or curiosity; found 'greedy'"):
+        check_mode(find('cls'), 'greedy')
 
 
 def test_a_state_of_another_size_is_refused(open_run) -> None:

@@ -22,6 +22,8 @@ class SpikingBrain(Brain):
 
     name = 'spiking'
     settings = SpikingBrainSettings
+    needs_reward = True
+    modes = ('random', 'curiosity', 'greedy')
     headlines = {'return': True, 'model_error': False, 'spike_rate': False}
     columns = (
         'reward', 'episode_return', 'error_before', 'copy_error', 'spike_rate', 'model_loss', 'critic_loss',
