@@ -19,8 +19,8 @@ _REPEATED = 3
 class StampOrder:
     """Orders a session's messages: all of one stamp before the next, an action after all messages up to its end.
 
-    Messages equal to one of the last of their topic are left out: a lock-step simulator repeats its images, each file of
-    a bag its latched topics.
+    Messages equal to one of the last of their topic are left out: a lock-step simulator repeats its images, each file
+    of a bag its latched topics.
 
     Args:
         items: in the order of log time.
