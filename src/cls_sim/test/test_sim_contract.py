@@ -36,6 +36,13 @@ def test_each_image_of_our_robots_is_one_frame_period_after_the_last(robot):
         assert step.stamp_ns - before.stamp_ns == round(1e9 / 30)
 
 
+@pytest.mark.parametrize('name', PAN_TILT)
+def test_a_pan_tilt_robot_that_tracks_a_target_says_that_it_gives_a_reward(name):
+    robot = make(name, SimulatorSettings(seed=SEED, reward='track'))
+    assert all(math.isfinite(step.reward) for step in steps(robot, 5)[1:]) and robot.info.has_reward
+    robot.close()
+
+
 def test_another_process_gives_the_same_bytes():
     program = (
         'import sys, cls_sim.testing as t;'

@@ -31,6 +31,7 @@ class PanTiltBody(Body):
             joint_low=tuple(-limit for limit in limits),
             joint_high=limits,
             lock_step=settings.lock_step,
+            has_reward=settings.reward != 'none',
         )
         self.view_deg = env.view_deg
         self._env = env
