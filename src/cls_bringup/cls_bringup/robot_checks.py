@@ -68,7 +68,7 @@ def check_model(options: GraphOptions) -> None:
             chosen: Any = settings_in_force(processes['encoder'])
             for robot in robots:
                 encoders.check_sense(chosen.encoder or chosen.default_encoder, robot)
-        if options.simulated and (brain.needs_reward or 'encoder' not in processes):
+        if options.simulated and (brain.needs_reward(recipe) or 'encoder' not in processes):
             robots = [_make(options)]
         for robot in robots:
             inputs_of(brain, recipe, robot)

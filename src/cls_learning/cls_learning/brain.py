@@ -408,7 +408,6 @@ class Brain(ABC):
         settings: class of its settings, which config.json of a model keeps.
         headlines: metrics that views show first, with whether higher is better.
         columns: of training.log, beside `timestamp`, `event`, `step` and `cycle`.
-        needs_reward: whether it learns only on robots that give a reward.
         modes: in which it acts, of `comms.ACTING_MODES`. `curiosity` is its own policy, `greedy` that policy as best it
             knows, without exploring, for evaluation.
         short_cycles: settings by dotted name for cycles of one or two seconds, for crash tests.
@@ -418,7 +417,6 @@ class Brain(ABC):
     settings: type[Settings] = Settings
     headlines: Mapping[str, bool] = {}
     columns: tuple[str, ...] = ()
-    needs_reward: bool = False
     modes: tuple[str, ...] = ('random', 'curiosity')
     short_cycles: Mapping[str, Any] = {}
 
@@ -429,6 +427,10 @@ class Brain(ABC):
     def needs_encoder(self, settings: Settings) -> bool:
         """Returns whether it perceives embeddings, so that an encoder must run."""
         return True
+
+    def needs_reward(self, settings: Settings) -> bool:
+        """Returns whether it learns only on robots that give a reward."""
+        return False
 
     def check(self, settings: Settings) -> None:
         """Raises UserError for settings that name an unknown part: in config.json they could not be changed."""
@@ -479,13 +481,13 @@ def inputs_of(brain: Brain, settings: Any, robot: RobotInfo) -> tuple[Input, ...
                 found=f'{robot.name!r}, which senses {", ".join(robot.modalities)}',
                 do='Choose another robot or brain.',
             )
-    check_reward(brain, robot)
+    check_reward(brain, settings, robot)
     return inputs
 
 
-def check_reward(brain: Brain, robot: RobotInfo) -> None:
+def check_reward(brain: Brain, settings: Any, robot: RobotInfo) -> None:
     """Raises UserError for a robot without the reward that a brain needs."""
-    if brain.needs_reward and not robot.has_reward:
+    if brain.needs_reward(settings) and not robot.has_reward:
         raise UserError(
             f'brain {brain.name!r}', expected='a robot that gives a reward', found=f'{robot.name!r}, which gives none',
             do='Choose another robot or brain.',

@@ -260,7 +260,8 @@ def test_a_robot_that_says_it_gives_no_reward_is_refused_before_its_first_step()
         inputs_of(find('spiking'), find('spiking').settings(), robot)
     with pytest.raises(UserError, match=expected):
         config().check_robot(robot)
-    assert inputs_of(find('cls'), find('cls').settings(), robot)
+    curious = find('spiking').settings.from_flat({'agent.task': 0.0, 'agent.curiosity': 1.0})
+    assert inputs_of(find('spiking'), curious, robot) and inputs_of(find('cls'), find('cls').settings(), robot)
 
 
 def test_a_model_made_before_robots_said_whether_they_give_a_reward_still_matches_its_robot() -> None:

@@ -144,7 +144,7 @@ class ModelConfig:
                 found=other.found,
                 do='Choose another model name for another robot.',
             )
-        check_reward(self.brain, robot)
+        check_reward(self.brain, self.settings, robot)
         if not any_name:
             self.check_robot_name(robot.name)
 
