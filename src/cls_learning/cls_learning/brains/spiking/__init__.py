@@ -22,13 +22,16 @@ class SpikingBrain(Brain):
 
     name = 'spiking'
     settings = SpikingBrainSettings
-    needs_reward = True
     modes = ('random', 'curiosity', 'greedy')
     headlines = {'return': True, 'model_error': False, 'spike_rate': False}
     columns = (
         'reward', 'episode_return', 'error_before', 'copy_error', 'spike_rate', 'model_loss', 'critic_loss',
         'imagined_return', 'entropy', 'replay_size', 'actor_return', 'actor_change', 'actor_low', 'actor_high',
     )  # fmt: skip
+    short_cycles = {
+        'warmup': 120, 'sleep.wake_steps_per_cycle': 60, 'sleep.sws_steps': 20, 'sleep.rem_steps': 10,
+        'world.hidden': 32, 'world.batch_size': 32, 'agent.starts': 16,
+    }  # fmt: skip
 
     def inputs(self, settings: Any, robot: RobotInfo) -> tuple[Input, ...]:
         """See Brain."""
@@ -37,6 +40,10 @@ class SpikingBrain(Brain):
     def needs_encoder(self, settings: Any) -> bool:
         """See Brain."""
         return EMBEDDING in settings.senses.split()
+
+    def needs_reward(self, settings: Any) -> bool:
+        """See Brain."""
+        return bool(settings.agent.task)
 
     def check(self, settings: Any) -> None:
         """See Brain."""
