@@ -271,6 +271,34 @@ def test_in_lock_step_a_world_that_started_again_breaks_the_chain() -> None:
     assert builder.start()[0].stamp == 5 * MS and builder.start()[1]
 
 
+@pytest.mark.parametrize(
+    'shown, start',
+    [([100, 200], 200), ([100, 200, 300], 200), ([5], 5)],
+    ids=['no action since', 'the first action is done already', 'the world started again'],
+)
+def test_in_lock_step_a_restarted_process_begins_the_next_episode_where_it_began(
+    shown: list[float], start: int
+) -> None:
+    builder = StepBuilder(lock_step=True)
+    builder.resume_after(Observation({EMBEDDING: embedding(100)}))
+    for stamp in shown:
+        add(builder, stamp)
+        assert builder.can_start == (stamp != 100), 'the end of an episode is nothing to act from'
+    first, breaks = builder.start()
+    assert (first.stamp, breaks) == (start * MS, True)
+    builder.open(own(2), now=0.0)
+    builder.break_chain()
+    assert builder.start()[0].stamp == shown[-1] * MS, 'only the first step begins there'
+
+
+def test_in_real_time_a_restarted_process_begins_with_what_it_senses() -> None:
+    builder = StepBuilder()
+    builder.resume_after(Observation({EMBEDDING: embedding(100)}))
+    for stamp in (200, 300):
+        add(builder, stamp)
+    assert builder.can_start and builder.start()[0].stamp == 300 * MS
+
+
 def test_a_stamp_more_than_a_second_back_clears_what_was_sensed() -> None:
     """A replay that jumped back; a reading that is only late is ignored."""
     builder = with_closed_step()
