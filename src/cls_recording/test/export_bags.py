@@ -193,5 +193,6 @@ def _info(robot: RobotInfo) -> tuple[str, str, dict[str, Any]]:
             'joint_high': np.array(robot.joint_high, np.float64),
             'settle_time': robot.settle_time,
             'lock_step': robot.lock_step,
+            'has_reward': robot.has_reward,
         },
     )

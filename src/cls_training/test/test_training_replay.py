@@ -107,6 +107,7 @@ def _robot_message(robot: RobotInfo) -> Any:
         comms.ROBOT_INFO.type, header=header, name=robot.name, modalities=list(robot.modalities), channels=channels,
         joint_names=list(robot.joint_names), joint_low=np.array(robot.joint_low),
         joint_high=np.array(robot.joint_high), settle_time=robot.settle_time, lock_step=robot.lock_step,
+        has_reward=robot.has_reward,
     )  # fmt: skip
 
 
