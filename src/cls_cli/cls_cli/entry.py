@@ -44,6 +44,7 @@ SECTIONS = {
         'encoder': ('encoder:command', 'Train encoders of images.'),
     },
     'Measure': {
+        'evaluate': ('evaluate:command', 'Run greedy episodes of a saved model, and print the reward.'),
         'bench': ('bench:command', 'Measure learning, curiosity and online gradients against baselines.'),
         'faults': ('faults:command', 'Kill the learners at random moments, and check that nothing is lost.'),
     },

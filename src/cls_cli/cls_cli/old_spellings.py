@@ -9,7 +9,7 @@ COMMANDS = {
     ('hash',): ('models', 'hash'),
     ('models',): ('models', 'list'),
 }
-# New command -> old option -> new option.
+# New command -> old option -> new option, which may have a value; '': the value became the argument.
 OPTIONS = {
     ('bench', 'curiosity'): {
         '--cache': '--cache-dir', '--json': '--report', '--plot': '--plots-dir', '--steps': '--length',
@@ -19,6 +19,10 @@ OPTIONS = {
         '--steps': '--length',
     },
     ('encoder', 'train'): {'--out': '--output', '--steps': '--updates', '--views': '--image-pairs'},
+    ('evaluate',): {
+        '--json': '--report', '--model_path': '', '--num_episodes': '--episodes',
+        '--visualize': '--render=evaluation.mp4',
+    },
     ('faults',): {'--folder': '--keep-dir', '--json': '--report', '--kinds': '--victim'},
     ('run',): {'--rate': '--max-rate'},
 }  # fmt: skip
@@ -33,14 +37,18 @@ def modernize(arguments: Sequence[str]) -> tuple[list[str], str]:
     was, now = ['./cls', *(old or command)], ['./cls', *command]
     options = OPTIONS.get(command, {})
     end = rest.index('--') if '--' in rest else len(rest)
-    for i, word in enumerate(rest[:end]):
+    words: list[str] = []
+    for word in rest[:end]:
         name, equals, value = word.partition('=')
-        if name in options:
-            rest[i] = options[name] + equals + value
-            was.append(name)
-            now.append(options[name])
+        if name not in options:
+            words.append(word)
+            continue
+        new = options[name]
+        words += [new + equals + value] if new else [value] if equals else []
+        was.append(name)
+        now += [new] if new else []
     note = '' if was == now else f'note: `{" ".join(was)}` is now `{" ".join(now)}`'
-    return [*command, *rest], note
+    return [*command, *words, *rest[end:]], note
 
 
 def _is_old(name: tuple[str, ...], arguments: Sequence[str]) -> bool:

@@ -110,6 +110,11 @@ def test_version_is_that_of_the_package():
             'note: `./cls eyes --out --steps` is now `./cls encoder train --output --updates`',
         ),
         (['run', '--rate', '2'], ['run', '--max-rate', '2'], 'note: `./cls run --rate` is now `./cls run --max-rate`'),
+        (
+            ['evaluate', '--model_path', 'a', '--visualize', '--json=f'],
+            ['evaluate', 'a', '--render=evaluation.mp4', '--report=f'],
+            'note: `./cls evaluate --model_path --visualize --json` is now `./cls evaluate --render=evaluation.mp4 --report`',
+        ),
         (['models', 'show', 'a', '--json'], ['models', 'show', 'a', '--json'], ''),
         (['run', '--', '--rate'], ['run', '--', '--rate'], ''),
         (['models', '--help'], ['models', '--help'], ''),
@@ -126,7 +131,8 @@ def test_every_new_spelling_of_the_table_exists_and_no_old_one_does():
     assert all(new in ALL for new in old_spellings.COMMANDS.values())
     for words, renamed in old_spellings.OPTIONS.items():
         known = {name for option in ALL[words].params for name in option.opts}
-        assert set(renamed.values()) <= known and not set(renamed) & known, words
+        new = {name.partition('=')[0] for name in renamed.values() if name}
+        assert new <= known and not set(renamed) & known, words
 
 
 def test_an_old_spelling_works_and_its_note_is_one_line_on_stderr(capsys, tmp_path):

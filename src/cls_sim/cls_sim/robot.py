@@ -94,6 +94,9 @@ class SimulatedRobot:
     Args:
         body: not yet reset.
         settings: latency, frame rate, faults.
+
+    Attributes:
+        draws: whether observations have the image, if the robot has one; drawing takes most of the time of a step.
     """
 
     def __init__(self, body: Body, settings: SimulatorSettings) -> None:
@@ -112,6 +115,7 @@ class SimulatedRobot:
         self._motion = _rest(body, 0)
         self._last: Step | None = None
         self.now_ns = START_NS
+        self.draws = True
 
     @property
     def info(self) -> RobotInfo:
@@ -122,6 +126,11 @@ class SimulatedRobot:
     def view_deg(self) -> tuple[float, float] | None:
         """Horizontal and vertical field of view, degrees; None if undefined."""
         return self._body.view_deg
+
+    @property
+    def reward_threshold(self) -> float | None:
+        """Return of an episode from which its task counts as solved; None if undefined."""
+        return self._body.reward_threshold
 
     def reset(self) -> Step:
         """Begins an episode; simulated time continues. Commanded and applied are 0 in the returned Step."""
@@ -206,7 +215,7 @@ class SimulatedRobot:
         """Returns the observation at a time; `world_start_ns`, here as in `begin`, is time zero of moving objects."""
         elapsed, number = self._elapsed(now_ns), self._frames
         self._frames += 1
-        image = self._body.image(elapsed, (now_ns - world_start_ns) / NS, number)
+        image = self._body.image(elapsed, (now_ns - world_start_ns) / NS, number) if self.draws else None
         if image is not None:
             image = self._faults.apply_to_image(image, number)
         arrival = now_ns + round(self._faults.delay(number) * NS)

@@ -52,7 +52,7 @@ def open_model(
             if accept_robot:
                 folder.accept_robot(robot)
             folder.config.check_robot(robot)
-        return load_stored_encoder(folder, encoder, threads=1) if folder.config.encoder else None
+        return load_stored_encoder(folder.path, encoder, threads=1) if folder.config.encoder else None
     robots = _robots(paths)
     inputs = inputs_of(chosen, settings, robots[0])
     with SessionReader(paths[0]) as reader:

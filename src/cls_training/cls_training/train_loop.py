@@ -112,19 +112,23 @@ class TrainLoop:
         while self._open:
             self._open.popleft().result()
 
-    def sleep_where_due(self) -> None:
+    def sleep_where_due(self) -> bool:
         """Sleeps at the end of a cycle, also of a cycle of an earlier process; saves if that is due.
 
         If a stop is requested during sleep, its result is discarded.
+
+        Returns:
+            whether a sleep was due.
         """
         if not self.learner.wants_sleep:
-            return
+            return False
         self.catch_up()
         begun = time.monotonic()
         try:
             self._sleep()
         finally:
             self.slept += time.monotonic() - begun
+        return True
 
     def _sleep(self) -> None:
         goal = Goal()

@@ -11,9 +11,8 @@ from typing import Any
 import torch
 
 from cls_common.errors import UserError
-from cls_common.images import resize
 from cls_common.resources import config_dir
-from cls_common.transition import Floats, Observation, Reading, Transition
+from cls_common.transition import Floats, Observation
 from cls_learning.brain import check_mode, Input, inputs_of
 from cls_learning.model_store.config_file import ModelConfig
 from cls_learning.model_store.folder import ModelFolder
@@ -29,6 +28,7 @@ from cls_sim.robots import make as make_robot
 from cls_sim.robots import SimulatedRobot, Step
 from cls_sim.settings import SimulatorSettings
 
+from .sensing import Sensing, transition_of
 from .train_loop import TrainLoop, TrainProgress
 
 _log = logging.getLogger(__name__)
@@ -132,18 +132,21 @@ class SimulatedRun:
         report: Callable[[TrainProgress], None],
     ) -> None:  # fmt: skip
         self.loop = TrainLoop(folder, report)
-        self._inputs = self.loop.session.config.inputs
         self._robot = robot
-        self._encoder = encoder
+        self._sensing = Sensing(robot, self.loop.session.config.inputs, encoder)
         self._mode = mode
         self._action: Floats | None = None
 
-    def run(self, steps: int) -> None:
-        """Runs wake steps, sleeps at the end of each cycle, and saves at the end."""
+    def run(self, steps: int, ends_after_sleep: Callable[[], bool] = lambda: False) -> None:
+        """Runs wake steps, sleeps at the end of each cycle, and saves at the end.
+
+        Args:
+            ends_after_sleep: called after each sleep; True ends the run.
+        """
         loop = self.loop
         loop.sleep_where_due()
         now = self._robot.reset()
-        before, boundary = self._observe(now), True
+        before, boundary = self._sensing.observe(now), True
         while loop.done < steps:
             try:
                 action = self._next_action(before, now)
@@ -153,14 +156,17 @@ class SimulatedRun:
             after = self._robot.step(action)
             if after.lost:
                 continue
-            transition = loop.learner.prepare(_transition(before, self._observe(after), after, boundary))
+            transition = loop.learner.prepare(
+                transition_of(before, self._sensing.observe(after), after, boundary=boundary)
+            )
             goes_on = loop.done + 1 < steps and not loop.learner.ends_cycle
             loop.step(transition, self._mode, goes_on, self._keep_action)
             before, now, boundary = transition.after, after, False
             if after.restart is not None:
                 now, boundary = after.restart, True
-                before = self._observe(now)
-            loop.sleep_where_due()
+                before = self._sensing.observe(now)
+            if loop.sleep_where_due() and ends_after_sleep():
+                break
         loop.save()
 
     def _next_action(self, observation: Observation, now: Step) -> Floats:
@@ -172,29 +178,6 @@ class SimulatedRun:
 
     def _keep_action(self, action: Floats) -> None:
         self._action = action
-
-    def _observe(self, step: Step) -> Observation:
-        return Observation({each.name: self._read(each, step) for each in self._inputs})
-
-    def _read(self, each: Input, step: Step) -> Reading:
-        if each.kind == 'vector':
-            return Reading(step.observations[each.name], step.stamp_ns)
-        if each.kind == 'image':
-            assert step.image is not None
-            return Reading(resize(step.image, (each.size[0], each.size[1])), step.stamp_ns)
-        encoder = self._encoder
-        assert encoder is not None
-        sensed = step.image if encoder.modality == 'camera' else step.observations[encoder.modality]
-        assert sensed is not None
-        return Reading(encoder.encode(sensed[None])[0], step.stamp_ns, encoder.id, encoder.version)
-
-
-def _transition(before: Observation, after: Observation, step: Step, boundary: bool) -> Transition:
-    return Transition(
-        before=before, after=after, action_commanded=step.commanded, action_applied=step.applied,
-        joints=step.joints_before, joints_next=step.joints, boundary=boundary, reward=step.reward,
-        terminal=step.terminal, truncated=step.truncated,
-    )  # fmt: skip
 
 
 def _needs_encoder(inputs: Sequence[Input]) -> bool:
@@ -235,7 +218,7 @@ def _seed(options: TrainOptions, config: ModelConfig | None) -> int:
 def _encoder(options: TrainOptions, folder: ModelFolder, seed: int, robot: SimulatedRobot) -> encoders.Encoder:
     threads = 1 if options.seed >= 0 else 0
     if folder.config is not None:
-        return load_stored_encoder(folder, options.encoder, threads)
+        return load_stored_encoder(folder.path, options.encoder, threads)
     name = options.encoder or DEFAULT_ENCODER
     encoders.check_sense(name, robot.info)
     settings = EncoderSettings.from_flat({'name': name, 'seed': seed, 'threads': threads, **options.encoder_settings})

@@ -1,15 +1,14 @@
 """Loads the encoder of an existing model. A model runs only with the encoder it was made with."""
 
 import json
+from pathlib import Path
 
 from cls_common.errors import UserError
 from cls_perception import encoders
 from cls_perception.encoder import Encoder
 
-from ..model_store.folder import ModelFolder
 
-
-def load_stored_encoder(folder: ModelFolder, name: str, threads: int) -> Encoder:
+def load_stored_encoder(folder: Path, name: str, threads: int) -> Encoder:
     """Loads the encoder stored in the folder of a model.
 
     Args:
@@ -19,12 +18,12 @@ def load_stored_encoder(folder: ModelFolder, name: str, threads: int) -> Encoder
     Raises:
         UserError: another encoder was requested.
     """
-    stored = json.loads((folder.path / 'encoder' / 'config.json').read_text(encoding='utf-8'))
+    stored = json.loads((folder / 'encoder' / 'config.json').read_text(encoding='utf-8'))
     if name not in ('', stored['name']):
         raise UserError(
-            f'encoder for the existing model {folder.path.name!r}',
+            f'encoder for the existing model {folder.name!r}',
             expected=stored['name'],
             found=name,
             do='Leave it out, or choose another model name.',
         )
-    return encoders.load(stored, (folder.path / 'encoder' / 'weights.safetensors').read_bytes(), threads=threads)
+    return encoders.load(stored, (folder / 'encoder' / 'weights.safetensors').read_bytes(), threads=threads)

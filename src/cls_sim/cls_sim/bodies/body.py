@@ -37,6 +37,8 @@ class Body(ABC):
     info: RobotInfo
     # Horizontal and vertical field of view, degrees; None if undefined.
     view_deg: tuple[float, float] | None = None
+    # Return of an episode from which its task counts as solved; None if undefined.
+    reward_threshold: float | None = None
 
     @abstractmethod
     def reset(self) -> None:

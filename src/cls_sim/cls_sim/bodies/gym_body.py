@@ -45,6 +45,8 @@ class GymBody(Body):
         self._converter = ImageConverter(
             name, 'reset() or step()' if self._observes_images else 'render()', _white(self._space)
         )
+        with environment_code(name, 'spec'):
+            self.reward_threshold = None if env.spec is None else env.spec.reward_threshold
         self._seed: int | None = settings.seed
         self._observation: Any = None
         self._image: Image | None = None
