@@ -111,9 +111,9 @@ def test_version_is_that_of_the_package():
         ),
         (['run', '--rate', '2'], ['run', '--max-rate', '2'], 'note: `./cls run --rate` is now `./cls run --max-rate`'),
         (
-            ['evaluate', '--model_path', 'a', '--visualize', '--json=f'],
-            ['evaluate', 'a', '--render=evaluation.mp4', '--report=f'],
-            'note: `./cls evaluate --model_path --visualize --json` is now `./cls evaluate --render=evaluation.mp4 --report`',
+            ['evaluate', '--model_path', 'a', '--visualize'],
+            ['evaluate', 'a', '--render=evaluation.mp4'],
+            'note: `./cls evaluate --model_path --visualize` is now `./cls evaluate --render=evaluation.mp4`',
         ),
         (['models', 'show', 'a', '--json'], ['models', 'show', 'a', '--json'], ''),
         (['run', '--', '--rate'], ['run', '--', '--rate'], ''),

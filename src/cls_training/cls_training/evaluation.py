@@ -153,6 +153,7 @@ def _robot(options: EvaluationOptions, config: ModelConfig, seed: int) -> Simula
     name = options.robot or config.robot.name
     chosen = {'robot': name, 'lock_step': True, 'seed': seed, **options.simulator}
     robot = make_robot(name, SimulatorSettings.from_flat(chosen))
+    robot.draws = False
     try:
         config.check_robot(robot.info, any_name=bool(options.robot))
         inputs_of(config.brain, config.settings, robot.info)
