@@ -186,16 +186,19 @@ def run_episodes(
         UserError: the robot gives no reward.
     """
     episodes: list[Episode] = []
+    start: Step | None = None
     for number in range(1, count + 1):
-        episodes.append(_run_episode(learner, robot, sensing, max_length, seen))
+        episode, start = _run_episode(learner, robot, sensing, max_length, seen, start or robot.reset())
+        episodes.append(episode)
         report(number)
     return episodes
 
 
 def _run_episode(
-    learner: OnlineLearner, robot: SimulatedRobot, sensing: Sensing, max_length: int, seen: Callable[[Step], None]
-) -> Episode:
-    now = robot.reset()
+    learner: OnlineLearner, robot: SimulatedRobot, sensing: Sensing, max_length: int, seen: Callable[[Step], None],
+    now: Step,
+) -> tuple[Episode, Step | None]:  # fmt: skip
+    """Returns the episode that begins with a step, and the first step of the next one, None where it was cut."""
     seen(now)
     before, total, length = sensing.observe(now), 0.0, 0
     while length < max_length:
@@ -211,9 +214,9 @@ def _run_episode(
         transition = learner.prepare(transition_of(before, sensing.observe(now), now, boundary=length == 0))
         learner.carry(transition)
         before, total, length = transition.after, total + now.reward, length + 1
-        if now.terminal or now.truncated:
+        if now.restart is not None:
             break
-    return Episode(total, length)
+    return Episode(total, length), now.restart
 
 
 def _video(path: Path, robot: SimulatedRobot, rate: float) -> Video:
