@@ -9,7 +9,9 @@ from cls_bringup.preflight import SETTINGS, settings_of
 from cls_common.settings import read_parameter_file
 
 ROOT = Path(__file__).resolve().parents[1]
-FILES = sorted([*ROOT.glob('config/*.param.yaml'), *ROOT.glob('config/presets/*')])
+FILES = sorted(ROOT.glob('config/**/*.param.yaml'))
+# Folders of presets: of a brain by its name.
+PRESETS = ROOT / 'config' / 'presets'
 
 
 def of_robot(path: Path) -> GraphOptions:
@@ -19,14 +21,15 @@ def of_robot(path: Path) -> GraphOptions:
     return GraphOptions(robot=robot if robot in HARDWARE else 'sim', record=True)
 
 
-@pytest.mark.parametrize('path', FILES, ids=lambda path: path.name)
+@pytest.mark.parametrize('path', FILES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_names_and_values_are_those_of_the_nodes(path: Path) -> None:
     for node, values in read_parameter_file(path).items():
         assert node in SETTINGS, f'{path.name} names {node!r}, which is no node of ours'
-        settings_of(node).from_flat(values)
+        brain = path.parent.name if path.parent.parent == PRESETS else 'cls'
+        settings_of(node, {'brain': brain}).from_flat(values)
 
 
-@pytest.mark.parametrize('path', FILES, ids=lambda path: path.name)
+@pytest.mark.parametrize('path', FILES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_a_file_names_only_nodes_that_are_started_with_it(path: Path) -> None:
     started = {process.name for process in describe(of_robot(path))}
     assert set(read_parameter_file(path)) <= started

@@ -13,7 +13,8 @@ setup(
         (f'share/{NAME}', ['package.xml']),
         (f'share/{NAME}/launch', glob('../../launch/*.launch.py')),
         (f'share/{NAME}/config', glob('../../config/*.*')),
-        (f'share/{NAME}/config/presets', glob('../../config/presets/*')),
+        (f'share/{NAME}/config/presets', glob('../../config/presets/*.*')),
+        (f'share/{NAME}/config/presets/spiking', glob('../../config/presets/spiking/*')),
     ],
     install_requires=['setuptools'],
     # Only by this does `colcon test` run pytest.

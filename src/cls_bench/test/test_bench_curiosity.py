@@ -20,6 +20,7 @@ from cls_bench.curiosity.plots import draw
 from cls_bench.curiosity.runner import ExplorationRequest, run
 from cls_bench.curiosity.table import show
 from cls_bench.curiosity.views import FRAMES, SceneRenderer, Views
+from cls_bench.learning.statistics import median_interval
 from cls_cli.commands.bench import command
 from cls_cli.entry import main
 from cls_learning.config import LearningSettings
@@ -225,8 +226,8 @@ def test_targets_are_checked_against_the_rows() -> None:
 def test_the_interval_of_a_median_uses_ranks() -> None:
     """Of ten values the second and the ninth: 97.9 % (Conover, Practical Nonparametric Statistics, 3.2)."""
     values = [3.0, 1.0, 2.0, 10.0, 9.0, 8.0, 7.0, 6.0, 5.0, 4.0]
-    assert report._median_interval(values) == [2.0, 9.0]
-    assert report._median_interval(values[:5]) is None
+    assert median_interval(values) == [2.0, 9.0]
+    assert median_interval(values[:5]) is None
 
 
 @pytest.mark.parametrize(

@@ -114,10 +114,12 @@ def _check_encoder(settings: Any) -> None:
 
 def _check_slow_learner(settings: Any) -> None:
     from cls_learning.model_store.ownership import check_free
+    from cls_learning.node_settings import choose_brain
     from cls_learning.presets import read_preset
 
     check_free(Path(settings.models_dir, settings.model))
-    read_preset(Path(find_config('sim.param.yaml')).parent / 'presets', settings.preset)
+    brain = choose_brain({name: getattr(settings, name) for name in ('models_dir', 'model', 'brain')})
+    read_preset(Path(find_config('sim.param.yaml')).parent / 'presets', settings.preset, brain.name)
 
 
 def _expect_file(name: str, path: str) -> None:

@@ -11,6 +11,9 @@ COMMANDS = {
 }
 # New command -> old option -> new option, which may have a value; '': the value became the argument.
 OPTIONS = {
+    ('bench', 'control'): {
+        '--agents': '--agent', '--envs': '--env', '--json': '--report', '--plot': '--plots-dir',
+    },
     ('bench', 'curiosity'): {
         '--cache': '--cache-dir', '--json': '--report', '--plot': '--plots-dir', '--steps': '--length',
     },

@@ -4,9 +4,8 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 import numpy as np
-from scipy import stats  # type: ignore[import-untyped]
 
-from ..learning.statistics import clean, CONFIDENCE, mean, summary
+from ..learning.statistics import clean, mean, median_interval, summary
 from . import explorers
 from .runner import ExplorationResults, ExplorerResult
 from .walk import Metrics
@@ -49,7 +48,7 @@ def _row(result: ExplorerResult, random: ExplorerResult | None) -> dict[str, Any
         'encoder': result.encoder,
         **summary(metrics),
         'corner_steps_median': float(np.median(corner)) if known else None,
-        'corner_steps_median_ci': _median_interval(corner) if known else None,
+        'corner_steps_median_ci': median_interval(corner) if known else None,
         'corner_steps_worst': max(corner) if known else None,
         'corner_steps_worst_ci': None,
         **{
@@ -71,14 +70,6 @@ def _ratio(result: ExplorerResult, random: ExplorerResult | None, name: str) -> 
     """Returns the ratio to random actions, both as means over starts."""
     own, of_random = (mean([metrics[name] for metrics in each.metrics]) if each else None for each in (result, random))
     return own / of_random if own is not None and of_random else None
-
-
-def _median_interval(values: Sequence[float]) -> list[float] | None:
-    """Returns a distribution-free interval of the median, of at least 95 %, by ranks; None with fewer than six."""
-    count = len(values)
-    rank = int(stats.binom.ppf((1 - CONFIDENCE) / 2, count, 0.5)) - 1
-    ordered = sorted(values)
-    return [ordered[rank], ordered[count - 1 - rank]] if rank >= 0 else None
 
 
 def targets(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -1,16 +1,15 @@
 """Runs the benchmark in processes of one thread each: encodes environments, then runs every explorer in each."""
 
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import as_completed, ProcessPoolExecutor
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, replace
-import multiprocessing
+from functools import partial
 from pathlib import Path
-import signal
 
 import torch
 
-from ..learning.cache import BenchCache, key_of, known_digest, KNOWN_DIGESTS
+from ..learning.cache import BenchCache, key_of, known_digest
 from ..learning.statistics import clean
+from ..processes import results_of
 from . import explorers, views
 from .environments import ENVIRONMENTS, GridEnvironment
 from .walk import Metrics
@@ -150,38 +149,10 @@ def _run_jobs(
     wanted = list(jobs)
     found = {job: metrics for job in wanted if (metrics := _finished(request, job)) is not None}
     missing = [job for job in wanted if job not in found]
-    for job, metrics in _results_of(request, missing):
+    for job, metrics in results_of(missing, partial(work, request), request.jobs):
         found[job] = metrics
         report(f'{part}: {job.label}', len(found) / len(wanted))
     return found
-
-
-def _results_of(request: ExplorationRequest, jobs: list[ExplorationJob]) -> Iterator[tuple[ExplorationJob, Metrics]]:
-    if not jobs:
-        return
-    if request.jobs == 1:
-        torch.set_num_threads(1)
-        yield from ((job, work(request, job)) for job in jobs)
-        return
-    context = multiprocessing.get_context('spawn')
-    with ProcessPoolExecutor(request.jobs, context, _begin, (KNOWN_DIGESTS,)) as pool:
-        futures = {pool.submit(work, request, job): job for job in jobs}
-        try:
-            for future in as_completed(futures):
-                yield futures[future], future.result()
-        except BaseException:
-            # Finished jobs are in the cache; running ones need not be waited for.
-            pool.shutdown(wait=False, cancel_futures=True)
-            for child in multiprocessing.active_children():
-                child.terminate()
-            raise
-
-
-def _begin(digests: dict[tuple[str, ...], str]) -> None:
-    KNOWN_DIGESTS.update(digests)
-    # Ctrl+C reaches all processes; only the parent handles it.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    torch.set_num_threads(1)
 
 
 def _finished(request: ExplorationRequest, job: ExplorationJob) -> Metrics | None:

@@ -23,7 +23,7 @@ def resolve(
         the settings, the origin of each value by dotted name, and the values of preset and parameters.
     """
     brain = brain or find('cls')
-    chosen = read_preset(presets_dir, preset)
+    chosen = read_preset(presets_dir, preset, brain.name)
     asked = {**chosen, **overrides}
     settings = brain.settings.from_flat(asked)
     origins = dict.fromkeys(settings.to_flat(), 'default')
