@@ -30,7 +30,9 @@ KEYS = {
     'yaml': 'python3-yaml',
 }
 # Without a rosdep key: from requirements/, noted in each package.xml.
-WITHOUT_KEY = {'av', 'backports', 'mcap', 'nir', 'pyarrow', 'safetensors', 'tensorboard', 'zstandard'}
+WITHOUT_KEY = {
+    'av', 'backports', 'mcap', 'nir', 'pyarrow', 'safetensors', 'stable_baselines3', 'tensorboard', 'zstandard',
+}  # fmt: skip
 # The options of pytest in pyproject.toml need these plug-ins.
 EVERY_TEST = {'python3-pytest', 'python3-pytest-timeout', 'python3-pytest-xdist'}
 

@@ -175,7 +175,7 @@ def test_what_is_finished_is_not_run_again(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     'names, changes, expected',
     [
-        (('nobody',), {}, "unknown agent 'nobody'; expected one of spiking"),
+        (('unknown',), {}, "unknown agent 'unknown'; expected one of spiking"),
         (('tiny',), {'environments': ('nowhere',)}, "unknown environment 'nowhere'"),
     ],
 )
@@ -257,6 +257,6 @@ def test_the_targets_stand_above_the_table_and_say_where_peers_come_from(tmp_pat
 def test_the_command_line_refuses_an_unknown_agent_in_one_line(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert entry.main(['bench', 'control', '--agent', 'nobody', '--cache-dir', str(tmp_path)]) == 2
+    assert entry.main(['bench', 'control', '--agent', 'unknown', '--cache-dir', str(tmp_path)]) == 2
     said = capsys.readouterr().err
-    assert said.startswith("error: unknown agent 'nobody'") and said.count('\n') == 1
+    assert said.startswith("error: unknown agent 'unknown'") and said.count('\n') == 1

@@ -28,7 +28,7 @@ def draw(report: dict[str, Any], folder: Path) -> list[Path]:
 
 
 def _returns(axes: Axes, runs: list[dict[str, Any]], agents: list[str]) -> None:
-    for run in runs:
+    for run in sorted(runs, key=lambda run: agents.index(run['agent'])):
         at = agents.index(run['agent'])
         is_first = run is next(other for other in runs if other['agent'] == run['agent'])
         points = sorted((int(steps), value) for steps, value in run['return_at'].items())

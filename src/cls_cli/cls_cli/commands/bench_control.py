@@ -12,7 +12,7 @@ from .bench_report import deliver, shared_options
 _SHORT = ('spiking', 'mlp')
 _EXAMPLES = examples(
     './cls bench control --short',
-    './cls bench control --agent spiking --agent ppo --seeds 3 --report control.json',
+    './cls bench control --agent spiking --agent ppo --seeds 3',
 )
 
 
