@@ -3,10 +3,13 @@
 from collections import deque
 from collections.abc import Callable
 import importlib
+import importlib.util
+import logging
 from pathlib import Path
 import tempfile
 from typing import Any
 
+from cls_common.errors import UserError
 from cls_common.transition import Experience
 from cls_learning.brain import Consolidator, OnlineLearner
 from cls_learning.model_store.config_file import ModelConfig
@@ -24,7 +27,10 @@ from .environments import ControlEnvironment
 from .solving import FOLLOWING, Rounds
 
 BRAIN = 'spiking'
-_OPERATIONS = 'cls_learning.operations.of_model'
+OPERATIONS = 'cls_learning.operations'
+HAS_OPERATIONS = importlib.util.find_spec(OPERATIONS) is not None
+_UNKNOWN: dict[str, Any] = {'ops_act': None, 'ops_learn': None}
+_log = logging.getLogger(__name__)
 # Last steps of which the operations are counted.
 _COUNTED = 20
 
@@ -70,18 +76,21 @@ def copy_online(loop: TrainLoop) -> OnlineLearner:
 
 
 def operations(loop: TrainLoop, experiences: list[Experience]) -> dict[str, Any]:
-    """Returns the operations of acting and of learning in one step, ops_act and ops_learn; None if nothing counts them.
+    """Returns the operations of acting and of learning in one step, ops_act and ops_learn; None where unknown.
 
     Args:
         experiences: the last ones, whose steps are made again on copies.
     """
+    if not HAS_OPERATIONS:
+        return _UNKNOWN
+    count: Callable[..., Any] = importlib.import_module(f'{OPERATIONS}.of_model').count_model
     try:
-        count: Callable[..., Any] = importlib.import_module(_OPERATIONS).count_model
-    except ModuleNotFoundError:
-        return {'ops_act': None, 'ops_learn': None}
-    counted = count(copy_online(loop), _copy_consolidator(loop.session.config, loop.session.consolidator), experiences)
-    found = counted.to_plain()
-    return {name: found[name] for name in ('ops_act', 'ops_learn')}
+        copies = copy_online(loop), _copy_consolidator(loop.session.config, loop.session.consolidator)
+        found = count(*copies, experiences).to_plain()
+    except UserError as error:
+        _log.warning('operations are not counted: %s', error)
+        return _UNKNOWN
+    return {name: found[name] for name in _UNKNOWN}
 
 
 def _copy_consolidator(config: ModelConfig, consolidator: Consolidator) -> Consolidator:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from functools import partial
+import importlib.util
 import logging
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,8 @@ from ..processes import results_of
 from . import agents, environments, peers
 
 _log = logging.getLogger(__name__)
+# Whether operations are counted, which is part of a run's metrics.
+_COUNTS = importlib.util.find_spec('cls_learning.operations') is not None
 Metrics = Mapping[str, Any]
 _SOURCES = {
     'brain': (
@@ -165,4 +168,5 @@ def _key(job: ControlJob) -> str:
     agent = agents.find(job.agent)
     versions = peers.lock_file().read_text() if agent.kind == 'peer' else torch.__version__
     environment = environments.find(job.environment)
-    return key_of([asdict(agent), asdict(environment), job.seed, versions, known_digest(_SOURCES[agent.kind])])
+    sources = _SOURCES[agent.kind] + (('cls_learning.operations',) if agent.kind == 'brain' and _COUNTS else ())
+    return key_of([asdict(agent), asdict(environment), job.seed, versions, known_digest(sources)])
