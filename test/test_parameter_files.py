@@ -6,7 +6,10 @@ import pytest
 
 from cls_bringup.graph import describe, GraphOptions, HARDWARE, REPLAY
 from cls_bringup.preflight import SETTINGS, settings_of
+from cls_common.errors import UserError
+from cls_common.resources import config_dir
 from cls_common.settings import read_parameter_file
+from cls_learning.presets import read_preset
 
 ROOT = Path(__file__).resolve().parents[1]
 FILES = sorted(ROOT.glob('config/**/*.param.yaml'))
@@ -19,6 +22,16 @@ def of_robot(path: Path) -> GraphOptions:
     if robot == REPLAY:
         return GraphOptions(robot=REPLAY, session='session', record=True)
     return GraphOptions(robot=robot if robot in HARDWARE else 'sim', record=True)
+
+
+def test_presets_of_a_brain_are_those_of_its_folder() -> None:
+    assert read_preset(PRESETS, 'reference', 'spiking')['agent.hidden'] == 512
+    assert read_preset(PRESETS, 'reference')['policy.kind'] == 'prediction_error'
+    # As installed: what is not listed in setup.py is not found there.
+    assert read_preset(config_dir() / 'presets', 'reference', 'spiking') == read_preset(PRESETS, 'reference', 'spiking')
+    for name, brain in (('best', 'spiking'), ('reference', 'unknown')):
+        with pytest.raises(UserError, match=f"unknown preset '{name}'; expected one of default"):
+            read_preset(PRESETS, name, brain)
 
 
 @pytest.mark.parametrize('path', FILES, ids=lambda path: str(path.relative_to(ROOT)))

@@ -92,7 +92,8 @@ def run(request: ControlRequest, report: Callable[[str, float], None]) -> Contro
         if python is None:
             kept, date = _kept_figures(jobs)
             jobs = [job for job in jobs if agents.find(job.agent).kind != 'peer']
-            _log.warning('%s: peer figures of %s', reason, date)
+            if reason:
+                _log.warning('%s: peer figures of %s', reason, date)
     cached = {job: cache.read_metrics(_key(job)) for job in jobs}
     found: dict[ControlJob, Metrics] = {job: metrics for job, metrics in cached.items() if metrics is not None}
     missing = [job for job in jobs if job not in found]
@@ -122,7 +123,7 @@ def _fits(agent: agents.Agent, environment: str) -> bool:
 
 def _peers_python(request: ControlRequest) -> tuple[Path | None, str]:
     if not request.runs_peers:
-        return None, 'peers are not run'
+        return None, ''
     try:
         return peers.provide_python(request.folder), ''
     except UserError as error:
