@@ -42,7 +42,9 @@ class SlowNodeSettings(Settings):
     accept_robot: bool = setting(
         False, 'An existing model may continue with a robot of another name than it was made with.'
     )
-    preset: str = setting('', 'Settings in config/presets/ for a new model, of its brain; parameters set by name override it.')
+    preset: str = setting(
+        '', 'Settings in config/presets/ for a new model, of its brain; parameters set by name override it.'
+    )
     seed: int = setting(-1, 'Seed of networks and exploration of a new model; -1: random.', low=-1, high=2**31)
     threads: int = setting(
         0, 'Threads of one optimiser step; 0: half of the cores, the robot needs the others.', low=0, high=64
