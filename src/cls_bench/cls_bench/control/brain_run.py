@@ -1,9 +1,6 @@
 """Runs the brain `spiking` with some world model: real steps and sleeps, and an evaluation after each sleep."""
 
 from collections import deque
-from collections.abc import Callable
-import importlib
-import importlib.util
 import logging
 from pathlib import Path
 import tempfile
@@ -13,6 +10,7 @@ from cls_common.errors import UserError
 from cls_common.transition import Experience
 from cls_learning.brain import Consolidator, OnlineLearner
 from cls_learning.model_store.config_file import ModelConfig
+from cls_learning.operations.of_model import count_model
 from cls_learning.randomness import derive
 from cls_learning.runtime.learner_session import make_online_learner
 from cls_sim.robots import make as make_robot
@@ -27,8 +25,6 @@ from .environments import ControlEnvironment
 from .solving import FOLLOWING, Rounds
 
 BRAIN = 'spiking'
-OPERATIONS = 'cls_learning.operations'
-HAS_OPERATIONS = importlib.util.find_spec(OPERATIONS) is not None
 _UNKNOWN: dict[str, Any] = {'ops_act': None, 'ops_learn': None}
 _log = logging.getLogger(__name__)
 # Last steps of which the operations are counted.
@@ -81,12 +77,9 @@ def operations(loop: TrainLoop, experiences: list[Experience]) -> dict[str, Any]
     Args:
         experiences: the last ones, whose steps are made again on copies.
     """
-    if not HAS_OPERATIONS:
-        return _UNKNOWN
-    count: Callable[..., Any] = importlib.import_module(f'{OPERATIONS}.of_model').count_model
     try:
         copies = copy_online(loop), _copy_consolidator(loop.session.config, loop.session.consolidator)
-        found = count(*copies, experiences).to_plain()
+        found = count_model(*copies, experiences).to_plain()
     except UserError as error:
         _log.warning('operations are not counted: %s', error)
         return _UNKNOWN

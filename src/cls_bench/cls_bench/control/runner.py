@@ -3,7 +3,6 @@
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from functools import partial
-import importlib.util
 import logging
 from pathlib import Path
 from typing import Any
@@ -18,13 +17,12 @@ from ..processes import results_of
 from . import agents, environments, peers
 
 _log = logging.getLogger(__name__)
-# Whether operations are counted, which is part of a run's metrics.
-_COUNTS = importlib.util.find_spec('cls_learning.operations') is not None
 Metrics = Mapping[str, Any]
 _SOURCES = {
     'brain': (
         'cls_bench.control.brain_run', 'cls_bench.control.solving', 'cls_learning.brains.spiking',
-        'cls_learning.learners', 'cls_learning.neurons', 'cls_learning.randomness', 'cls_learning.world_models',
+        'cls_learning.learners', 'cls_learning.neurons', 'cls_learning.operations', 'cls_learning.randomness',
+        'cls_learning.world_models',
         'cls_sim.bodies', 'cls_sim.robot', 'cls_sim.worlds', 'cls_training.evaluation', 'cls_training.sensing',
         'cls_training.train_loop', 'cls_training.training',
     ),
@@ -169,5 +167,4 @@ def _key(job: ControlJob) -> str:
     agent = agents.find(job.agent)
     versions = peers.lock_file().read_text() if agent.kind == 'peer' else torch.__version__
     environment = environments.find(job.environment)
-    sources = _SOURCES[agent.kind] + (('cls_learning.operations',) if agent.kind == 'brain' and _COUNTS else ())
-    return key_of([asdict(agent), asdict(environment), job.seed, versions, known_digest(sources)])
+    return key_of([asdict(agent), asdict(environment), job.seed, versions, known_digest(_SOURCES[agent.kind])])
