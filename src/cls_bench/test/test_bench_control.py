@@ -132,6 +132,7 @@ def test_a_run_of_the_brain_is_evaluated_after_each_sleep_and_repeats_itself() -
     assert steps == [25 * k for k in range(1, len(steps) + 1)] and steps[-1] >= 25
     assert all(0.0 <= value <= 4.0 for value in first['return_at'].values())
     assert 0.0 < first['spike_rate'] < 1.0 and first['seconds'] > 0.0
+    assert first['ops_learn'] > first['ops_act'] > 0
     assert {**first, 'seconds': 0.0} == {**second, 'seconds': 0.0}
 
 
