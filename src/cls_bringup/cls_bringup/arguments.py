@@ -34,7 +34,7 @@ ARGUMENTS = {
     'models_dir': Argument('Folder that holds the models.'),
     'mode': Argument('Source of the actions.', 'manual on hardware, curiosity in simulation', MODES),
     'encoder': Argument('Encoder of a new model.', 'that of the robot, or of the sessions'),
-    'preset': Argument('Preset of a new model, the name of a file in config/presets, or in the folder of its brain there.', 'none'),
+    'preset': Argument('Preset of a new model, a file in config/presets or in the folder of its brain there.', 'none'),
     'port': Argument('Serial port of the servo board.', 'the only one'),
     'camera': Argument(
         'Camera: an index, a device path, a video file or a folder of images.', 'as in the parameter file'
