@@ -155,6 +155,8 @@ def _robot(options: EvaluationOptions, config: ModelConfig, seed: int) -> Simula
     robot = make_robot(name, SimulatorSettings.from_flat(chosen))
     robot.draws = False
     try:
+        if not robot.info.has_reward:
+            raise UserError(f'robot {name!r}', expected='a robot that gives a reward', found='none')
         config.check_robot(robot.info, any_name=bool(options.robot))
         inputs_of(config.brain, config.settings, robot.info)
         observations = robot.reset().observations if config.vectors else {}

@@ -149,6 +149,7 @@ def test_a_video_has_one_image_a_step_and_one_a_start(models: Path, tmp_path: Pa
         ({'robot': 'gym:EvaluateNothing-v0'}, "robot 'gym:EvaluateNothing-v0'; expected a finite reward"),
         ({'robot': 'gym:EvaluateWide-v0'}, 'expected 2 numbers; found 3'),
         ({'robot': 'gym:Pendulum-v1'}, 'expected actions of'),
+        ({'robot': 'square'}, "robot 'square'; expected a robot that gives a reward; found none"),
         ({'robot': 'nothing'}, "unknown robot 'nothing'"),
         ({'robot': 'gym:EvaluateBlind-v0', 'render': Path('a.mp4')}, 'can not be drawn'),
     ],
