@@ -86,7 +86,7 @@ def test_the_origin_of_each_setting_is_kept(trained: tuple[Path, str, list[Train
         ({'overrides': {'fast.speed': 1}}, "unknown parameter 'fast.speed'"),
         ({'overrides': {'fast.ring': 0}}, "parameter 'fast.ring'; expected 1 to any; found 0"),
         ({'overrides': {'policy.kind': 'psychic'}}, "unknown policy 'psychic'"),
-        ({'overrides': {'network.world_model': 'oracle'}}, "unknown world model 'oracle'; expected one of film, gru"),
+        ({'overrides': {'network.world_model': 'oracle'}}, "unknown world model 'oracle'; expected one of event_gru"),
         ({'overrides': {'sleep.phases': 'sws nap'}}, "unknown sleep phase 'nap'"),
         ({'robot': 'dog'}, "unknown robot 'dog'"),
         ({'encoder': 'eyes'}, 'eyes'),
