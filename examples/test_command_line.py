@@ -90,6 +90,7 @@ def test_settings_reach_their_nodes_before_any_is_started() -> None:
 
 
 @pytest.mark.usefixtures('fresh_domain')
+@pytest.mark.slow
 def test_a_whole_graph_of_plug_ins_learns_and_is_replayed(capfd: pytest.CaptureFixture[str]) -> None:
     """Robot, encoder, world model and phase are all of an installed package; then the recording is learned from."""
     learn = [*CHOSEN, '--set', 'sleep.phases=sws shrink_perturb', '--set', 'encoder.weights=random']

@@ -98,6 +98,7 @@ def _info(store: Any, robot: RobotInfo) -> Any:
         joint_high=np.array(robot.joint_high),
         settle_time=robot.settle_time,
         lock_step=robot.lock_step,
+        has_reward=robot.has_reward,
     )
 
 
