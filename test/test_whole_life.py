@@ -285,7 +285,6 @@ def test_a_restarted_fast_learner_gets_its_state_back(graph: Graph) -> None:
     assert received == [*range(1, STEPS + 1), *range(STEPS + late, 2 * STEPS + 1)], 'none twice, and all in order'
 
 
-@pytest.mark.slow  # `./cls faults` does it many times, and the default run with a null brain
 def test_the_model_continues_after_all_processes_were_killed(graph: Graph) -> None:
     cycles = graph.status['fast_learner'].cycles
     graph.kill(*graph.running)
