@@ -10,6 +10,10 @@ from cls_learning.registries import WORLD_MODELS
 PLANNER: Final = 'planner'
 # Recurrent models learn from windows of unbroken steps, as many steps in all as the others.
 _RECURRENT: Final = {'world.window': 4, 'world.batch_size': 32}
+_SPIKING_ACTOR: Final = {'agent.network': 'spiking'}
+# As many updates as by default in 200 real steps, but most of them awake: 200 of 250 of the world model, 200 of 300 of
+# actor and critic.
+_AWAKE: Final = {'world.wake_interval': 1, 'agent.wake_interval': 1, 'sleep.sws_steps': 50, 'sleep.rem_steps': 100}
 
 
 @dataclass(frozen=True)
@@ -31,7 +35,10 @@ class Agent:
 
 BRAINS: Final = {
     'spiking': Agent('brain'),
+    'spiking_actor': Agent('brain', _SPIKING_ACTOR),
+    'spiking_sparse': Agent('brain', {**_SPIKING_ACTOR, 'world.spike_rate': 0.03, 'world.spike_cost': 3.0}),
     'mlp': Agent('brain', {'world.model': 'mlp'}),
+    'awake': Agent('brain', _AWAKE),
     'gru': Agent('brain', {'world.model': 'gru', **_RECURRENT}),
     'event_gru': Agent('brain', {'world.model': 'event_gru', **_RECURRENT}),
     'trace_units': Agent('brain', {'world.model': 'trace_units', **_RECURRENT}),
