@@ -17,6 +17,8 @@ from cls_bench.control.solving import Bounds, is_undecided, Round, Rounds, solve
 from cls_bench.control.table import show
 from cls_cli import entry
 from cls_common.errors import UserError
+from cls_learning.brains.spiking.settings import SpikingBrainSettings
+from cls_learning.brains.spiking.world import World
 
 BOUNDS = Bounds(475.0, 450.0)
 # Small networks and short sleeps.
@@ -261,3 +263,12 @@ def test_the_command_line_refuses_an_unknown_agent_in_one_line(
     assert entry.main(['bench', 'control', '--agent', 'unknown', '--cache-dir', str(tmp_path)]) == 2
     said = capsys.readouterr().err
     assert said.startswith("error: unknown agent 'unknown'") and said.count('\n') == 1
+
+
+def test_world_models_have_as_many_parameters_within_five_percent() -> None:
+    def parameters(agent: agents.Agent) -> int:
+        settings = SpikingBrainSettings.from_flat(dict(agent.settings))
+        return sum(each.numel() for each in World(settings.world, size=4, action_size=2, seed=0).parameters())
+
+    counts = {name: parameters(agent) for name, agent in agents.BRAINS.items()}
+    assert all(abs(count / counts['spiking'] - 1) <= 0.05 for count in counts.values()), counts

@@ -39,5 +39,5 @@ def settings_of_brain(slow_learner: Process) -> tuple[Brain, Any]:
         return brain, model.settings
     names = dict(brain.settings.leaves())
     chosen = {name: value for name, value in asked.items() if name in names}
-    preset = read_preset(config_dir() / 'presets', str(asked.get('preset', '')))
+    preset = read_preset(config_dir() / 'presets', str(asked.get('preset', '')), brain.name)
     return brain, brain.settings.from_flat({**preset, **chosen})

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from cls_bringup.arguments import ARGUMENTS, default_text, description, parse_flag, parse_options, REPLAY_ONLY
+from cls_bringup.chosen_brain import settings_of_brain
 from cls_bringup.graph import describe, describe_body, describe_brain, GraphOptions, Process
 from cls_common.comms import MODES
 from cls_common.errors import UserError
@@ -80,6 +81,12 @@ def test_a_parameter_file_of_the_user_overrides_the_default(tmp_path: Path) -> N
     processes = describe(GraphOptions(params_file=str(mine)))
     assert [p.parameter_files for p in processes] == [('sim.param.yaml', str(mine))] * len(processes)
     assert 'encoder' not in [p.name for p in processes], 'its brain perceives a vector'
+
+
+def test_a_preset_is_that_of_the_brain() -> None:
+    slow = process('slow_learner', brain='spiking', preset='reference')
+    brain, settings = settings_of_brain(slow)
+    assert (brain.name, settings.agent.hidden, settings.agent.layers) == ('spiking', 512, 4)
 
 
 def test_an_encoder_runs_where_the_settings_of_the_brain_perceive_an_embedding() -> None:

@@ -8,7 +8,8 @@ from cls_common.errors import UserError
 from cls_learning.registries import WORLD_MODELS
 
 PLANNER: Final = 'planner'
-# Recurrent models learn from windows of unbroken steps, as many steps in all as the others.
+# Recurrent models learn from windows of unbroken steps, as many steps in all as the others; each has as many units as
+# give it the parameters of `spiking` within 5 %.
 _RECURRENT: Final = {'world.window': 4, 'world.batch_size': 32}
 _SPIKING_ACTOR: Final = {'agent.network': 'spiking'}
 # As many updates as by default in 200 real steps, but most of them awake: 200 of 250 of the world model, 200 of 300 of
@@ -39,9 +40,9 @@ BRAINS: Final = {
     'spiking_sparse': Agent('brain', {**_SPIKING_ACTOR, 'world.spike_rate': 0.03, 'world.spike_cost': 3.0}),
     'mlp': Agent('brain', {'world.model': 'mlp'}),
     'awake': Agent('brain', _AWAKE),
-    'gru': Agent('brain', {'world.model': 'gru', **_RECURRENT}),
-    'event_gru': Agent('brain', {'world.model': 'event_gru', **_RECURRENT}),
-    'trace_units': Agent('brain', {'world.model': 'trace_units', **_RECURRENT}),
+    'gru': Agent('brain', {'world.model': 'gru', 'world.hidden': 114, **_RECURRENT}),
+    'event_gru': Agent('brain', {'world.model': 'event_gru', 'world.hidden': 63, **_RECURRENT}),
+    'trace_units': Agent('brain', {'world.model': 'trace_units', 'world.hidden': 89, **_RECURRENT}),
 }
 PEERS: Final = {
     'ppo': Agent('peer', algorithm='ppo', tuned=True),
