@@ -323,3 +323,45 @@ def test_a_sleep_rolls_the_actor_back_where_real_returns_got_worse(open_run, is_
     sleep.roll_back()
     assert torch.equal(consolidator.agent.state()['actor.output.weight'], dreamed['actor.output.weight'])
     assert consolidator.sleeps_rolled_back == 0
+
+
+def test_the_gate_keeps_the_actor_that_acted_where_learning_went_on_awake(open_run) -> None:
+    run = open_run(**{'world.model': 'mlp', 'agent.wake_interval': 1, 'gate.horizon': 1}).train(40)
+    consolidator, acting = run.session.consolidator, run.learner.state()
+    run.train(19)
+    assert not torch.equal(consolidator.agent.state()['actor.output.weight'], acting['actor.output.weight'])
+    consolidator.gate.load({**consolidator.gate.state(), 'gate.steps': torch.tensor([[1.0, 1, 1, 1]] * 200).double()})
+    consolidator.judge_actor(1)
+    kept = consolidator.learner_state()['kept.actor.output.weight']
+    assert torch.equal(kept, acting['actor.output.weight'])
+
+
+def test_steps_of_another_mode_are_not_those_of_the_actor(open_run) -> None:
+    run = open_run().train(30)
+    learner, cart = run.learner, run.cart
+    own = learner.act(cart.observation(), NO_JOINTS, 'curiosity', learner.total_steps)
+    assert learner.learn(cart.step(own)).metrics['by_actor'] == 1.0
+    own = learner.act(cart.observation(), NO_JOINTS, 'curiosity', learner.total_steps)
+    assert learner.learn(cart.step(1.0 - own)).metrics['by_actor'] == 0.0
+
+
+def test_windows_do_not_span_steps_that_a_restarted_consolidator_missed(open_run) -> None:
+    run = open_run(**{'world.model': 'gru', 'world.window': 2}).train(10)
+    consolidator = run.session.consolidator
+    before = len(consolidator.memory.starts(2))
+    run.learner.total_steps += 5
+    consolidator.adopt(run.learner)
+    experience = run.learner.learn(run.cart.step(np.float32([1.0])))
+    assert not experience.transition.boundary
+    consolidator.learn(experience)
+    assert len(consolidator.memory.starts(2)) == before
+
+
+def test_settings_with_which_no_sleep_could_learn_are_refused() -> None:
+    brain = find('spiking')
+    with pytest.raises(
+        UserError, match=r"'world.capacity'; expected 131 or more, for 128 windows of 4 steps; found 130"
+    ):
+        brain.check(brain.settings.from_flat({'world.capacity': 130, 'world.window': 4}))
+    with pytest.raises(UserError, match=r"'agent.curiosity'; expected 0, or 'world.ensemble' of 2 or more"):
+        brain.check(brain.settings.from_flat({'agent.curiosity': 0.5}))

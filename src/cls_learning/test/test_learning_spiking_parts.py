@@ -295,3 +295,12 @@ def test_the_surrogate_is_chosen_by_name_among_its_plugin_settings():
     assert {name: m.shape for name, m in state.items()} == {'membrane.0': (5, 8), 'membrane.1': (5, 8)} and 0 < info[
         'spike_rate'
     ].mean() < 1
+
+
+def test_a_return_that_is_not_finite_changes_nothing():
+    learner = agent(BUTTON)
+    before = learner.state()
+    codes = torch.nn.functional.one_hot(torch.zeros(1, 4, dtype=torch.long), 3).float()
+    found = learner.update(draw(2, 4, 3), codes, torch.full((1, 4), torch.inf), torch.ones(1, 4))
+    assert all(math.isnan(value) for value in found.values())
+    assert all(torch.equal(value, before[name]) for name, value in learner.state().items())

@@ -52,7 +52,7 @@ def row(agent: str, environment: str, runs: Sequence[Metrics]) -> dict[str, Any]
     reached = set.intersection(*(set(each['return_at']) for each in runs))
     shared = [{k: v for k, v in each['return_at'].items() if k in reached} for each in runs]
     figures = [{name: each.get(name) for name in _MEANS} for each in runs]
-    seconds = [each['seconds'] for each in runs]
+    seconds = [each['seconds'] if math.isfinite(s) else math.inf for each, s in zip(runs, steps)]
     return {
         'agent': agent,
         'env': environment,
@@ -73,8 +73,8 @@ def targets(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     peers = [peer for peer in known if peer is not None and not math.isinf(peer['solved_steps'])]
     best = min(peers, key=lambda peer: float(peer['solved_steps']), default=None)
     ratio = None
-    if own is not None and best is not None and not math.isinf(own['solved_steps']):
-        ratio = best['solved_steps'] / own['solved_steps']
+    if own is not None and best is not None:
+        ratio = best['solved_steps'] / own['solved_steps']  # 0 where ours are infinite
     better = 'the better of PPO and DQN' if best is None else f'{best["agent"]}, the best of PPO and DQN'
     of_own: Mapping[str, Any] = own or {}
     asked: list[tuple[str, float | None, str, float]] = [

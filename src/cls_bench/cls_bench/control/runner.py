@@ -22,12 +22,14 @@ _SOURCES = {
     'brain': (
         'cls_bench.control.brain_run', 'cls_bench.control.solving', 'cls_learning.brains.spiking',
         'cls_learning.learners', 'cls_learning.neurons', 'cls_learning.operations', 'cls_learning.randomness',
-        'cls_learning.world_models',
+        'cls_learning.world_models', 'cls_learning.rtrl', 'cls_learning.runtime', 'cls_learning.brain',
+        'cls_learning.evaluation', 'cls_learning.policies',
         'cls_sim.bodies', 'cls_sim.robot', 'cls_sim.worlds', 'cls_training.evaluation', 'cls_training.sensing',
         'cls_training.train_loop', 'cls_training.training',
     ),
     'planner': (
-        'cls_bench.control.planner', 'cls_bench.control.planner_run', 'cls_bench.control.solving', 'cls_sim.bodies',
+        'cls_bench.control.planner', 'cls_bench.control.planner_run', 'cls_bench.control.solving',
+        'cls_learning.learners', 'cls_learning.randomness', 'cls_sim.bodies',
         'cls_sim.robot', 'cls_sim.worlds',
     ),
     'peer': ('cls_bench.control.sb3_run', 'cls_bench.control.solving'),

@@ -1,7 +1,8 @@
 """The brain `spiking`: a spiking world model learned from few real steps, and an actor-critic that learns inside it.
 
-Awake the actor collects transitions. Asleep the world model learns from replay (phase `sws`), then actor and critic
-learn from imagined trajectories alone (phase `rem`), after Dreamer (Hafner et al. 2023).
+Awake the actor collects transitions, and the world model learns a little. Asleep the world model learns from replay
+(phase `sws`), then actor and critic learn from imagined trajectories alone (phase `rem`), after Dreamer (Hafner et al.
+2023).
 """
 
 from typing import Any
@@ -51,7 +52,14 @@ class SpikingBrain(Brain):
         senses = settings.senses.split()
         if not senses or len(set(senses)) < len(senses):
             raise UserError("parameter 'senses'", expected='different names', found=repr(settings.senses))
-        agent = settings.agent
+        agent, world = settings.agent, settings.world
+        needed = world.batch_size + world.window - 1
+        if world.capacity < needed:
+            raise UserError(
+                "parameter 'world.capacity'",
+                expected=f'{needed} or more, for {world.batch_size} windows of {world.window} steps',
+                found=str(world.capacity),
+            )
         if not agent.task and not agent.curiosity:
             raise UserError(
                 "parameters 'agent.task' and 'agent.curiosity'", expected='one above 0', found='0.0 and 0.0'

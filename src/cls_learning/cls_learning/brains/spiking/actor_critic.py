@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 import copy
+import math
 
 import torch
 from torch import Tensor
@@ -21,6 +22,8 @@ from .networks import make_actor, make_critic
 from .settings import AgentSettings
 from .symlog import BINS, mean_of, two_hot
 
+_FIGURES = ('actor_loss', 'critic_loss', 'imagined_return', 'entropy')
+
 
 def lambda_returns(rewards: Tensor, discounts: Tensor, values: Tensor, trace: float) -> Tensor:
     """Returns v[t] = r[t] + discount[t] ((1 - trace) V[t+1] + trace v[t+1]), with v[H] = V[H].
@@ -39,7 +42,7 @@ def lambda_returns(rewards: Tensor, discounts: Tensor, values: Tensor, trace: fl
 
 
 class ActorCritic:
-    """Learns from trajectories of normalised states, wherever they come from.
+    """Learns from trajectories of normalised states, real or imagined.
 
     Attributes:
         actor: normalised states (..., S) to outputs of the action space. critic: to a distribution over values.
@@ -69,19 +72,22 @@ class ActorCritic:
             rewards, discounts: of step t to t + 1, (H, B).
 
         Returns:
-            actor_loss, critic_loss, imagined_return, entropy; a loss is NaN where its step was refused.
+            actor_loss, critic_loss, imagined_return, entropy; a loss is NaN where its step was refused, and all are
+            where a return is not finite.
         """
         own = self._settings
         with torch.no_grad():
             values = self.value(states)
             returns = lambda_returns(rewards, discounts, values, own.trace)  # (H, B)
-            # How likely it is that the state is reached at all.
+            if not bool(returns.isfinite().all()):
+                return dict.fromkeys(_FIGURES, math.nan)
+            # Discount so far, with the probability that the state is reached.
             weights = torch.cat([torch.ones_like(discounts[:1]), discounts[:-1]]).cumprod(0)
             slow = mean_of(self.slow_critic(states[:-1])[0])
             self._follow_range(returns)
             advantages = (returns - values[:-1]) / (self.return_range[1] - self.return_range[0]).clamp(min=1.0)
         logits = self.critic(states[:-1])[0].log_softmax(-1)
-        # The slow critic's values keep the critic from running after its own.
+        # The slow critic's values are a second target: they damp the bootstrap of the critic on itself.
         targets = two_hot(returns) + two_hot(slow)
         critic_loss = step(self._critic_optimizer, -((logits * targets).sum(-1) * weights).mean(), own.gradient_norm)
         outputs, rates = self.actor(states[:-1])

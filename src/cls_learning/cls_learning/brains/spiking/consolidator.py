@@ -7,7 +7,7 @@ from torch import Tensor
 
 from cls_common.transition import Experience
 
-from ...brain import CONSOLIDATOR, Consolidator, Goal, Model, SleepRun, State, Verdict
+from ...brain import CONSOLIDATOR, Consolidator, Goal, Model, OnlineLearner, SleepRun, State, Verdict
 from ...learners.optimisation import load_module, load_optimizer, make_adam, module_state, optimizer_state, select, step
 from ...randomness import derive, stream
 from .action_space import ActionSpace
@@ -22,11 +22,12 @@ MEMORY = 'memory'
 
 
 class SpikingConsolidator(Consolidator):
-    """Learns the world model a little awake and mostly asleep; actor and critic only asleep, from imagination.
+    """Learns the world model awake and asleep, actor and critic in imagination, asleep and by a setting awake.
+
+    It runs on the CPU, whatever the device: its networks are too small for another one.
 
     Attributes:
         world, agent: what is learned. memory: the transitions. gate: compares actors by their real returns.
-        sleeps: that this consolidator has kept, by which random numbers of a sleep are drawn.
     """
 
     def __init__(self, model: Model, device: str = 'cpu') -> None:
@@ -40,8 +41,12 @@ class SpikingConsolidator(Consolidator):
         self.world = World(self.settings.world, self._size, self.space.size, derive(self.seed, 'world'))
         self.agent = ActorCritic(self.settings.agent, self.space, self._size, derive(self.seed, 'agent'))
         own_gate = self.settings.gate
-        self.gate = ActorGate(own_gate.horizon, self.settings.agent.discount, own_gate.is_on)
-        self._kept_agent = self.agent.state()
+        # The robot's reward says nothing of an agent that does not seek it.
+        is_on = own_gate.is_on and self.settings.agent.task > 0
+        self.gate = ActorGate(own_gate.horizon, self.settings.agent.discount, is_on)
+        # The agent whose actor acts, and the last one that the gate kept: awake, `agent` may learn on.
+        self._acting_agent = self._kept_agent = self.agent.state()
+        self._last_in_memory = 0
         self.memory = Replay(self.settings.world.capacity, self._size, self.space.size)
         self._optimizer = make_adam(self.world, self.settings.world.learning_rate)
         # Receives the state of the online learner at the start of each sleep, and goes back with new weights.
@@ -68,13 +73,14 @@ class SpikingConsolidator(Consolidator):
         Returns:
             model_loss, and what `ActorCritic.update` returns, where there was an update.
         """
-        begins = experience.transition.boundary or experience.sequence != self.sequence + 1
+        begins = experience.transition.boundary or experience.sequence != self._last_in_memory + 1
         self.count(experience)
+        self._last_in_memory = experience.sequence
         t = experience.transition
         before, after = (perceived(o, self._senses) for o in (t.before, t.after))
         code = torch.from_numpy(self.space.to_code(t.action_applied))
         reward = reward_of(t)
-        self.gate.add(Step(reward, t.terminal, begins))
+        self.gate.add(Step(reward, t.terminal, begins, experience.metrics['by_actor'] > 0))
         self.memory.add(before, after, code, reward, terminal=t.terminal, begins=begins)
         own, agent = self.settings.world, self.settings.agent
         # Before its first update, asleep, the model does not know the spread of what is sensed.
@@ -120,13 +126,22 @@ class SpikingConsolidator(Consolidator):
         return self.agent.update(*imagine(self.world, self.agent, own, window, noise))
 
     def judge_actor(self, number: int) -> Verdict:
-        """Compares the actor in use with the last one kept; rolls actor and critic back to that one if it is worse."""
+        """Compares the actor in use with the last one kept; if it is worse, learning goes on from that one's agent."""
         verdict, is_refused = self.gate.judge(stream(self.seed, 'gate', number))
         if is_refused:
             self.agent.load(self._kept_agent)
         elif verdict.judged:
-            self._kept_agent = self.agent.state()
+            self._kept_agent = self._acting_agent
         return verdict
+
+    def hand_over(self) -> None:
+        """Notes that the online learner receives the actor of now."""
+        self._acting_agent = self.agent.state()
+
+    def adopt(self, online: OnlineLearner) -> None:
+        """See Consolidator."""
+        super().adopt(online)
+        self.gate.clear()
 
     def begin_sleep(self, online: State, goal: Goal) -> SleepRun:
         """See Consolidator."""
@@ -149,7 +164,9 @@ class SpikingConsolidator(Consolidator):
     def learner_state(self) -> State:
         """Returns everything but the memory, by name."""
         optimizer = optimizer_state('optimizer.model', self._optimizer)
-        kept = {f'kept.{name}': tensor for name, tensor in self._kept_agent.items()}
+        agents = {'kept': self._kept_agent, 'acting': self._acting_agent}
+        kept = {f'{which}.{name}': tensor for which, agent in agents.items() for name, tensor in agent.items()}
+        kept['last_in_memory'] = torch.tensor(self._last_in_memory)
         learned = module_state('model', self.world) | self.agent.state() | optimizer
         return self.counters() | learned | self.gate.state() | kept
 
@@ -165,4 +182,5 @@ class SpikingConsolidator(Consolidator):
         load_optimizer('optimizer.model', self._optimizer, state)
         self.agent.load(state)
         self.gate.load(state)
-        self._kept_agent = select('kept', state)
+        self._kept_agent, self._acting_agent = select('kept', state), select('acting', state)
+        self._last_in_memory = int(state['last_in_memory'])

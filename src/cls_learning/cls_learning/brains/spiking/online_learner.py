@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 import math
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -31,8 +32,8 @@ def perceived(observation: Observation, senses: Iterable[str]) -> Tensor:
 
 
 def reward_of(transition: Transition) -> float:
-    """Returns the reward of a step; 0 where the robot gives none."""
-    return 0.0 if math.isnan(transition.reward) else transition.reward
+    """Returns the reward of a step; 0 where the robot gives none that is finite."""
+    return transition.reward if math.isfinite(transition.reward) else 0.0
 
 
 class SpikingOnlineLearner(OnlineLearner):
@@ -85,7 +86,9 @@ class SpikingOnlineLearner(OnlineLearner):
                 found=str(transition.reward),
                 do='Choose a robot with a reward or another brain, or set agent.task to 0 and agent.curiosity above 0.',
             )
-        metrics = self._follow(transition)
+        own = self.act(transition.before, transition.joints, 'curiosity', self.total_steps)
+        # Found from what is known of the step, so that a journal learned again gives the same.
+        metrics = {**self._follow(transition), 'by_actor': float(np.array_equal(own, transition.action_commanded))}
         self.count(transition, episode)
         return Experience(transition=transition, sequence=self.total_steps, episode=self.episode, metrics=metrics)
 

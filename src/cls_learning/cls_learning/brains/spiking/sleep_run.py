@@ -73,6 +73,7 @@ class SpikingSleepRun(SleepRun):
         """Hands over world model and actor, and begins the new cycle."""
         c = self._consolidator
         self._online.take(c.world, c.agent.actor)
+        c.hand_over()
         self._online.begin_cycle()
         return self._online.state()
 

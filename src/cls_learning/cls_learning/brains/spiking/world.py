@@ -39,7 +39,7 @@ class Outcome(NamedTuple):
 
     @property
     def reward(self) -> Tensor:
-        """The mean predicted reward, float32 (B,)."""
+        """The predicted reward, symexp of the mean of the members, float32 (B,)."""
         return symexp(self.symlog_rewards.mean(0))
 
     @property
