@@ -82,7 +82,7 @@ def targets(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         ('real steps until solved, worst seed', of_own.get('solved_worst'), '<=', 2000.0),
         ('seconds of learning until solved, worst seed', of_own.get('seconds_worst'), '<=', 60.0),
         ('rate of spikes, mean of the seeds', of_own.get('spike_rate'), '<=', 0.1),
-        (f'times fewer steps than {better}', ratio, '>=', 5.0),
+        (f'steps of {better} as a multiple of its own', ratio, '>=', 5.0),
     ]
     return [
         {'target': f'{ENVIRONMENT}, {AGENT}: {text}', 'value': value, 'bound': f'{sign} {bound:g}',

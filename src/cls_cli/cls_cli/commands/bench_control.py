@@ -23,7 +23,8 @@ _EXAMPLES = examples(
     multiple=True,
     metavar='NAME',
     show_default=f'all; with --short {", ".join(_SHORT)}',
-    help='Agent: spiking or another world model, planner, ppo, dqn and their _default. This option may be repeated.',
+    help='Agent: spiking, spiking_actor, spiking_sparse, awake, mlp, gru, event_gru, trace_units, planner, ppo, '
+    'ppo_default, dqn or dqn_default. This option may be repeated.',
 )
 @click.option(
     '--env',
@@ -47,13 +48,13 @@ _EXAMPLES = examples(
     show_default='on, but not with --short',
     help='Run PPO and DQN in an environment of their own, or show the figures of an earlier run.',
 )
-@click.option('--keep-peers', is_flag=True, help='Keep the figures of PPO and DQN for machines that do not run them.')
+@click.option('--keep-peers', is_flag=True, help='Store the figures of PPO and DQN of this run for machines that do not run them.')
 @click.option('--short', is_flag=True, help=f'Use {", ".join(_SHORT)} and 2 seeds, and do not run PPO and DQN.')
 @shared_options
 def command(**chosen: Any) -> int:
-    """Learn to control, and print the real steps that it took.
+    """Count the real steps until a control task is solved.
 
-    Finished runs are kept: a run that was stopped continues.
+    Finished runs are cached; a run that was stopped continues.
     """
     from rich.progress import Progress
 

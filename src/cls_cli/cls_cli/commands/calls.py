@@ -26,9 +26,9 @@ def _call(namespace: str, call: Callable[[Any], str]) -> int:
 def mode(mode: str, namespace: str) -> int:
     """Choose the source of the actions of the running graph.
 
-    In mode manual the keys choose the actions, in mode random chance, and in mode curiosity the brain's own policy,
-    whatever that seeks. In mode greedy a brain that has it acts as best it knows, without exploring. In mode follow the
-    model learns without acting, such as from a replay.
+    In mode manual the keys choose the actions. In mode random they are drawn at random. In mode curiosity the policy of
+    the brain chooses them. In mode greedy that policy chooses the best action without exploration; not every brain has
+    this mode. In mode follow the model learns without acting, for example from a replay.
     """
     return _call(namespace, lambda client: str(client.set_mode(mode)))
 
