@@ -408,8 +408,8 @@ class Brain(ABC):
         settings: class of its settings, which config.json of a model keeps.
         headlines: metrics that views show first, with whether higher is better.
         columns: of training.log, beside `timestamp`, `event`, `step` and `cycle`.
-        modes: in which it acts, of `comms.ACTING_MODES`. `curiosity` is its own policy, `greedy` that policy as best it
-            knows, without exploring, for evaluation.
+        modes: in which it acts, of `comms.ACTING_MODES`. `curiosity` uses the policy of the brain, `greedy` its most
+            likely action, for evaluation.
         short_cycles: settings by dotted name for cycles of one or two seconds, for crash tests.
     """
 

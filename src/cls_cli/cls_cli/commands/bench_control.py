@@ -48,7 +48,9 @@ _EXAMPLES = examples(
     show_default='on, but not with --short',
     help='Run PPO and DQN in an environment of their own, or show the figures of an earlier run.',
 )
-@click.option('--keep-peers', is_flag=True, help='Store the figures of PPO and DQN of this run for machines that do not run them.')
+@click.option(
+    '--keep-peers', is_flag=True, help='Store the figures of PPO and DQN of this run for machines that do not run them.'
+)
 @click.option('--short', is_flag=True, help=f'Use {", ".join(_SHORT)} and 2 seeds, and do not run PPO and DQN.')
 @shared_options
 def command(**chosen: Any) -> int:

@@ -97,7 +97,7 @@ class LeakyLayer(nn.Module):
         return _bounded(self.threshold_logit, THRESHOLD)
 
     def initial(self, batch: int) -> dict[str, Tensor]:
-        """Returns the state at rest."""
+        """Returns the state at rest, each tensor float32 (B, H)."""
         return {'membrane': self.linear.weight.new_zeros(batch, self.units)}
 
     def forward(self, state: Mapping[str, Tensor], inputs: Tensor) -> tuple[dict[str, Tensor], Tensor]:

@@ -77,7 +77,7 @@ class ActionSpace:
         return torch.cat(parts, -1)
 
     def best(self, outputs: Tensor) -> Tensor:
-        """Returns the most likely codes (..., E)."""
+        """Returns the most likely codes (..., E) for outputs (..., P)."""
         parts = [
             nn.functional.one_hot(part.argmax(-1), values).to(part.dtype) if values else _normal(part)[0]
             for values, part in self._split(outputs)
@@ -85,7 +85,7 @@ class ActionSpace:
         return torch.cat(parts, -1)
 
     def log_probability(self, outputs: Tensor, code: Tensor) -> Tensor:
-        """Returns the log probability (density, for continuous channels) of codes (..., E), as (...)."""
+        """Returns the log probability (density, for continuous channels) of codes (..., E) under outputs (..., P), as (...)."""
         total, at = outputs.new_zeros(outputs.shape[:-1]), 0
         for values, part in self._split(outputs):
             own = code[..., at : at + (values or 1)]
@@ -98,7 +98,7 @@ class ActionSpace:
         return total
 
     def entropy(self, outputs: Tensor) -> Tensor:
-        """Returns the entropy (...,), nats."""
+        """Returns the entropy, nats, (...), of the distributions given by outputs (..., P)."""
         total = outputs.new_zeros(outputs.shape[:-1])
         for values, part in self._split(outputs):
             if values:

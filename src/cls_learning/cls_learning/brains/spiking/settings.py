@@ -18,14 +18,16 @@ class WorldSettings(Settings):
         1, 'World models that learn beside each other; their mean predicts, their disagreement is its uncertainty.',
         low=1, high=32,
     )  # fmt: skip
-    learning_rate: float = setting(1e-3, 'Adam of the world model.', low=0.0)
-    batch_size: int = setting(128, 'Windows of each of its updates.', low=1)
+    learning_rate: float = setting(1e-3, 'Learning rate of Adam for the world model.', low=0.0)
+    batch_size: int = setting(128, 'Number of windows in each update of the world model.', low=1)
     window: int = setting(
         1, 'Steps of a window, over which the state of the model is carried; 1: it begins each step at rest.', low=1
     )
     wake_interval: int = setting(4, 'Wake steps from one update awake to the next; 0: none.', low=0)
-    gradient_norm: float = setting(10.0, 'Gradients are clipped to this norm; 0: never.', low=0.0)
-    spike_rate: float = setting(1.0, 'Rate of spikes above which it costs.', low=0.0, high=1.0)
+    gradient_norm: float = setting(10.0, 'Norm to which gradients are clipped; 0: no clipping.', low=0.0)
+    spike_rate: float = setting(
+        1.0, 'Share of neurons that fire in a tick above which `spike_cost` applies.', low=0.0, high=1.0
+    )
     spike_cost: float = setting(1.0, 'Weight of the square of the rate of spikes above `spike_rate`.', low=0.0)
     capacity: int = setting(20_000, 'Transitions kept for replay.', low=32)
     plugins: PluginSettings = plugin_group(WORLD_MODELS, 'model')
@@ -39,30 +41,42 @@ class AgentSettings(Settings):
     neurons: NeuronSettings = group(NeuronSettings)
     hidden: int = setting(64, 'Units of each hidden layer of actor and critic.', low=1)
     layers: int = setting(2, 'Hidden layers of actor and critic.', low=1)
-    learning_rate: float = setting(1e-3, 'Adam of actor and critic.', low=0.0)
-    starts: int = setting(64, 'Imagined trajectories of each update.', low=1)
-    horizon: int = setting(15, 'Steps of each of them.', low=1)
-    discount: float = setting(0.99, 'Worth of a reward one step later.', low=0.0, high=1.0)
+    learning_rate: float = setting(1e-3, 'Learning rate of Adam for actor and critic.', low=0.0)
+    starts: int = setting(64, 'Number of imagined trajectories in each update.', low=1)
+    horizon: int = setting(15, 'Number of steps of each imagined trajectory.', low=1)
+    discount: float = setting(0.99, 'Discount factor of a reward for each later step.', low=0.0, high=1.0)
     wake_interval: int = setting(
         0,
         'Wake steps from one update of actor and critic awake to the next, handed over by the next sleep; 0: none.',
         low=0,
     )
-    trace: float = setting(0.95, 'Lambda of the returns: 0: one step, 1: the whole horizon.', low=0.0, high=1.0)
+    trace: float = setting(0.95, 'Lambda of the returns: 0 uses one step, 1 the whole horizon.', low=0.0, high=1.0)
     entropy: float = setting(3e-3, 'Weight of the entropy of the actor.', low=0.0)
-    slow_rate: float = setting(0.1, 'Rate at which the slow critic follows.', low=0.0, high=1.0)
-    return_rate: float = setting(0.01, 'Rate at which the range of returns follows.', low=0.0, high=1.0)
-    gradient_norm: float = setting(100.0, 'Gradients are clipped to this norm; 0: never.', low=0.0)
-    spike_rate: float = setting(1.0, 'Rate of spikes of a spiking actor above which it costs.', low=0.0, high=1.0)
+    slow_rate: float = setting(
+        0.1, 'Share of the difference to the critic that the slow critic takes over in each update.', low=0.0, high=1.0
+    )
+    return_rate: float = setting(
+        0.01, 'Share of the new quantiles that the range of returns takes over in each update.', low=0.0, high=1.0
+    )
+    gradient_norm: float = setting(100.0, 'Norm to which gradients are clipped; 0: no clipping.', low=0.0)
+    spike_rate: float = setting(
+        1.0,
+        'Share of neurons of a spiking actor that fire in a tick above which `spike_cost` applies.',
+        low=0.0,
+        high=1.0,
+    )
     spike_cost: float = setting(1.0, 'Weight of the square of the rate of spikes above `spike_rate`.', low=0.0)
-    task: float = setting(1.0, "Weight of the robot's reward; 0: it needs none.", low=0.0)
+    task: float = setting(1.0, "Weight of the robot's reward; with 0 the robot needs to give none.", low=0.0)
     curiosity: float = setting(0.0, 'Weight of the disagreement of the ensemble as a reward in imagination.', low=0.0)
 
 
 @dataclass(frozen=True, kw_only=True)
 class GateSettings(Settings):
-    is_on: bool = setting(True, 'An actor whose real returns are worse than those of the actor before is rolled back.')
-    horizon: int = setting(25, 'Steps over which real returns are compared.', low=1)
+    is_on: bool = setting(
+        True,
+        'An actor whose real returns are worse than those of the one kept last is rolled back; off where `agent.task` is 0.',
+    )
+    horizon: int = setting(25, 'Number of real steps of a return by which actors are compared.', low=1)
 
 
 @dataclass(frozen=True, kw_only=True)

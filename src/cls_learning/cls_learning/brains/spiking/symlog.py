@@ -8,17 +8,17 @@ _LIMIT = 20.0
 
 
 def symlog(x: Tensor) -> Tensor:
-    """Returns sign(x) ln(|x| + 1)."""
+    """Returns sign(x) ln(|x| + 1), elementwise."""
     return x.sign() * x.abs().log1p()
 
 
 def symexp(x: Tensor) -> Tensor:
-    """Returns the inverse of symlog."""
+    """Returns the inverse of symlog, elementwise."""
     return x.sign() * x.abs().expm1()
 
 
 def two_hot(x: Tensor) -> Tensor:
-    """Returns the distribution (..., BINS) over bins -20 to 20 whose mean is symlog(x): mass on two neighbours."""
+    """Returns, for x (...), the distribution (..., BINS) over bins -20 to 20 whose mean is symlog(x): mass on two neighbours."""
     position = (symlog(x).clamp(-_LIMIT, _LIMIT) + _LIMIT) * ((BINS - 1) / (2 * _LIMIT))
     below = position.floor().clamp(max=BINS - 2)
     share = (position - below)[..., None]
@@ -27,7 +27,7 @@ def two_hot(x: Tensor) -> Tensor:
 
 
 def mean_of(logits: Tensor) -> Tensor:
-    """Returns symexp of the mean of distributions (..., BINS) given as logits: exactly 0 for equal ones."""
+    """Returns symexp of the mean, (...), of distributions (..., BINS) given as logits: exactly 0 for equal ones."""
     share = logits.softmax(-1)
     half = BINS // 2
     bins = torch.linspace(0.0, _LIMIT, half + 1)[1:]
