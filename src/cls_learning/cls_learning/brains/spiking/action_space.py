@@ -85,7 +85,7 @@ class ActionSpace:
         return torch.cat(parts, -1)
 
     def log_probability(self, outputs: Tensor, code: Tensor) -> Tensor:
-        """Returns the log probability (density, for continuous channels) of codes (..., E) under outputs (..., P), as (...)."""
+        """Returns log probabilities (or densities), (...), of codes (..., E) under outputs (..., P)."""
         total, at = outputs.new_zeros(outputs.shape[:-1]), 0
         for values, part in self._split(outputs):
             own = code[..., at : at + (values or 1)]

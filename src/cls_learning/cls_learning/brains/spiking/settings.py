@@ -74,7 +74,7 @@ class AgentSettings(Settings):
 class GateSettings(Settings):
     is_on: bool = setting(
         True,
-        'An actor whose real returns are worse than those of the one kept last is rolled back; off where `agent.task` is 0.',
+        'An actor with worse real returns than the one kept last is rolled back; off where `agent.task` is 0.',
     )
     horizon: int = setting(25, 'Number of real steps of a return by which actors are compared.', low=1)
 

@@ -18,7 +18,7 @@ def symexp(x: Tensor) -> Tensor:
 
 
 def two_hot(x: Tensor) -> Tensor:
-    """Returns, for x (...), the distribution (..., BINS) over bins -20 to 20 whose mean is symlog(x): mass on two neighbours."""
+    """Returns, for x (...), distributions (..., BINS) over -20 to 20 with mean symlog(x), on two neighbours."""
     position = (symlog(x).clamp(-_LIMIT, _LIMIT) + _LIMIT) * ((BINS - 1) / (2 * _LIMIT))
     below = position.floor().clamp(max=BINS - 2)
     share = (position - below)[..., None]
