@@ -365,3 +365,12 @@ def test_settings_with_which_no_sleep_could_learn_are_refused() -> None:
         brain.check(brain.settings.from_flat({'world.capacity': 130, 'world.window': 4}))
     with pytest.raises(UserError, match=r"'agent.curiosity'; expected 0, or 'world.ensemble' of 2 or more"):
         brain.check(brain.settings.from_flat({'agent.curiosity': 0.5}))
+
+
+@pytest.mark.parametrize('steps', [0, 20, 40])
+def test_a_model_is_saved_and_opened_whatever_the_gate_kept(open_run, steps) -> None:
+    run = open_run(**{'world.model': 'mlp', 'gate.horizon': 1}).train(steps)
+    run.session.save(run.learner.to_bytes(), NOW)
+    saved = run.hash()
+    run.session.folder.close()
+    assert open_run().hash() == saved

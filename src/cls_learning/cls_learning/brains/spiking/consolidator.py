@@ -165,7 +165,8 @@ class SpikingConsolidator(Consolidator):
         """Returns everything but the memory, by name."""
         optimizer = optimizer_state('optimizer.model', self._optimizer)
         agents = {'kept': self._kept_agent, 'acting': self._acting_agent}
-        kept = {f'{which}.{name}': tensor for which, agent in agents.items() for name, tensor in agent.items()}
+        # Often both are the same tensors, which a file does not take.
+        kept = {f'{which}.{name}': t.clone() for which, agent in agents.items() for name, t in agent.items()}
         kept['last_in_memory'] = torch.tensor(self._last_in_memory)
         learned = module_state('model', self.world) | self.agent.state() | optimizer
         return self.counters() | learned | self.gate.state() | kept
