@@ -44,7 +44,8 @@ def test_processes_end_when_the_benchmark_is_killed(tmp_path: Path) -> None:
     finally:
         process.send_signal(signal.SIGKILL)
         process.wait()
-    until(lambda: [1] * (not any(Path(f'/proc/{pid}').exists() for pid in running)), 1)
+    ended = [Path(f'/proc/{pid}') for pid in running]
+    assert until(lambda: [1] * (not any(path.exists() for path in ended)), 1)
 
 
 def until(found, count, limit=60.0):

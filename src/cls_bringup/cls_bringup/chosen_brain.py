@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+from cls_common.errors import UserError
 from cls_common.resources import config_dir
 from cls_learning.brain import Brain
 from cls_learning.model_store.config_file import ModelConfig
@@ -20,8 +21,14 @@ def existing_model(slow_learner: Process) -> ModelConfig | None:
         UserError: its config.json can't be read.
     """
     asked = parameters_in_force(slow_learner)
-    config = Path(asked.get('models_dir', 'models'), asked.get('model', 'default'), 'config.json')
-    return ModelConfig.from_json(config.read_text(encoding='utf-8'), str(config)) if config.exists() else None
+    name = str(asked.get('model', 'default'))
+    config = Path(asked.get('models_dir', 'models'), name, 'config.json')
+    try:
+        return ModelConfig.from_json(config.read_text(encoding='utf-8'), str(config))
+    except FileNotFoundError:
+        return None
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f'model {name!r}', expected='a readable config.json', found=str(error)) from error
 
 
 def settings_of_brain(slow_learner: Process) -> tuple[Brain, Any]:
@@ -34,7 +41,8 @@ def settings_of_brain(slow_learner: Process) -> tuple[Brain, Any]:
         UserError: there is no such brain or preset, or a setting has a wrong value.
     """
     asked = parameters_in_force(slow_learner)
-    brain, model = choose_brain(asked), existing_model(slow_learner)
+    model = existing_model(slow_learner)
+    brain = choose_brain(asked)
     if model:
         return brain, model.settings
     names = dict(brain.settings.leaves())

@@ -4,7 +4,6 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, TYPE_CHECKING
 
-from cls_common.errors import UserError
 from cls_common.registry import split
 from cls_common.robot import GYM
 from cls_sim.settings import ROBOTS
@@ -55,11 +54,8 @@ def check_model(options: GraphOptions) -> None:
     from .chosen_brain import existing_model, settings_of_brain
 
     processes = {process.name: process for process in describe(options)}
-    try:
-        config = existing_model(processes['slow_learner'])
-        brain, recipe = settings_of_brain(processes['slow_learner'])
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f'model {options.model!r}', expected='a readable config.json', found=str(error)) from error
+    config = existing_model(processes['slow_learner'])
+    brain, recipe = settings_of_brain(processes['slow_learner'])
     fast: Any = settings_in_force(processes['fast_learner'])
     check_mode(brain, fast.mode)
     robots = _robots(options)

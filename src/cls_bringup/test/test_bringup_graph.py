@@ -89,6 +89,13 @@ def test_a_preset_is_that_of_the_brain() -> None:
     assert (brain.name, settings.agent.hidden, settings.agent.layers) == ('spiking', 512, 4)
 
 
+def test_a_model_that_can_not_be_read_is_refused_in_one_line(tmp_path: Path) -> None:
+    (tmp_path / 'torn').mkdir()
+    (tmp_path / 'torn' / 'config.json').write_bytes(b'\xff\xfe')
+    with pytest.raises(UserError, match=r"model 'torn'; expected a readable config.json; found"):
+        describe(GraphOptions(model='torn', models_dir=str(tmp_path)))
+
+
 def test_an_encoder_runs_where_the_settings_of_the_brain_perceive_an_embedding() -> None:
     for senses, expected in (('state', False), ('state embedding', True)):
         options = GraphOptions(brain='spiking', settings=(f'senses={senses}',))

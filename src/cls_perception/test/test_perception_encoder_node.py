@@ -218,6 +218,7 @@ def test_few_images_are_embedded_while_the_learner_is_asleep(graph, scene):
     stream.until_few_are_embedded()
     stream.phase = ''
     stream.until_all_are_embedded()
+    assert max(stream.gaps(8)) <= 2
 
 
 def test_every_image_is_embedded_with_reliable_images(graph, scene):
@@ -226,6 +227,7 @@ def test_every_image_is_embedded_with_reliable_images(graph, scene):
     stream.images.connect()
     stream.phase = 'asleep'
     stream.until(lambda: (gaps := stream.gaps(25)) and max(gaps) == 1)
+    assert len(stream.gaps(25)) > 0 and max(stream.gaps(25)) == 1
 
 
 def test_the_rate_is_limited_while_the_learner_is_asleep():

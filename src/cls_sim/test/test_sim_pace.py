@@ -100,7 +100,7 @@ def test_in_lock_step_the_last_image_is_published_again_with_its_stamp():
     pace, (first,) = lock_step()
     assert pace.tick(0) == [first]
     _, second = pace.submit(command(1, 5, 0), 0)
-    assert pace.tick(0) == [first, second], 'nobody else knows from what an episode began'
+    assert pace.tick(0) == [first, second], 'a restarted learner has no other source of the first image'
     _, third = pace.submit(command(2, 5, 0), 0)
     assert pace.tick(0) == [third] and third.stamp_ns > second.stamp_ns > first.stamp_ns
 
@@ -120,7 +120,7 @@ def test_in_lock_step_the_end_of_an_episode_gives_two_images():
     result, last, first = outputs
     assert result.motion.end_ns < last.stamp_ns < first.stamp_ns
     assert abs(last.observations['state'][2]) > 0.2 > abs(first.observations['state'][2])
-    assert pace.tick(0) == [last, first], 'nobody may have seen how it ended'
+    assert pace.tick(0) == [last, first], 'the last image of the episode may have been lost'
     _, second = pace.submit(command(50, 1), 0)
     assert pace.tick(0) == [first, second]
 

@@ -64,7 +64,7 @@ class SpikingBrain(Brain):
             raise UserError(
                 "parameters 'agent.task' and 'agent.curiosity'", expected='one above 0', found='0.0 and 0.0'
             )
-        if agent.curiosity and settings.world.ensemble < 2:
+        if agent.curiosity and world.ensemble < 2:
             raise UserError(
                 "parameter 'agent.curiosity'",
                 expected="0, or 'world.ensemble' of 2 or more",
