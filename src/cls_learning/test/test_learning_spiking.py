@@ -15,6 +15,7 @@ from cls_common.robot import Channel, Kind, RobotInfo
 from cls_common.transition import Observation, Reading, Transition
 from cls_learning import state_bytes
 from cls_learning.brain import check_mode, find, Goal, inputs_of
+from cls_learning.brains.spiking import intrinsic
 from cls_learning.model_store.config_file import ModelConfig
 from cls_learning.model_store.folder import ModelFolder
 from cls_learning.runtime.learner_session import LearnerSession, make_online_learner
@@ -87,7 +88,7 @@ class Run:
 
     def sleep(self) -> None:
         run = self.session.begin_sleep(self.learner.to_bytes(), Goal())
-        assert all(progress.loss == progress.loss for progress in run.run())
+        assert all(progress.loss == progress.loss or progress.phase == 'hand_over' for progress in run.run())
         data = state_bytes.pack(run.finish())
         self.learner.load_bytes(data)
         self.session.keep(run, Goal(), data, NOW)
@@ -124,8 +125,9 @@ def open_run(tmp_path: Path) -> Iterator[Callable[..., Run]]:
         {'world.window': 3, 'world.spiking.neuron': 'synaptic', 'agent.network': 'spiking'},
         {'world.model': 'mlp', 'world.ensemble': 2, 'agent.curiosity': 0.1, 'agent.wake_interval': 3},
         {'world.model': 'gru', 'world.window': 3},
+        {'world.model': 'mlp', 'sleep.naps': 3, 'agent.wake_interval': 2, 'agent.intrinsic': 'visit_count'},
     ],
-    ids=['second_order', 'ensemble', 'gru'],
+    ids=['second_order', 'ensemble', 'gru', 'naps'],
 )
 def test_a_run_that_was_stopped_anywhere_ends_as_one_that_was_not(open_run, changes) -> None:
     whole = open_run('whole', **changes).train(70)
@@ -163,6 +165,38 @@ def test_the_online_learner_changes_only_asleep(open_run) -> None:
     consolidator = run.session.consolidator
     for name, value in run.learner.world.state_dict().items():
         assert torch.equal(value, consolidator.world.state_dict()[name])
+
+
+def test_a_nap_hands_over_what_was_learned_awake_and_learns_nothing_itself(open_run) -> None:
+    run = open_run(**{'world.model': 'mlp', 'sleep.naps': 3, 'agent.wake_interval': 2}).train(20)
+    # Three naps and a sleep, after which alone a save is due.
+    assert run.learner.cycles == 4 and run.session.save_is_due
+    handed_over = run.learner.networks()
+    run.train(4)
+    learned = run.session.consolidator.networks()
+    name = 'output.weight'
+    assert not torch.equal(handed_over['actor'].state_dict()[name], learned['actor'].state_dict()[name])
+    before = {k: v.clone() for k, v in learned['actor'].state_dict().items()}
+    run.train(1)
+    assert run.learner.cycles == 5 and not run.session.save_is_due
+    # The fifth step alone was learned between; the nap takes no step.
+    after, here = learned['actor'].state_dict(), run.learner.networks()['actor'].state_dict()
+    assert all(torch.equal(after[k], here[k]) for k in before)
+    sleep = run.session.begin_sleep(run.learner.to_bytes(), Goal({'sws': 2}))
+    assert [progress.phase for progress in sleep.run()] == ['sws'] * 2 + ['rem'] * 4
+
+
+def test_a_visit_count_rewards_states_that_memory_does_not_hold(open_run) -> None:
+    run = open_run(**{'agent.task': 0.0, 'agent.curiosity': 1.0, 'agent.intrinsic': 'visit_count'}).train(20)
+    consolidator = run.session.consolidator
+    reward = intrinsic.make('visit_count', consolidator.world, consolidator.memory, 2, 7)
+    _, seen = consolidator.memory.all()
+    outcome = consolidator.world.predict(consolidator.world.initial(20), seen, torch.zeros(20, 2))
+    at_seen = reward(outcome._replace(states=seen[None]))
+    assert 0 < float(at_seen.min()) and float(at_seen.max()) <= 2**-0.5
+    grid = consolidator.world.mean + 3 * consolidator.world.scale * torch.cartesian_prod(*[torch.linspace(-1, 1, 9)] * 2)
+    elsewhere = reward(outcome._replace(states=grid[None]))
+    assert float(elsewhere.max()) == 1.0 and 0.3 < float((elsewhere == 1.0).float().mean()) < 1.0
 
 
 def test_no_outcome_of_a_real_step_enters_an_update_of_actor_and_critic(open_run) -> None:

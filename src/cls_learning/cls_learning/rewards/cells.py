@@ -15,6 +15,7 @@ from ..learners.fast import FastLearner, learner_of
 from ..randomness import derive
 from ..space_change import SpaceChange
 from .candidate_rollouts import CandidateRollouts
+from .sim_hash import BITS, SimHash
 
 # A motion that ends more than this share of a cell short of its goal was blocked; servos round and lag a little.
 _STOPPED = 0.25
@@ -117,40 +118,34 @@ class EmbeddingCells:
     For robots without such joints; the cells of candidate actions come from Fast's predictions.
     """
 
-    BITS = 10
+    count = SimHash.count
 
     def __init__(self, fast: FastLearner, z_size: int, seed: int) -> None:
-        generator = torch.Generator().manual_seed(derive(seed, 'seen_cells'))
-        self._planes = torch.randn(z_size, self.BITS, generator=generator)
-        self._offset = torch.zeros(self.BITS)
+        self._hash = SimHash(z_size, derive(seed, 'seen_cells'))
         self._fast = fast
-        self.count = 2**self.BITS
 
     def cells_of(self, rollouts: CandidateRollouts) -> NDArray[np.int64]:
-        cells: NDArray[np.int64] = self._index(rollouts.path[:, 1:]).numpy()
+        cells: NDArray[np.int64] = self._hash.cells(rollouts.path[:, 1:]).numpy()
         return cells
 
     def cell_of(self, z: Floats, joints: Doubles) -> int:
-        return int(self._index(self._fast.normalizer.normalize(torch.from_numpy(z)[None]))[0])
+        seen = self._fast.normalizer.normalize(torch.from_numpy(z)[None])
+        return int(self._hash.cells(seen)[0])
 
     def blocked_cell(self, transition: Transition) -> int | None:
         return None
 
     def fold(self, change: SpaceChange) -> None:
         # Only signs count, so the ratio of the scales moves the origin and has no other effect.
-        inner = change.projected(self._planes)
-        self._offset = ((self._offset.double() + inner.shift) / inner.ratio).float()
+        inner = change.projected(self._hash.planes)
+        self._hash.offset = ((self._hash.offset.double() + inner.shift) / inner.ratio).float()
 
     def state(self) -> dict[str, torch.Tensor]:
-        return {'policy.seen_cells.offset': self._offset.clone()}
+        return {'policy.seen_cells.offset': self._hash.offset.clone()}
 
     def load(self, state: Mapping[str, torch.Tensor]) -> None:
         # Absent in models of older versions.
-        self._offset = state.get('policy.seen_cells.offset', torch.zeros(self.BITS)).clone()
-
-    def _index(self, x: torch.Tensor) -> torch.Tensor:
-        bits = (x @ self._planes + self._offset > 0).long()
-        return (bits * 2 ** torch.arange(self.BITS)).sum(dim=-1)
+        self._hash.offset = state.get('policy.seen_cells.offset', torch.zeros(BITS)).clone()
 
 
 def make_cells(

@@ -15,6 +15,7 @@ from ...brain import Brain, Consolidator, Input, Model, OnlineLearner
 from ...registries import WORLD_MODELS
 from .settings import SpikingBrainSettings
 
+HAND_OVER = 'hand_over'
 _WEIGHTS = ('model.', 'actor.', 'critic.', 'slow_critic.', 'return_range')
 
 
@@ -30,8 +31,8 @@ class SpikingBrain(Brain):
         'imagined_return', 'entropy', 'replay_size', 'actor_return', 'actor_change', 'actor_low', 'actor_high',
     )  # fmt: skip
     short_cycles = {
-        'warmup': 120, 'sleep.wake_steps_per_cycle': 60, 'sleep.sws_steps': 20, 'sleep.rem_steps': 10,
-        'world.hidden': 32, 'world.batch_size': 32, 'agent.starts': 16,
+        'warmup': 120, 'sleep.wake_steps_per_cycle': 60, 'sleep.naps': 1, 'sleep.sws_steps': 20, 'sleep.rem_steps': 10,
+        'world.hidden': 32, 'world.batch_size': 32, 'agent.starts': 16, 'agent.wake_interval': 4,
     }  # fmt: skip
 
     def inputs(self, settings: Any, robot: RobotInfo) -> tuple[Input, ...]:
@@ -60,11 +61,17 @@ class SpikingBrain(Brain):
                 expected=f'{needed} or more, for {world.batch_size} windows of {world.window} steps',
                 found=str(world.capacity),
             )
+        if settings.sleep.naps >= settings.sleep.wake_steps_per_cycle:
+            raise UserError(
+                "parameter 'sleep.naps'",
+                expected=f'fewer than the {settings.sleep.wake_steps_per_cycle} of sleep.wake_steps_per_cycle',
+                found=str(settings.sleep.naps),
+            )
         if not agent.task and not agent.curiosity:
             raise UserError(
                 "parameters 'agent.task' and 'agent.curiosity'", expected='one above 0', found='0.0 and 0.0'
             )
-        if agent.curiosity and world.ensemble < 2:
+        if agent.curiosity and agent.intrinsic == 'disagreement' and world.ensemble < 2:
             raise UserError(
                 "parameter 'agent.curiosity'",
                 expected="0, or 'world.ensemble' of 2 or more",
@@ -73,7 +80,7 @@ class SpikingBrain(Brain):
 
     def phases(self, settings: Any) -> tuple[str, ...]:
         """See Brain."""
-        return ('sws', 'rem')
+        return ('sws', 'rem', HAND_OVER) if settings.sleep.naps else ('sws', 'rem')
 
     def make_online_learner(self, model: Model) -> OnlineLearner:
         """See Brain."""

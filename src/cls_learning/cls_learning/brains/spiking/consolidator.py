@@ -10,6 +10,7 @@ from cls_common.transition import Experience
 from ...brain import CONSOLIDATOR, Consolidator, Goal, Model, OnlineLearner, SleepRun, State, Verdict
 from ...learners.optimisation import load_module, load_optimizer, make_adam, module_state, optimizer_state, select, step
 from ...randomness import derive, stream
+from . import intrinsic
 from .action_space import ActionSpace
 from .actor_critic import ActorCritic
 from .actor_gate import ActorGate, Step
@@ -33,7 +34,7 @@ class SpikingConsolidator(Consolidator):
     def __init__(self, model: Model, device: str = 'cpu') -> None:
         super().__init__()
         self.settings, self.seed = model.settings, model.seed
-        self.save_interval = self.settings.save_interval
+        self.save_interval = self.settings.save_interval * (self.settings.sleep.naps + 1)
         self.max_duration = self.settings.sleep.max_duration
         self._senses = tuple(model.shapes)
         self._size = sum(model.shapes[name][0] for name in self._senses)
@@ -123,7 +124,8 @@ class SpikingConsolidator(Consolidator):
         """Takes one step of actor and critic in imagination, which begins at the last states of some windows."""
         own = self.settings.agent
         noise = self.space.noise((own.horizon, len(window.before)), stream(self.seed, purpose, number))
-        return self.agent.update(*imagine(self.world, self.agent, own, window, noise))
+        reward = intrinsic.make(own.intrinsic, self.world, self.memory, self._size, derive(self.seed, 'cells'))
+        return self.agent.update(*imagine(self.world, self.agent, own, window, noise, reward))
 
     def judge_actor(self, number: int) -> Verdict:
         """Compares the actor in use with the last one kept; if it is worse, learning goes on from that one's agent."""

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from .actor_critic import ActorCritic
+from .intrinsic import Intrinsic
 from .replay import Window
 from .settings import AgentSettings
 from .world import World
@@ -25,7 +26,9 @@ class Trajectory(NamedTuple):
     discounts: Tensor
 
 
-def imagine(world: World, agent: ActorCritic, settings: AgentSettings, window: Window, noise: Tensor) -> Trajectory:
+def imagine(
+    world: World, agent: ActorCritic, settings: AgentSettings, window: Window, noise: Tensor, intrinsic: Intrinsic
+) -> Trajectory:
     """Imagines trajectories from the last states of some windows.
 
     The steps before the last of each window build up the state of a world model that carries one.
@@ -33,6 +36,7 @@ def imagine(world: World, agent: ActorCritic, settings: AgentSettings, window: W
     Args:
         window: B windows of memory; actions, rewards and outcomes of their last steps are not read.
         noise: by which actions are drawn, (H, B, channels); see ActionSpace.sample.
+        intrinsic: the reward whose weight is `curiosity`.
     """
     with torch.inference_mode():
         carried = world.initial(len(window.before))
@@ -45,7 +49,7 @@ def imagine(world: World, agent: ActorCritic, settings: AgentSettings, window: W
             outcome = world.predict(carried, state, codes[-1].clamp(-1.0, 1.0))
             carried, state = outcome.carried, outcome.state
             states.append(world.normalise(state))
-            rewards.append(settings.task * outcome.reward + settings.curiosity * world.disagreement(outcome))
+            rewards.append(settings.task * outcome.reward + settings.curiosity * intrinsic(outcome))
             discounts.append(settings.discount * outcome.continuation)
     # Copies made outside of inference mode can take part in a loss.
     return Trajectory(*(torch.stack(each).clone() for each in (states, codes, rewards, discounts)))

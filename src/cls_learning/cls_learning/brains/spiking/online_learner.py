@@ -47,7 +47,7 @@ class SpikingOnlineLearner(OnlineLearner):
         super().__init__()
         settings = model.settings
         self.robot, self.settings, self._seed = model.robot, settings, model.seed
-        self.wake_steps_per_cycle = settings.sleep.wake_steps_per_cycle
+        self.wake_steps_per_cycle = settings.sleep.wake_steps_per_cycle // (settings.sleep.naps + 1)
         self._shapes = dict(model.shapes)
         size = sum(self._shapes[name][0] for name in self._shapes)
         self.space = ActionSpace(model.robot)
@@ -58,6 +58,11 @@ class SpikingOnlineLearner(OnlineLearner):
         self._returns: list[float] = []
         # Of the model's errors, of those of predicting no change, and of the rate of spikes.
         self._averages = torch.zeros(3, dtype=torch.float64)
+
+    @property
+    def is_nap_due(self) -> bool:
+        """Whether the sleep that is due is a nap: those between two whole ones, counted by cycles."""
+        return self.wants_sleep and (self.cycles + 1) % (self.settings.sleep.naps + 1) > 0
 
     def act(self, observation: Observation, joints: Doubles, mode: str, steps: int) -> Floats:
         """See OnlineLearner; in mode `greedy` the most likely action, for evaluation."""

@@ -8,6 +8,7 @@ from ...neurons.settings import NeuronSettings
 from ...registries import WORLD_MODELS
 
 NETWORKS = ('mlp', 'spiking')
+INTRINSIC = ('disagreement', 'visit_count')
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,7 +48,7 @@ class AgentSettings(Settings):
     discount: float = setting(0.99, 'Discount factor of a reward for each later step.', low=0.0, high=1.0)
     wake_interval: int = setting(
         0,
-        'Wake steps from one update of actor and critic awake to the next, handed over by the next sleep; 0: none.',
+        'Wake steps from one update of actor and critic awake to the next; `sleep.naps` hand over sooner; 0: none.',
         low=0,
     )
     trace: float = setting(0.95, 'Lambda of the returns: 0 uses one step, 1 the whole horizon.', low=0.0, high=1.0)
@@ -67,7 +68,12 @@ class AgentSettings(Settings):
     )
     spike_cost: float = setting(1.0, 'Weight of the square of the rate of spikes above `spike_rate`.', low=0.0)
     task: float = setting(1.0, "Weight of the robot's reward; with 0 the robot needs to give none.", low=0.0)
-    curiosity: float = setting(0.0, 'Weight of the disagreement of the ensemble as a reward in imagination.', low=0.0)
+    curiosity: float = setting(0.0, 'Weight of the intrinsic reward in imagination.', low=0.0)
+    intrinsic: str = setting(
+        'disagreement',
+        'Intrinsic reward: the disagreement of the ensemble, or 1 / sqrt(1 + visits) of the cell of the state.',
+        choices=INTRINSIC,
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,6 +90,11 @@ class SleepSettings(Settings):
     wake_steps_per_cycle: int = setting(200, 'Wake steps after which sleep starts by itself.', low=1)
     sws_steps: int = setting(200, 'Updates of the world model by replay.', low=1)
     rem_steps: int = setting(300, 'Updates of actor and critic in imagination.', low=1)
+    naps: int = setting(
+        0,
+        'Naps between two sleeps, at equal distances: each only hands over what was learned awake since.',
+        low=0,
+    )
     max_duration: float = setting(300.0, 'A sleep that takes longer is rolled back.', unit='s', low=1.0)
 
 

@@ -1,4 +1,7 @@
-"""One sleep of the brain `spiking`: the world model on replay (`sws`), then actor and critic in imagination (`rem`)."""
+"""One sleep of the brain `spiking`: the world model on replay (`sws`), then actor and critic in imagination (`rem`).
+
+A nap (`hand_over`) trains nothing: the online learner receives what was learned awake.
+"""
 
 from collections.abc import Callable, Iterator
 import math
@@ -6,6 +9,7 @@ import math
 from torch import Tensor
 
 from ...brain import Goal, Progress, SleepRun, State
+from . import HAND_OVER
 from .consolidator import SpikingConsolidator
 
 _MEANS = ('model_loss', 'actor_loss', 'critic_loss', 'imagined_return', 'entropy')
@@ -28,6 +32,10 @@ class SpikingSleepRun(SleepRun):
         """See SleepRun."""
         c = self._consolidator
         self.verdict = c.judge_actor(self._cycle)
+        if self._online.is_nap_due and not self._goal.steps:
+            self.statistics.status[HAND_OVER], self.statistics.steps[HAND_OVER] = 'ok', 1
+            yield Progress(HAND_OVER, 1, 1, math.nan)
+            return
         own, memory = c.settings.sleep, c.memory
         starts = memory.starts(c.settings.world.window)
         if self._why_not('sws', starts) is None:
