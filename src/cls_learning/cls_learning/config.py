@@ -87,9 +87,11 @@ class ObservationMemorySettings(Settings):
     max_bytes: int = setting(250_000_000, 'Largest size of their arrays.', unit='B', low=1)
     keep: str = setting(
         'newest',
-        'Kept at a limit. newest: the newest transitions; balanced: the newest of each episode, equally many.',
-        choices=('newest', 'balanced'),
+        'Kept at a limit. newest: the newest transitions; balanced: the newest of each episode, equally many; '
+        'spread: segments of all times, with equal chances.',
+        choices=('newest', 'balanced', 'spread'),
     )
+    segment: int = setting(8, 'Transitions of a segment, where segments are kept.', low=1)
 
 
 @dataclass(frozen=True, kw_only=True)

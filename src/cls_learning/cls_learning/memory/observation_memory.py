@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields, replace
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from cls_common.errors import UserError
 from cls_common.transition import Experience, Transition
 
 from ..config import ObservationMemorySettings
+from ..randomness import stream
 from ..types import SequenceBatch, StepTensors, TransitionBatch
 from .chain import Chain, observations_of, owned, pack, size, size_of_motion, stack, unpack
 
@@ -25,7 +27,9 @@ class ObservationMemory:
     """Keeps transitions in order and samples transitions and windows uniformly without replacement.
 
     At a limit it removes the oldest transition, either of all or of the episode that has the most, so that every
-    episode keeps an equal number of its newest. Only the start of a chain is removed, so that chains have no gap.
+    episode keeps an equal number of its newest. Only the start of a chain is removed, so that chains have no gap. With
+    `spread` chains are cut to segments, and a whole one is removed: each has had the same chance to stay (reservoir
+    sampling by random keys, Efraimidis and Spirakis 2006), so that an endless stream without episodes is covered.
 
     Images are uint8, other readings float32.
     """
@@ -53,7 +57,7 @@ class ObservationMemory:
         own, episode, sequence = owned(experience.transition), experience.episode, experience.sequence
         self._check(own)
         last = self._chains[-1] if self._chains else None
-        if last is not None and last.continues_with(own, episode, sequence):
+        if last is not None and self._has_room(last) and last.continues_with(own, episode, sequence):
             own = replace(own, before=last.steps[-1].after)
             last.steps.append(own)
         else:
@@ -85,21 +89,28 @@ class ObservationMemory:
         while self._count > self._settings.capacity or self._bytes > self._settings.max_bytes:
             self._drop()
 
+    def _has_room(self, chain: Chain) -> bool:
+        return self._settings.keep != 'spread' or len(chain.steps) < self._settings.segment
+
     def _drop(self) -> None:
-        """Removes the first step of a chain, with the observation that no other step uses."""
+        """Removes a segment, or the first step of a chain, with the observation that no other step uses."""
         at = self._most_expendable()
         chain = self._chains[at]
-        step = chain.steps.pop(0)
-        chain.first += 1
-        self._count -= 1
-        self._bytes -= size_of_motion(step) + size(step.before)
-        if not chain.steps:
-            self._chains.pop(at)
-            self._bytes -= size(step.after)
+        for step in chain.steps[: len(chain.steps) if self._settings.keep == 'spread' else 1]:
+            self._bytes -= size_of_motion(step) + size(step.before)
+            self._count -= 1
+            chain.first += 1
+            if len(chain.steps) == 1:
+                self._chains.pop(at)
+                self._bytes -= size(step.after)
+            chain.steps.pop(0)
 
     def _most_expendable(self) -> int:
-        if self._settings.keep == 'newest':
+        if self._settings.keep == 'newest' or len(self._chains) == 1:
             return 0
+        if self._settings.keep == 'spread':
+            # The newest segment is not complete yet.
+            return min(range(len(self._chains) - 1), key=lambda at: _key(self._chains[at].first))
         sizes: Counter[int] = Counter()
         for chain in self._chains:
             sizes[chain.episode] += len(chain.steps)
@@ -172,6 +183,12 @@ class ObservationMemory:
         self._bytes = sum(size_of_motion(step) for chain in chains for step in chain.steps)
         self._bytes += sum(size(observation) for chain in chains for observation in observations_of(chain.steps))
         self._shrink()
+
+
+@cache
+def _key(sequence: int) -> float:
+    """Returns the random number, in [0, 1), by which the segment that begins at a step stays."""
+    return float(stream(0, 'memory.spread', sequence).random())
 
 
 def _form(transition: Transition) -> set[_Form]:

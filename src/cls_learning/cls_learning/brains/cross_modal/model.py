@@ -1,0 +1,154 @@
+"""World model of several senses: perceives, predicts all senses and the reward, and fills in for a missing sense."""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import torch
+from torch import nn, Tensor
+
+from ...learners.optimisation import State
+from .network import CrossModalNetwork, Predictor
+from .settings import CrossModalSettings
+
+# A sense that never changes is not divided by its spread of 0.
+_SMALLEST = 1e-6
+# Normalised readings are clipped to +- this.
+_CLIP = 10.0
+
+Senses = Mapping[str, Tensor]
+
+
+class Mind(NamedTuple):
+    """What is carried from step to step.
+
+    Attributes:
+        state: internal state, (B, hidden).
+        belief: predicted readings of the step to come, normalised, (B, sum of S).
+    """
+
+    state: Tensor
+    belief: Tensor
+
+    def detach(self) -> 'Mind':
+        """Returns it without its graph."""
+        return Mind(self.state.detach(), self.belief.detach())
+
+
+class Prediction(NamedTuple):
+    """What a step is predicted to bring: readings of each sense, raw (B, S), and the symlog of the reward (B,)."""
+
+    senses: dict[str, Tensor]
+    reward: Tensor
+
+
+class CrossModalModel(nn.Module):
+    """A cross-modal network, its predictor and the scales of its senses.
+
+    Means and spreads are those of the first steps, and of their changes; later they stay.
+
+    Args:
+        sizes: length of the vector of each sense, by name. actions: number of channels.
+    """
+
+    mean: Tensor
+    spread: Tensor
+    change: Tensor
+    seen: Tensor
+
+    def __init__(self, settings: CrossModalSettings, sizes: Mapping[str, int], actions: int, seed: int) -> None:
+        super().__init__()
+        own = settings.network
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            self.network = CrossModalNetwork(sizes, own.hidden, actions, own.heads, own.feedback)
+            self.predictor = Predictor(sizes, own.hidden, actions)
+        self.sizes, self._blend, self._scale_steps = dict(sizes), own.blend, settings.fast.scale_steps
+        width = sum(sizes.values())
+        self.register_buffer('mean', torch.zeros(width))
+        self.register_buffer('spread', torch.ones(len(sizes)))
+        self.register_buffer('change', torch.ones(len(sizes)))
+        self.register_buffer('seen', torch.zeros((), dtype=torch.int64))
+
+    def initial(self, batch: int) -> Mind:
+        """Returns what is carried before the first step: nothing sensed, the mean expected."""
+        return Mind(self.network.initial(batch), torch.zeros(batch, len(self.mean)))
+
+    def learn_scale(self, before: Senses, after: Senses) -> None:
+        """Takes one step, readings (1, S), into the scales, among the first ones."""
+        count = int(self.seen)
+        if count >= self._scale_steps:
+            return
+        self.seen += 1
+        old, new = self._join(before)[0], self._join(after)[0]
+        share = 1.0 / (count + 1)
+        self.mean += share * (old - self.mean)
+        for k, (mine, theirs, mean) in enumerate(zip(self._split(old), self._split(new), self._split(self.mean))):
+            self.spread[k] = _mean_square(self.spread[k], (mine - mean).square().mean(), share)
+            self.change[k] = _mean_square(self.change[k], (theirs - mine).square().mean(), share)
+
+    def perceive(self, mind: Mind, senses: Senses, present: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
+        """Takes in one step.
+
+        Args:
+            senses: raw, (B, S) each. present: by sense, bool (B,): whether it is heeded; else its belief is used.
+
+        Returns:
+            the internal state after it, and the readings as heeded, normalised (B, sum of S).
+        """
+        sensed = self._normalise(self._join(senses))
+        mask = torch.cat([present[name][:, None].expand(-1, size) for name, size in self.sizes.items()], dim=1)
+        heeded = torch.where(mask, sensed + self._blend * (mind.belief - sensed), mind.belief)
+        return self.network(mind.state, self._named(heeded), present), heeded
+
+    def predict(self, state: Tensor, heeded: Tensor, code: Tensor) -> tuple[Mind, Prediction]:
+        """Predicts the step that an action brings.
+
+        Args:
+            state, heeded: of `perceive`. code: of the action, (B, A) in [-1, 1].
+        """
+        changes, reward = self.predictor(state, self._named(heeded), code)
+        now = dict(zip(self.sizes, self._split(heeded * self._per_value(self.spread) + self.mean)))
+        raw = {name: now[name] + change * self.change[k] for k, (name, change) in enumerate(changes.items())}
+        return Mind(state, self._normalise(self._join(raw))), Prediction(raw, reward)
+
+    def step(
+        self, mind: Mind, senses: Senses, present: Mapping[str, Tensor], code: Tensor
+    ) -> tuple[Mind, Prediction]:
+        """Perceives one step and predicts the next; see both."""
+        return self.predict(*self.perceive(mind, senses, present), code)
+
+    def errors(self, predicted: Senses, actual: Senses) -> dict[str, Tensor]:
+        """Returns mean squared errors by sense, (B,), in units of the spread of its changes."""
+        return {
+            name: ((predicted[name] - actual[name]) / self.change[k]).square().mean(dim=-1)
+            for k, name in enumerate(self.sizes)
+        }
+
+    def scales(self) -> State:
+        """Returns mean and spreads by name."""
+        return {name: getattr(self, name) for name in ('mean', 'spread', 'change', 'seen')}
+
+    def _normalise(self, joined: Tensor) -> Tensor:
+        return ((joined - self.mean) / self._per_value(self.spread)).clamp(-_CLIP, _CLIP)
+
+    def _per_value(self, by_sense: Tensor) -> Tensor:
+        return torch.cat([by_sense[k].expand(size) for k, size in enumerate(self.sizes.values())])
+
+    def _join(self, senses: Senses) -> Tensor:
+        return torch.cat([senses[name] for name in self.sizes], dim=-1)
+
+    def _split(self, joined: Tensor) -> tuple[Tensor, ...]:
+        return joined.split(list(self.sizes.values()), dim=-1)
+
+    def _named(self, joined: Tensor) -> dict[str, Tensor]:
+        return dict(zip(self.sizes, self._split(joined)))
+
+
+def all_present(senses: Senses) -> dict[str, Tensor]:
+    """Returns that every sense is heeded, bool (B,) each."""
+    return {name: torch.ones(len(values), dtype=torch.bool) for name, values in senses.items()}
+
+
+def _mean_square(root: Tensor, square: Tensor, share: float) -> Tensor:
+    """Returns the root of the running mean of squares; the first one replaces the initial value."""
+    return (root.square() + share * (square - root.square())).sqrt().clamp(min=_SMALLEST)

@@ -1,0 +1,238 @@
+"""The online learner of the brain `cross_modal`: predicts all senses, learns from each step, and notices changes."""
+
+from collections.abc import Mapping
+import copy
+import math
+
+import numpy as np
+import torch
+from torch import nn, Tensor
+
+from cls_common.transition import check, Doubles, Experience, Floats, Observation, Transition
+
+from ...brain import Model, OnlineLearner, State
+from ...evaluation.change_detection import ChangeDetector
+from ...learners.actions import ActionCode
+from ...learners.optimisation import (
+    average_into, load_module, load_optimizer, make_adam, module_state, optimizer_state, select, step,
+)  # fmt: skip
+from ...policies.contract import uniform
+from ...randomness import derive, stream
+from .model import CrossModalModel, Mind, Prediction, Senses
+from .watch import SensesWatch
+
+# Decay of the running errors by which the better learner is chosen, and of those that are shown.
+_RECENT, _SHOWN = 0.8, 0.99
+GREEDY = 'greedy'
+LEARNERS = ('fast', 'slow')
+
+
+def readings(observation: Observation, names: Mapping[str, int]) -> dict[str, Tensor]:
+    """Returns the readings of some senses, float32 (1, S) each."""
+    return {name: torch.from_numpy(observation[name])[None] for name in names}
+
+
+class CrossModalOnlineLearner(OnlineLearner):
+    """Two learners of the same form predict each step: Fast learns from it, Slow is that of the last sleep.
+
+    The one with the smaller recent error is the one that predicts and acts: Fast in a world that is new, Slow in one
+    that has come back. Slow does not change awake, so that its error tells a changed world from learning.
+
+    Attributes:
+        models: by `LEARNERS`. average: averaged weights of Fast, which sleep consolidates.
+        watch: which senses are heeded. detector: of changes of the world, on the errors of Slow.
+    """
+
+    acts_before_learning = False
+
+    def __init__(self, model: Model) -> None:
+        super().__init__()
+        settings = model.settings
+        self.robot, self.settings, self._seed = model.robot, settings, model.seed
+        self.wake_steps_per_cycle = settings.sleep.wake_steps_per_cycle
+        self._shapes = dict(model.shapes)
+        sizes = {name: shape[0] for name, shape in self._shapes.items()}
+        self.code = ActionCode(model.robot, 'unit')
+        fast = CrossModalModel(settings, sizes, self.code.size, derive(model.seed, 'network'))
+        self.models = {'fast': fast, 'slow': copy.deepcopy(fast).requires_grad_(False)}
+        self.average = copy.deepcopy(fast).requires_grad_(False)
+        own = fast.network.actions
+        self._optimizer = make_adam(_WithoutActions(fast), settings.fast.learning_rate)
+        self._actor_optimizer = make_adam(own, settings.actor.learning_rate)
+        self.watch = SensesWatch(tuple(sizes), settings.watch)
+        self.detector = ChangeDetector(settings.change.detector)
+        self._minds = {name: each.initial(1) for name, each in self.models.items()}
+        self._errors = torch.zeros(len(LEARNERS), dtype=torch.float64)
+        self._shown = torch.zeros(2, dtype=torch.float64)  # error of the better learner, of predicting no change
+        self._changed = False
+
+    @property
+    def better(self) -> str:
+        """The learner with the smaller recent error; Fast before the first sleep."""
+        return LEARNERS[int(self._errors.argmin())] if self.cycles else 'fast'
+
+    @property
+    def wants_sleep(self) -> bool:
+        """Whether sleep is due: at the end of a cycle, or one step after the world was found changed."""
+        return super().wants_sleep or (self._changed and self.wake_steps_in_cycle > 0)
+
+    @property
+    def ends_cycle(self) -> bool:
+        """See OnlineLearner."""
+        return super().ends_cycle or self._changed
+
+    def act(self, observation: Observation, joints: Doubles, mode: str, steps: int) -> Floats:
+        """See OnlineLearner; in mode `greedy` without exploration."""
+        own, generator = self.settings.actor, stream(self._seed, f'act.{mode}', steps)
+        if mode == 'random' or own.kind == 'random' or (steps < own.warmup and mode != GREEDY):
+            return self.robot.to_units(uniform(self.code.size, generator))
+        name = self.better
+        with torch.inference_mode():
+            state, _ = self.models[name].perceive(
+                self._minds[name], readings(observation, self._shapes), self.watch.present()
+            )
+            action = torch.tanh(self.models[name].network.act(state))[0].numpy()
+        noise = 0.0 if mode == GREEDY else own.noise * generator.standard_normal(self.code.size)
+        return self.robot.to_units(np.clip(action + noise, -1.0, 1.0).astype(np.float32))
+
+    def learn(self, transition: Transition, episode: int | None = None) -> Experience:
+        """Predicts the step with both learners, compares, and learns it with Fast.
+
+        Raises:
+            UserError: a number is not finite or a size is wrong; nothing was learned.
+        """
+        check(transition, self.robot, self._shapes)
+        if transition.boundary:
+            self._minds = {name: model.initial(1) for name, model in self.models.items()}
+        before, after = (readings(each, self._shapes) for each in (transition.before, transition.after))
+        for model in (*self.models.values(), self.average):
+            model.learn_scale(before, after)
+        metrics = self._learn(before, after, torch.from_numpy(transition.action_applied)[None], transition.reward)
+        self.watch.add(before, after)
+        self.count(transition, episode)
+        return Experience(transition=transition, sequence=self.total_steps, episode=self.episode, metrics=metrics)
+
+    def _learn(self, before: Senses, after: Senses, action: Tensor, reward: float) -> dict[str, float]:
+        code, present = self.code.to_input(action), self.watch.present()
+        fast, slow = self.models['fast'], self.models['slow']
+        state, heeded = fast.perceive(self._minds['fast'], before, present)
+        mind, predicted = fast.predict(state, heeded, code)
+        with torch.no_grad():
+            slow_mind, slow_predicted = slow.step(self._minds['slow'], before, present, code)
+        errors = fast.errors(predicted.senses, after)
+        found = {'fast': _heeded_mean(errors, present), 'slow': _heeded_mean(slow.errors(slow_predicted.senses, after), present)}
+        loss = found['fast'] + _reward_error(predicted, reward)
+        if self.settings.fast.objective == 'stability':
+            loss = fast.network.act(state).var(dim=-1).mean()
+        value = step(self._optimizer, loss, self.settings.fast.gradient_norm)
+        self._learn_to_act(state.detach(), heeded.detach(), slow_mind, reward)
+        decay = min(self.settings.fast.average, (self.total_steps + 1) / (self.total_steps + 10))
+        average_into(list(self.average.parameters()), list(fast.parameters()), decay)
+        self._minds = {'fast': mind.detach(), 'slow': slow_mind}
+        return {'loss': value, 'reward': reward} | self._compare(found, fast.errors(before, after), present)
+
+    def _compare(
+        self, found: Mapping[str, Tensor], copied: Mapping[str, Tensor], present: Mapping[str, Tensor]
+    ) -> dict[str, float]:
+        name = self.better
+        errors = {each: float(found[each].detach()) for each in LEARNERS}
+        copy_error = float(_heeded_mean(copied, present))
+        now = torch.tensor([errors[each] for each in LEARNERS], dtype=torch.float64)
+        self._errors = _RECENT * self._errors + (1 - _RECENT) * now
+        self._shown = _SHOWN * self._shown + (1 - _SHOWN) * torch.tensor([errors[name], copy_error]).double()
+        if self.settings.change.is_watched and self.cycles and self.detector.add(errors['slow']):
+            self._changed = True
+        return {
+            'error_before': errors[name], 'copy_error': copy_error, 'error_fast': errors['fast'],
+            'error_slow': errors['slow'], 'by_slow': float(name == 'slow'), 'changed': float(self._changed),
+            'senses_left_out': float((self.watch.left_out > 0).sum()),
+        }  # fmt: skip
+
+    def _learn_to_act(self, state: Tensor, heeded: Tensor, slow: Mind, reward: float) -> None:
+        """Takes one step of the actions towards what Fast predicts to be rewarded, with its weights held."""
+        if self.settings.actor.kind != 'trained':
+            return
+        fast = self.models['fast']
+        code = torch.tanh(fast.network.act(state))
+        _, predicted = fast.predict(state, heeded, code)
+        if math.isfinite(reward):
+            gain = predicted.reward.mean()
+        else:
+            _, other = self.models['slow'].predict(slow.state, heeded, code)
+            gain = torch.stack(list(fast.errors(predicted.senses, other.senses).values())).mean()
+        step(self._actor_optimizer, -gain, self.settings.fast.gradient_norm)
+
+    def begin_cycle(self) -> None:
+        """See OnlineLearner."""
+        super().begin_cycle()
+        self._changed = False
+
+    def metrics(self) -> dict[str, float]:
+        """Returns the error as a share of that of predicting no change, averaged over about 100 steps, and changes."""
+        error, copied = self._shown.tolist()
+        return {
+            'model_error': error / copied if copied > 0 else math.nan,
+            **self.detector.metrics(),
+            **{f'left_out_{name}': float(n) for name, n in zip(self.watch.names, self.watch.left_out)},
+        }
+
+    def take(self, model: CrossModalModel) -> None:
+        """Takes the weights of a sleep into both learners; Fast's optimiser begins again."""
+        for each in (*self.models.values(), self.average):
+            each.load_state_dict(model.state_dict())
+        self._optimizer.moments = {}
+        self.detector.refreeze()
+
+    def networks(self) -> dict[str, nn.Module]:
+        """See OnlineLearner."""
+        return {'fast': self.models['fast'], 'slow': self.models['slow']}
+
+    def state(self) -> State:
+        """See OnlineLearner."""
+        weights = module_state('average', self.average)
+        for name, model in self.models.items():
+            weights |= module_state(name, model)
+        minds = {f'minds.{name}.{key}': t.clone() for name, m in self._minds.items() for key, t in m._asdict().items()}
+        own = {'errors': self._errors.clone(), 'shown': self._shown.clone(), 'changed': torch.tensor(self._changed)}
+        optimizers = optimizer_state('optimizer.fast', self._optimizer)
+        optimizers |= optimizer_state('optimizer.actor', self._actor_optimizer)
+        detector = {f'detector.{key}': value for key, value in self.detector.state().items()}
+        return self.counters() | weights | minds | own | optimizers | self.watch.state() | detector
+
+    def load(self, state: Mapping[str, Tensor]) -> None:
+        """See OnlineLearner."""
+        self.load_counters(dict(state))
+        load_module('average', self.average, state)
+        for name, model in self.models.items():
+            load_module(name, model, state)
+            self._minds[name] = Mind(**{key: t.clone() for key, t in select(f'minds.{name}', state).items()})
+        load_optimizer('optimizer.fast', self._optimizer, state)
+        load_optimizer('optimizer.actor', self._actor_optimizer, state)
+        self.watch.load(state)
+        self.detector.load(select('detector', state))
+        self._errors, self._shown = state['errors'].clone(), state['shown'].clone()
+        self._changed = bool(state['changed'])
+
+
+class _WithoutActions(nn.Module):
+    """All weights but those of the actions, which have an optimiser of their own."""
+
+    def __init__(self, model: CrossModalModel) -> None:
+        super().__init__()
+        own = {id(p) for p in model.network.actions.parameters()}
+        self.weights = nn.ParameterList(p for p in model.parameters() if id(p) not in own)
+
+
+def _heeded_mean(errors: Mapping[str, Tensor], present: Mapping[str, Tensor]) -> Tensor:
+    """Returns the mean error of the senses that are heeded, 0-d; of all where none is."""
+    heeded = [errors[name].mean() for name, is_heeded in present.items() if bool(is_heeded.all())]
+    return torch.stack(heeded or [error.mean() for error in errors.values()]).mean()
+
+
+def _reward_error(predicted: Prediction, reward: float) -> Tensor:
+    return (predicted.reward - symlog(reward)).square().mean() if math.isfinite(reward) else torch.zeros(())
+
+
+def symlog(reward: float) -> float:
+    """Returns sign(x) log(1 + |x|), the unit in which rewards are predicted: of any size, none drowns the senses."""
+    return math.copysign(math.log1p(abs(reward)), reward)

@@ -1,0 +1,153 @@
+"""One sleep of the brain `cross_modal`: two teachers dream, and one learner learns from both (`dream`).
+
+Fast knows the newest world, Slow those before. A window of memory is taught by the teacher that predicts it better: its
+readings are repeated up to a random step, and from there on the teacher dreams it, with random actions and with noise
+as large as its errors. The windows only say where to begin, so that few of them are not learned by heart. This is
+generative replay (Shin et al. 2017) by a world model, with learning without forgetting (Li and Hoiem 2016) as its loss.
+"""
+
+from collections.abc import Iterator
+import copy
+import math
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ...brain import Goal, Progress, SleepRun, State, Verdict
+from ...evaluation.gate import HARM, interval, LEAST_SEGMENTS
+from ...learners.optimisation import make_adam, step
+from ...memory.observation_memory import ObservationMemory
+from ...randomness import stream
+from .consolidator import CrossModalConsolidator
+from .dreams import dream, Lesson, Windows, window_errors
+from .model import CrossModalModel
+
+DREAM = 'dream'
+# Largest number of windows from which a sleep draws.
+_MOST_WINDOWS = 4096
+
+
+class Class(NamedTuple):
+    """The windows that one teacher predicts better, and the spread of its errors by sense, raw."""
+
+    teacher: CrossModalModel
+    windows: Windows
+    noise: dict[str, float]
+
+
+class CrossModalSleepRun(SleepRun):
+    """Trains a copy of the averaged Fast on what both teachers know; it becomes Slow, and Fast begins from it."""
+
+    def __init__(self, consolidator: CrossModalConsolidator, online: State, goal: Goal) -> None:
+        super().__init__()
+        self._consolidator, self._goal = consolidator, goal
+        self._before = consolidator.learner_state()
+        self._online = consolidator.online_copy
+        self._online.load(online)
+        self.statistics.means = {'dream_loss': math.nan, 'divergence': math.nan}
+        self._cycle = self._online.cycles
+        self._student = copy.deepcopy(self._online.average).requires_grad_(True)
+
+    def run(self) -> Iterator[Progress]:
+        """See SleepRun."""
+        own, status = self._consolidator.settings.sleep, self.statistics.status
+        asked = self._goal.steps.get(DREAM, 0)
+        steps = asked or own.dream_steps
+        windows = self._windows(self._consolidator.memory)
+        if asked < 0 or windows is None:
+            status[DREAM] = 'skipped: ' + ('by goal' if asked < 0 else f'no window of {own.window} steps in memory')
+            return
+        classes = self._classes(windows)
+        optimizer = make_adam(self._student, own.learning_rate)
+        total = 0.0
+        for number in range(1, steps + 1):
+            generator = stream(self._consolidator.seed, 'dream', (self._cycle << 20) + number)
+            lessons = [self._lesson(each, generator) for each in classes]
+            loss = step(optimizer, self._loss(lessons, generator), self._consolidator.settings.fast.gradient_norm)
+            self.statistics.refused += math.isnan(loss)
+            total += loss
+            status[DREAM], self.statistics.steps[DREAM] = 'ok', number
+            self.statistics.means['dream_loss'] = total / number
+            yield Progress(DREAM, number, steps, loss)
+
+    def _windows(self, memory: ObservationMemory) -> Windows | None:
+        own, generator = self._consolidator.settings.sleep, stream(self._consolidator.seed, 'windows', self._cycle)
+        count = min(memory.window_count(own.window), _MOST_WINDOWS)
+        return Windows.of(memory.windows(count, own.window, generator), self._online.code) if count else None
+
+    def _classes(self, windows: Windows) -> list[Class]:
+        """Sorts windows by the teacher that predicts them better; Slow knows nothing before its first sleep."""
+        teachers = [self._online.average] + ([self._consolidator.slow] if self._cycle else [])
+        errors = [window_errors(teacher, windows) for teacher in teachers]  # by sense (W,)
+        best = torch.stack([torch.stack(list(own.values())).mean(dim=0) for own in errors]).argmin(dim=0)
+        found = []
+        for k, teacher in enumerate(teachers):
+            mine = best == k
+            if bool(mine.any()):
+                spread = {
+                    name: float(error[mine].mean().sqrt() * teacher.change[s])
+                    for s, (name, error) in enumerate(errors[k].items())
+                }
+                found.append(Class(teacher, windows.take(mine.nonzero()[:, 0]), spread))
+        return found
+
+    def _lesson(self, own: Class, generator: np.random.Generator) -> Lesson:
+        settings = self._consolidator.settings.sleep
+        chosen = torch.from_numpy(generator.integers(len(own.windows.code), size=settings.batch_size))
+        real = round(settings.dream_real * 2 * generator.random() * settings.window)
+        return dream(own.teacher, own.windows.take(chosen), min(real, settings.window), own.noise, generator)
+
+    def _loss(self, lessons: list[Lesson], generator: np.random.Generator) -> Tensor:
+        lesson = Lesson.join(lessons)
+        present = lesson.drop_senses(self._consolidator.settings.watch.dropout, generator)
+        mind, losses = self._student.initial(len(lesson.code)), []
+        for k in range(lesson.code.shape[1]):
+            mind, found = self._student.step(
+                mind, {name: s[:, k] for name, s in lesson.inputs.items()}, present[k], lesson.code[:, k]
+            )
+            errors = self._student.errors(found.senses, {name: s[:, k] for name, s in lesson.targets.items()})
+            reward = (found.reward - lesson.reward[:, k]).square().nan_to_num(0.0)
+            losses.append(torch.stack(list(errors.values())).mean() + reward.mean())
+        return torch.stack(losses).mean()
+
+    def finish(self) -> State:
+        """Judges the sleep, hands its result to both online learners, and begins the new cycle."""
+        c = self._consolidator
+        self._judge()
+        moved = [
+            (new - old).norm() for new, old in zip(self._student.parameters(), c.slow.parameters(), strict=True)
+        ]
+        self.statistics.means['divergence'] = float(torch.stack(moved).mean().detach())
+        c.slow.load_state_dict(self._student.state_dict())
+        self._online.take(c.slow)
+        self._online.begin_cycle()
+        return self._online.state()
+
+    def _judge(self) -> None:
+        """Compares Slow with the better of both learners before, on the windows held out."""
+        c = self._consolidator
+        windows = self._windows(c.held_out)
+        if windows is None or len(windows.code) < LEAST_SEGMENTS:
+            found = 0 if windows is None else len(windows.code)
+            self.verdict = Verdict(text=f'not judged: {found} held-out windows of {LEAST_SEGMENTS} needed')
+            return
+        models = [self._online.average] + ([c.slow] if self._cycle else []) + [self._student]
+        errors = [torch.stack(list(window_errors(m, windows).values())).mean(dim=0).double().numpy() for m in models]
+        copied = float(windows.copy_errors(self._student).mean())
+        before, after = np.minimum.reduce(errors[:-1]), errors[-1]
+        change, low, high = interval((before - after) / copied, stream(c.seed, 'gate', self._cycle))
+        is_harm = change < HARM and high < 0 and c.settings.sleep.gate
+        metrics = {
+            'error_before_sleep': float(before.mean()) / copied, 'error_after_sleep': float(after.mean()) / copied,
+            'change': change, 'change_low': low, 'change_high': high,
+        }  # fmt: skip
+        figures = f'{metrics["error_before_sleep"]:.3f} to {metrics["error_after_sleep"]:.3f}'
+        text = f'error on {len(after)} held-out windows, as a share of predicting no change, {figures}'
+        self.verdict = Verdict(True, is_harm, f'{text}: {change:+.3f} [{low:+.3f}, {high:+.3f}]', figures, metrics)
+
+    def roll_back(self) -> None:
+        """Restores Slow; the memories did not change. A sleep that the gate refused is counted."""
+        self._consolidator.load_learner(self._before)
+        self._consolidator.rolled_back += self.verdict.rolled_back
