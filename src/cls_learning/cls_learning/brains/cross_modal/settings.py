@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from cls_common.settings import group, setting, Settings
 
 from ...config import ObservationMemorySettings
+from ...evaluation.change_detection import ChangeDetectorSettings
 from .network import FEEDBACK
 
 OBJECTIVES = ('prediction', 'stability')
@@ -63,7 +64,8 @@ class SensesSettings(Settings):
 
 @dataclass(frozen=True, kw_only=True)
 class ChangeSettings(Settings):
-    is_watched: bool = setting(True, 'A change of the world ends the cycle: what was learned before it is anchored.')
+    is_watched: bool = setting(True, 'A change of the world ends the cycle: what was learned before it is consolidated.')
+    detector: ChangeDetectorSettings = group(ChangeDetectorSettings)
 
 
 @dataclass(frozen=True, kw_only=True)
