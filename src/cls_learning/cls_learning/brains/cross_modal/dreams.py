@@ -40,8 +40,7 @@ class Windows(NamedTuple):
     def copy_errors(self, model: CrossModalModel) -> Tensor:
         """Returns the errors of predicting no change in the second half of each window, (W,)."""
         steps = range(self.code.shape[1] // 2, self.code.shape[1])
-        errors = [torch.stack(list(model.errors(self.at(k), self.at(k + 1)).values())).mean(dim=0) for k in steps]
-        return torch.stack(errors).mean(dim=0)
+        return mean_of_senses(_mean([model.errors(self.at(k), self.at(k + 1)) for k in steps]))
 
 
 class Lesson(NamedTuple):
@@ -84,16 +83,25 @@ class Lesson(NamedTuple):
 
 
 @torch.no_grad()
-def window_errors(model: CrossModalModel, windows: Windows) -> dict[str, Tensor]:
-    """Returns the mean error of a model in the second half of each window, by sense (W,), in spreads of changes."""
+def window_errors(model: CrossModalModel, windows: Windows) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """Returns the mean errors of a model in the first and the second half of each window.
+
+    Returns:
+        twice, by sense: (W,), in spreads of changes.
+    """
     mind, steps = model.initial(len(windows.code)), windows.code.shape[1]
     found = []
     for k in range(steps):
         senses = windows.at(k)
         mind, predicted = model.step(mind, senses, all_present(senses), windows.code[:, k])
-        if k >= steps // 2:
-            found.append(model.errors(predicted.senses, windows.at(k + 1)))
-    return {name: torch.stack([errors[name] for errors in found]).mean(dim=0) for name in found[0]}
+        found.append(model.errors(predicted.senses, windows.at(k + 1)))
+    first, second = found[: steps // 2], found[steps // 2 :]
+    return _mean(first), _mean(second)
+
+
+def mean_of_senses(errors: dict[str, Tensor]) -> Tensor:
+    """Returns the mean over senses, (W,)."""
+    return torch.stack(list(errors.values())).mean(dim=0)
 
 
 @torch.no_grad()
@@ -125,6 +133,10 @@ def dream(
 
 def _along(steps: list[dict[str, Tensor]]) -> dict[str, Tensor]:
     return {name: torch.stack([step[name] for step in steps], dim=1) for name in steps[0]}
+
+
+def _mean(steps: list[dict[str, Tensor]]) -> dict[str, Tensor]:
+    return {name: torch.stack([errors[name] for errors in steps]).mean(dim=0) for name in steps[0]}
 
 
 def _random(shape: torch.Size, generator: np.random.Generator) -> Tensor:

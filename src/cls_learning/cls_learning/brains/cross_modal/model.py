@@ -6,7 +6,6 @@ from typing import NamedTuple
 import torch
 from torch import nn, Tensor
 
-from ...learners.optimisation import State
 from .network import CrossModalNetwork, Predictor
 from .settings import CrossModalSettings
 
@@ -124,9 +123,10 @@ class CrossModalModel(nn.Module):
             for k, name in enumerate(self.sizes)
         }
 
-    def scales(self) -> State:
-        """Returns mean and spreads by name."""
-        return {name: getattr(self, name) for name in ('mean', 'spread', 'change', 'seen')}
+    def predicting(self) -> nn.ModuleList:
+        """Returns all parts that predict; the layers of the actions are trained by themselves."""
+        own = self.network
+        return nn.ModuleList([own.encoders, own.attention, own.memory, self.predictor])
 
     def _normalise(self, joined: Tensor) -> Tensor:
         return ((joined - self.mean) / self._per_value(self.spread)).clamp(-_CLIP, _CLIP)

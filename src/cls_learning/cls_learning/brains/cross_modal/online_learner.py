@@ -56,9 +56,9 @@ class CrossModalOnlineLearner(OnlineLearner):
         fast = CrossModalModel(settings, sizes, self.code.size, derive(model.seed, 'network'))
         self.models = {'fast': fast, 'slow': copy.deepcopy(fast).requires_grad_(False)}
         self.average = copy.deepcopy(fast).requires_grad_(False)
-        own = fast.network.actions
-        self._optimizer = make_adam(_WithoutActions(fast), settings.fast.learning_rate)
-        self._actor_optimizer = make_adam(own, settings.actor.learning_rate)
+        self._is_original = settings.fast.objective == 'stability'
+        self._optimizer = make_adam(fast.network if self._is_original else fast.predicting(), settings.fast.learning_rate)
+        self._actor_optimizer = make_adam(fast.network.actions, settings.actor.learning_rate)
         self.watch = SensesWatch(tuple(sizes), settings.watch)
         self.detector = ChangeDetector(settings.change.detector)
         self._minds = {name: each.initial(1) for name, each in self.models.items()}
@@ -122,7 +122,7 @@ class CrossModalOnlineLearner(OnlineLearner):
         errors = fast.errors(predicted.senses, after)
         found = {'fast': _heeded_mean(errors, present), 'slow': _heeded_mean(slow.errors(slow_predicted.senses, after), present)}
         loss = found['fast'] + _reward_error(predicted, reward)
-        if self.settings.fast.objective == 'stability':
+        if self._is_original:
             loss = fast.network.act(state).var(dim=-1).mean()
         value = step(self._optimizer, loss, self.settings.fast.gradient_norm)
         self._learn_to_act(state.detach(), heeded.detach(), slow_mind, reward)
@@ -150,7 +150,7 @@ class CrossModalOnlineLearner(OnlineLearner):
 
     def _learn_to_act(self, state: Tensor, heeded: Tensor, slow: Mind, reward: float) -> None:
         """Takes one step of the actions towards what Fast predicts to be rewarded, with its weights held."""
-        if self.settings.actor.kind != 'trained':
+        if self.settings.actor.kind != 'trained' or self._is_original:
             return
         fast = self.models['fast']
         code = torch.tanh(fast.network.act(state))
@@ -212,15 +212,6 @@ class CrossModalOnlineLearner(OnlineLearner):
         self.detector.load(select('detector', state))
         self._errors, self._shown = state['errors'].clone(), state['shown'].clone()
         self._changed = bool(state['changed'])
-
-
-class _WithoutActions(nn.Module):
-    """All weights but those of the actions, which have an optimiser of their own."""
-
-    def __init__(self, model: CrossModalModel) -> None:
-        super().__init__()
-        own = {id(p) for p in model.network.actions.parameters()}
-        self.weights = nn.ParameterList(p for p in model.parameters() if id(p) not in own)
 
 
 def _heeded_mean(errors: Mapping[str, Tensor], present: Mapping[str, Tensor]) -> Tensor:

@@ -17,14 +17,16 @@ from torch import Tensor
 
 from ...brain import Goal, Progress, SleepRun, State, Verdict
 from ...evaluation.gate import HARM, interval, LEAST_SEGMENTS
-from ...learners.optimisation import make_adam, step
+from ...learners.optimisation import average_into, make_adam, step
 from ...memory.observation_memory import ObservationMemory
 from ...randomness import stream
 from .consolidator import CrossModalConsolidator
-from .dreams import dream, Lesson, Windows, window_errors
+from .dreams import dream, Lesson, mean_of_senses, window_errors, Windows
 from .model import CrossModalModel
 
 DREAM = 'dream'
+# Decay of the averaged weights that a sleep keeps: those of one update depend on its few dreams.
+_AVERAGE = 0.9
 # Largest number of windows from which a sleep draws.
 _MOST_WINDOWS = 4096
 
@@ -48,7 +50,7 @@ class CrossModalSleepRun(SleepRun):
         self._online.load(online)
         self.statistics.means = {'dream_loss': math.nan, 'divergence': math.nan}
         self._cycle = self._online.cycles
-        self._student = copy.deepcopy(self._online.average).requires_grad_(True)
+        self._student = copy.deepcopy(self._online.average)
 
     def run(self) -> Iterator[Progress]:
         """See SleepRun."""
@@ -60,13 +62,15 @@ class CrossModalSleepRun(SleepRun):
             status[DREAM] = 'skipped: ' + ('by goal' if asked < 0 else f'no window of {own.window} steps in memory')
             return
         classes = self._classes(windows)
-        optimizer = make_adam(self._student, own.learning_rate)
+        learner = copy.deepcopy(self._student).requires_grad_(True)
+        optimizer = make_adam(learner.predicting(), own.learning_rate)
         total = 0.0
         for number in range(1, steps + 1):
             generator = stream(self._consolidator.seed, 'dream', (self._cycle << 20) + number)
             lessons = [self._lesson(each, generator) for each in classes]
-            loss = step(optimizer, self._loss(lessons, generator), self._consolidator.settings.fast.gradient_norm)
+            loss = step(optimizer, self._loss(learner, lessons, generator), self._consolidator.settings.fast.gradient_norm)
             self.statistics.refused += math.isnan(loss)
+            average_into(list(self._student.parameters()), list(learner.parameters()), min(_AVERAGE, number / (number + 1)))
             total += loss
             status[DREAM], self.statistics.steps[DREAM] = 'ok', number
             self.statistics.means['dream_loss'] = total / number
@@ -80,15 +84,15 @@ class CrossModalSleepRun(SleepRun):
     def _classes(self, windows: Windows) -> list[Class]:
         """Sorts windows by the teacher that predicts them better; Slow knows nothing before its first sleep."""
         teachers = [self._online.average] + ([self._consolidator.slow] if self._cycle else [])
-        errors = [window_errors(teacher, windows) for teacher in teachers]  # by sense (W,)
-        best = torch.stack([torch.stack(list(own.values())).mean(dim=0) for own in errors]).argmin(dim=0)
+        halves = [window_errors(teacher, windows) for teacher in teachers]
+        best = torch.stack([mean_of_senses(first) + mean_of_senses(second) for first, second in halves]).argmin(dim=0)
         found = []
         for k, teacher in enumerate(teachers):
             mine = best == k
             if bool(mine.any()):
                 spread = {
                     name: float(error[mine].mean().sqrt() * teacher.change[s])
-                    for s, (name, error) in enumerate(errors[k].items())
+                    for s, (name, error) in enumerate(halves[k][1].items())
                 }
                 found.append(Class(teacher, windows.take(mine.nonzero()[:, 0]), spread))
         return found
@@ -99,16 +103,17 @@ class CrossModalSleepRun(SleepRun):
         real = round(settings.dream_real * 2 * generator.random() * settings.window)
         return dream(own.teacher, own.windows.take(chosen), min(real, settings.window), own.noise, generator)
 
-    def _loss(self, lessons: list[Lesson], generator: np.random.Generator) -> Tensor:
+    def _loss(self, student: CrossModalModel, lessons: list[Lesson], generator: np.random.Generator) -> Tensor:
         lesson = Lesson.join(lessons)
         present = lesson.drop_senses(self._consolidator.settings.watch.dropout, generator)
-        mind, losses = self._student.initial(len(lesson.code)), []
+        mind, losses = student.initial(len(lesson.code)), []
         for k in range(lesson.code.shape[1]):
-            mind, found = self._student.step(
+            mind, found = student.step(
                 mind, {name: s[:, k] for name, s in lesson.inputs.items()}, present[k], lesson.code[:, k]
             )
-            errors = self._student.errors(found.senses, {name: s[:, k] for name, s in lesson.targets.items()})
-            reward = (found.reward - lesson.reward[:, k]).square().nan_to_num(0.0)
+            errors = student.errors(found.senses, {name: s[:, k] for name, s in lesson.targets.items()})
+            actual = lesson.reward[:, k]
+            reward = (found.reward - actual.nan_to_num()).square() * actual.isfinite()
             losses.append(torch.stack(list(errors.values())).mean() + reward.mean())
         return torch.stack(losses).mean()
 
@@ -117,9 +122,9 @@ class CrossModalSleepRun(SleepRun):
         c = self._consolidator
         self._judge()
         moved = [
-            (new - old).norm() for new, old in zip(self._student.parameters(), c.slow.parameters(), strict=True)
+            (new - old).norm().detach() for new, old in zip(self._student.parameters(), c.slow.parameters(), strict=True)
         ]
-        self.statistics.means['divergence'] = float(torch.stack(moved).mean().detach())
+        self.statistics.means['divergence'] = float(torch.stack(moved).mean())
         c.slow.load_state_dict(self._student.state_dict())
         self._online.take(c.slow)
         self._online.begin_cycle()
@@ -134,9 +139,14 @@ class CrossModalSleepRun(SleepRun):
             self.verdict = Verdict(text=f'not judged: {found} held-out windows of {LEAST_SEGMENTS} needed')
             return
         models = [self._online.average] + ([c.slow] if self._cycle else []) + [self._student]
-        errors = [torch.stack(list(window_errors(m, windows).values())).mean(dim=0).double().numpy() for m in models]
+        first, second = (
+            np.stack([mean_of_senses(half).double().numpy() for half in halves])
+            for halves in zip(*(window_errors(each, windows) for each in models), strict=True)
+        )
         copied = float(windows.copy_errors(self._student).mean())
-        before, after = np.minimum.reduce(errors[:-1]), errors[-1]
+        # As awake, the one predicts that was right in the steps before.
+        before = np.take_along_axis(second, first[:-1].argmin(axis=0)[None], axis=0)[0]
+        after = second[-1]
         change, low, high = interval((before - after) / copied, stream(c.seed, 'gate', self._cycle))
         is_harm = change < HARM and high < 0 and c.settings.sleep.gate
         metrics = {
