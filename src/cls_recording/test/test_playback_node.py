@@ -166,6 +166,8 @@ class LearnerAndEncoder:
                 self._process.kill()
                 self._process.stderr.close()
         self.executor.shutdown()
+        for node in (self.learner, self.encoder):
+            node.destroy_node()
         rclpy.try_shutdown(context=self.context)
 
 
