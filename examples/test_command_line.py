@@ -47,12 +47,12 @@ def test_settings_are_checked_in_their_own_type_and_range() -> None:
 
 
 def test_a_model_keeps_them_and_shows_them(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(['train', '--model', 'm', '--robot', 'slider', '--steps', '3', *QUICK, *CHOSEN]) == 0
+    encoder = ['--encoder', 'timm:test_vit', '--set', 'encoder.weights=random', '--set', 'encoder.timm.crop=true']
+    assert main(['train', '--model', 'm', '--robot', 'slider', '--steps', '3', '--seed', '1', *encoder, *CHOSEN]) == 0
     capsys.readouterr()
     assert main(['config', 'show', 'm']) == 0
-    assert any(
-        line.split() == ['network.low_rank.rank', '3', 'parameter'] for line in capsys.readouterr().out.splitlines()
-    )
+    shown = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert ['network.low_rank.rank', '3', 'parameter'] in shown and ['encoder.timm.crop', 'True'] in shown
     values = json.loads(Path('models/m/config.json').read_text())['values']
     assert not [name for name in values if 'shrink_perturb' in name]  # installed and not chosen
 

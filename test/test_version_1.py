@@ -74,6 +74,7 @@ def test_a_replay_of_the_session_ends_in_the_weights_of_the_recorded_run(
     assert output.splitlines()[-1] == f'weights sha256 {EXPECTED["recorded_sha256"]}'
 
 
+@pytest.mark.usefixtures('fresh_domain')  # `play` refuses a domain in which a learner of an earlier test is still seen
 @pytest.mark.timeout(300)  # four processes load PyTorch on what may be two busy cores
 def test_the_session_played_into_a_graph_ends_in_the_weights_of_the_recorded_run(
     capsys: pytest.CaptureFixture[str], tmp_path: Path

@@ -20,7 +20,7 @@ from cls_bench.learning.baselines.replay import ReplayBaseline
 from cls_bench.learning.continual import waking_batch
 from cls_bench.learning.network import Network
 from cls_bench.learning.protocol import SMALLEST, STREAMS
-from cls_bench.learning.stream_data import CappedMemory, stream_steps, virtual_pairs
+from cls_bench.learning.stream_data import CappedMemory, stitched_pairs, stream_steps
 from cls_common.errors import UserError
 from cls_learning.config import LearningSettings
 
@@ -112,9 +112,9 @@ def test_memory_keeps_its_size_and_no_step_twice(window: int, capacity: int, see
     assert counts.max() - counts[1] <= 1
 
 
-def test_virtual_pairs_are_possible_steps_of_one_scene() -> None:
+def test_stitched_pairs_are_possible_steps_of_one_scene() -> None:
     steps = stream_steps(environment(scenes=2, steps=60))
-    start, end = virtual_pairs(steps, np.arange(0, 120, 3), 50, np.random.default_rng(0))
+    start, end = stitched_pairs(steps, np.arange(0, 120, 3), 50, np.random.default_rng(0))
     z, action, z_next = steps.pair(start, end)
     assert len(z) > 30 and float(action.abs().max()) <= 10.0 and (start != end).all()
     assert (steps.scene[start // 2] == steps.scene[end // 2]).all()

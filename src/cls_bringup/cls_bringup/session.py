@@ -8,6 +8,7 @@ from typing import Any, TYPE_CHECKING
 
 from .interrupts import Interrupts
 from .orderly_end import OrderlyEnd
+from .replay_patience import ReplayPatience
 from .report import CLEAN
 from .run_directory import RunDirectory
 from .snapshot import activity, LearnerStatuses, measures
@@ -30,7 +31,7 @@ class Limits:
         duration: s from ready.
         steps: whether fast_learner has a limit of wake steps.
         replay: whether a player plays recorded sessions, and the run ends with them.
-        startup: s within which it has to be ready.
+        startup: s within which it has to be ready, and after which a replay that waits is given up.
     """
 
     duration: float = 0.0
@@ -64,6 +65,7 @@ class Session:
     processes: dict[str, str] = field(default_factory=dict)
     _watched: float = -1e9
     _crash: bool = False
+    _patience: ReplayPatience = field(default_factory=ReplayPatience)
 
     @classmethod
     def start(
@@ -121,6 +123,10 @@ class Session:
             return CLEAN
         if self.limits.replay and self.client.replay is not None and self.client.replay.is_finished:
             return CLEAN
+        waited = self._patience.waited(self.client.replay, statuses, now) if self.limits.replay else 0.0
+        if waited > self.limits.startup:
+            self._crash = True
+            return f'player waited {waited:.0f} s: {self._patience.missing}'
         if self.limits.duration and now - self.begun - self.startup_seconds >= self.limits.duration:
             return CLEAN
         return ''

@@ -76,6 +76,11 @@ class Replayed:
         """Whether the replay is complete."""
         return self.state == 'finished'
 
+    @property
+    def is_waiting(self) -> bool:
+        """Whether it waits for another node, or for the end of a sleep."""
+        return self.state == 'waiting'
+
     def text(self) -> str:
         """Returns the progress on one line."""
         which = f' of session {self.session_index + 1}/{self.sessions}' if self.sessions > 1 else ''

@@ -48,7 +48,7 @@ def startup_timeout(default: float) -> Callable[..., Any]:
         show_default=True,
         type=click.FloatRange(1.0),
         metavar='SECONDS',
-        help='Give up if the robot is not ready after this many seconds.',
+        help='Give up after this many seconds in which the robot is not ready, or a replay waits.',
     )
 
 

@@ -91,9 +91,16 @@ def test_a_model_is_exported_in_every_format(capsys, models, tmp_path) -> None:
     info = torch.load(tmp_path / 'torch' / 'training_info.pth', weights_only=True)
     assert info['final_stats']['total_episodes'] > 0 and info['config']['world.hidden'] == 16
     assert sum(info['episode_lengths']) <= 70 and info['episode_lengths'] == info['episode_rewards']
-    assert 'figures' in export('events', '--format', 'tensorboard')
+    report = tmp_path / 'report.json'
+    limits = ('--episodes', '1', '--max-length', '5', '--report', report)
+    assert run(capsys, 'evaluate', 'cart', '--models-dir', models, *limits)[0] == 0
+    without = int(export('log', '--format', 'tensorboard').split(': ')[1].split()[0])
+    output = export('events', '--format', 'tensorboard', '--evaluation', report)
+    assert f': {without + 6} figures' in output, 'mean, deviation, best, worst, length and success'
     assert list((tmp_path / 'events').glob('events.out.tfevents.*'))
-    assert sorted(p.name for p in tmp_path.iterdir()) == ['actor.nir', 'cart.tar', 'events', 'torch', 'world.nir']
+    assert sorted(p.name for p in tmp_path.iterdir()) == [
+        'actor.nir', 'cart.tar', 'events', 'log', 'report.json', 'torch', 'world.nir',
+    ]  # fmt: skip
     assert contents(models) == before
 
 
@@ -106,6 +113,9 @@ def test_a_model_is_exported_in_every_format(capsys, models, tmp_path) -> None:
         ),
         (('--format', 'nir', '--network', 'sun'), "network 'sun'; expected one of actor, critic, world"),
         (('--format', 'torch', '--network', 'actor'), '--network; expected --format nir; found --format torch'),
+        (('--format', 'torch', '--evaluation', '/r'), '--evaluation; expected --format tensorboard; found'),
+        (('--format', 'tensorboard', '--evaluation', '/nowhere'), 'expected a report of `./cls evaluate cart`'),
+        (('--format', 'tensorboard', '--evaluation', __file__), 'expected a report of `./cls evaluate cart`'),
         (('--format', 'torch', '--output', '/nowhere/x'), 'expected a path in an existing folder'),
         (('--format', 'torch', '--output', '/tmp'), 'expected a new path; found an existing one'),
     ],

@@ -43,6 +43,15 @@ def test_the_end_of_a_replay_ends_the_run_and_saves(up, tmp_path):
     assert json.loads(report.read_text())['exit'] == 'clean' and saves.read_text() == 'generation 1\n'
 
 
+@pytest.mark.slow
+def test_a_replay_that_waits_too_long_ends_with_what_it_waits_for(up):
+    fault = 'the learner has not subscribed yet'
+    player = {'seconds': 1000.0, 'fault': fault}
+    run = up(player=player, fast_learner={'mode': 'follow'}, options={'startup_timeout': 15.0})
+    assert run.process.wait(60) == 1
+    assert f'error: player waited 15 s: {fault}' in run.output.read_text()
+
+
 @pytest.mark.parametrize(
     'arguments, what',
     [

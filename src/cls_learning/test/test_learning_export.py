@@ -195,13 +195,19 @@ def test_a_log_without_an_episode_has_no_mean_return(tmp_path: Path) -> None:
     assert stats['total_episodes'] == 0 and math.isnan(stats['avg_episode_reward'])
 
 
-def test_tensorboard_reads_the_figures_of_the_log(tmp_path: Path) -> None:
-    assert write_events(tmp_path / 'events', ROWS, CONFIG) == 10 + 2 + 2 + 2
+def test_tensorboard_reads_the_figures_of_the_log_and_of_evaluations(tmp_path: Path) -> None:
+    reports = [{'model': 'm', 'steps': steps, 'seed': 7, 'reward_mean': mean} for steps, mean in ((4, 20.0), (8, 30.0))]
+    assert write_events(tmp_path / 'events', ROWS, CONFIG, reports) == 10 + 2 + 2 + 2 + 2
     read = EventAccumulator(str(tmp_path / 'events')).Reload()
     assert set(read.Tags()['tensors']) == {
         'Loss/Critic', 'sleep/model_loss', 'wake/episode_return', 'wake/model_loss', 'wake/reward',
+        'Evaluation/Intermediate_Avg_Reward',
     }  # fmt: skip
-    points = [(p.step, float(p.tensor_proto.float_val[0])) for p in read.Tensors('wake/model_loss')]
-    assert points == [(4, 0.5), (8, 0.25)]
+
+    def points(tag: str) -> list[tuple[int, float]]:
+        return [(p.step, float(p.tensor_proto.float_val[0])) for p in read.Tensors(tag)]
+
+    assert points('wake/model_loss') == [(4, 0.5), (8, 0.25)]
+    assert points('Evaluation/Intermediate_Avg_Reward') == [(4, 20.0), (8, 30.0)]
     assert yaml.safe_load((tmp_path / 'events' / 'training_config.yaml').read_text()) == CONFIG
     assert [p.name for p in tmp_path.iterdir()] == ['events']

@@ -1,5 +1,7 @@
 """The player as a process, with a learner and an encoder of this test."""
 
+import os
+from pathlib import Path
 import signal
 import subprocess
 import sys
@@ -164,6 +166,8 @@ class LearnerAndEncoder:
                 self._process.kill()
                 self._process.stderr.close()
         self.executor.shutdown()
+        for node in (self.learner, self.encoder):
+            node.destroy_node()
         rclpy.try_shutdown(context=self.context)
 
 
@@ -232,6 +236,18 @@ def test_images_are_published_for_another_encoder_and_the_process_ends(peers, ba
     for shown, jpeg in zip(peers.images, jpegs):
         np.testing.assert_array_equal(shown, images.from_jpeg(jpeg.data.tobytes()))
     assert {m.encoder_id for m in peers.all(comms.EMBEDDING)} == {'another encoder'}
+
+
+def test_a_player_without_the_names_of_nodes_finds_learner_and_encoder(peers, bags, recorded, tmp_path, monkeypatch):
+    profiles = Path(os.environ['FASTRTPS_DEFAULT_PROFILES_FILE']).read_text()
+    refusing = '<qos><ownership><kind>EXCLUSIVE</kind></ownership></qos>'
+    refusing = f'<data_reader profile_name="ros_discovery_info">{refusing}</data_reader></profiles>'
+    (tmp_path / 'nameless.xml').write_text(profiles.replace('</profiles>', refusing))
+    monkeypatch.setenv('FASTRTPS_DEFAULT_PROFILES_FILE', str(tmp_path / 'nameless.xml'))
+    peers.encoder_id = 'another encoder'
+    peers.play(bags.write(tmp_path / 's', recorded), rate=0.0)
+    peers.until_finished()
+    assert peers.steps == expected(bags) and peers.status.fault == ''
 
 
 def test_a_filter_replays_matching_actions_in_a_loop_with_boundaries(peers, bags, recorded, tmp_path):

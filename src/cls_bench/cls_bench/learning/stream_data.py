@@ -116,7 +116,9 @@ class CappedMemory:
         return self._arrays
 
 
-def virtual_pairs(steps: StreamSteps, kept: Indices, count: int, draws: np.random.Generator) -> tuple[Indices, Indices]:
+def stitched_pairs(
+    steps: StreamSteps, kept: Indices, count: int, draws: np.random.Generator
+) -> tuple[Indices, Indices]:
     """Draws pairs of kept frames of one episode that are one action apart.
 
     Valid only in a static scene. Frames without a near neighbour are left out, so there may be fewer than `count`.

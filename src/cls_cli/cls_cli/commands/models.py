@@ -47,15 +47,16 @@ def list_command(models_dir: Path) -> int:
 @options.models_dir
 @options.as_json
 def show_command(model: str, models_dir: Path, as_json: bool) -> int:
-    """Show every setting of MODEL and its origin."""
+    """Show every setting of MODEL with its origin, and its encoder."""
     from cls_learning.model_store.listing import read_config
 
     config = read_config(options.model_folder(models_dir, model))
     if as_json:
         print(json.dumps(config, indent=2))
         return 0
-    width = max((len(name) for name in config['values']), default=0)
-    for name, value in config['values'].items():
+    shown = config['values'] | {f'encoder.{name}': value for name, value in config['encoder'].items()}
+    width = max(map(len, shown), default=0)
+    for name, value in shown.items():
         print(f'{name:<{width}}  {value!s:<20}  {config["origins"].get(name, "")}'.rstrip())
     return 0
 

@@ -1,8 +1,9 @@
 """`models export`: writes saved models in formats of other tools."""
 
-from collections.abc import Callable
+from collections.abc import Mapping, Sequence
 import json
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -39,13 +40,24 @@ _EXAMPLES = examples(
     help='With nir, the network to write: actor, world, or a part of one such as world.members.0.',
 )
 @click.option(
+    '--evaluation',
+    'evaluations',
+    multiple=True,
+    metavar='FILE',
+    type=options.FILE,
+    show_default='none',
+    help='With tensorboard, a report of `./cls evaluate` to add. This option may be repeated.',
+)
+@click.option(
     '--output',
     required=True,
     metavar='PATH',
     type=click.Path(path_type=Path),
     help='File or folder to write, which must be new.',
 )
-def command(model: str, models_dir: Path, form: str, network: str | None, output: Path) -> int:
+def command(
+    model: str, models_dir: Path, form: str, network: str | None, evaluations: tuple[Path, ...], output: Path
+) -> int:
     """Write MODEL for use on another machine or with other tools.
 
     Unpacked in a folder of models, an archive is the same model again. A model in use is refused, except with
@@ -53,7 +65,10 @@ def command(model: str, models_dir: Path, form: str, network: str | None, output
     """
     if network is not None and form != 'nir':
         raise UserError('--network', expected='--format nir', found=f'--format {form}')
+    if evaluations and form != 'tensorboard':
+        raise UserError('--evaluation', expected='--format tensorboard', found=f'--format {form}')
     folder = options.model_folder(models_dir, model)
+    reports = [_report(path, model) for path in evaluations]
     if output.exists():
         raise UserError(f'output {output}', expected='a new path', found='an existing one')
     if not output.absolute().parent.is_dir():
@@ -62,11 +77,23 @@ def command(model: str, models_dir: Path, form: str, network: str | None, output
         require('export')
     if form == 'nir':
         text = _nir(folder, network or 'actor', output)
+    elif form == 'tensorboard':
+        text = _events(folder, output, reports)
     else:
-        write: Callable[[Path, Path], str] = {'archive': _archive, 'torch': _torch, 'tensorboard': _events}[form]
-        text = write(folder, output)
+        text = (_archive if form == 'archive' else _torch)(folder, output)
     print(f'{output}: {text}')
     return 0
+
+
+def _report(path: Path, model: str) -> dict[str, Any]:
+    try:
+        report: dict[str, Any] = json.loads(path.read_text(encoding='utf-8'))
+        found = f'one of {report["model"]!r} after {report["steps"]} steps, mean reward {report["reward_mean"]:g}'
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        report, found = {}, repr(error)
+    if report.get('model') != model:
+        raise UserError(f'evaluation {path}', expected=f'a report of `./cls evaluate {model}`', found=found)
+    return report
 
 
 def _archive(folder: Path, output: Path) -> str:
@@ -105,10 +132,10 @@ def _torch(folder: Path, output: Path) -> str:
     return ', '.join(sorted(path.name for path in output.iterdir()))
 
 
-def _events(folder: Path, output: Path) -> str:
+def _events(folder: Path, output: Path, evaluations: Sequence[Mapping[str, Any]]) -> str:
     from cls_learning.export.tensorboard_events import write_events
     from cls_learning.model_store.listing import read_config
     from cls_learning.model_store.training_log import read_rows
 
-    count = write_events(output, read_rows(folder / 'training.log'), read_config(folder)['values'])
+    count = write_events(output, read_rows(folder / 'training.log'), read_config(folder)['values'], evaluations)
     return as_called(f'{count} figures; `./cls exec tensorboard --logdir {output}` shows them')

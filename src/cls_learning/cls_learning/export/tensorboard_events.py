@@ -1,4 +1,4 @@
-"""training.log as event files of TensorBoard."""
+"""training.log and reports of evaluations as event files of TensorBoard."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -17,14 +17,26 @@ TAGS = {
     'imagined_return': 'Values/Mean_Lambda_Return',
     'entropy': 'Stats/Mean_Entropy',
 }
+# The same for the figures of a report of `./cls evaluate`.
+EVALUATION_TAGS = {
+    'reward_mean': 'Evaluation/Intermediate_Avg_Reward',
+    'reward_std': 'Evaluation/Intermediate_Std_Reward',
+    'reward_max': 'Evaluation/Intermediate_Best_Reward',
+    'reward_min': 'Evaluation/Intermediate_Worst_Reward',
+    'length_mean': 'Evaluation/Intermediate_Avg_Length',
+    'success_rate': 'Evaluation/Success_Rate',
+}
 _NOT_FIGURES = ('timestamp', 'event', 'step', 'cycle')
 
 
-def write_events(output: Path, rows: Sequence[Mapping[str, str]], config: Mapping[str, Any]) -> int:
+def write_events(
+    output: Path, rows: Sequence[Mapping[str, str]], config: Mapping[str, Any],
+    evaluations: Sequence[Mapping[str, Any]] = (),
+) -> int:  # fmt: skip
     """Writes a new folder with event files and training_config.yaml; it appears only when it is complete.
 
     Args:
-        rows: of training.log. config: settings by name.
+        rows: of training.log. config: settings by name. evaluations: reports of `./cls evaluate`.
 
     Returns:
         number of figures written.
@@ -45,6 +57,10 @@ def write_events(output: Path, rows: Sequence[Mapping[str, str]], config: Mappin
                     tag = TAGS.get(name, f'{row["event"]}/{name}')
                     writer.add_scalar(tag, float(value), int(row['step']), wall_time=time)
                     count += 1
+        for report in evaluations:
+            for name in report.keys() & EVALUATION_TAGS.keys():
+                writer.add_scalar(EVALUATION_TAGS[name], float(report[name]), int(report['steps']))
+                count += 1
         writer.close()
         publish(partial, output)
     finally:

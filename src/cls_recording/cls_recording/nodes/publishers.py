@@ -1,5 +1,7 @@
 """Publishers of a replay, by topic, and conversion of images between raw and compressed."""
 
+from collections.abc import Sequence
+
 from rclpy.node import Node
 from rclpy.publisher import Publisher
 from rclpy.serialization import deserialize_message
@@ -17,6 +19,7 @@ from ..playback.sources import Source
 _LOG_EVERY = 10.0  # s between two log lines about damaged images
 # Node names.
 _LEARNER_NODE, _ENCODER_NODE = 'fast_learner', 'encoder'
+_GUID_PREFIX = 12  # bytes that all endpoints of a DDS participant share
 
 
 class SessionPublishers:
@@ -53,21 +56,30 @@ class SessionPublishers:
         selection = self._selection
         if selection is None:
             return False
-        subscribers = [
-            (
-                comms.IMAGE.name if topic == comms.COMPRESSED.name else topic,
-                _ENCODER_NODE if selection.is_encoded(sense) else _LEARNER_NODE,
-            )
-            for sense, topic in selection.senses.items()
-        ]
-        if comms.APPLIED_ACTION.name in selection.topics:
-            subscribers.append((comms.APPLIED_ACTION.name, _LEARNER_NODE))
-        publishers = [(comms.EXPERIENCE.name, _LEARNER_NODE)]
+        publishes, subscribes = (
+            {_LEARNER_NODE: comms.EXPERIENCE},
+            {_LEARNER_NODE: list[str](), _ENCODER_NODE: list[str]()},
+        )
         if selection.needs_encoder:
-            publishers.append((comms.EMBEDDING.name, _ENCODER_NODE))
-        found = [(self._node.get_subscriptions_info_by_topic(topic), name) for topic, name in subscribers]
-        found += [(self._node.get_publishers_info_by_topic(topic), name) for topic, name in publishers]
-        return all(any(end.node_name == name for end in ends) for ends, name in found)
+            publishes[_ENCODER_NODE] = comms.EMBEDDING
+        if comms.APPLIED_ACTION.name in selection.topics:
+            subscribes[_LEARNER_NODE].append(comms.APPLIED_ACTION.name)
+        for sense, topic in selection.senses.items():
+            name = _ENCODER_NODE if selection.is_encoded(sense) else _LEARNER_NODE
+            subscribes[name].append(comms.IMAGE.name if topic == comms.COMPRESSED.name else topic)
+        return all(self._is_connected(name, topic, subscribes[name]) for name, topic in publishes.items())
+
+    def _is_connected(self, name: str, publishes: comms.Topic, subscribes: Sequence[str]) -> bool:
+        """Whether a node publishes a topic and subscribes to others.
+
+        It is known by its name, or as one DDS participant: Fast DDS may lose the message with the names for good when
+        many processes start at once, while everything else arrives.
+        """
+        ends = [self._node.get_publishers_info_by_topic(publishes.name)]
+        ends += map(self._node.get_subscriptions_info_by_topic, subscribes)
+        participants = [{bytes(end.endpoint_gid[:_GUID_PREFIX]) for end in each} for each in ends]
+        is_named = all(any(end.node_name == name for end in each) for each in ends)
+        return is_named or bool(set.intersection(*participants))
 
     def publish_robot_info(self, info: bytes) -> None:
         """Publishes a robot's description."""

@@ -129,15 +129,9 @@ def _parse(text: str) -> tuple[str, Any]:
         return name, value
 
 
-def _virtual_pairs_off() -> Overrides:
-    """Returns overrides that set every setting of virtual pairs to 0."""
-    settings = LearningSettings()
-    return tuple((name, type(value)(0)) for name, value in settings.to_flat().items() if 'virtual' in name)
-
-
 def baselines() -> list[Baseline]:
-    """Returns the recipes; `no_virtual_pairs` only where the default recipe has virtual pairs."""
-    found: list[Baseline] = [
+    """Returns the recipes."""
+    return [
         RecipeBaseline('default'),
         RecipeBaseline('reference', preset='reference'),
         RecipeBaseline('fast_only', sleeps=False, scored='fast'),
@@ -145,6 +139,5 @@ def baselines() -> list[Baseline]:
         RecipeBaseline('distill_only', overrides=(('sleep.sws_target', 'fast'),)),
         RecipeBaseline('gru', overrides=(('network.world_model', 'gru'),)),
         RecipeBaseline('real_only', overrides=(('sleep.gate_max', 0.0), ('slow.wake_distill_weight', 0.0))),
+        RecipeBaseline('no_virtual_pairs', overrides=(('sleep.virtual_share', 0.0),)),
     ]
-    off = _virtual_pairs_off()
-    return [*found, RecipeBaseline('no_virtual_pairs', overrides=off)] if off else found

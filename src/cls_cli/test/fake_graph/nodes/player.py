@@ -1,4 +1,4 @@
-"""Reports that it plays, and is finished after `seconds`."""
+"""Reports that it plays, or waits where it has a `fault`, and is finished after `seconds`."""
 
 import sys
 import time
@@ -17,14 +17,17 @@ class FakePlayer(Node):
     def __init__(self) -> None:
         super().__init__('player')
         self._end = time.monotonic() + self.declare_parameter('seconds', 3.0).value
+        self._fault = self.declare_parameter('fault', '').value
         self._publisher = publisher(self, comms.PLAYER_STATUS)
         steady_timer(self, 0.1, self._say)
 
     def _say(self) -> None:
+        state = PlayerStatus.WAITING if self._fault else PlayerStatus.PLAYING
         is_over = time.monotonic() > self._end
         self._publisher.publish(
             PlayerStatus(
-                state=PlayerStatus.FINISHED if is_over else PlayerStatus.PLAYING,
+                state=PlayerStatus.FINISHED if is_over else state,
+                fault=self._fault,
                 sessions=1,
                 steps=40,
                 unanswered=3,
