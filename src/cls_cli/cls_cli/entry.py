@@ -24,6 +24,7 @@ SECTIONS = {
         'run': ('run:command', 'Run a policy on a robot, without learning.'),
         'play': ('play:command', 'Replay recorded sessions into a brain.'),
         'train': ('train:command', 'Learn in simulation in one process.'),
+        'continual': ('continual:command', 'Learn some tasks in turn.'),
         'replay': ('replay:command', 'Learn from recorded sessions in one process.'),
     },
     'Talk to the running graph': {
