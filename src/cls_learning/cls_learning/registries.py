@@ -25,4 +25,9 @@ MEMORIES: Final = Registry(
     ),
 )
 PHASES: Final = Registry('cls_learning.consolidation', 'sleep phase', exclude=('phases',))
+PENALTIES: Final = Registry(
+    'cls_learning.penalties',
+    'penalty',
+    exclude=('fisher', 'memory_aware_synapses', 'samples', 'settings', 'synaptic_intelligence'),
+)
 BRAINS: Final = Registry('cls_learning.brains', 'brain')
