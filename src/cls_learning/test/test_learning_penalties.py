@@ -1,6 +1,8 @@
 """Contract suite of every penalty on changes of weights, and what each measures, against closed forms."""
 
 from collections.abc import Iterator
+import subprocess
+import sys
 from typing import Any
 
 import numpy as np
@@ -14,16 +16,14 @@ from cls_learning.learners.folding import fold_module
 from cls_learning.penalties.contract import Penalty
 from cls_learning.penalties.ewc import EwcSettings, FORMS, REFERENCE
 from cls_learning.penalties.fisher import Ewc
-from cls_learning.penalties.mas import MasSettings
 from cls_learning.penalties.memory_aware_synapses import MemoryAwareSynapses
 from cls_learning.penalties.samples import Categorical, Gaussian, Sample
-from cls_learning.penalties.settings import AnchorSettings
+from cls_learning.penalties.settings import AnchorSettings, PenaltySettings
 from cls_learning.penalties.si import SiSettings
 from cls_learning.penalties.synaptic_intelligence import SynapticIntelligence
 from cls_learning.registries import PENALTIES
 from cls_learning.space_change import SpaceChange
 
-RAW = {'normalise': False}
 CLASSES, INPUTS, COUNT = 4, 5, 12
 
 
@@ -138,7 +138,7 @@ def test_parts_of_a_large_jacobian_give_the_whole(monkeypatch: pytest.MonkeyPatc
 
 def test_a_sum_over_tasks_is_the_sum_of_their_penalties() -> None:
     """Kept as one quadratic, whose size does not grow with the tasks."""
-    toy, singles = testing.Toy('ewc', weight=2.0, fisher='exact'), []
+    toy, singles = testing.Toy('ewc', weight=2.0, fisher='exact', tasks='sum'), []
     x = draw(20, 6, seed=3).float()
     for task in range(3):
         toy.learn(*toy.data(task))
@@ -217,7 +217,7 @@ def _descend(si: Penalty, x: Tensor, h: Tensor, steps: int) -> None:
 
 def test_memory_aware_synapses_of_a_linear_network_have_their_closed_form() -> None:
     weight, x = draw(3, INPUTS).requires_grad_(), draw(COUNT, INPUTS, seed=1)
-    mas = MemoryAwareSynapses({'w': weight}, MasSettings(normalise=False))
+    mas = MemoryAwareSynapses({'w': weight}, PenaltySettings(normalise=False))
     found = mas.importance((Gaussian(weight @ each, torch.zeros(3)) for each in x), generator())['w']
     expected = (2.0 * (x @ weight.detach().T)[:, :, None] * x[:, None, :]).abs().mean(dim=0)
     torch.testing.assert_close(found, expected)
@@ -282,3 +282,12 @@ def test_unknown_penalties_and_settings_of_another_one_are_refused() -> None:
 
 def _chosen(name: str, **values: Any) -> Any:
     return AnchorSettings.from_flat({'penalty': name, **{f'{name}.{k}': v for k, v in values.items()}}).plugins
+
+
+def test_settings_of_phases_and_penalties_are_listed_without_torch() -> None:
+    code = (
+        'import sys\nfrom cls_learning.config import LearningSettings\n'
+        "print('sleep.anchor.si.damping' in dict(LearningSettings.leaves()), 'torch' in sys.modules)"
+    )
+    found = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, timeout=100)
+    assert found.stdout.split() == ['True', 'False'], found.stderr

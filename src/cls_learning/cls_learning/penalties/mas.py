@@ -1,12 +1,9 @@
 """Memory aware synapses (Aljundi et al. 2018). No PyTorch here: settings are listed without it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from cls_common.settings import setting
-
-from .settings import PenaltySettings, TASKS
+from .settings import PenaltySettings
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -14,15 +11,10 @@ if TYPE_CHECKING:
     from .contract import Penalty
 
 
-@dataclass(frozen=True, kw_only=True)
-class MasSettings(PenaltySettings):
-    tasks: str = setting('online', 'Several anchors; see `tasks` of ewc. The paper: online.', choices=TASKS)
+SETTINGS = PenaltySettings
 
 
-SETTINGS = MasSettings
-
-
-def make(weights: Mapping[str, 'Tensor'], own: MasSettings) -> 'Penalty':
+def make(weights: Mapping[str, 'Tensor'], own: PenaltySettings) -> 'Penalty':
     """Makes the penalty."""
     from .memory_aware_synapses import MemoryAwareSynapses
 

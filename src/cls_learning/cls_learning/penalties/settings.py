@@ -6,26 +6,26 @@ from cls_common.settings import plugin_group, PluginSettings, setting, Settings
 
 from ..registries import PENALTIES
 
-TASKS = ('sum', 'online', 'reference')
-
 
 @dataclass(frozen=True, kw_only=True)
 class PenaltySettings(Settings):
     """Base of the settings of a penalty; a subclass adds its own and may change defaults."""
 
     weight: float = setting(
-        0.01, 'Lambda. The penalty is half of it times the importance times the squared change of weights.', low=0.0
+        0.03, 'Lambda. The penalty is half of it times the importance times the squared change of weights.', low=0.0
     )
     normalise: bool = setting(
         True, 'The importance is divided by its mean over weights, so that one lambda fits every form and network.'
     )
     tasks: str = setting(
-        'sum',
-        'Several anchors. sum: the sum of their penalties; online: the newest anchor with a decayed sum of importance; '
+        'online',
+        'Several anchors. online: the newest anchor with a decayed sum of importance; sum: the sum of their penalties; '
         'reference: the newest alone, with the whole of lambda in place of its half, as in the original system.',
-        choices=TASKS,
+        choices=('online', 'sum', 'reference'),
     )
-    decay: float = setting(1.0, 'Factor of older importance at a new anchor, where `tasks` is online.', low=0, high=1.0)
+    decay: float = setting(
+        0.9, 'Factor of older importance at a new anchor, where `tasks` is online.', low=0.0, high=1.0
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from cls_common.settings import setting
 
-from .settings import PenaltySettings, TASKS
+from .settings import PenaltySettings
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class SiSettings(PenaltySettings):
-    tasks: str = setting('online', 'Several anchors; see `tasks` of ewc. The paper: online.', choices=TASKS)
     damping: float = setting(1e-3, 'Added to the squared change of a weight, by which its path is divided.', low=1e-12)
 
 
