@@ -123,3 +123,24 @@ def test_importance_of_a_recurrent_model_includes_that_of_its_state() -> None:
     result = make('anchor').step(context, np.random.default_rng(0))
     assert math.isfinite(result.loss)
     assert bool(context.slow.state()['slow.penalty.importance.hidden_gates.weight'].any())
+
+
+def test_synaptic_intelligence_follows_slow_by_its_gradients_before_they_are_clipped() -> None:
+    values = {'sleep.anchor.penalty': 'si', 'network.gradient_norm': 1e-3}
+    context = testing.make_sleep_context('anchor', **values)
+    slow, batch = context.slow, context.memory.transitions(8, np.random.default_rng(1))
+    weights = dict(slow.online.named_parameters())
+    before = {name: weight.detach().clone() for name, weight in weights.items()}
+    path = slow.penalty.state()
+
+    def loss() -> torch.Tensor:
+        return (slow.forward(batch.z, batch.action) - batch.z_next).square().mean()
+
+    gradients = torch.autograd.grad(loss(), list(weights.values()))
+    assert float(torch.nn.utils.get_total_norm(gradients)) > 1e-2, 'clipped to a tenth or less'
+    slow.update_asleep(loss())
+    after = slow.penalty.state()
+    for (name, weight), gradient in zip(weights.items(), gradients):
+        expected = -gradient * (weight.detach() - before[name])
+        found = after[f'path.{name}'] - path[f'path.{name}']
+        torch.testing.assert_close(found, expected, rtol=1e-2, atol=1e-3 * float(expected.abs().max()))

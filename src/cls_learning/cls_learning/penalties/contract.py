@@ -82,8 +82,8 @@ class Penalty(ABC):
         """Measures the importance of the weights and anchors them where they are.
 
         Args:
-            samples: of the task that was learned, made one by one while they are used; a recurrent network begins each
-                with its initial state. Not used by every penalty.
+            samples: of the task that was learned, made one by one while they are used; the state of a recurrent network
+                is reset or rebuilt for each. Not used by every penalty.
             generator: of random draws, where the penalty makes any.
 
         Returns:
@@ -96,9 +96,8 @@ class Penalty(ABC):
         if not all(bool(torch.isfinite(each).all()) for each in found.values()):
             raise UserError('importance of weights', expected='finite numbers', found='NaN or infinity in a gradient')
         if self.settings.normalise:
-            mean = sum(float(f.sum(dtype=torch.float64)) for f in found.values()) / sum(
-                map(Tensor.numel, found.values())
-            )
+            total = sum(float(f.sum(dtype=torch.float64)) for f in found.values())
+            mean = total / sum(map(Tensor.numel, found.values()))
             found = {name: f / mean if mean > 0 else f for name, f in found.items()}
         self._latest = self.values()
         self._merge(found)
