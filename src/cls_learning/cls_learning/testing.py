@@ -297,16 +297,19 @@ class PenaltySuite:
                 found.append(float(toy.penalty.loss().detach()) - rest > 1e-3)
             assert found == is_protected, tasks
 
-    def test_the_first_task_is_kept_better_than_without_it(self, penalty: str) -> None:
-        """The second task has the inputs of both but needs only those of its own."""
+    def test_after_three_tasks_the_first_is_kept_better_than_without_it(self, penalty: str) -> None:
+        """The later tasks have the inputs of the first too, but need only those of their own."""
         errors = []
-        for weight in (0.0, 1.0):
+        for weight in (0.0, 0.3):
             toy = Toy(penalty, weight=weight)
-            first, (x, y) = toy.data(0), toy.data(1)
+            first = toy.data(0)
             toy.learn_and_anchor(0)
-            toy.learn(x + toy.data(0)[0].flip(0), y)
+            for task in (1, 2):
+                x, y = toy.data(task)
+                toy.learn(x + first[0].flip(0), y)
+                toy.anchor(*toy.data(task))
             errors.append(float(toy.error(*first).detach()))
-        assert errors[1] < 0.5 * errors[0]
+        assert errors[1] < 0.7 * errors[0]
 
     def test_divergence_is_that_from_the_anchor_before(self, penalty: str) -> None:
         toy = Toy(penalty)
