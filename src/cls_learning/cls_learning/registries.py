@@ -9,7 +9,16 @@ POLICIES: Final = Registry('cls_learning.policies', 'policy', exclude=('action_p
 REWARDS: Final = Registry(
     'cls_learning.rewards',
     'reward',
-    exclude=('candidate_rollouts', 'cells', 'ensemble', 'ensemble_reward', 'product', 'running_normalizer', 'sim_hash', 'visits'),
+    exclude=(
+        'candidate_rollouts',
+        'cells',
+        'ensemble',
+        'ensemble_reward',
+        'product',
+        'running_normalizer',
+        'sim_hash',
+        'visits',
+    ),
 )
 MEMORIES: Final = Registry(
     'cls_learning.memory',
@@ -25,4 +34,9 @@ MEMORIES: Final = Registry(
     ),
 )
 PHASES: Final = Registry('cls_learning.consolidation', 'sleep phase', exclude=('phases',))
+PENALTIES: Final = Registry(
+    'cls_learning.penalties',
+    'penalty',
+    exclude=('fisher', 'memory_aware_synapses', 'samples', 'settings', 'synaptic_intelligence'),
+)
 BRAINS: Final = Registry('cls_learning.brains', 'brain')

@@ -64,3 +64,15 @@ def fold_ends(
     out, out_bias = fold_output(weights[f'{last}.weight'], weights[f'{last}.bias'], change, is_difference=is_difference)
     own = {f'{first}.weight': weight, f'{first}.bias': bias, f'{last}.weight': out, f'{last}.bias': out_bias}
     return {**weights, **own}
+
+
+def pull_back(
+    fold: Fold, weights: Mapping[str, Tensor], gradients: Mapping[str, Tensor], change: SpaceChange
+) -> dict[str, Tensor]:
+    """Returns J^T gradients by name, float64, where J is the matrix by which `fold` maps weights under a change."""
+    at = {name: weight.detach().double().requires_grad_() for name, weight in weights.items()}
+    folded = fold(at, change)
+    found = torch.autograd.grad(
+        [folded[name] for name in at], list(at.values()), [gradients[name].double() for name in at]
+    )
+    return dict(zip(at, found))

@@ -26,6 +26,10 @@ class History:
         """Returns a copy on another device."""
         return History(self.z.to(device), self.action.to(device), self.known.to(device))
 
+    def rows(self, some: slice) -> 'History':
+        """Returns the history of some of the transitions."""
+        return History(self.z[some], self.action[some], self.known[some])
+
 
 @dataclass(frozen=True)
 class Batch:

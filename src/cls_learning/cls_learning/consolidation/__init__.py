@@ -1,10 +1,14 @@
 """Sleep phases by name: one file each, found by `sleep.phases`; the module `phases` runs them."""
 
+from typing import TYPE_CHECKING
+
 from ..registries import PHASES
-from .contract import Phase
+
+if TYPE_CHECKING:  # settings of phases are listed without PyTorch
+    from .contract import Phase
 
 
-def make(name: str) -> Phase:
+def make(name: str) -> 'Phase':
     """Returns a phase by the name of its file.
 
     Raises:

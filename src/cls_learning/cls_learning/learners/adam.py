@@ -18,6 +18,7 @@ class Adam:
         weights: parameters, each with a `grad` when `step` is called.
         learning_rate: of the next step.
         moments: by name, a tensor for each weight; empty before the first step.
+        clip: factor by which the newest gradients were multiplied to limit their norm.
     """
 
     BETAS = (0.9, 0.999)
@@ -27,6 +28,7 @@ class Adam:
         self.weights = list(weights)
         self.learning_rate = learning_rate
         self.moments: dict[str, list[Tensor]] = {}
+        self.clip = 1.0
 
     @torch.no_grad()
     def step(self) -> None:

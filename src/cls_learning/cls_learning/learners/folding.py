@@ -8,12 +8,10 @@ sqrt(2) times too large in the first layer's columns of normalised values, and i
 clipped to a norm were clipped in the old units.
 """
 
-from collections.abc import Mapping
-
 import torch
-from torch import nn, Tensor
+from torch import nn
 
-from ..space_change import Fold, SpaceChange
+from ..space_change import Fold, pull_back, SpaceChange
 from .adam import Adam
 
 
@@ -39,17 +37,6 @@ def fold_moments(module: nn.Module, optimizer: Adam, fold: Fold, change: SpaceCh
     loss = 1.0 / change.ratio.square() if is_in_units else torch.ones_like(change.ratio)
     back = change.inverse()
     for moment, linear, factor in (('exp_avg', back, loss), ('exp_avg_sq', back.squared(), loss.square())):
-        moments = optimizer.moments[moment]
-        for old, new in zip(moments, _transposed(weights, moments, fold, linear)):
-            old.copy_(new * factor)
-
-
-def _transposed(
-    weights: Mapping[str, Tensor], moments: list[Tensor], fold: Fold, change: SpaceChange
-) -> tuple[Tensor, ...]:
-    """Returns J^T moments, where J is the matrix by which `fold` maps weights."""
-    at = {name: weight.detach().double().requires_grad_() for name, weight in weights.items()}
-    folded = fold(at, change)
-    gradients = [moment.double() for moment in moments]
-    found: tuple[Tensor, ...] = torch.autograd.grad([folded[name] for name in weights], list(at.values()), gradients)
-    return found
+        moments = dict(zip(weights, optimizer.moments[moment]))
+        for name, new in pull_back(fold, weights, moments, linear).items():
+            moments[name].copy_(new * factor)

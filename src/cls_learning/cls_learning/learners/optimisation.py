@@ -40,7 +40,8 @@ def step(optimizer: Adam, loss: Tensor, gradient_norm: float) -> float:
             weight.grad = None
         return float('nan')
     # `clip_grad_norm_` adds 1e-6 to the norm before it compares.
-    if 0 < gradient_norm < length + 1e-6:
+    optimizer.clip = min(1.0, gradient_norm / (length + 1e-6)) if gradient_norm > 0 else 1.0
+    if optimizer.clip < 1.0:
         nn.utils.clip_grads_with_norm_(weights, gradient_norm, norm)
     optimizer.step()
     return value
@@ -97,3 +98,8 @@ def load_optimizer(prefix: str, optimizer: Adam, state: Mapping[str, Tensor]) ->
 def select(prefix: str, state: Mapping[str, Tensor]) -> State:
     """Returns the entries below a prefix, without it."""
     return {key.removeprefix(f'{prefix}.'): value for key, value in state.items() if key.startswith(f'{prefix}.')}
+
+
+def prefixed(prefix: str, state: Mapping[str, Tensor]) -> State:
+    """Returns the entries with `<prefix>.` before their names, which `select` removes."""
+    return {f'{prefix}.{key}': value for key, value in state.items()}

@@ -1,0 +1,44 @@
+"""Anchor: the weights of Slow that memory needs are held near their present values. No PyTorch here.
+
+From then on Slow's losses, awake and asleep, include a penalty on changes of these weights: consolidation of synapses,
+beside replay. The phase takes one step, which changes no weight.
+"""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..config import SleepSettings
+from ..penalties.settings import AnchorSettings
+
+if TYPE_CHECKING:  # settings of phases are listed without PyTorch
+    from .contract import SleepContext, StepResult
+
+SETTINGS = AnchorSettings
+
+
+class Anchor:
+    """Measures the importance of Slow's weights on samples of memory, and anchors them."""
+
+    name = 'anchor'
+    loss_name = 'anchor_divergence'
+
+    def steps(self, settings: SleepSettings) -> int:
+        return 1
+
+    def skip_reason(self, sleep: 'SleepContext') -> str:
+        need, have = sleep.settings.batch_size, sleep.memory.window_count(sleep.slow.online.context + 1)
+        return '' if have >= need else f'{have} transitions of {need} needed'
+
+    def step(self, sleep: 'SleepContext', generator: np.random.Generator) -> 'StepResult':
+        """See Phase; the result is the divergence from the anchor before: weighted by importance, and its L2 norm."""
+        from .contract import StepResult
+
+        context = sleep.slow.online.context
+        count = min(sleep.settings.plugins.of(AnchorSettings).samples, sleep.memory.window_count(context + 1))
+        batch = sleep.memory.transitions(count, generator, context).to(sleep.slow.normalizer.device)
+        moved = sleep.slow.anchor(batch, generator)
+        return StepResult(moved.weighted, {'anchor_l2': moved.l2})
+
+
+PHASE = Anchor()
