@@ -37,12 +37,16 @@ class WorldModel(nn.Module):
         return {}
 
     @abstractmethod
-    def predict(self, state: ModelState, z: Tensor, action: Tensor) -> tuple[ModelState, Tensor, dict[str, Tensor]]:
+    def predict(
+        self, state: ModelState, z: Tensor, action: Tensor, elapsed: Tensor | None = None
+    ) -> tuple[ModelState, Tensor, dict[str, Tensor]]:
         """Predicts one step.
 
         Args:
             state: of `initial` or of the step before, each tensor (B, ...).
             z: float32 (B, D). action: float32 (B, A).
+            elapsed: float32 (B,), duration of the step in nominal steps, by which a state decays; None: 1. A model
+                without decay ignores it.
 
         Returns:
             the next state, z_next float32 (B, D), and extra outputs by name.

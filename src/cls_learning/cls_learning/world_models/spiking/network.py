@@ -24,8 +24,10 @@ class SpikingWorldModel(WorldModel):
     def initial(self, batch: int) -> ModelState:
         return self.network.initial(batch)
 
-    def predict(self, state: ModelState, z: Tensor, action: Tensor) -> tuple[ModelState, Tensor, dict[str, Tensor]]:
-        after, out, rate = self.network(state, torch.cat([z, action], dim=-1))
+    def predict(
+        self, state: ModelState, z: Tensor, action: Tensor, elapsed: Tensor | None = None
+    ) -> tuple[ModelState, Tensor, dict[str, Tensor]]:
+        after, out, rate = self.network(state, torch.cat([z, action], dim=-1), elapsed)
         return after, z + out if self.residual else out, {'spike_rate': rate}
 
 
