@@ -16,6 +16,7 @@ from torch import nn, Tensor
 from torch.autograd.function import once_differentiable
 
 from .decay import power, power_difference, power_sum
+from .masked_linear import MaskedLinear
 from .settings import NeuronSettings
 
 # Derivatives that stand for that of the step function, by name; of x = membrane - threshold and a slope.
@@ -82,10 +83,10 @@ class LeakyLayer(nn.Module):
     The state is `membrane`, float32 (B, H).
     """
 
-    def __init__(self, inputs: int, units: int, own: NeuronSettings) -> None:
+    def __init__(self, inputs: int, units: int, own: NeuronSettings, *, is_masked: bool = False) -> None:
         super().__init__()
         self.units = units
-        self.linear = nn.Linear(inputs, units)
+        self.linear = (MaskedLinear if is_masked else nn.Linear)(inputs, units)
         self.decay_logit = nn.Parameter(torch.full((units,), _logit(own.decay, DECAY)))
         self.threshold_logit = nn.Parameter(torch.full((units,), _logit(own.threshold, THRESHOLD)))
         self._ticks, self._surrogate, self._slope = own.ticks, own.surrogate, own.slope
@@ -146,8 +147,8 @@ class SynapticLayer(LeakyLayer):
     The state is `membrane` and `current`, float32 (B, H).
     """
 
-    def __init__(self, inputs: int, units: int, own: NeuronSettings) -> None:
-        super().__init__(inputs, units, own)
+    def __init__(self, inputs: int, units: int, own: NeuronSettings, *, is_masked: bool = False) -> None:
+        super().__init__(inputs, units, own, is_masked=is_masked)
         self.synapse_logit = nn.Parameter(torch.full((units,), _logit(own.synapse, DECAY)))
 
     @property
@@ -190,10 +191,13 @@ class SpikingNetwork(nn.Module):
 
     shares: Tensor
 
-    def __init__(self, sizes: tuple[int, ...], own: NeuronSettings) -> None:
-        """Args: sizes: of inputs, of each layer of neurons, and of outputs."""
+    def __init__(self, sizes: tuple[int, ...], own: NeuronSettings, *, is_masked: bool = False) -> None:
+        """Args: sizes: of inputs, of each layer of neurons, and of outputs. is_masked: see `masks`."""
         super().__init__()
-        self.layers = nn.ModuleList(LAYERS[own.neuron](i, o, own) for i, o in itertools.pairwise(sizes[:-1]))
+        self.layers = nn.ModuleList(
+            LAYERS[own.neuron](i, o, own, is_masked=is_masked and number > 0)
+            for number, (i, o) in enumerate(itertools.pairwise(sizes[:-1]))
+        )
         self.output = nn.Linear(sizes[-2], sizes[-1])
         # The trace of the read-out: later ticks count more, all of them 1 together.
         shares = own.decay ** torch.arange(own.ticks - 1, -1, -1, dtype=torch.float32)
@@ -202,6 +206,11 @@ class SpikingNetwork(nn.Module):
     def initial(self, batch: int) -> dict[str, Tensor]:
         """Returns the state at rest."""
         return {f'{name}.{i}': s for i, layer in self._enumerate() for name, s in layer.initial(batch).items()}
+
+    def masks(self) -> dict[str, Tensor]:
+        """Returns which weights between layers of neurons exist, bool, by the name of their parameter."""
+        parts = ((name, part) for name, part in self.named_modules() if isinstance(part, MaskedLinear))
+        return {f'{name}.weight': part.weight_mask for name, part in parts}
 
     def forward(
         self, state: Mapping[str, Tensor], inputs: Tensor, elapsed: Tensor | None = None

@@ -9,6 +9,7 @@ from abc import abstractmethod
 from collections.abc import Mapping
 from typing import ClassVar
 
+import numpy as np
 import torch
 from torch import nn, Tensor
 
@@ -55,6 +56,14 @@ class WorldModel(nn.Module):
     def remember(self, state: ModelState, z: Tensor, action: Tensor) -> ModelState:
         """Returns the next state only; shapes as `predict`. A model that can compute it alone overrides this."""
         return self.predict(state, z, action)[0]
+
+    def rewire(self, generator: np.random.Generator) -> int:
+        """Replaces some weights of a model whose connections change; a trainer calls it from time to time.
+
+        Returns:
+            the number of weights that were replaced. Old and new ones are exactly 0, so `Adam.forget_zeros` is due.
+        """
+        return 0
 
     def warm_up(self, history: History | None, batch: int) -> ModelState:
         """Returns the state after a history of B = `batch` streams; that of `initial` for a model without state.

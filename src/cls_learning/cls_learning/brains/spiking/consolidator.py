@@ -109,6 +109,11 @@ class SpikingConsolidator(Consolidator):
         """Draws windows of memory, those of a purpose and a number always the same."""
         return self.memory.windows(starts, count, self.settings.world.window, stream(self.seed, purpose, number))
 
+    def rewire(self, number: int) -> None:
+        """Replaces weights of a world model whose connections change; before updates, which adapt to it."""
+        if self._optimizer.moments and self.world.rewire(stream(self.seed, 'rewire', number)):
+            self._optimizer.forget_zeros()
+
     def update_world(self, window: Window) -> float:
         """Takes one step of the world model; returns its loss, NaN where it was refused."""
         own = self.settings.world

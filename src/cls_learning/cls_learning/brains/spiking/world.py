@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator
 from typing import cast, NamedTuple
 
+import numpy as np
 import torch
 from torch import nn, Tensor
 
@@ -116,6 +117,10 @@ class World(nn.Module):
 
     def _enumerate(self) -> Iterator[tuple[int, WorldModel]]:
         return enumerate(cast(Iterable[WorldModel], self.members))
+
+    def rewire(self, generator: np.random.Generator) -> int:
+        """Replaces some weights of members whose connections change; see WorldModel."""
+        return sum(member.rewire(generator) for _, member in self._enumerate())
 
     def errors(self, states: Tensor, state: Tensor) -> Tensor:
         """Returns mean squared errors of states (..., B, S) against (B, S), as (..., B), in the spread of changes."""
