@@ -40,7 +40,9 @@ class LowRankWorldModel(WorldModel):
         self.up = nn.Linear(rank, z_size)
         self.residual = residual
 
-    def predict(self, state: ModelState, z: Tensor, action: Tensor) -> tuple[ModelState, Tensor, dict[str, Tensor]]:
+    def predict(
+        self, state: ModelState, z: Tensor, action: Tensor, elapsed: Tensor | None = None
+    ) -> tuple[ModelState, Tensor, dict[str, Tensor]]:
         """See WorldModel: z float32 (B, D), action float32 (B, A) -> z_next float32 (B, D)."""
         out = self.up(self.down(z) * (1.0 + self.mix(action)))  # (B, D)
         return state, z + out if self.residual else out, {}

@@ -29,6 +29,7 @@ SMALL = {
     'agent.starts': 8, 'agent.horizon': 3, 'sleep.wake_steps_per_cycle': 20, 'sleep.sws_steps': 6,
     'sleep.rem_steps': 4, 'world.capacity': 50,
 }  # fmt: skip
+SET = {'world.spiking.pruned': 0.8, 'world.spiking.sparsity': 'set'}
 NO_JOINTS = np.zeros(0)
 NOW = datetime(2025, 1, 2)
 
@@ -122,7 +123,14 @@ def open_run(tmp_path: Path) -> Iterator[Callable[..., Run]]:
 @pytest.mark.parametrize(
     'changes',
     [
-        {'world.window': 3, 'world.spiking.neuron': 'synaptic', 'agent.network': 'spiking'},
+        {
+            'world.window': 3,
+            'world.spiking.neuron': 'synaptic',
+            'agent.network': 'spiking',
+            'world.spiking.pruned': 0.5,
+            'world.spiking.sparsity': 'set',
+            'world.step_duration': 2e-9,
+        },
         {'world.model': 'mlp', 'world.ensemble': 2, 'agent.curiosity': 0.1, 'agent.wake_interval': 3},
         {'world.model': 'gru', 'world.window': 3},
         {'world.model': 'mlp', 'sleep.naps': 3, 'agent.wake_interval': 2, 'agent.intrinsic': 'visit_count'},
@@ -226,8 +234,49 @@ def test_sleep_makes_the_world_model_better(open_run) -> None:
     assert errors[:, 0].sum() < 0.5 * errors[:, 1].sum()
 
 
+def test_each_sleep_after_the_first_moves_connections_and_hands_them_over(open_run) -> None:
+    run, masks = open_run(**SET), []
+    weight = 'model.members.0.network.layers.1.linear.weight'
+    for _ in range(3):
+        state = run.train(20).learner.state()
+        masks.append(state[f'{weight}_mask'])
+        assert masks[-1].sum() == 16 * round(0.2 * 16) and not state[weight][~masks[-1]].any()
+    assert not torch.equal(masks[0], masks[1]) and not torch.equal(masks[1], masks[2])
+
+
+def test_the_state_of_the_world_model_decays_by_the_duration_of_each_step(open_run) -> None:
+    carried = []
+    for name, duration in (('ignored', 0.0), ('nominal', 1e-9), ('long', 2.5e-10)):  # the stamps of a cart rise by 1 ns
+        run = open_run(name, **{'world.window': 3, 'world.step_duration': duration}).train(7)
+        carried.append(run.learner.state()['online.carried.0.membrane.0'])
+    assert torch.equal(carried[0], carried[1]) and not torch.allclose(carried[1], carried[2], atol=0.01)
+
+
+def spike_rate_after(run: Run, updates: int) -> tuple[float, float]:
+    """Returns the rate of the world model's spikes over windows of memory, before and after some updates."""
+    c, rates = run.session.consolidator, []
+    starts = c.memory.starts(3)
+    for number in range(updates + 1):
+        if number in (0, updates):
+            carried, window = c.world.initial(16), c.draw(starts, 16, 'test', 0)
+            for k in range(3):
+                outcome = c.world.predict(carried, window.before[:, k], window.code[:, k])
+                carried = outcome.carried
+            rates.append(float(outcome.spike_rate.detach().mean()))
+        c.update_world(c.draw(starts, 8, 'test', number))
+    return rates[0], rates[1]
+
+
+@pytest.mark.parametrize('model', ['spiking', 'event_gru'])
+def test_a_cost_of_spikes_lowers_their_rate(open_run, model: str) -> None:
+    values = {'world.model': model, 'world.window': 3, 'world.spike_rate': 0.0, 'world.learning_rate': 1e-2}
+    before, free = spike_rate_after(open_run('free', **values, **{'world.spike_cost': 0.0}).train(19), 50)
+    same, costly = spike_rate_after(open_run('costly', **values, **{'world.spike_cost': 50.0}).train(19), 50)
+    assert costly < 0.5 * same and costly < 0.5 * free and free > 0.8 * before
+
+
 def test_a_sleep_rolled_back_between_any_steps_leaves_everything_as_it_was(open_run) -> None:
-    run = open_run().train(25)
+    run = open_run(**SET).train(25)
     consolidator = run.session.consolidator
     before = {name: state_bytes.pack(state) for name, state in consolidator.state().items()}
     for steps in (0, 3, 8):

@@ -276,14 +276,14 @@ def test_windows_never_cross_an_end_nor_what_was_dropped(length):
 
 
 def test_a_memory_goes_on_from_its_state_as_if_never_saved():
-    one, other = Replay(20, 1, 2), Replay(20, 1, 2)
+    one, other = (Replay(20, 1, 2, has_durations=True) for _ in range(2))
     fill(one, [25])
     other.load(one.state())
     for memory in (one, other):
         fill(memory, [3])
     draws = [m.windows(m.starts(2), 50, 2, np.random.default_rng(0)) for m in (one, other)]
     assert all(map(torch.equal, *draws))
-    assert one.nbytes == 20 * 4 * 6
+    assert one.nbytes == 20 * 4 * 7
 
 
 def test_the_surrogate_is_chosen_by_name_among_its_plugin_settings():

@@ -31,6 +31,13 @@ class Adam:
         self.clip = 1.0
 
     @torch.no_grad()
+    def forget_zeros(self) -> None:
+        """Sets the moments of weights that are exactly 0 to 0, so that those without a gradient stay 0."""
+        for name in ('exp_avg', 'exp_avg_sq'):
+            for moment, weight in zip(self.moments.get(name, []), self.weights):
+                moment.mul_(weight != 0)
+
+    @torch.no_grad()
     def step(self) -> None:
         """Takes one step; raises ValueError where a weight has no gradient."""
         if not self.moments:

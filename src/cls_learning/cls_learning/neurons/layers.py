@@ -2,6 +2,9 @@
 
 A layer is a linear map and neurons that run for some ticks in every step of the robot. Its state is a dict of tensors,
 one row for each of a batch: `initial` gives it, `forward` takes and returns it.
+
+A step may last longer or shorter than the nominal one: `elapsed`, float32 (B,), is its duration in nominal steps. Each
+tick then decays by decay^elapsed, and its input is held for as long. None is 1, to the last bit.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -12,6 +15,8 @@ import torch
 from torch import nn, Tensor
 from torch.autograd.function import once_differentiable
 
+from .decay import power, power_difference, power_sum
+from .masked_linear import MaskedLinear
 from .settings import NeuronSettings
 
 # Derivatives that stand for that of the step function, by name; of x = membrane - threshold and a slope.
@@ -35,7 +40,7 @@ class Integrate(torch.autograd.Function):
     def forward(  # type: ignore[override]
         ctx: Any, membrane: Tensor, current: Tensor, decay: Tensor, threshold: Tensor, surrogate: str, slope: float
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """Args: membrane (B, H), current (T, B, H), decay and threshold (H,).
+        """Args: membrane (B, H), current (T, B, H), decay (H,) or (B, H), threshold (H,).
 
         Returns:
             membranes (T, B, H) before the reset, spikes (T, B, H), and the last membrane (B, H).
@@ -67,7 +72,7 @@ class Integrate(torch.autograd.Function):
             later = gradient[t] * decay
         before = torch.cat([first[None], membranes[:-1]])
         spikes_before = torch.cat([first_spike[None], spikes[:-1]])
-        decay_gradient = (gradient * before).sum((0, 1))
+        decay_gradient = (gradient * before).sum((0, 1) if decay.dim() == 1 else 0)
         threshold_gradient = -(through_spikes + gradient * spikes_before).sum((0, 1))
         return later, gradient, decay_gradient, threshold_gradient, None, None
 
@@ -78,10 +83,10 @@ class LeakyLayer(nn.Module):
     The state is `membrane`, float32 (B, H).
     """
 
-    def __init__(self, inputs: int, units: int, own: NeuronSettings) -> None:
+    def __init__(self, inputs: int, units: int, own: NeuronSettings, *, is_masked: bool = False) -> None:
         super().__init__()
         self.units = units
-        self.linear = nn.Linear(inputs, units)
+        self.linear = (MaskedLinear if is_masked else nn.Linear)(inputs, units)
         self.decay_logit = nn.Parameter(torch.full((units,), _logit(own.decay, DECAY)))
         self.threshold_logit = nn.Parameter(torch.full((units,), _logit(own.threshold, THRESHOLD)))
         self._ticks, self._surrogate, self._slope = own.ticks, own.surrogate, own.slope
@@ -100,29 +105,39 @@ class LeakyLayer(nn.Module):
         """Returns the state at rest, each tensor float32 (B, H)."""
         return {'membrane': self.linear.weight.new_zeros(batch, self.units)}
 
-    def forward(self, state: Mapping[str, Tensor], inputs: Tensor) -> tuple[dict[str, Tensor], Tensor]:
+    def forward(
+        self, state: Mapping[str, Tensor], inputs: Tensor, elapsed: Tensor | None = None
+    ) -> tuple[dict[str, Tensor], Tensor]:
         """Runs all ticks of one step.
 
         Args:
             state: of `initial` or of the step before.
             inputs: float32 (1, B, I), the same in every tick, or (T, B, I).
+            elapsed: float32 (B,), duration of the step in nominal steps; None: 1.
 
         Returns:
             the state after the last tick, spikes (T, B, H).
         """
-        after, _, spikes = self.integrate(state, self.linear(inputs))
+        after, _, spikes = self.integrate(state, self.linear(inputs), elapsed)
         return after, spikes
 
-    def integrate(self, state: Mapping[str, Tensor], current: Tensor) -> tuple[dict[str, Tensor], Tensor, Tensor]:
+    def integrate(
+        self, state: Mapping[str, Tensor], current: Tensor, elapsed: Tensor | None = None
+    ) -> tuple[dict[str, Tensor], Tensor, Tensor]:
         """Runs all ticks on the outputs of the linear layer, (1, B, H) or (T, B, H).
 
         Returns:
             the state after the last tick, membranes before the reset and spikes, (T, B, H) each.
         """
+        decay = self.decay
+        if elapsed is not None:
+            current, decay = current * power_sum(decay, elapsed[:, None]), power(decay, elapsed[:, None])
+        return self._fire(state['membrane'], current.expand(self._ticks, -1, -1), decay)
+
+    def _fire(self, membrane: Tensor, current: Tensor, decay: Tensor) -> tuple[dict[str, Tensor], Tensor, Tensor]:
         membranes, spikes, last = Integrate.apply(  # type: ignore[no-untyped-call]
-            state['membrane'], current.expand(self._ticks, -1, -1), self.decay, self.threshold, self._surrogate,
-            self._slope,
-        )  # fmt: skip
+            membrane, current, decay, self.threshold, self._surrogate, self._slope
+        )
         return {'membrane': last}, membranes, spikes
 
 
@@ -132,8 +147,8 @@ class SynapticLayer(LeakyLayer):
     The state is `membrane` and `current`, float32 (B, H).
     """
 
-    def __init__(self, inputs: int, units: int, own: NeuronSettings) -> None:
-        super().__init__(inputs, units, own)
+    def __init__(self, inputs: int, units: int, own: NeuronSettings, *, is_masked: bool = False) -> None:
+        super().__init__(inputs, units, own, is_masked=is_masked)
         self.synapse_logit = nn.Parameter(torch.full((units,), _logit(own.synapse, DECAY)))
 
     @property
@@ -144,11 +159,23 @@ class SynapticLayer(LeakyLayer):
     def initial(self, batch: int) -> dict[str, Tensor]:
         return {**super().initial(batch), 'current': self.linear.weight.new_zeros(batch, self.units)}
 
-    def integrate(self, state: Mapping[str, Tensor], current: Tensor) -> tuple[dict[str, Tensor], Tensor, Tensor]:
-        currents, synapse = [state['current']], self.synapse
-        for given in current.expand(self._ticks, -1, -1):
-            currents.append(torch.addcmul(given, currents[-1], synapse))
-        after, membranes, spikes = super().integrate(state, torch.stack(currents[1:]))
+    def integrate(
+        self, state: Mapping[str, Tensor], current: Tensor, elapsed: Tensor | None = None
+    ) -> tuple[dict[str, Tensor], Tensor, Tensor]:
+        currents, synapse, decay, given = [state['current']], self.synapse, self.decay, current
+        if elapsed is not None:
+            n = elapsed[:, None]
+            # What current and held input add to a membrane meanwhile: the solution of both recursions for any n.
+            by_current = synapse * power_difference(synapse, decay, n)
+            by_input = (power_sum(decay, n) - by_current) / (1.0 - synapse)
+            given, synapse, decay = current * power_sum(synapse, n), power(synapse, n), power(decay, n)
+        for each in given.expand(self._ticks, -1, -1):
+            currents.append(torch.addcmul(each, currents[-1], synapse))
+        if elapsed is None:
+            drive = torch.stack(currents[1:])
+        else:
+            drive = torch.addcmul(current * by_input, torch.stack(currents[:-1]), by_current)
+        after, membranes, spikes = self._fire(state['membrane'], drive, decay)
         return {**after, 'current': currents[-1]}, membranes, spikes
 
 
@@ -164,10 +191,13 @@ class SpikingNetwork(nn.Module):
 
     shares: Tensor
 
-    def __init__(self, sizes: tuple[int, ...], own: NeuronSettings) -> None:
-        """Args: sizes: of inputs, of each layer of neurons, and of outputs."""
+    def __init__(self, sizes: tuple[int, ...], own: NeuronSettings, *, is_masked: bool = False) -> None:
+        """Args: sizes: of inputs, of each layer of neurons, and of outputs. is_masked: see `masks`."""
         super().__init__()
-        self.layers = nn.ModuleList(LAYERS[own.neuron](i, o, own) for i, o in itertools.pairwise(sizes[:-1]))
+        self.layers = nn.ModuleList(
+            LAYERS[own.neuron](i, o, own, is_masked=is_masked and number > 0)
+            for number, (i, o) in enumerate(itertools.pairwise(sizes[:-1]))
+        )
         self.output = nn.Linear(sizes[-2], sizes[-1])
         # The trace of the read-out: later ticks count more, all of them 1 together.
         shares = own.decay ** torch.arange(own.ticks - 1, -1, -1, dtype=torch.float32)
@@ -177,12 +207,20 @@ class SpikingNetwork(nn.Module):
         """Returns the state at rest."""
         return {f'{name}.{i}': s for i, layer in self._enumerate() for name, s in layer.initial(batch).items()}
 
-    def forward(self, state: Mapping[str, Tensor], inputs: Tensor) -> tuple[dict[str, Tensor], Tensor, Tensor]:
+    def masks(self) -> dict[str, Tensor]:
+        """Returns which weights between layers of neurons exist, bool, by the name of their parameter."""
+        parts = ((name, part) for name, part in self.named_modules() if isinstance(part, MaskedLinear))
+        return {f'{name}.weight': part.weight_mask for name, part in parts}
+
+    def forward(
+        self, state: Mapping[str, Tensor], inputs: Tensor, elapsed: Tensor | None = None
+    ) -> tuple[dict[str, Tensor], Tensor, Tensor]:
         """Runs one step.
 
         Args:
             state: of `initial` or of the step before, each tensor (B, H).
             inputs: float32 (B, I).
+            elapsed: float32 (B,), duration of the step in nominal steps; None: 1.
 
         Returns:
             the next state, outputs (B, O), and the share of neurons that fire in a tick (B,).
@@ -191,7 +229,7 @@ class SpikingNetwork(nn.Module):
         after: dict[str, Tensor] = {}
         for i, layer in self._enumerate():
             own = {name.partition('.')[0]: s for name, s in state.items() if name.endswith(f'.{i}')}
-            own, signal = layer(own, signal)  # signal: (T, B, H)
+            own, signal = layer(own, signal, elapsed)  # signal: (T, B, H)
             after |= {f'{name}.{i}': s for name, s in own.items()}
             rates.append(signal.mean((0, 2)))
         out = self.output(torch.einsum('t,tbh->bh', self.shares, signal))  # (B, O)

@@ -84,7 +84,7 @@ class Counter:
         elif isinstance(module, LeakyLayer) and self._current is not None:
             self._is_paused = True
             with torch.no_grad():
-                _, membranes, spikes = module.integrate(inputs[0], self._current)
+                _, membranes, spikes = module.integrate(inputs[0], self._current, *inputs[2:])
                 before = torch.cat([inputs[0]['membrane'][None], membranes[:-1]])
                 changed = int((membranes != before).sum())
             self._is_paused = False

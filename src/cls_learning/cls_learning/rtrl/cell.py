@@ -63,11 +63,12 @@ class RecurrentCell(nn.Module):
         """Returns the state before the first step, zeros, for B = `batch` streams."""
 
     @abstractmethod
-    def forward(self, state: CellState, x: Tensor) -> tuple[CellState, Tensor]:
+    def forward(self, state: CellState, x: Tensor, elapsed: Tensor | None = None) -> tuple[CellState, Tensor]:
         """Takes one step, differentiable by autograd.
 
         Args:
             state: of `initial` or of the step before. x: float (B, I).
+            elapsed: duration of the step in nominal steps, (B,); None: 1.
 
         Returns:
             the next state, and the output (B, O).
@@ -75,7 +76,7 @@ class RecurrentCell(nn.Module):
 
     @abstractmethod
     def linearise(self, state: CellState, x: Tensor) -> tuple[CellState, Tensor, Linearisation]:
-        """Takes the same step without autograd; returns the next state, the output and the derivatives."""
+        """Takes a nominal step without autograd; returns the next state, the output and the derivatives."""
 
     @abstractmethod
     def pull_back(self, state: CellState, output_gradient: Tensor) -> tuple[Tensor, Tensor | None]:
@@ -84,6 +85,10 @@ class RecurrentCell(nn.Module):
         Args:
             state: after the step. output_gradient: dL/dh (B, O) of that step's output.
         """
+
+    def events(self, state: CellState) -> Tensor | None:
+        """Returns which units gave an output in the step that led to this state, 0 or 1 (B, H); None without events."""
+        return None
 
     def masks(self) -> dict[str, Tensor]:
         """Returns which weights exist, bool, by the name of their parameter, where some may be pruned."""

@@ -101,12 +101,18 @@ class EventGruCell(RecurrentCell):
         """See RecurrentCell."""
         return {'membrane': self.weight_ih.new_zeros(batch, self.units)}
 
-    def forward(self, state: CellState, x: Tensor) -> tuple[CellState, Tensor]:
+    def events(self, state: CellState) -> Tensor:
+        """See RecurrentCell; with the gradient of the surrogate."""
+        return self._event(state['membrane'] - self.threshold)
+
+    def forward(self, state: CellState, x: Tensor, elapsed: Tensor | None = None) -> tuple[CellState, Tensor]:
         """See RecurrentCell."""
         before, threshold = state['membrane'], self.threshold
         event = self._event(before - threshold)
         reset = event if self._reset_gradient else event.detach()
         _, z, n, _ = self._gates(x, event * before)
+        if elapsed is not None:
+            z = z ** elapsed[:, None]
         membrane = (1.0 - z) * n + z * (before - reset * threshold)
         return {'membrane': membrane}, self._event(membrane - threshold) * membrane
 

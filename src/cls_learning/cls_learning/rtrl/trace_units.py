@@ -11,6 +11,7 @@ from typing import ClassVar
 import torch
 from torch import nn, Tensor
 
+from ..neurons.decay import power, power_sum
 from ..randomness import derive
 from .cell import CellState, Linearisation, RecurrentCell
 
@@ -49,9 +50,11 @@ class TraceUnitsCell(RecurrentCell):
         """See RecurrentCell."""
         return {'trace': self.weight_ih.new_zeros(batch, self.units, 2)}
 
-    def forward(self, state: CellState, x: Tensor) -> tuple[CellState, Tensor]:
+    def forward(self, state: CellState, x: Tensor, elapsed: Tensor | None = None) -> tuple[CellState, Tensor]:
         """See RecurrentCell."""
         decay, gain = self._decay()
+        if elapsed is not None:
+            gain, decay = gain * power_sum(decay, elapsed[:, None]), power(decay, elapsed[:, None])
         trace = torch.view_as_real(decay * torch.view_as_complex(state['trace']) + gain * self._drive(x))
         return {'trace': trace}, _output(trace)
 

@@ -9,6 +9,7 @@ from abc import abstractmethod
 from collections.abc import Mapping
 from typing import ClassVar
 
+import numpy as np
 import torch
 from torch import nn, Tensor
 
@@ -37,12 +38,16 @@ class WorldModel(nn.Module):
         return {}
 
     @abstractmethod
-    def predict(self, state: ModelState, z: Tensor, action: Tensor) -> tuple[ModelState, Tensor, dict[str, Tensor]]:
+    def predict(
+        self, state: ModelState, z: Tensor, action: Tensor, elapsed: Tensor | None = None
+    ) -> tuple[ModelState, Tensor, dict[str, Tensor]]:
         """Predicts one step.
 
         Args:
             state: of `initial` or of the step before, each tensor (B, ...).
             z: float32 (B, D). action: float32 (B, A).
+            elapsed: float32 (B,), duration of the step in nominal steps, by which a state decays; None: 1. A model
+                without decay ignores it.
 
         Returns:
             the next state, z_next float32 (B, D), and extra outputs by name.
@@ -51,6 +56,14 @@ class WorldModel(nn.Module):
     def remember(self, state: ModelState, z: Tensor, action: Tensor) -> ModelState:
         """Returns the next state only; shapes as `predict`. A model that can compute it alone overrides this."""
         return self.predict(state, z, action)[0]
+
+    def rewire(self, generator: np.random.Generator) -> int:
+        """Replaces some weights of a model whose connections change; a trainer calls it from time to time.
+
+        Returns:
+            the number of weights that were replaced. Old and new ones are exactly 0, so `Adam.forget_zeros` is due.
+        """
+        return 0
 
     def warm_up(self, history: History | None, batch: int) -> ModelState:
         """Returns the state after a history of B = `batch` streams; that of `initial` for a model without state.

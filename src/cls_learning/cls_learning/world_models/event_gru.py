@@ -18,8 +18,7 @@ _THRESHOLD = 0.02
 class CellWorldModel(WorldModel):
     """A recurrent cell over embedding and action, and ReLU layers over its output and both: z_next = z + f(h, z, a).
 
-    The state is that of the cell. With events it gives `spike_rate` (B,), the share of outputs that are not 0: a number
-    without gradient.
+    The state is that of the cell. With events it gives `spike_rate` (B,), the share of units that have one.
 
     Args:
         cell: with z_size + action_size inputs. hidden: of the layers after it.
@@ -48,11 +47,13 @@ class CellWorldModel(WorldModel):
         after, _ = self.cell(state, torch.cat([z, action], dim=-1))
         return dict(after)
 
-    def predict(self, state: ModelState, z: Tensor, action: Tensor) -> tuple[ModelState, Tensor, dict[str, Tensor]]:
+    def predict(
+        self, state: ModelState, z: Tensor, action: Tensor, elapsed: Tensor | None = None
+    ) -> tuple[ModelState, Tensor, dict[str, Tensor]]:
         x = torch.cat([z, action], dim=-1)
-        after, signal = self.cell(state, x)
-        # Units of a diagonal cell have no events.
-        info = {} if self.cell.is_diagonal else {'spike_rate': (signal != 0).to(signal.dtype).mean(-1)}
+        after, signal = self.cell(state, x, elapsed)
+        events = self.cell.events(after)
+        info = {} if events is None else {'spike_rate': events.mean(-1)}
         signal = torch.cat([signal, x], dim=-1)  # (B, O + D + A)
         for layer in self.layers:
             signal = torch.relu(layer(signal))

@@ -34,7 +34,9 @@ class FilmWorldModel(WorldModel):
         self.output = nn.Linear(hidden[-1], z_size)
         self.residual = residual
 
-    def predict(self, state: ModelState, z: Tensor, action: Tensor) -> tuple[ModelState, Tensor, dict[str, Tensor]]:
+    def predict(
+        self, state: ModelState, z: Tensor, action: Tensor, elapsed: Tensor | None = None
+    ) -> tuple[ModelState, Tensor, dict[str, Tensor]]:
         first, *others = self.layers
         hidden = torch.relu(first(torch.cat([z, action], dim=-1)) * (1.0 + self.scale(action)))  # (B, H)
         for layer in others:

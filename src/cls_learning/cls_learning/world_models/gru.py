@@ -45,7 +45,9 @@ class GruWorldModel(FilmWorldModel):
         candidate = torch.tanh(given[2] + reset * kept[2])
         return {'hidden': torch.lerp(candidate, hidden, update)}
 
-    def predict(self, state: ModelState, z: Tensor, action: Tensor) -> tuple[ModelState, Tensor, dict[str, Tensor]]:
+    def predict(
+        self, state: ModelState, z: Tensor, action: Tensor, elapsed: Tensor | None = None
+    ) -> tuple[ModelState, Tensor, dict[str, Tensor]]:
         after = self.remember(state, z, action)
         effective = self.effective(torch.cat([action, after['hidden']], dim=-1))  # (B, A)
         _, z_next, info = super().predict({}, z, effective)

@@ -28,7 +28,9 @@ class MlpWorldModel(WorldModel):
         self.layers = nn.Sequential(*layers, nn.Linear(sizes[-1], z_size))
         self.residual = residual
 
-    def predict(self, state: ModelState, z: Tensor, action: Tensor) -> tuple[ModelState, Tensor, dict[str, Tensor]]:
+    def predict(
+        self, state: ModelState, z: Tensor, action: Tensor, elapsed: Tensor | None = None
+    ) -> tuple[ModelState, Tensor, dict[str, Tensor]]:
         out = self.layers(torch.cat([z, action], dim=-1))  # (B, D)
         return state, z + out if self.residual else out, {}
 

@@ -15,7 +15,7 @@ from .action_space import ActionSpace
 from .actor_critic import ActorCritic
 from .actor_gate import ActorGate, Step
 from .imagination import imagine
-from .online_learner import perceived, reward_of, SpikingOnlineLearner
+from .online_learner import elapsed_in, perceived, reward_of, SpikingOnlineLearner
 from .replay import Replay, Window
 from .world import World
 
@@ -48,7 +48,9 @@ class SpikingConsolidator(Consolidator):
         # The agent whose actor acts, and the last one that the gate kept: awake, `agent` may learn on.
         self._acting_agent = self._kept_agent = self.agent.state()
         self._last_in_memory = 0
-        self.memory = Replay(self.settings.world.capacity, self._size, self.space.size)
+        own_world = self.settings.world
+        has_durations = own_world.step_duration > 0.0
+        self.memory = Replay(own_world.capacity, self._size, self.space.size, has_durations=has_durations)
         self._optimizer = make_adam(self.world, self.settings.world.learning_rate)
         # Receives the state of the online learner at the start of each sleep, and goes back with new weights.
         self.online_copy = SpikingOnlineLearner(model)
@@ -82,7 +84,8 @@ class SpikingConsolidator(Consolidator):
         code = torch.from_numpy(self.space.to_code(t.action_applied))
         reward = reward_of(t)
         self.gate.add(Step(reward, t.terminal, begins, experience.metrics['by_actor'] > 0))
-        self.memory.add(before, after, code, reward, terminal=t.terminal, begins=begins)
+        elapsed = elapsed_in(t, self.settings.world.step_duration)
+        self.memory.add(before, after, code, reward, terminal=t.terminal, begins=begins, elapsed=elapsed)
         own, agent = self.settings.world, self.settings.agent
         # Before its first update, asleep, the model does not know the spread of what is sensed.
         is_trained = bool(self._optimizer.moments)
@@ -106,13 +109,18 @@ class SpikingConsolidator(Consolidator):
         """Draws windows of memory, those of a purpose and a number always the same."""
         return self.memory.windows(starts, count, self.settings.world.window, stream(self.seed, purpose, number))
 
+    def rewire(self, number: int) -> None:
+        """Replaces weights of a world model whose connections change; before updates, which adapt to it."""
+        if self._optimizer.moments and self.world.rewire(stream(self.seed, 'rewire', number)):
+            self._optimizer.forget_zeros()
+
     def update_world(self, window: Window) -> float:
         """Takes one step of the world model; returns its loss, NaN where it was refused."""
         own = self.settings.world
         carried = self.world.initial(len(window.before))
         losses, rates = [], []
         for k in range(window.before.shape[1]):
-            outcome = self.world.predict(carried, window.before[:, k], window.code[:, k])
+            outcome = self.world.predict(carried, window.before[:, k], window.code[:, k], window.elapsed_at(k))
             carried = outcome.carried
             losses.append(self.world.loss(outcome, window.after[:, k], window.reward[:, k], window.terminal[:, k]))
             rates.append(outcome.spike_rate.mean())

@@ -41,7 +41,8 @@ def imagine(
     with torch.inference_mode():
         carried = world.initial(len(window.before))
         for k in range(window.before.shape[1] - 1):
-            carried = world.predict(carried, window.before[:, k], window.code[:, k]).carried
+            before, code = window.before[:, k], window.code[:, k]
+            carried = world.predict(carried, before, code, window.elapsed_at(k)).carried
         state = window.before[:, -1]
         states, codes, rewards, discounts = [world.normalise(state)], [], [], []
         for drawn in noise:

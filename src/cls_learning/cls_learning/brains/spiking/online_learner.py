@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from cls_common.errors import UserError
+from cls_common.stamps import NS
 from cls_common.transition import check, Doubles, Experience, Floats, Observation, Transition
 
 from ...brain import Model, OnlineLearner, State
@@ -34,6 +35,15 @@ def perceived(observation: Observation, senses: Iterable[str]) -> Tensor:
 def reward_of(transition: Transition) -> float:
     """Returns the reward of a step; 0 where the robot gives none that is finite."""
     return transition.reward if math.isfinite(transition.reward) else 0.0
+
+
+def elapsed_in(transition: Transition, step_duration: float) -> float:
+    """Returns the duration of a step in nominal ones of `step_duration` seconds, by the stamps of what was sensed.
+
+    1 where there is no nominal duration or where the stamps do not rise.
+    """
+    duration = (transition.after.stamp - transition.before.stamp) / NS
+    return duration / step_duration if step_duration > 0.0 and duration > 0.0 else 1.0
 
 
 class SpikingOnlineLearner(OnlineLearner):
@@ -103,8 +113,10 @@ class SpikingOnlineLearner(OnlineLearner):
         reward = reward_of(transition)
         before, after = (perceived(o, self._shapes)[None] for o in (transition.before, transition.after))
         code = torch.from_numpy(self.space.to_code(transition.action_applied))[None]
+        duration = self.settings.world.step_duration
+        elapsed = torch.tensor([elapsed_in(transition, duration)]) if duration else None
         with torch.inference_mode():
-            outcome = self.world.predict(self._carried.begin(transition), before, code)
+            outcome = self.world.predict(self._carried.begin(transition), before, code, elapsed)
             error, copied = (float(self.world.errors(guess, after)) for guess in (outcome.state, before))
         self._carried.end(transition, outcome.carried)
         rate = float(outcome.spike_rate)

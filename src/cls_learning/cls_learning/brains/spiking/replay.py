@@ -9,17 +9,23 @@ from torch import Tensor
 
 from ...learners.optimisation import State
 
-_FLOATS = ('before', 'after', 'code', 'reward', 'terminal')
-
 
 class Window(NamedTuple):
-    """Unbroken steps, W windows of L: before, after (W, L, S) raw, code (W, L, E), reward, terminal (W, L)."""
+    """Unbroken steps, W windows of L: before, after (W, L, S) raw, code (W, L, E), reward, terminal (W, L).
+
+    `elapsed` (W, L) are durations of the steps in nominal ones; None: all 1.
+    """
 
     before: Tensor
     after: Tensor
     code: Tensor
     reward: Tensor
     terminal: Tensor
+    elapsed: Tensor | None = None
+
+    def elapsed_at(self, k: int) -> Tensor | None:
+        """Returns the durations of the steps k, (W,)."""
+        return None if self.elapsed is None else self.elapsed[:, k]
 
 
 class Replay:
@@ -27,10 +33,12 @@ class Replay:
 
     Args:
         size: length of a state. action_size: of an action's code.
+        has_durations: whether durations of steps are kept too.
     """
 
-    def __init__(self, capacity: int, size: int, action_size: int) -> None:
+    def __init__(self, capacity: int, size: int, action_size: int, *, has_durations: bool = False) -> None:
         widths = {'before': (size,), 'after': (size,), 'code': (action_size,), 'reward': (), 'terminal': ()}
+        widths |= {'elapsed': ()} if has_durations else {}
         self._rows = {name: torch.zeros(capacity, *width) for name, width in widths.items()}
         self._begins = torch.zeros(capacity, dtype=torch.bool)
         self._capacity = capacity
@@ -44,16 +52,20 @@ class Replay:
         """Bytes taken by the transitions held."""
         return len(self) * sum(rows[0].nbytes for rows in self._rows.values())
 
-    def add(self, before: Tensor, after: Tensor, code: Tensor, reward: float, *, terminal: bool, begins: bool) -> None:
+    def add(
+        self, before: Tensor, after: Tensor, code: Tensor, reward: float, *, terminal: bool, begins: bool,
+        elapsed: float = 1.0,
+    ) -> None:  # fmt: skip
         """Takes one transition.
 
         Args:
             begins: it does not go on from the one before it.
+            elapsed: its duration in nominal steps.
         """
         at = self._added % self._capacity
-        values = (before, after, code, torch.tensor(reward), torch.tensor(float(terminal)))
-        for name, value in zip(_FLOATS, values):
-            self._rows[name][at] = value
+        values: tuple[Tensor | float, ...] = (before, after, code, reward, float(terminal), elapsed)
+        for rows, value in zip(self._rows.values(), values):
+            rows[at] = value
         self._begins[at] = begins
         self._added += 1
 
@@ -74,7 +86,7 @@ class Replay:
         """
         chosen = starts[torch.from_numpy(generator.integers(len(starts), size=count))]
         at = self._at(chosen[:, None] + torch.arange(length))  # (W, L)
-        return Window(*(self._rows[name][at] for name in _FLOATS))
+        return Window(*(rows[at] for rows in self._rows.values()))
 
     def all(self) -> tuple[Tensor, Tensor]:
         """Returns the states before and after, (N, S) each, oldest first."""

@@ -24,6 +24,13 @@ class WorldSettings(Settings):
     window: int = setting(
         1, 'Steps of a window, over which the state of the model is carried; 1: it begins each step at rest.', low=1
     )
+    step_duration: float = setting(
+        0.0,
+        'Nominal duration of a step: in a shorter or longer one, by its stamps, the state of the model decays less or '
+        'more. Imagined steps are nominal. 0: each step counts the same.',
+        unit='s',
+        low=0.0,
+    )
     wake_interval: int = setting(4, 'Wake steps from one update awake to the next; 0: none.', low=0)
     gradient_norm: float = setting(10.0, 'Norm to which gradients are clipped; 0: no clipping.', low=0.0)
     spike_rate: float = setting(

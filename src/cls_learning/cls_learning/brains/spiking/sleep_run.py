@@ -41,6 +41,7 @@ class SpikingSleepRun(SleepRun):
         if self._why_not('sws', starts) is None:
             before, after = memory.all()
             c.world.set_scale(after, after - before)
+            c.rewire(self._cycle)
         yield from self._phase('sws', own.sws_steps, starts, self._learn_world)
         yield from self._phase('rem', own.rem_steps, starts, self._imagine)
 

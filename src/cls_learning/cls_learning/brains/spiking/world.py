@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator
 from typing import cast, NamedTuple
 
+import numpy as np
 import torch
 from torch import nn, Tensor
 
@@ -92,16 +93,21 @@ class World(nn.Module):
         states = ((k, member.initial(batch)) for k, member in self._enumerate())
         return {f'{k}.{name}': tensor for k, own in states for name, tensor in own.items()}
 
-    def predict(self, carried: ModelState, state: Tensor, code: Tensor) -> Outcome:
-        """Predicts one step from raw states (B, S) and codes of actions (B, E)."""
+    def predict(self, carried: ModelState, state: Tensor, code: Tensor, elapsed: Tensor | None = None) -> Outcome:
+        """Predicts one step from raw states (B, S) and codes of actions (B, E).
+
+        Args:
+            elapsed: float32 (B,), duration of the step in nominal steps; None: 1.
+        """
         if not self._carries:
             carried = self.initial(len(state))
         known = nn.functional.pad(self.normalise(state), (0, 2))  # (B, S + 2)
+        timing = () if elapsed is None else (elapsed,)  # older plug-ins take no duration
         after: ModelState = {}
         outs, rates = [], []
         for k, member in self._enumerate():
             own = {name.partition('.')[2]: s for name, s in carried.items() if name.startswith(f'{k}.')}
-            own, out, info = member.predict(own, known, code)
+            own, out, info = member.predict(own, known, code, *timing)
             after |= {f'{k}.{name}': tensor for name, tensor in own.items()}
             outs.append(out)
             rates.append(info.get('spike_rate', torch.full((len(state),), torch.nan)))
@@ -111,6 +117,10 @@ class World(nn.Module):
 
     def _enumerate(self) -> Iterator[tuple[int, WorldModel]]:
         return enumerate(cast(Iterable[WorldModel], self.members))
+
+    def rewire(self, generator: np.random.Generator) -> int:
+        """Replaces some weights of members whose connections change; see WorldModel."""
+        return sum(member.rewire(generator) for _, member in self._enumerate())
 
     def errors(self, states: Tensor, state: Tensor) -> Tensor:
         """Returns mean squared errors of states (..., B, S) against (B, S), as (..., B), in the spread of changes."""
