@@ -232,7 +232,9 @@ def open_run(tmp_path: Path) -> Iterator[Callable[..., Run]]:
         folder.close()
 
 
-@pytest.mark.parametrize('changes', [{}, {'actor.kind': 'untrained', 'fast.objective': 'stability'}], ids=['own', 'original'])
+@pytest.mark.parametrize(
+    'changes', [{}, {'actor.kind': 'untrained', 'fast.objective': 'stability'}], ids=['own', 'original']
+)
 def test_a_run_that_was_stopped_anywhere_ends_as_one_that_was_not(open_run, changes) -> None:
     whole = open_run('whole', **changes).train(105)
     run = open_run('stopped', **changes)

@@ -38,7 +38,7 @@ class CycleResult:
 
     Attributes:
         task_losses, task_rewards: by task, of each episode.
-        divergences: by task, the mean over tensors of the L2 change of the consolidator's weights since the task before.
+        divergences: by task, the L2 change of the consolidator's weights since the task before, mean over tensors.
         weights: hash of the weights at the end.
     """
 

@@ -33,7 +33,12 @@ _EVERY = 5
     '--brain', default='cross_modal', show_default=True, is_eager=True, metavar='NAME', help='Brain of a new model.'
 )
 @click.option(
-    '--model', default='tasks', show_default=True, is_eager=True, metavar='NAME', shell_complete=options.complete_model,
+    '--model',
+    default='tasks',
+    show_default=True,
+    is_eager=True,
+    metavar='NAME',
+    shell_complete=options.complete_model,
     help='Model to create or continue.',
 )
 @options.models_dir
@@ -73,9 +78,8 @@ def command(tasks: int, episodes: int, length: int, verbose: bool, report: Path 
     click.echo('task  loss first  loss last  reward first  reward last  divergence')
     rows = zip(result.task_losses, result.task_rewards, result.divergences, strict=True)
     for task, (losses, rewards, divergence) in enumerate(rows):
-        click.echo(
-            f'{task:4}  {losses[0]:10.4f}  {losses[-1]:9.4f}  {rewards[0]:12.2f}  {rewards[-1]:11.2f}  {divergence:10.4f}'
-        )
+        ends = f'{losses[0]:10.4f}  {losses[-1]:9.4f}  {rewards[0]:12.2f}  {rewards[-1]:11.2f}'
+        click.echo(f'{task:4}  {ends}  {divergence:10.4f}')
     if report is not None:
         atomic_file.write_json(report, asdict(result), allow_nan=True)
     click.echo(f'weights sha256 {result.weights}')

@@ -1,6 +1,8 @@
 """Placeholder."""
 from dataclasses import dataclass
+
 import torch
+
 from cls_common.settings import setting, Settings
 
 

@@ -1,7 +1,6 @@
 """The consolidator of the brain `cross_modal`: Slow, and the memory by which it learns in sleep."""
 
 from collections.abc import Mapping
-import math
 
 from torch import nn
 

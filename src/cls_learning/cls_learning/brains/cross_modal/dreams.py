@@ -77,9 +77,7 @@ class Lesson(NamedTuple):
         is_hit = torch.from_numpy(generator.random(count) < share) & (len(names) > 1)
         which = torch.from_numpy(generator.integers(len(names), size=count))
         since = torch.from_numpy(generator.integers(steps, size=count))
-        return [
-            {name: ~(is_hit & (which == at) & (k >= since)) for at, name in enumerate(names)} for k in range(steps)
-        ]
+        return [{name: ~(is_hit & (which == at) & (k >= since)) for at, name in enumerate(names)} for k in range(steps)]
 
 
 @torch.no_grad()

@@ -110,9 +110,7 @@ class CrossModalModel(nn.Module):
         raw = {name: now[name] + change * self.change[k] for k, (name, change) in enumerate(changes.items())}
         return Mind(state, self._normalise(self._join(raw))), Prediction(raw, reward)
 
-    def step(
-        self, mind: Mind, senses: Senses, present: Mapping[str, Tensor], code: Tensor
-    ) -> tuple[Mind, Prediction]:
+    def step(self, mind: Mind, senses: Senses, present: Mapping[str, Tensor], code: Tensor) -> tuple[Mind, Prediction]:
         """Perceives one step and predicts the next; see both."""
         return self.predict(*self.perceive(mind, senses, present), code)
 

@@ -14,7 +14,14 @@ from ...brain import Model, OnlineLearner, State
 from ...evaluation.change_detection import ChangeDetector
 from ...learners.actions import ActionCode
 from ...learners.optimisation import (
-    average_into, load_module, load_optimizer, make_adam, module_state, optimizer_state, select, step,
+    average_into,
+    load_module,
+    load_optimizer,
+    make_adam,
+    module_state,
+    optimizer_state,
+    select,
+    step,
 )  # fmt: skip
 from ...policies.contract import uniform
 from ...randomness import derive, stream
@@ -57,7 +64,9 @@ class CrossModalOnlineLearner(OnlineLearner):
         self.models = {'fast': fast, 'slow': copy.deepcopy(fast).requires_grad_(False)}
         self.average = copy.deepcopy(fast).requires_grad_(False)
         self._is_original = settings.fast.objective == 'stability'
-        self._optimizer = make_adam(fast.network if self._is_original else fast.predicting(), settings.fast.learning_rate)
+        self._optimizer = make_adam(
+            fast.network if self._is_original else fast.predicting(), settings.fast.learning_rate
+        )
         self._actor_optimizer = make_adam(fast.network.actions, settings.actor.learning_rate)
         self.watch = SensesWatch(tuple(sizes), settings.watch)
         self.detector = ChangeDetector(settings.change.detector)
@@ -120,7 +129,10 @@ class CrossModalOnlineLearner(OnlineLearner):
         with torch.no_grad():
             slow_mind, slow_predicted = slow.step(self._minds['slow'], before, present, code)
         errors = fast.errors(predicted.senses, after)
-        found = {'fast': _heeded_mean(errors, present), 'slow': _heeded_mean(slow.errors(slow_predicted.senses, after), present)}
+        found = {
+            'fast': _heeded_mean(errors, present),
+            'slow': _heeded_mean(slow.errors(slow_predicted.senses, after), present),
+        }
         loss = found['fast'] + _reward_error(predicted, reward)
         if self._is_original:
             loss = fast.network.act(state).var(dim=-1).mean()

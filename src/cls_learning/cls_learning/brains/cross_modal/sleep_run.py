@@ -68,9 +68,13 @@ class CrossModalSleepRun(SleepRun):
         for number in range(1, steps + 1):
             generator = stream(self._consolidator.seed, 'dream', (self._cycle << 20) + number)
             lessons = [self._lesson(each, generator) for each in classes]
-            loss = step(optimizer, self._loss(learner, lessons, generator), self._consolidator.settings.fast.gradient_norm)
+            loss = step(
+                optimizer, self._loss(learner, lessons, generator), self._consolidator.settings.fast.gradient_norm
+            )
             self.statistics.refused += math.isnan(loss)
-            average_into(list(self._student.parameters()), list(learner.parameters()), min(_AVERAGE, number / (number + 1)))
+            average_into(
+                list(self._student.parameters()), list(learner.parameters()), min(_AVERAGE, number / (number + 1))
+            )
             total += loss
             status[DREAM], self.statistics.steps[DREAM] = 'ok', number
             self.statistics.means['dream_loss'] = total / number
@@ -122,7 +126,8 @@ class CrossModalSleepRun(SleepRun):
         c = self._consolidator
         self._judge()
         moved = [
-            (new - old).norm().detach() for new, old in zip(self._student.parameters(), c.slow.parameters(), strict=True)
+            (new - old).norm().detach()
+            for new, old in zip(self._student.parameters(), c.slow.parameters(), strict=True)
         ]
         self.statistics.means['divergence'] = float(torch.stack(moved).mean())
         c.slow.load_state_dict(self._student.state_dict())

@@ -17,9 +17,10 @@ _FIRST = 50
 class SensesWatch:
     """Decides which senses are heeded, by how much each changes from step to step.
 
-    A sense whose mean squared change is 0 for longer than it ever was at first (slow senses repeat themselves), or `threshold` times the usual one, `patience` steps in a row, is left out;
-    unless all senses are alike, since that is the world. It is heeded again after as many usual steps in a row. No
-    prediction is asked: a world that has become another one surprises the model too.
+    A sense is left out after `patience` steps in a row in which it either has not changed for longer than it ever did at
+    first (slow senses repeat themselves), or its mean squared change is `threshold` times the usual one; unless all
+    senses are alike, since that is the world. It is heeded again after as many usual steps in a row. No prediction is
+    asked: a world that has become another one surprises the model too.
 
     Attributes:
         left_out: steps for which each sense has been left out, 0 where it is heeded; int64 (M,).
