@@ -59,7 +59,7 @@ def complete_model(context: click.Context, _option: click.Parameter, incomplete:
 
 
 def _complete_robot(_context: click.Context, _option: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    known = ('sim', 'square', 'cart_pole', 'memory_chain', 'pan_tilt', 'gym:')
+    known = ('sim', 'square', 'cart_pole', 'memory_chain', 'task_switching', 'pan_tilt', 'gym:')
     return [CompletionItem(name) for name in known if name.startswith(incomplete)]
 
 

@@ -75,7 +75,10 @@ def test_help_and_models_answer_fast_and_import_nothing_heavy(tmp_path):
     'args, text',
     [
         (['nonsense'], "No such command 'nonsense'"),
-        (['up', '--robot', 'submarine'], 'expected cart_pole, memory_chain, sim, square, pan_tilt or gym:ID'),
+        (
+            ['up', '--robot', 'submarine'],
+            'expected cart_pole, memory_chain, sim, square, task_switching, pan_tilt or gym:ID',
+        ),
         (['up', '--steps', 'many'], "'many' is not a valid integer"),
         (['up', '--report', '/nowhere/report.json'], 'expected an existing folder'),
         (['up', '--params-file', '/nowhere/x.yaml'], 'is missing'),

@@ -15,7 +15,7 @@ from cls_common.robot import Kind
 from cls_sim.robots import make, SimulatorSettings
 from cls_sim.testing import digest, RobotSuite, SEED, steps
 
-ROBOTS = ('sim', 'square', 'cart_pole', 'memory_chain', 'gym:CartPole-v1', 'gym:Pendulum-v1')
+ROBOTS = ('sim', 'square', 'cart_pole', 'memory_chain', 'task_switching', 'gym:CartPole-v1', 'gym:Pendulum-v1')
 PAN_TILT = ('sim', 'square')
 
 
@@ -32,7 +32,7 @@ class TestRobots(RobotSuite):
 
 def test_each_image_of_our_robots_is_one_frame_period_after_the_last(robot):
     for before, step in itertools.pairwise(steps(robot, 60)):
-        assert (step.image is None) == (robot.info.name == 'memory_chain')
+        assert (step.image is None) == (robot.info.name in ('memory_chain', 'task_switching'))
         assert step.stamp_ns - before.stamp_ns == round(1e9 / 30)
 
 

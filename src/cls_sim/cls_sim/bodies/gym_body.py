@@ -25,9 +25,13 @@ _log = logging.getLogger(__name__)
 
 
 class GymBody(Body):
-    """Acts at once and does not change between actions. An image observation is the camera image."""
+    """Acts at once and does not change between actions. An image observation is the camera image.
 
-    def __init__(self, name: str, env: Env, settings: SimulatorSettings) -> None:
+    Args:
+        splits: each entry of a Dict observation is a modality of its own, under its name.
+    """
+
+    def __init__(self, name: str, env: Env, settings: SimulatorSettings, *, splits: bool = False) -> None:
         self._env = env
         self._space = _space(name, env, 'observation_space')
         self._action_space = _space(name, env, 'action_space')
@@ -35,9 +39,11 @@ class GymBody(Body):
         self._renders = not self._observes_images and env.render_mode is not None
         if not self._observes_images and not self._space.is_np_flattenable:
             raise UserError(f'robot {name!r}', expected='observations of fixed size', found=str(self._space))
+        self._senses = dict(self._space) if splits and isinstance(self._space, spaces.Dict) else {}
+        vectors = tuple(self._senses) or (STATE,)
         self.info = RobotInfo(
             name=name,
-            modalities=('camera',) * (self._observes_images or self._renders) + (STATE,) * (not self._observes_images),
+            modalities=('camera',) * (self._observes_images or self._renders) + vectors * (not self._observes_images),
             channels=channels_of(self._action_space, name),
             lock_step=settings.lock_step,
             has_reward=True,  # an environment of an older interface that gives None is found out at its first step
@@ -78,22 +84,24 @@ class GymBody(Body):
         return None if self._image is None else self._image.copy()
 
     def observations(self) -> dict[str, NDArray[np.float32]]:
-        """See Body: the whole observation flattened, as gymnasium.spaces.flatten orders it."""
-        return {} if self._observes_images else {STATE: self._state()}
+        """See Body: the whole observation flattened, as gymnasium.spaces.flatten orders it, or each of its entries."""
+        if self._senses:
+            return {name: self._flatten(space, self._observation[name]) for name, space in self._senses.items()}
+        return {} if self._observes_images else {STATE: self._flatten(self._space, self._observation)}
 
-    def _state(self) -> NDArray[np.float32]:
+    def _flatten(self, space: 'spaces.Space[Any]', observation: Any) -> NDArray[np.float32]:
         try:
             with np.errstate(over='ignore'):  # becomes infinite and is refused below
-                state = np.asarray(spaces.flatten(self._space, self._observation), np.float32).reshape(-1)
+                vector = np.asarray(spaces.flatten(space, observation), np.float32).reshape(-1)
         except Exception:  # any exception for observations of another form
-            state = np.zeros(0, np.float32)
-        if state.shape != (spaces.flatdim(self._space),) or not np.isfinite(state).all():
+            vector = np.zeros(0, np.float32)
+        if vector.shape != (spaces.flatdim(space),) or not np.isfinite(vector).all():
             raise UserError(
                 f'robot {self.info.name!r}: observation',
-                expected=f'finite numbers of {self._space}',
-                found=describe(self._observation),
+                expected=f'finite numbers of {space}',
+                found=describe(observation),
             )
-        return state
+        return vector
 
     def close(self) -> None:
         """See Body. Errors are only logged: the robot is closed either way."""

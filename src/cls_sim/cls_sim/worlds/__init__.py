@@ -6,6 +6,7 @@ ROOM_ID = 'cls_sim/Room-v0'
 SQUARE_ID = 'cls_sim/Square-v0'
 CART_POLE_ID = 'cls_sim/CartPole-v0'
 MEMORY_CHAIN_ID = 'cls_sim/MemoryChain-v0'
+TASK_SWITCHING_ID = 'cls_sim/TaskSwitching-v0'
 
 # They end their episodes themselves, and gymnasium's default wrappers would only cost time.
 for _id, _entry in (
@@ -13,5 +14,6 @@ for _id, _entry in (
     (SQUARE_ID, 'square:SquareEnv'),
     (CART_POLE_ID, 'cart_pole:CartPoleEnv'),
     (MEMORY_CHAIN_ID, 'memory_chain:MemoryChainEnv'),
+    (TASK_SWITCHING_ID, 'task_switching:TaskSwitchingEnv'),
 ):
     gymnasium.register(_id, f'cls_sim.worlds.{_entry}', disable_env_checker=True, order_enforce=False)
