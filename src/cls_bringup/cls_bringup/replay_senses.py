@@ -1,6 +1,9 @@
 """Parameters of a player for a brain that perceives the robot without an encoder. No PyTorch here."""
 
-from cls_learning.brain import inputs_of
+from collections.abc import Iterable
+
+from cls_common.transition import JOINTS
+from cls_learning.brain import Input, inputs_of
 from cls_recording.discovery import find_sessions
 from cls_recording.playback.settings import PlayerSettings
 from cls_recording.playback.sources import Source
@@ -12,6 +15,8 @@ from .graph import Process
 def senses(slow_learner: Process, session: str) -> str:
     """Returns the names of the brain's inputs, comma-separated: of the existing model, or for the recorded robot.
 
+    Joints are left out: every session has them in the robot's answers.
+
     Args:
         slow_learner: its parameters name model and brain, and the settings of a new model.
         session: comma-separated folders of sessions; the first one has the robot.
@@ -21,7 +26,11 @@ def senses(slow_learner: Process, session: str) -> str:
     """
     model = existing_model(slow_learner)
     if model:
-        return ','.join(each.name for each in model.inputs)
+        return _names(model.inputs)
     brain, settings = settings_of_brain(slow_learner)
     robot = Source.describe(find_sessions(PlayerSettings(session=session).paths)[0]).robot
-    return ','.join(each.name for each in inputs_of(brain, settings, robot))
+    return _names(inputs_of(brain, settings, robot))
+
+
+def _names(inputs: Iterable[Input]) -> str:
+    return ','.join(each.name for each in inputs if each.name != JOINTS)

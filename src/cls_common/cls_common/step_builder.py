@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from .transition import Doubles, EMBEDDING, Floats, Observation, Reading, Transition
+from .transition import Doubles, EMBEDDING, Floats, JOINTS, Observation, Reading, Transition
 
 # Readings remembered of each sense, so that it does not matter whether an answer or its images arrive first.
 _REMEMBERED = 1024
@@ -55,12 +55,13 @@ class StepBuilder:
     A step is closed by the first reading of every sense whose stamp lies after the action's end and the settle time.
 
     Attributes:
-        senses: names of the readings that make an observation.
+        senses: names of the readings that make an observation. JOINTS is none: see `adds_joints`.
         settle_time: s from an action's end to an undisturbed observation.
         max_still: s for which the last observation still stands for what a resting robot senses.
         lock_step: time stands still between actions; whether something else moved shows in the action's start.
         newest: the newest reading of every sense; None before each has given one.
         joints: newest known, rad (J,).
+        adds_joints: JOINTS was among the senses. Observations then have the angles that the robot's answer gives.
     """
 
     senses: tuple[str, ...] = (EMBEDDING,)
@@ -77,12 +78,17 @@ class StepBuilder:
     _last_key: Key | None = None
     # Stamp of the end of the episode after which another process is continued; -1: none.
     _follows: int = -1
+    adds_joints: bool = field(default=False, init=False)
+
+    def __post_init__(self) -> None:
+        self.set_senses(self.senses)
 
     def set_senses(self, senses: tuple[str, ...]) -> None:
         """Chooses what makes an observation; other senses than before clear everything sensed."""
-        if senses != self.senses:
+        timed, adds_joints = tuple(sense for sense in senses if sense != JOINTS), JOINTS in senses
+        if (timed, adds_joints) != (self.senses, self.adds_joints):
             self.reset()
-            self.senses = senses
+            self.senses, self.adds_joints = timed, adds_joints
 
     @property
     def is_open(self) -> bool:
@@ -118,7 +124,11 @@ class StepBuilder:
         After a while, or when the robot was moved by something else, the newest observation begins a new chain.
         """
         assert self.newest is not None
-        return self._start_from(self._next_episode() or self.newest)
+        observation, is_new = self._start_from(self._next_episode() or self.newest)
+        return self._complete(observation, self.joints), is_new
+
+    def _complete(self, observation: Observation, joints: Doubles) -> Observation:
+        return observation.with_joints(joints) if self.adds_joints else observation
 
     def _start_from(self, newest: Observation) -> tuple[Observation, bool]:
         closed = self._closed
@@ -247,7 +257,8 @@ class StepBuilder:
             if reading is None:
                 return None
             found[sense] = reading
-        after = Observation(found)
+        before = self._complete(step.before, done.joints_before)
+        after = self._complete(Observation(found), done.joints_after)
         self._step = None
         self._follows = -1
         ended = done.terminal or done.truncated
@@ -256,7 +267,7 @@ class StepBuilder:
         self._ended_at = after.stamp if ended else -1
         self.joints = done.joints_after
         return Transition(
-            before=step.before, after=after, action_commanded=done.commanded, action_applied=done.applied,
+            before=before, after=after, action_commanded=done.commanded, action_applied=done.applied,
             joints=done.joints_before, joints_next=done.joints_after, boundary=step.boundary, reward=done.reward,
             terminal=done.terminal, truncated=done.truncated,
         )  # fmt: skip

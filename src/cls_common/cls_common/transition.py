@@ -16,9 +16,11 @@ from .robot import RobotInfo
 Floats = NDArray[np.float32]
 Doubles = NDArray[np.float64]
 
-# Names of readings: what the encoder makes of a sense, and the images themselves. A vector has the name of its sense.
+# Names of readings: what the encoder makes of a sense, the images themselves, and the angles of a robot's joints. A
+# vector has the name of its sense.
 EMBEDDING = 'embedding'
 CAMERA = 'camera'
+JOINTS = 'joints'
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,10 @@ class Observation:
     def z(self) -> Floats:
         """The embedding, float32 (D,) raw; for brains that perceive one."""
         return self.readings[EMBEDDING].data
+
+    def with_joints(self, joints: Doubles) -> 'Observation':
+        """Returns it with joint angles (J,), rad, as the vector JOINTS, float32."""
+        return Observation({**self.readings, JOINTS: Reading(joints.astype(np.float32), self.stamp)})
 
     @classmethod
     def of_embedding(cls, z: Floats, stamp: int = 0, encoder_id: str = '', encoder_version: int = 0) -> Self:

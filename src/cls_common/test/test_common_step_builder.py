@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from cls_common.step_builder import Applied, StepBuilder
-from cls_common.transition import CAMERA, EMBEDDING, Observation, Reading, Transition
+from cls_common.transition import CAMERA, EMBEDDING, JOINTS, Observation, Reading, Transition
 
 MS = 1_000_000
 
@@ -484,3 +484,21 @@ def test_readings_that_are_no_part_of_the_observation_close_nothing() -> None:
     assert builder.add_reading('touch', vector(200)) is None and builder.missing() == [EMBEDDING]
     transition = add(builder, 210)
     assert transition is not None and stamps(transition.after) == {EMBEDDING: 210}
+
+
+def test_joints_as_a_sense_are_those_of_the_answer_and_delay_nothing() -> None:
+    builder = StepBuilder((EMBEDDING, JOINTS))
+    builder.set_joints(np.array([7.0]))
+    add(builder, 100)
+    observation, is_new = builder.start()
+    assert is_new and observation[JOINTS].dtype == np.float32 and observation[JOINTS] == [7.0]
+    builder.open(own(1), now=0.0)
+    builder.add_applied_action(own(1), applied(110, 150), now=0.1)
+    assert builder.missing() == [EMBEDDING]
+    transition = add(builder, 151)
+    assert transition is not None and (transition.before[JOINTS], transition.after[JOINTS]) == ([110.0], [150.0])
+    assert stamps(transition.after) == {EMBEDDING: 151, JOINTS: 151}
+    assert builder.start()[0][JOINTS] == [150.0] and not builder.start()[1]
+    builder.set_senses((EMBEDDING,))
+    add(builder, 200)
+    assert builder.start()[0].readings.keys() == {EMBEDDING}

@@ -16,7 +16,7 @@ from cls_common.comms import ACTING_MODES
 from cls_common.errors import UserError
 from cls_common.robot import RobotInfo
 from cls_common.settings import Settings
-from cls_common.transition import Doubles, EMBEDDING, Experience, Floats, Observation, Transition
+from cls_common.transition import Doubles, EMBEDDING, Experience, Floats, JOINTS, Observation, Transition
 
 from .registries import BRAINS
 
@@ -33,7 +33,7 @@ class Input:
     """One input of a brain.
 
     Attributes:
-        name: of the reading: `embedding`, `camera` for an image, or the modality of a vector.
+        name: of the reading: `embedding`, `camera` for an image, the modality of a vector, or the vector `joints`.
         kind: an embedding of the model's encoder, the images of the camera, or a vector.
         size: (height, width) to which images are brought, pixels; () otherwise.
     """
@@ -467,20 +467,25 @@ def find(name: str) -> Brain:
 def inputs_of(brain: Brain, settings: Any, robot: RobotInfo) -> tuple[Input, ...]:
     """Returns what a brain perceives of a robot.
 
-    A robot without modalities, from an old recording, is assumed to have them.
+    A robot without modalities, from an old recording, is assumed to have them. Every robot with joints senses `joints`.
 
     Raises:
-        UserError: the robot lacks an input, or the reward that the brain needs.
+        UserError: the robot lacks an input, or the reward that the brain needs; or joints are the only input.
     """
     inputs = brain.inputs(settings, robot)
+    senses = (*robot.modalities, *((JOINTS,) if robot.joint_names else ()))
     for each in inputs:
-        if each.kind != 'embedding' and robot.modalities and each.name not in robot.modalities:
+        is_named = bool(robot.modalities) or each.name == JOINTS
+        if each.kind != 'embedding' and is_named and each.name not in senses:
             raise UserError(
                 f'brain {brain.name!r}',
                 expected=f'a robot that senses {each.name!r}',
-                found=f'{robot.name!r}, which senses {", ".join(robot.modalities)}',
+                found=f'{robot.name!r}, which senses {", ".join(senses)}',
                 do='Choose another robot or brain.',
             )
+    if {each.name for each in inputs} == {JOINTS}:
+        # An answer says where the joints are, but not when the next observation is complete.
+        raise UserError(f'inputs of brain {brain.name!r}', expected=f'another one beside {JOINTS!r}', found='none')
     check_reward(brain, settings, robot)
     return inputs
 

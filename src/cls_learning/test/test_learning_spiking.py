@@ -14,7 +14,7 @@ from cls_common.errors import UserError
 from cls_common.robot import Channel, Kind, RobotInfo
 from cls_common.transition import Observation, Reading, Transition
 from cls_learning import state_bytes
-from cls_learning.brain import check_mode, find, Goal, inputs_of
+from cls_learning.brain import check_mode, find, Goal, Input, inputs_of
 from cls_learning.brains.spiking import intrinsic
 from cls_learning.model_store.config_file import ModelConfig
 from cls_learning.model_store.folder import ModelFolder
@@ -285,6 +285,18 @@ def test_a_robot_without_the_vector_is_refused() -> None:
     robot = RobotInfo(name='sim', modalities=('camera',), channels=())
     with pytest.raises(UserError, match=r"a robot that senses 'state'; found 'sim', which senses camera"):
         inputs_of(find('spiking'), find('spiking').settings(), robot)
+
+
+def test_joints_are_a_vector_of_every_robot_that_has_some() -> None:
+    both = find('spiking').settings.from_flat({'senses': 'embedding joints'})
+    robot = RobotInfo('sim', ('camera',), (), ('pan',), (-1.0,), (1.0,), has_reward=True)
+    assert inputs_of(find('spiking'), both, robot) == (Input(), Input('joints', 'vector'))
+    alone = find('spiking').settings.from_flat({'senses': 'joints'})
+    with pytest.raises(UserError, match="another one beside 'joints'"):
+        inputs_of(find('spiking'), alone, robot)
+    for modalities in (('camera',), ()):
+        with pytest.raises(UserError, match="a robot that senses 'joints'"):
+            inputs_of(find('spiking'), both, RobotInfo('cart', modalities, (), has_reward=True))
 
 
 def test_a_robot_that_says_it_gives_no_reward_is_refused_before_its_first_step() -> None:

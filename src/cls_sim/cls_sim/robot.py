@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 from cls_common.errors import UserError
 from cls_common.robot import check_action, Kind, RobotInfo
 from cls_common.stamps import NS
+from cls_common.transition import JOINTS
 
 from .bodies.body import AT_REST, Body
 from .faults import Faults
@@ -54,6 +55,10 @@ class Step:
     stamp_ns: int
     lost: bool = False
     restart: 'Step | None' = None
+
+    def vector(self, name: str) -> NDArray[np.float32]:
+        """Returns an observation by its modality, or the joint angles as JOINTS, rad."""
+        return self.joints.astype(np.float32) if name == JOINTS else self.observations[name]
 
 
 @dataclass(frozen=True, eq=False)

@@ -143,3 +143,13 @@ def test_an_environment_whose_packages_are_missing_is_refused_in_one_line():
     with pytest.raises(UserError, match='could not be made') as caught:
         make('gym:CarRacing-v3', SimulatorSettings())
     assert '\n' not in str(caught.value)
+
+
+@pytest.mark.parametrize('name', PAN_TILT)
+def test_joints_of_a_step_are_a_vector_beside_its_camera(name):
+    robot = make(name, SimulatorSettings(seed=SEED))
+    for step in steps(robot, 3):
+        assert step.vector('joints').dtype == np.float32
+        np.testing.assert_array_equal(step.vector('joints'), step.joints.astype(np.float32))
+    assert robot.info.modalities == ('camera',)
+    robot.close()

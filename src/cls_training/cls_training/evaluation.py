@@ -159,10 +159,11 @@ def _robot(options: EvaluationOptions, config: ModelConfig, seed: int) -> Simula
             raise UserError(f'robot {name!r}', expected='a robot that gives a reward', found='none')
         config.check_robot(robot.info, any_name=bool(options.robot))
         inputs_of(config.brain, config.settings, robot.info)
-        observations = robot.reset().observations if config.vectors else {}
+        first = robot.reset() if config.vectors else None
         for vector, size in config.vectors.items():
-            if len(observations[vector]) != size:
-                found = f'{len(observations[vector])}'
+            assert first is not None
+            found = f'{len(first.vector(vector))}'
+            if found != f'{size}':
                 raise UserError(f'robot {name!r}: {vector!r}', expected=f'{size} numbers', found=found)
     except BaseException:
         robot.close()

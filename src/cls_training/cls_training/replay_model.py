@@ -9,6 +9,7 @@ from cls_common import comms
 from cls_common.errors import UserError
 from cls_common.resources import config_dir
 from cls_common.robot import RobotInfo
+from cls_common.transition import JOINTS
 from cls_learning.brain import inputs_of
 from cls_learning.model_store.folder import ModelFolder
 from cls_learning.node_settings import choose_brain
@@ -59,7 +60,10 @@ def open_model(
         seed = seed if seed >= 0 else secrets.randbelow(2**31)
         needs_encoder = any(each.kind == 'embedding' for each in inputs)
         own = _new_encoder(reader, encoder, seed, encoder_settings) if needs_encoder else None
-        vectors = {each.name: _length(reader, each.name) for each in inputs if each.kind == 'vector'}
+        vectors = {
+            each.name: len(robots[0].joint_names) if each.name == JOINTS else _length(reader, each.name)
+            for each in inputs if each.kind == 'vector'
+        }  # fmt: skip
     accepted = tuple(dict.fromkeys(r.name for r in robots if r.name != robots[0].name)) if accept_robot else ()
     config = new_config(robots[0], own, seed, settings, origins, chosen.name, vectors, accepted)
     for robot in robots:

@@ -29,7 +29,7 @@ class Sensing:
 
     def _read(self, each: Input, step: Step) -> Reading:
         if each.kind == 'vector':
-            return Reading(step.observations[each.name], step.stamp_ns)
+            return Reading(step.vector(each.name), step.stamp_ns)
         if each.kind == 'image':
             assert step.image is not None
             return Reading(resize(step.image, (each.size[0], each.size[1])), step.stamp_ns)

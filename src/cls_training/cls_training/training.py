@@ -191,10 +191,10 @@ def _vector_sizes(options: TrainOptions, seed: int, inputs: Sequence[Input]) -> 
     # A second robot, so that the first episode of the robot that learns is that of its seed.
     robot = make_robot(options.robot, _simulation(options, seed))
     try:
-        observations = robot.reset().observations
+        first = robot.reset()
     finally:
         robot.close()
-    return {name: len(observations[name]) for name in vectors}
+    return {name: len(first.vector(name)) for name in vectors}
 
 
 def _simulation(options: TrainOptions, seed: int) -> SimulatorSettings:

@@ -12,7 +12,7 @@ from cls_common.experience_codec import from_embedding, from_message, from_obser
 from cls_common.images import Image, resize
 from cls_common.robot import difference, RobotInfo
 from cls_common.stamps import to_nanoseconds
-from cls_common.transition import check, EMBEDDING, Reading, Transition
+from cls_common.transition import check, EMBEDDING, JOINTS, Reading, Transition
 from cls_learning.brain import Input
 from cls_perception.encoder import Encoder
 from cls_recording.filters import ActionFilter
@@ -107,7 +107,7 @@ class TransitionReader:
                 yield step
             return
         has_embeddings = self._has_matching_embeddings(reader)
-        topics = [self._topic(reader, each, has_embeddings) for each in self._inputs]
+        topics = [self._topic(reader, each, has_embeddings) for each in self._inputs if each.name != JOINTS]
         if _APPLIED not in reader.topics:
             raise missing(reader, [_APPLIED])
         robot = reader.info.robot

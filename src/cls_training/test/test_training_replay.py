@@ -18,7 +18,7 @@ from cls_common import comms
 from cls_common.errors import UserError
 from cls_common.resources import config_dir
 from cls_common.robot import RobotInfo
-from cls_common.transition import EMBEDDING, Experience, Floats, Observation
+from cls_common.transition import EMBEDDING, Experience, Floats, JOINTS, Observation
 from cls_learning.brain import find as find_brain
 from cls_learning.brain import Input
 from cls_learning.model_store.folder import ModelFolder
@@ -219,6 +219,17 @@ def reader_of(recorded: RecordedRun, *sessions: Path, action_filter: ActionFilte
     """Reads sessions for a model of the recorded run's robot and encoder."""
     shapes = {EMBEDDING: (recorded.encoder.size,)}
     return TransitionReader(sessions, recorded.robot, [Input()], shapes, recorded.encoder, action_filter)
+
+
+def test_joints_are_a_sense_of_sessions_that_were_recorded_without_it(recorded: RecordedRun, tmp_path: Path) -> None:
+    shapes, inputs = {EMBEDDING: (recorded.encoder.size,), JOINTS: (2,)}, [Input(), Input(JOINTS, 'vector')]
+    for topics in ((comms.EXPERIENCE, comms.EMBEDDING, comms.APPLIED_ACTION), (comms.IMAGE, comms.APPLIED_ACTION)):
+        session = recorded.write(tmp_path / topics[0].name.replace('/', '_'), *topics)
+        steps = list(TransitionReader([session], recorded.robot, inputs, shapes, recorded.encoder).transitions())
+        assert len(steps) == STEPS
+        for step in steps:
+            assert np.array_equal(step.before[JOINTS], step.joints.astype(np.float32))
+            assert np.array_equal(step.after[JOINTS], step.joints_next.astype(np.float32))
 
 
 def run(session: Path, models: Path, model: str = 'again', **options: Any) -> ReplaySummary:

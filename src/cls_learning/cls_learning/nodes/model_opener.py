@@ -12,6 +12,7 @@ from cls_common import comms
 from cls_common.nodes import qos
 from cls_common.nodes.conversions import encoder_config, from_robot_info
 from cls_common.robot import RobotInfo
+from cls_common.transition import JOINTS
 from cls_perception.devices import choose_device
 
 from ..brain import Brain, inputs_of
@@ -78,13 +79,13 @@ class ModelOpener:
     def _describe_new_model(self) -> tuple[ModelConfig, bytes]:
         recipe, robot = self._recipe, self._await_robot()
         inputs = inputs_of(recipe.brain, recipe.settings, robot)
-        vectors = VectorSizes(self._node, [each.name for each in inputs if each.kind == 'vector'])
+        names = [each.name for each in inputs if each.kind == 'vector']
+        vectors = VectorSizes(self._node, [name for name in names if name != JOINTS])
         self._await(lambda: vectors.are_known)
         encoder, weights = self._await_encoder() if any(each.kind == 'embedding' for each in inputs) else ({}, b'')
+        sizes = vectors.sizes | ({JOINTS: len(robot.joint_names)} if JOINTS in names else {})
         seed = self._settings.seed if self._settings.seed >= 0 else secrets.randbelow(2**31)
-        config = new_config(
-            robot, encoder, seed, recipe.settings, recipe.origins, recipe.brain.name, vectors.sizes
-        )  # fmt: skip
+        config = new_config(robot, encoder, seed, recipe.settings, recipe.origins, recipe.brain.name, sizes)
         return config, weights
 
     def _await_encoder(self) -> tuple[dict[str, Any], bytes]:

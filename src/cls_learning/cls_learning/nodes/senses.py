@@ -13,7 +13,7 @@ from cls_common.errors import UserError
 from cls_common.experience_codec import from_embedding, from_observation
 from cls_common.nodes import qos
 from cls_common.nodes.conversions import from_image, to_nanoseconds
-from cls_common.transition import Reading
+from cls_common.transition import JOINTS, Reading
 
 from ..brain import Input
 from ..model_store.config_file import ModelConfig
@@ -39,7 +39,8 @@ class Senses:
         for subscription in self._opened:
             self._node.destroy_subscription(subscription)
         self._shapes, self._encoder_id = config.shapes, str(config.encoder.get('id', ''))
-        others = [each for each in config.inputs if each.kind != 'embedding']
+        # Joints come with the robot's answers.
+        others = [each for each in config.inputs if each.kind != 'embedding' and each.name != JOINTS]
         self._opened = [self._subscribe(each, config.robot.lock_step) for each in others]
 
     def _subscribe(self, each: Input, is_lock_step: bool) -> Subscription:
