@@ -9,7 +9,16 @@ POLICIES: Final = Registry('cls_learning.policies', 'policy', exclude=('action_p
 REWARDS: Final = Registry(
     'cls_learning.rewards',
     'reward',
-    exclude=('candidate_rollouts', 'cells', 'ensemble', 'ensemble_reward', 'product', 'running_normalizer', 'sim_hash', 'visits'),
+    exclude=(
+        'candidate_rollouts',
+        'cells',
+        'ensemble',
+        'ensemble_reward',
+        'product',
+        'running_normalizer',
+        'sim_hash',
+        'visits',
+    ),
 )
 MEMORIES: Final = Registry(
     'cls_learning.memory',

@@ -194,7 +194,9 @@ def test_a_visit_count_rewards_states_that_memory_does_not_hold(open_run) -> Non
     outcome = consolidator.world.predict(consolidator.world.initial(20), seen, torch.zeros(20, 2))
     at_seen = reward(outcome._replace(states=seen[None]))
     assert 0 < float(at_seen.min()) and float(at_seen.max()) <= 2**-0.5
-    grid = consolidator.world.mean + 3 * consolidator.world.scale * torch.cartesian_prod(*[torch.linspace(-1, 1, 9)] * 2)
+    grid = consolidator.world.mean + 3 * consolidator.world.scale * torch.cartesian_prod(
+        *[torch.linspace(-1, 1, 9)] * 2
+    )
     elsewhere = reward(outcome._replace(states=grid[None]))
     assert float(elsewhere.max()) == 1.0 and 0.3 < float((elsewhere == 1.0).float().mean()) < 1.0
 
