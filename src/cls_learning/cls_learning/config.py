@@ -88,7 +88,7 @@ class ObservationMemorySettings(Settings):
     keep: str = setting(
         'newest',
         'Kept at a limit. newest: the newest transitions; balanced: the newest of each episode, equally many; '
-        'spread: segments of all times, with equal chances.',
+        'spread: segments of all times of each episode, equally many.',
         choices=('newest', 'balanced', 'spread'),
     )
     segment: int = setting(8, 'Transitions of a segment, where segments are kept.', low=1)

@@ -26,7 +26,7 @@ SIZES = {'near': 3, 'far': 4}
 SMALL = {
     'network.hidden': 16, 'sleep.wake_steps_per_cycle': 40, 'sleep.dream_steps': 6, 'sleep.window': 4,
     'memory.segment': 4, 'memory.capacity': 64, 'actor.warmup': 10, 'fast.scale_steps': 20,
-    'change.detector.calibration': 20,
+    'change.detector.calibration': 40,
 }  # fmt: skip
 NO_JOINTS = np.zeros(0)
 NOW = datetime(2025, 1, 2)
@@ -293,10 +293,10 @@ def test_a_sleep_rolled_back_between_any_steps_leaves_everything_as_it_was(open_
 
 def test_a_changed_world_ends_the_cycle_one_step_later(open_run) -> None:
     run = open_run(**{'sleep.wake_steps_per_cycle': 200, 'actor.kind': 'random'}).train(300)
-    assert run.learner.cycles == 1 and run.learner.metrics()['changes'] == 0
+    assert run.learner.cycles == 1 and run.learner.metrics()['change_alarms'] == 0
     run.world.drift = np.array([-0.8, 0.8])
     run.train(60)
-    assert run.learner.cycles == 2 and run.learner.metrics()['changes'] == 1
+    assert run.learner.cycles == 2 and run.learner.metrics()['change_alarms'] == 1
 
 
 def test_actions_are_within_limits_and_greedy_ones_without_chance(open_run) -> None:

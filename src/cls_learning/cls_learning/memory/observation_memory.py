@@ -28,8 +28,8 @@ class ObservationMemory:
 
     At a limit it removes the oldest transition, either of all or of the episode that has the most, so that every
     episode keeps an equal number of its newest. Only the start of a chain is removed, so that chains have no gap. With
-    `spread` chains are cut to segments, and a whole one is removed: each has had the same chance to stay (reservoir
-    sampling by random keys, Efraimidis and Spirakis 2006), so that an endless stream without episodes is covered.
+    `spread` chains are cut to segments, and a whole one of the episode that has the most is removed: within an episode
+    each has had the same chance to stay (reservoir sampling by random keys, Efraimidis and Spirakis 2006).
 
     Images are uint8, other readings float32.
     """
@@ -108,14 +108,15 @@ class ObservationMemory:
     def _most_expendable(self) -> int:
         if self._settings.keep == 'newest' or len(self._chains) == 1:
             return 0
-        if self._settings.keep == 'spread':
-            # The newest segment is not complete yet.
-            return min(range(len(self._chains) - 1), key=lambda at: _key(self._chains[at].first))
+        spreads = self._settings.keep == 'spread'
+        # The newest segment is not complete yet.
+        chains = self._chains[:-1] if spreads else self._chains
         sizes: Counter[int] = Counter()
-        for chain in self._chains:
+        for chain in chains:
             sizes[chain.episode] += len(chain.steps)
         largest = max(sizes, key=sizes.__getitem__)  # the oldest of several
-        return next(i for i, chain in enumerate(self._chains) if chain.episode == largest)
+        of_largest = (i for i, chain in enumerate(chains) if chain.episode == largest)
+        return min(of_largest, key=lambda at: _key(chains[at].first)) if spreads else next(of_largest)
 
     def clear(self) -> None:
         """Removes everything."""

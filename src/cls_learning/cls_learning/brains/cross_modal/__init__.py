@@ -23,7 +23,7 @@ class CrossModalBrain(Brain):
     name = 'cross_modal'
     settings = CrossModalSettings
     modes = ('random', 'curiosity', 'greedy')
-    headlines = {'model_error': False, 'changes': False}
+    headlines = {'model_error': False, 'change_alarms': False}
     columns = (
         'loss', 'error_before', 'copy_error', 'error_fast', 'error_slow', 'by_slow', 'changed', 'senses_left_out',
         'reward', 'dream_loss', 'divergence', 'error_before_sleep', 'error_after_sleep', 'change', 'change_low',

@@ -1,7 +1,9 @@
 """The consolidator of the brain `cross_modal`: Slow, and the memory by which it learns in sleep."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 
+import torch
 from torch import nn
 
 from cls_common.transition import Experience
@@ -38,7 +40,7 @@ class CrossModalConsolidator(Consolidator):
             self.settings, self.sizes, self.online_copy.code.size, derive(model.seed, 'network')
         )
         self.memory, self.held_out = (ObservationMemory(self.settings.memory) for _ in range(2))
-        self.rolled_back = 0
+        self.rolled_back = self._worlds = 0
 
     @property
     def memory_size(self) -> int:
@@ -56,8 +58,10 @@ class CrossModalConsolidator(Consolidator):
         return self.rolled_back
 
     def learn(self, experience: Experience) -> dict[str, float]:
-        """Takes one experience into memory."""
+        """Takes one experience into memory, as one of the world that has held since the last change."""
         self.count(experience)
+        self._worlds += bool(experience.metrics['changed'])
+        experience = replace(experience, episode=self._worlds)
         block = experience.sequence // self.settings.memory.segment
         is_held_out = stream(self.seed, 'held_out', block).integers(_HELD_OUT_EVERY) == 0
         (self.held_out if is_held_out else self.memory).add(experience)
@@ -91,7 +95,7 @@ class CrossModalConsolidator(Consolidator):
 
     def learner_state(self) -> State:
         """Returns everything but the memories, by name."""
-        return self.counters() | module_state('slow', self.slow)
+        return self.counters() | module_state('slow', self.slow) | {'worlds': torch.tensor(self._worlds)}
 
     def load(self, parts: dict[str, State]) -> None:
         """See Consolidator."""
@@ -103,3 +107,4 @@ class CrossModalConsolidator(Consolidator):
         """Takes everything but the memories back."""
         self.load_counters(state)
         load_module('slow', self.slow, state)
+        self._worlds = int(state['worlds'])

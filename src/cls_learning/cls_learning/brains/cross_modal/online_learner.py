@@ -152,7 +152,7 @@ class CrossModalOnlineLearner(OnlineLearner):
         now = torch.tensor([errors[each] for each in LEARNERS], dtype=torch.float64)
         self._errors = _RECENT * self._errors + (1 - _RECENT) * now
         self._shown = _SHOWN * self._shown + (1 - _SHOWN) * torch.tensor([errors[name], copy_error]).double()
-        if self.settings.change.is_watched and self.cycles and self.detector.add(errors['slow']):
+        if self.settings.change.is_watched and self.cycles and self.detector.observe(errors['slow']):
             self._changed = True
         return {
             'error_before': errors[name], 'copy_error': copy_error, 'error_fast': errors['fast'],
@@ -193,7 +193,7 @@ class CrossModalOnlineLearner(OnlineLearner):
         for each in (*self.models.values(), self.average):
             each.load_state_dict(model.state_dict())
         self._optimizer.moments = {}
-        self.detector.refreeze()
+        # The detector goes on: errors of a better Slow are lower, which is no change of the world.
 
     def networks(self) -> dict[str, nn.Module]:
         """See OnlineLearner."""
@@ -208,8 +208,7 @@ class CrossModalOnlineLearner(OnlineLearner):
         own = {'errors': self._errors.clone(), 'shown': self._shown.clone(), 'changed': torch.tensor(self._changed)}
         optimizers = optimizer_state('optimizer.fast', self._optimizer)
         optimizers |= optimizer_state('optimizer.actor', self._actor_optimizer)
-        detector = {f'detector.{key}': value for key, value in self.detector.state().items()}
-        return self.counters() | weights | minds | own | optimizers | self.watch.state() | detector
+        return self.counters() | weights | minds | own | optimizers | self.watch.state() | self.detector.state()
 
     def load(self, state: Mapping[str, Tensor]) -> None:
         """See OnlineLearner."""
@@ -221,7 +220,7 @@ class CrossModalOnlineLearner(OnlineLearner):
         load_optimizer('optimizer.fast', self._optimizer, state)
         load_optimizer('optimizer.actor', self._actor_optimizer, state)
         self.watch.load(state)
-        self.detector.load(select('detector', state))
+        self.detector.load(state)
         self._errors, self._shown = state['errors'].clone(), state['shown'].clone()
         self._changed = bool(state['changed'])
 

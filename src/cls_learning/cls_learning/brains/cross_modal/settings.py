@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from cls_common.settings import group, setting, Settings
 
 from ...config import ObservationMemorySettings
-from ...evaluation.change_detection import ChangeDetectorSettings
+from ...evaluation.change_detection import ChangeDetectionSettings
 from .network import FEEDBACK
 
 OBJECTIVES = ('prediction', 'stability')
@@ -65,7 +65,7 @@ class ChangeSettings(Settings):
     is_watched: bool = setting(
         True, 'A change of the world ends the cycle: what was learned before it is consolidated.'
     )
-    detector: ChangeDetectorSettings = group(ChangeDetectorSettings)
+    detector: ChangeDetectionSettings = group(ChangeDetectionSettings)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,8 +73,9 @@ class MemorySettings(ObservationMemorySettings):
     capacity: int = setting(1000, 'Most transitions kept to learn from; as many again to judge sleeps by.', low=32)
     keep: str = setting(
         'spread',
-        'Kept at a limit. newest: the newest transitions; balanced: the newest of each episode, equally many; '
-        'spread: segments of all times, with equal chances.',
+        'Kept at a limit, where an episode is a world between two changes that were found. newest: the newest '
+        'transitions; balanced: the newest of each episode, equally many; spread: segments of all times of each '
+        'episode, equally many.',
         choices=('newest', 'balanced', 'spread'),
     )
 
