@@ -305,3 +305,45 @@ def test_nbytes_is_what_the_process_gives_for_images() -> None:
     assert memory.nbytes == loaded.nbytes >= (count + 1) * image
     for found in (taken, taken_by_loaded):
         assert memory.nbytes < found < memory.nbytes + 4000 * count, f'{(found - memory.nbytes) / count} a transition'
+
+
+def spread(steps_of_episodes: list[int], capacity: int, segment: int = 4) -> ObservationMemory:
+    memory = ObservationMemory(ObservationMemorySettings(capacity=capacity, keep='spread', segment=segment))
+    number = 0
+    for episode, steps in enumerate(steps_of_episodes):
+        for _ in range(steps):
+            memory.add(take(number, number, episode, boundary=number == 0))
+            number += 1
+    return memory
+
+
+def test_spread_keeps_whole_segments_of_all_times_of_an_endless_stream() -> None:
+    memory = spread([2000], 100)
+    kept = [e.sequence for e in memory.experiences()]
+    assert 96 <= len(memory) <= 100 and memory.window_count(4) == len(kept) // 4
+    assert all(kept[i : i + 4] == list(range(kept[i], kept[i] + 4)) for i in range(0, len(kept), 4))
+    counts = np.histogram(kept, 4, (0, 2000))[0]
+    assert counts.min() >= 8, 'each quarter of the stream is there'
+
+
+def test_spread_keeps_as_much_of_a_short_episode_as_of_a_long_one() -> None:
+    memory = spread([60, 1500, 400], 96)
+    counts = Counter(e.episode for e in memory.experiences())
+    assert len(counts) == 3 and max(counts.values()) - min(counts.values()) <= 8
+
+
+def test_spread_goes_on_from_its_state_as_if_never_saved() -> None:
+    whole, begun = spread([300], 40), spread([150], 40)
+    other = ObservationMemory(ObservationMemorySettings(capacity=40, keep='spread', segment=4))
+    other.load(state_bytes.unpack(state_bytes.pack(begun.state()), 'memory'))
+    for number in range(150, 300):
+        other.add(take(number, number, 0))
+    assert [e.sequence for e in other.experiences()] == [e.sequence for e in whole.experiences()]
+    assert other.nbytes == whole.nbytes == naive_bytes(whole)
+
+
+def naive_bytes(memory: ObservationMemory) -> int:
+    """Returns the bytes of what is held, each observation of a segment counted once."""
+    steps = list(memory.experiences())
+    begins = sum(i == 0 or e.sequence != steps[i - 1].sequence + 1 or i % 4 == 0 for i, e in enumerate(steps))
+    return len(steps) * STEP_BYTES + begins * OBSERVATION_BYTES

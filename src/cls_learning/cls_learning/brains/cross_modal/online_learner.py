@@ -152,11 +152,12 @@ class CrossModalOnlineLearner(OnlineLearner):
         now = torch.tensor([errors[each] for each in LEARNERS], dtype=torch.float64)
         self._errors = _RECENT * self._errors + (1 - _RECENT) * now
         self._shown = _SHOWN * self._shown + (1 - _SHOWN) * torch.tensor([errors[name], copy_error]).double()
-        if self.settings.change.is_watched and self.cycles and self.detector.observe(errors['slow']):
-            self._changed = True
+        # Before its first sleep Slow knows nothing.
+        is_change = self.settings.change.is_watched and self.cycles > 0 and self.detector.observe(errors['slow'])
+        self._changed |= is_change
         return {
             'error_before': errors[name], 'copy_error': copy_error, 'error_fast': errors['fast'],
-            'error_slow': errors['slow'], 'by_slow': float(name == 'slow'), 'changed': float(self._changed),
+            'error_slow': errors['slow'], 'by_slow': float(name == 'slow'), 'changed': float(is_change),
             'senses_left_out': float((self.watch.left_out > 0).sum()),
         }  # fmt: skip
 

@@ -53,7 +53,7 @@ class ActorSettings(Settings):
 @dataclass(frozen=True, kw_only=True)
 class SensesSettings(Settings):
     is_watched: bool = setting(True, 'A sense that is stuck or gives noise is left out until it changes as usual.')
-    dropout: float = setting(0.2, 'Share of the windows in sleep in which one sense is left out.', low=0.0, high=1.0)
+    dropout: float = setting(0.1, 'Share of the windows in sleep in which one sense is left out.', low=0.0, high=1.0)
     threshold: float = setting(
         6.0, 'Mean squared change of a sense, as a share of the usual, above which it is noise.', low=1.0
     )
