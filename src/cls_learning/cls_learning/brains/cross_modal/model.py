@@ -136,7 +136,7 @@ class CrossModalModel(nn.Module):
         return torch.cat([senses[name] for name in self.sizes], dim=-1)
 
     def _split(self, joined: Tensor) -> tuple[Tensor, ...]:
-        return joined.split(list(self.sizes.values()), dim=-1)
+        return torch.split(joined, list(self.sizes.values()), dim=-1)
 
     def _named(self, joined: Tensor) -> dict[str, Tensor]:
         return dict(zip(self.sizes, self._split(joined)))

@@ -1,6 +1,6 @@
 """The online learner of the brain `cross_modal`: predicts all senses, learns from each step, and notices changes."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 import copy
 import math
 
@@ -34,7 +34,7 @@ GREEDY = 'greedy'
 LEARNERS = ('fast', 'slow')
 
 
-def readings(observation: Observation, names: Mapping[str, int]) -> dict[str, Tensor]:
+def readings(observation: Observation, names: Iterable[str]) -> dict[str, Tensor]:
     """Returns the readings of some senses, float32 (1, S) each."""
     return {name: torch.from_numpy(observation[name])[None] for name in names}
 
