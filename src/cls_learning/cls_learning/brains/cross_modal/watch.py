@@ -17,7 +17,7 @@ _FIRST = 50
 class SensesWatch:
     """Decides which senses are heeded, by how much each changes from step to step.
 
-    A sense is left out after `patience` steps in a row in which it either has not changed for longer than it ever did at
+    A sense is left out after `patience` steps in a row in which it either has not changed for longer than it did at
     first (slow senses repeat themselves), or its mean squared change is `threshold` times the usual one; unless all
     senses are alike, since that is the world. It is heeded again after as many usual steps in a row. No prediction is
     asked: a world that has become another one surprises the model too.
