@@ -6,11 +6,12 @@ import json
 from pathlib import Path
 
 from click.testing import CliRunner
+import numpy as np
 import pytest
 from rich.console import Console
 import torch
 
-from cls_bench.recurrent import costs, learning
+from cls_bench.recurrent import costs, late_robot, learning
 from cls_bench.recurrent.agents import AGENTS, make_cell, silence
 from cls_bench.recurrent.memory_chain import episode
 from cls_bench.recurrent.report import document
@@ -83,10 +84,52 @@ def test_trace_units_learn_a_chain_and_equal_seeds_learn_equally() -> None:
     assert learned == again != other
 
 
+def test_the_robot_of_the_benchmark_answers_two_steps_late() -> None:
+    late, prompt = (late_robot.record(30, 0, delay) for delay in (late_robot.DELAY, 0))
+    assert torch.equal(late.before[2:], prompt.before[:-2]) and torch.equal(
+        late.before[:3], prompt.before[:1].repeat(3, 1, 1)
+    )
+    assert torch.equal(late.action, prompt.action) and torch.equal(late.after[:-1], late.before[1:])
+    moved = prompt.after - prompt.before
+    explained = (
+        np.linalg.lstsq(prompt.action[:, 0].numpy(), moved[:, 0].numpy())[1] / moved.square().sum((0, 1)).numpy()
+    )
+    assert (explained < 0.1).all()
+
+
+def test_without_memory_a_robot_is_predicted_only_if_it_is_not_late() -> None:
+    prompt, late = (late_robot.learn(name, 0, steps=400) for name in ('MLP, not late', 'MLP'))
+    assert prompt['error'] < 0.4 and late['error'] > 0.8
+    assert prompt['updates'] == 400 and prompt['refused'] == late['refused'] == 0
+
+
+@pytest.mark.parametrize('cell', ['event GRU, sparse', 'trace units, diagonal'])
+def test_the_first_update_without_a_tape_is_that_with_a_tape_over_the_same_steps(cell: str) -> None:
+    data, found = late_robot.record(300, 0, late_robot.DELAY), []
+    for name in (f'{cell} / 8', f'{cell.split(",")[0]}, BPTT / 8'):
+        learner = late_robot.LateLearner(late_robot.AGENTS[name], data, 0)
+        torch.nn.init.constant_(learner.world.members[0].output.weight, 0.1)  # it begins at 0
+        errors = [learner.learn(late_robot.Stream(*(part[number] for part in data))) for number in range(200, 208)]
+        assert learner.updates == 1
+        found.append((errors, {name: weight.grad for name, weight in learner.world.named_parameters()}))
+    (errors, gradients), (expected, exact) = found
+    np.testing.assert_allclose(errors, expected, rtol=1e-4)
+    for name, gradient in exact.items():
+        assert gradient.any() and (gradients[name] - gradient).abs().max() < 1e-5 * gradient.abs().max(), name
+
+
 def test_report_and_table_have_every_agent(tmp_path: Path) -> None:
     names = ('sparse', 'sparse, SET', 'trace units')
     request = RecurrentRequest(
-        lengths=(3, 4), seeds=2, episodes=2, units=6, cost_units=(8,), agents=names, signals=('end', 'every'), jobs=1
+        lengths=(3, 4),
+        seeds=2,
+        episodes=2,
+        late_steps=8,
+        units=6,
+        cost_units=(8,),
+        agents=names,
+        signals=('end', 'every'),
+        jobs=1,
     )
     shares: list[float] = []
     report = document(run(request, lambda label, share: shares.append(share)))
@@ -95,7 +138,8 @@ def test_report_and_table_have_every_agent(tmp_path: Path) -> None:
     assert {row['length'] for row in report['bptt']} == {3, 4}
     printed = io.StringIO()
     show(report, Console(file=printed, width=240))
-    for text in (*names, 'dense', 'BPTT', 'right answers, error: every'):
+    assert [row['agent'] for row in report['late']] == list(late_robot.AGENTS)
+    for text in (*names, *late_robot.AGENTS, 'dense', 'BPTT', 'right answers, error: every'):
         assert text in printed.getvalue()
 
 

@@ -8,7 +8,7 @@ import torch
 from torch import nn, Tensor
 
 from cls_common.errors import UserError
-from cls_learning.learners.optimisation import make_adam
+from cls_learning.learners.optimisation import make_adam, step
 from cls_learning.rtrl import EventGruCell, prune, rewire, RtrlLearner, TraceUnitsCell
 from cls_learning.rtrl.cell import RecurrentCell
 from cls_learning.testing import draw
@@ -52,7 +52,7 @@ def by_rtrl(cell: RecurrentCell, xs: Tensor, level: str, **settings: int) -> dic
         parameter.grad = None
     for x in xs:
         state, output = learner.step(state, x)
-        assert learner.accumulate(state, output - 1.0)
+        output.backward(output.detach() - 1.0)
     return {name: parameter.grad for name, parameter in cell.named_parameters() if parameter.grad is not None}
 
 
@@ -215,12 +215,12 @@ def test_memory_does_not_grow_from_16_to_4096_steps(level: str) -> None:
     for t in range(1, 4097):
         state, output = learner.step(state, torch.randn(1, INPUTS, dtype=torch.float64, generator=generator))
         if t % 8 == 0:
-            assert learner.accumulate(state, output)
+            output.sum().backward()
         if t in (16, 4096):
             sizes[t] = live_bytes(), sum(part.nbytes for part in state.values())
     assert sizes[4096][1] == sizes[16][1]
     assert sizes[4096][0] == pytest.approx(sizes[16][0], rel=0.01)
-    assert not any(part.requires_grad or part.grad_fn for part in (*state.values(), output))
+    assert not any(part.requires_grad or part.grad_fn for part in state.values())
 
 
 # ---- what is refused
@@ -228,13 +228,12 @@ def test_memory_does_not_grow_from_16_to_4096_steps(level: str) -> None:
 
 def test_a_gradient_that_is_not_finite_is_refused_and_changes_nothing() -> None:
     cell = event_gru()
-    learner = RtrlLearner(cell, 'sparse')
-    state, output = learner.step(learner.initial(1), sequence()[0])
-    assert learner.accumulate(state, output - 1.0)
-    kept = [parameter.grad.clone() for parameter in cell.parameters() if parameter.grad is not None]
+    learner, optimizer = RtrlLearner(cell, 'sparse'), make_adam(cell, 0.1)
+    kept = [parameter.detach().clone() for parameter in cell.parameters()]
     for bad in (torch.nan, torch.inf):
-        assert not learner.accumulate(state, torch.full_like(output, bad))
-    assert all(torch.equal(p.grad, g) for p, g in zip(cell.parameters(), kept) if p.grad is not None)
+        state, output = learner.step(learner.initial(1), sequence()[0])
+        assert np.isnan(step(optimizer, (output * bad).sum(), 1.0))
+    assert all(torch.equal(p, before) for p, before in zip(cell.parameters(), kept))
     with pytest.raises(UserError, match='expected finite numbers'):
         learner.step(state, torch.full((1, INPUTS), torch.nan, dtype=torch.float64))
 
@@ -296,8 +295,8 @@ def test_learning_goes_on_after_rewiring_with_what_is_known_of_kept_weights(leve
     survivors = before[:, :, kept & present]
     same = after[:, :, kept & present]
     assert torch.equal(same, survivors) if reach == 1 else (same == survivors).double().mean() > 0.5
-    state, output = learner.step(state, xs[0])
-    assert learner.accumulate(state, output - 1.0)
+    gradient = learner.gradient(*learner.step(state, xs[0]))
+    assert all(bool(torch.isfinite(part).all()) for part in gradient.values())
 
 
 # ---- operations

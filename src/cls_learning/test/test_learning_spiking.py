@@ -1,6 +1,7 @@
 """The brain `spiking` as a brain: it acts, sleeps, is stopped, and goes on."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import datetime
 from itertools import pairwise
 import json
@@ -16,8 +17,10 @@ from cls_common.transition import Observation, Reading, Transition
 from cls_learning import state_bytes
 from cls_learning.brain import check_mode, find, Goal, Input, inputs_of
 from cls_learning.brains.spiking import intrinsic
+from cls_learning.brains.spiking.settings import ONLINE as SETTINGS_LEVELS
 from cls_learning.model_store.config_file import ModelConfig
 from cls_learning.model_store.folder import ModelFolder
+from cls_learning.rtrl import LEVELS
 from cls_learning.runtime.learner_session import LearnerSession, make_online_learner
 
 CHANNELS = {
@@ -134,8 +137,10 @@ def open_run(tmp_path: Path) -> Iterator[Callable[..., Run]]:
         {'world.model': 'mlp', 'world.ensemble': 2, 'agent.curiosity': 0.1, 'agent.wake_interval': 3},
         {'world.model': 'gru', 'world.window': 3},
         {'world.model': 'mlp', 'sleep.naps': 3, 'agent.wake_interval': 2, 'agent.intrinsic': 'visit_count'},
+        {'world.model': 'event_gru', 'world.window': 3, 'world.online': 'sparse'},
+        {'world.model': 'trace_units', 'world.window': 3, 'world.online': 'diagonal', 'world.ensemble': 2},
     ],
-    ids=['second_order', 'ensemble', 'gru', 'naps'],
+    ids=['second_order', 'ensemble', 'gru', 'naps', 'online_event_gru', 'online_trace_units'],
 )
 def test_a_run_that_was_stopped_anywhere_ends_as_one_that_was_not(open_run, changes) -> None:
     whole = open_run('whole', **changes).train(70)
@@ -146,7 +151,7 @@ def test_a_run_that_was_stopped_anywhere_ends_as_one_that_was_not(open_run, chan
             run.session.save(run.learner.to_bytes(), NOW)
         run.session.folder.close()
         run = open_run('stopped', cart=run.cart)
-    assert run.hash() == whole.hash()
+    assert run.hash() == whole.hash() and run.learner.to_bytes() == whole.learner.to_bytes()
     assert run.learner.metrics() == pytest.approx(whole.learner.metrics(), nan_ok=True)
 
 
@@ -207,6 +212,60 @@ def test_a_visit_count_rewards_states_that_memory_does_not_hold(open_run) -> Non
     )
     elsewhere = reward(outcome._replace(states=grid[None]))
     assert float(elsewhere.max()) == 1.0 and 0.3 < float((elsewhere == 1.0).float().mean()) < 1.0
+
+
+ONLINE = {'world.model': 'trace_units', 'world.window': 3, 'world.online': 'diagonal'}
+
+
+def influence(run: Run) -> torch.Tensor:
+    return run.learner.state()['online.carried.0.influence']
+
+
+def test_online_each_step_changes_the_world_model_until_the_next_sleep_replaces_it(open_run) -> None:
+    run = open_run(**ONLINE).train(19)
+    assert torch.equal(run.learner.world.mean, torch.zeros(2)) and 'optimizer.online.0.step' not in run.learner.state()
+    for step in range(20, 61):
+        consolidated = run.train(1).session.consolidator.world.state_dict()
+        kept = {name: torch.equal(value, consolidated[name]) for name, value in run.learner.world.state_dict().items()}
+        assert all(kept.values()) if step % 20 == 0 else not kept['members.0.cell.weight_ih'], step
+        assert bool(influence(run).any()) == (step % 20 != 0 and step % 15 != 0)
+
+
+def test_online_nothing_of_the_steps_before_a_boundary_is_left(open_run) -> None:
+    run = open_run(**ONLINE, **{'world.online_rate': 0.0}).train(33)
+    other = make_online_learner(run.session.config)
+    other.load(run.learner.state())
+    step = run.cart.step(np.float32([1.0]))
+    other.learn(step)
+    begins = replace(run.cart.step(np.float32([0.0])), boundary=True)
+    states = [learner.learn(begins) and learner.state() for learner in (run.learner, other)]
+    assert torch.equal(*(state['online.carried.0.influence'] for state in states)) and influence(run).any()
+
+
+def test_online_the_world_model_adapts_between_two_sleeps(open_run) -> None:
+    few, errors = {'sleep.sws_steps': 1, 'sleep.rem_steps': 1, 'world.wake_interval': 0}, {}
+    for online in ('off', 'diagonal'):
+        run = open_run(online, **{**ONLINE, **few, 'world.online': online, 'world.online_rate': 1e-2}).train(20)
+        steps = [run.learner.learn(run.cart.step(np.float32([n % 2]))).metrics for n in range(150)]
+        errors[online] = np.mean([step['error_before'] for step in steps[75:]])
+    assert errors['diagonal'] < 0.5 * errors['off']
+
+
+def test_levels_of_online_learning_are_those_of_the_world_model_and_need_a_carried_state() -> None:
+    assert (*LEVELS,) == SETTINGS_LEVELS[1:]
+    brain = find('spiking')
+    with pytest.raises(UserError, match=r"'world.online'; expected off, or 'world.step_duration' 0"):
+        brain.check(brain.settings.from_flat({**ONLINE, 'world.step_duration': 0.1}))
+    for model, online, window, problem in (
+        ('mlp', 'sparse', 2, "world model 'mlp'; expected off; found 'sparse'. Choose the world model event_gru or"),
+        ('trace_units', 'sparse', 2, "world model 'trace_units'; expected one of off, diagonal; found 'sparse'"),
+        ('event_gru', 'diagonal', 2, "world model 'event_gru'; expected one of off, dense, sparse, snap, paths"),
+        ('event_gru', 'snap', 1, "'world.online'; expected off, or 'world.window' of 2 or more"),
+    ):
+        given = {'world.model': model, 'world.online': online, 'world.window': window}
+        with pytest.raises(UserError) as caught:
+            brain.check(brain.settings.from_flat(given))
+        assert problem in str(caught.value) and '\n' not in str(caught.value)
 
 
 def test_no_outcome_of_a_real_step_enters_an_update_of_actor_and_critic(open_run) -> None:

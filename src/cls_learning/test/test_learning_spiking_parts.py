@@ -145,6 +145,28 @@ def test_any_world_model_learns_next_state_reward_and_end(model):
     assert ((outcome.continues < 0) == (terminal > 0)).float().mean() > 0.9
 
 
+@pytest.mark.parametrize(
+    ('model', 'level'), [('event_gru', 'sparse'), ('event_gru', 'dense'), ('trace_units', 'diagonal')]
+)
+def test_the_gradient_of_an_online_step_is_that_of_backpropagation_through_all_steps_before(model, level):
+    settings = WorldSettings(model=model, hidden=12, window=2, ensemble=2)
+    by_bptt, online = (World(settings, 3, 2, seed=0) for _ in range(2))
+    for number, weight in enumerate(by_bptt.parameters()):
+        weight.data += 0.3 * draw(*weight.shape, seed=number)  # the output layer begins at 0
+    online.load_state_dict(by_bptt.state_dict())
+    online.learn_online(level, seed=0)
+    gradients = []
+    for world in (by_bptt, online):
+        carried = world.initial(1)
+        for state, code in zip(draw(12, 1, 3, seed=1), draw(12, 1, 2, seed=2)):
+            outcome = world.predict(carried, state, code)
+            carried = outcome.carried
+        world.loss(outcome, draw(1, 3, seed=3), torch.ones(1), torch.zeros(1)).backward()
+        gradients.append({name: weight.grad for name, weight in world.named_parameters()})
+    for name, exact in gradients[0].items():
+        assert exact.any() and (gradients[1][name] - exact).abs().max() < 1e-5 * exact.abs().max(), name
+
+
 def test_an_ensemble_disagrees_where_it_was_not_trained():
     world = World(WorldSettings(model='mlp', hidden=24, ensemble=4), 2, 1, seed=0)
     optimizer, states, nothing = make_adam(world, 1e-2), 0.3 * draw(128, 2), torch.zeros(128)

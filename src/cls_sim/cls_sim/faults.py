@@ -5,6 +5,7 @@ from collections import deque
 import numpy as np
 from numpy.typing import NDArray
 
+from .delay import Delay
 from .noise import generator, Image
 from .settings import FaultSettings
 
@@ -19,13 +20,12 @@ class Faults:
         self._settings = settings
         self._seed = seed
         self._last: Image | None = None
-        self._taken: deque[Image] = deque(maxlen=settings.image_lag + 1)
+        self._lag: Delay[Image] = Delay(settings.image_lag)
         self._waiting: deque[NDArray[np.float32]] = deque()
 
     def apply_to_image(self, image: Image, frame: int) -> Image:
         """Returns `image`, uint8 (H, W, 3), with the faults of frame number `frame`, from 0."""
-        self._taken.append(image)
-        image = self._taken[0]
+        image = self._lag.add(image)
         frozen = 0 <= self._settings.frozen_from <= frame
         if self._last is not None and (frozen or self._hit(self._settings.duplicate, _DUPLICATE, frame)):
             return self._last.copy()

@@ -12,6 +12,7 @@ from cls_common.stamps import NS
 from cls_common.transition import JOINTS
 
 from .bodies.body import AT_REST, Body
+from .delay import Delay
 from .faults import Faults
 from .noise import Image
 from .settings import SimulatorSettings
@@ -113,6 +114,7 @@ class SimulatedRobot:
             )
         self._body = body
         self._faults = Faults(settings.faults, settings.seed)
+        self._delay: Delay[tuple[Image | None, dict[str, NDArray[np.float32]]]] = Delay(settings.delay_steps)
         self._acts_late = settings.faults.action_lag > 0
         self._latency_ns = max(round(settings.latency * NS), REACTION_NS)
         self._period_ns = round(NS / settings.frame_rate)
@@ -170,6 +172,7 @@ class SimulatedRobot:
         """Resets the body to the beginning of an episode."""
         self._body.reset()
         self._faults.begin_episode(self.info.zero())
+        self._delay.clear()
         self._motion = _rest(self._body, now_ns)
 
     def begin(
@@ -217,14 +220,19 @@ class SimulatedRobot:
         return self._body.joints(self._elapsed(now_ns))
 
     def sense(self, now_ns: int, world_start_ns: int = START_NS) -> SensorFrame:
-        """Returns the observation at a time; `world_start_ns`, here as in `begin`, is time zero of moving objects."""
+        """Returns what arrives at a time; `world_start_ns`, here as in `begin`, is time zero of moving objects.
+
+        With `delay_steps` image and other observations are those of so many calls before, in this episode, and the
+        stamp is that of the arrival. Joints are not late: they belong to the answer to an action.
+        """
         elapsed, number = self._elapsed(now_ns), self._frames
         self._frames += 1
         image = self._body.image(elapsed, (now_ns - world_start_ns) / NS, number) if self.draws else None
         if image is not None:
             image = self._faults.apply_to_image(image, number)
         arrival = now_ns + round(self._faults.delay(number) * NS)
-        return SensorFrame(image, self._body.joints(elapsed), now_ns, arrival, self._body.observations())
+        image, observations = self._delay.add((image, self._body.observations()))
+        return SensorFrame(image, self._body.joints(elapsed), now_ns, arrival, observations)
 
     def _elapsed(self, now_ns: int) -> float:
         # Exactly at rest at the end of a motion, without rounding of its duration.

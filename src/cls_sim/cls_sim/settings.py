@@ -62,6 +62,9 @@ class SimulatorSettings(Settings):
         low=0.0,
         high=10.0,
     )
+    delay_steps: int = setting(
+        0, 'number of observations by which everything sensed arrives late, images and vectors', low=0, high=30
+    )
     latency: float = setting(0.0, 'time from receiving an action to its start', unit='s', low=0.0, high=10.0)
     lock_step: bool = setting(False, 'publish one image for each action and none between, as fast as possible')
     frame_rate: float = setting(30.0, 'images per second of simulated time', unit='Hz', low=0.1, high=1000.0)

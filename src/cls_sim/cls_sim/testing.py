@@ -1,5 +1,6 @@
 """The contract of every simulated robot as tests. Subclass it beside a robot, with its fixture."""
 
+from dataclasses import replace
 import hashlib
 import itertools
 
@@ -10,7 +11,7 @@ from cls_common.testing import refusal
 
 from .robots import make, SimulatedRobot, SimulatorSettings, Step
 
-SEED = 5
+SEED, DELAY = 5, 2
 
 
 def actions(robot: SimulatedRobot, count: int, seed: int = 0) -> list[NDArray[np.float32]]:
@@ -122,3 +123,16 @@ class RobotSuite:
         other = make(robot.info.name, SimulatorSettings(seed=SEED + 1))
         assert digest(steps(robot, 5)) != digest(steps(other, 5))
         other.close()
+
+    def test_with_a_delay_each_observation_of_an_episode_is_that_of_some_steps_before(
+        self, robot: SimulatedRobot
+    ) -> None:
+        late = make(robot.info.name, SimulatorSettings(seed=SEED, delay_steps=DELAY))
+        begins, prompt = 0, steps(robot, 40)
+        for number, (step, now) in enumerate(zip(steps(late, 40), prompt, strict=True)):
+            if number and (prompt[number - 1].terminal or prompt[number - 1].truncated):
+                begins = number
+            expected = prompt[max(number - DELAY, begins)]
+            delayed = replace(now, image=expected.image, observations=expected.observations)
+            assert digest([step]) == digest([delayed])
+        late.close()

@@ -16,6 +16,7 @@ import pytest
 from cls_common.errors import UserError
 from cls_sim.bodies.image_conversion import ImageConverter
 from cls_sim.robots import make, SimulatedRobot, SimulatorSettings
+from cls_sim.worlds.delayed import DelayedObservations
 
 MODULE = 'little_envs'
 
@@ -272,3 +273,21 @@ def test_an_error_while_closing_is_logged(caplog: pytest.LogCaptureFixture) -> N
     made.reset()
     made.close()
     assert 'already closed' in caplog.text
+
+
+@pytest.mark.parametrize('steps', [0, 2, 30])
+def test_a_wrapper_delays_the_observations_of_any_environment_and_nothing_else(steps: int) -> None:
+    late, prompt = DelayedObservations(gymnasium.make('CartPole-v1'), steps), gymnasium.make('CartPole-v1')
+    for seed in range(3):  # of episodes
+        seen, (first, _) = [prompt.reset(seed=seed)[0]], late.reset(seed=seed)
+        np.testing.assert_array_equal(first, seen[0])
+        ended = False
+        while not ended:
+            observation, *outcome = late.step(1)
+            now, *expected = prompt.step(1)
+            seen.append(now)
+            np.testing.assert_array_equal(observation, seen[max(len(seen) - 1 - steps, 0)])
+            assert outcome == expected
+            ended = outcome[1]
+    late.close()
+    prompt.close()

@@ -216,6 +216,25 @@ def test_in_real_time_late_frames_come_in_order_with_their_original_stamp():
     assert min(delays) == 0 and 100 * MS <= max(delays) < 140 * MS
 
 
+def test_in_real_time_a_delay_counts_images_and_begins_again_with_each_episode():
+    late, prompt = real_time('gym:CartPole-v1', delay_steps=2), real_time('gym:CartPole-v1')
+    frames, episodes, ended = [], 0, False
+    for number in range(40):
+        now = START + number * 40 * MS
+        (arrived,), (frame,) = late.tick(now), prompt.tick(now)
+        frames.append(frame)
+        expected = frames[max(len(frames) - 3, 0)]
+        np.testing.assert_array_equal(arrived.image, expected.image)
+        np.testing.assert_array_equal(arrived.observations['state'], expected.observations['state'])
+        assert arrived.stamp_ns == frame.stamp_ns == now
+        if ended:  # this was the last image of the episode
+            frames, episodes = [], episodes + 1
+        (result,), (answer,) = (pace.submit(command(number, 1), now + MS) for pace in (late, prompt))
+        ended = result.motion.terminal
+        assert (result.motion.reward, ended) == (answer.motion.reward, answer.motion.terminal)
+    assert episodes > 1
+
+
 @given(
     strategies.lists(
         strategies.tuples(

@@ -40,8 +40,8 @@ def measure(name: str, units: int, sparsity: float, width: float) -> dict[str, A
         before = state
         state, output = learner.step(state, x)
         if t >= _WARM_UP:
-            slope = cell.linearise(before, x)[2].slope
-            slope = torch.ones_like(output) if slope is None else slope
+            coupling = cell.linearise(before, x)[2].coupling
+            slope = torch.ones_like(output) if coupling is None else coupling.slope
             counts.append(learner.operations(before, x))
             shares.append([_zeros(part) for part in (output, slope, before['influence'])])
     silent, flat, zeros = (sum(column) / len(shares) for column in zip(*shares))
@@ -90,6 +90,7 @@ def _zeros(tensor: Tensor) -> float:
     return float((tensor == 0).float().mean())
 
 
+@torch.no_grad()
 def _run(learner: RtrlLearner, xs: Tensor) -> None:
     state = learner.initial(1)
     for x in xs:

@@ -1,12 +1,14 @@
 """Learning of the memory chain online: batch 1, no replay, no tape."""
 
+import math
 import time
 from typing import Any, Final
 
 import numpy as np
-import torch
 from torch import nn
 
+from cls_learning.learners.adam import Adam
+from cls_learning.learners.optimisation import step
 from cls_learning.randomness import stream
 from cls_learning.rtrl import rewire
 
@@ -38,8 +40,7 @@ def learn(name: str, length: int, seed: int, *, signal: str, episodes: int, unit
     learner, readout = agent.learner(cell, seed), nn.Linear(cell.output_size, 1)
     nn.init.zeros_(readout.weight)
     nn.init.zeros_(readout.bias)
-    weights = [*cell.parameters(), *readout.parameters()]
-    optimizer = torch.optim.Adam(weights, _LEARNING_RATE, fused=True)
+    optimizer = Adam([*cell.parameters(), *readout.parameters()], _LEARNING_RATE)
     correct, refused, silent, zeros = [], 0, 0.0, 0.0
     for number in range(episodes):
         x, target = episode(length, seed, number)
@@ -51,15 +52,9 @@ def learn(name: str, length: int, seed: int, *, signal: str, episodes: int, unit
                 zeros += float((state['influence'] == 0).float().mean()) / length
             if t < length - 1 and signal == 'end':
                 continue
-            answer = readout(output.requires_grad_())
-            optimizer.zero_grad()
-            nn.functional.binary_cross_entropy_with_logits(answer, target).backward()  # type: ignore[no-untyped-call]
-            assert output.grad is not None
-            if learner.accumulate(state, output.grad):
-                nn.utils.clip_grad_norm_(weights, _GRADIENT_NORM)
-                optimizer.step()
-            else:
-                refused += 1
+            answer = readout(output)
+            loss = nn.functional.binary_cross_entropy_with_logits(answer, target)
+            refused += math.isnan(step(optimizer, loss, _GRADIENT_NORM))
         correct.append(float((answer > 0) == (target > 0.5)))
         if agent.pruning == 'set' and (number + 1) % _REWIRE_INTERVAL == 0:
             rewire(cell, _REWIRED, stream(seed, 'bench.rewire', number))

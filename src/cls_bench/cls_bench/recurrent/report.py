@@ -3,7 +3,7 @@
 from typing import Any
 
 from ..learning.statistics import clean, summary
-from . import costs, learning
+from . import costs, late_robot, learning
 from .runner import RecurrentResults
 
 
@@ -21,6 +21,8 @@ def document(results: RecurrentResults) -> dict[str, Any]:
             {'agent': job.agent, 'signal': job.signal, 'length': job.length, **summary(metrics)}
             for job, metrics in results.learned.items()
         ],
+        'late_steps': request.late_steps,
+        'late': [{'agent': job.agent, **summary(metrics)} for job, metrics in results.late.items()],
     }
     report['summary'] = _lines(report)
     plain: dict[str, Any] = clean(report)
@@ -35,19 +37,25 @@ def _lines(report: dict[str, Any]) -> list[str]:
     dense = shown['dense', 0.0, 1.0]
     pruned = [shown['sparse', sparsity, width] for sparsity, width in costs.SETUPS if sparsity]
     return [
-        *(_sparse(dense, row) for row in pruned),
+        _sparse(dense, pruned),
         _where_dense_wins(report['costs']),
         _memory(report, units, pruned[0]),
         _learned(report),
+        _late(report),
     ]
 
 
-def _sparse(dense: dict[str, Any], row: dict[str, Any]) -> str:
+def _sparse(dense: dict[str, Any], rows: list[dict[str, Any]]) -> str:
+    first = rows[0]
+    found = '; '.join(
+        f'surrogate {row["width"]:g} wide ({_share(row["flat"])} of derivatives are 0): {_less(dense, row)} fewer '
+        f'multiply-adds than dense RTRL ran, {_less(dense, row, "effective")} fewer without factors of 0, '
+        f'{_faster(dense, row)} the speed'
+        for row in rows
+    )
     return (
-        f'Exact sparse RTRL, {row["units"]} units, {_share(row["silent"])} silent, {_share(row["weight_sparsity"])} of '
-        f'weights pruned, surrogate {row["width"]:g} wide ({_share(row["flat"])} of derivatives are 0): '
-        f'{_less(dense, row)} fewer multiply-adds than dense RTRL ran, {_less(dense, row, "effective")} fewer without '
-        f'factors of 0, {_faster(dense, row)} the speed.'
+        f'Exact sparse RTRL, {first["units"]} units, {_share(first["silent"])} silent, '
+        f'{_share(first["weight_sparsity"])} of weights pruned, {found}.'
     )
 
 
@@ -85,6 +93,14 @@ def _learned(report: dict[str, Any]) -> str:
         for row in report['learned'] if (row['length'], row['signal']) == (longest, 'end')
     )  # fmt: skip
     return f'Right answers at length {longest} after {report["episodes"] - learning.JUDGED} episodes: {of}.'
+
+
+def _late(report: dict[str, Any]) -> str:
+    of = ', '.join(f'{row["agent"]} {row["error"]:.2f}' for row in report['late'])
+    return (
+        f'Robot that answers {late_robot.DELAY} steps late, error of the last quarter of {report["late_steps"]} steps '
+        f'as a share of that of predicting no change: {of}.'
+    )
 
 
 def _less(dense: dict[str, Any], row: dict[str, Any], name: str = 'executed') -> str:

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from . import costs, learning
+from . import costs, late_robot, learning
 from .agents import AGENTS
 
 # With an error at every step each step is an update: longer chains would take as long as all else together.
@@ -22,6 +22,7 @@ class RecurrentRequest:
 
     Attributes:
         lengths: of the memory chain. seeds, episodes: of each agent at each length.
+        late_steps: of the robot that answers late.
         units: of cells that learn. cost_units: of cells of which costs are measured.
         agents, signals: by name; costs are of `dense` and `sparse` too. jobs: processes.
     """
@@ -29,6 +30,7 @@ class RecurrentRequest:
     lengths: tuple[int, ...]
     seeds: int
     episodes: int
+    late_steps: int
     units: int
     cost_units: tuple[int, ...]
     agents: tuple[str, ...]
@@ -46,6 +48,16 @@ class RecurrentJob:
 
 
 @dataclass(frozen=True)
+class LateJob:
+    """One agent of `late_robot.AGENTS` learns."""
+
+    agent: str
+
+
+Job = RecurrentJob | LateJob
+
+
+@dataclass(frozen=True)
 class RecurrentResults:
     """Rows of `costs.measure` and `costs.measure_bptt`, and metrics by job, one entry a seed."""
 
@@ -53,6 +65,7 @@ class RecurrentResults:
     costs: list[dict[str, Any]]
     bptt: list[dict[str, Any]]
     learned: dict[RecurrentJob, list[dict[str, Any]]]
+    late: dict[LateJob, list[dict[str, Any]]]
 
 
 # Called with a label and the share that is done.
@@ -73,7 +86,7 @@ def run(request: RecurrentRequest, report: Report) -> RecurrentResults:
         ]
     finally:
         torch.set_num_threads(threads)
-    return RecurrentResults(request, measured, tapes, _learn(request, report))
+    return RecurrentResults(request, measured, tapes, *_learn(request, report))
 
 
 def _costs(request: RecurrentRequest, report: Report) -> list[dict[str, Any]]:
@@ -93,26 +106,34 @@ def _costs(request: RecurrentRequest, report: Report) -> list[dict[str, Any]]:
     return found
 
 
-def _learn(request: RecurrentRequest, report: Report) -> dict[RecurrentJob, list[dict[str, Any]]]:
-    jobs = [
+def _learn(
+    request: RecurrentRequest, report: Report
+) -> tuple[dict[RecurrentJob, list[dict[str, Any]]], dict[LateJob, list[dict[str, Any]]]]:
+    chains = [
         RecurrentJob(agent, error, length)
         for agent in request.agents
         for error in request.signals
         for length in request.lengths
         if error == 'end' or length <= _LONGEST_WITH_EVERY
     ]
+    late = [LateJob(agent) for agent in late_robot.AGENTS]
     # The longest first, so that no process ends long after the others.
-    tasks = sorted(((job, seed) for job in jobs for seed in range(request.seeds)), key=lambda task: -task[0].length)
-    found: dict[tuple[RecurrentJob, int], dict[str, Any]] = {}
+    jobs: list[Job] = [*late, *sorted(chains, key=lambda job: -job.length)]
+    tasks = [(job, seed) for job in jobs for seed in range(request.seeds)]
+    found: dict[tuple[Job, int], dict[str, Any]] = {}
     for task, metrics in _results_of(request, tasks):
         found[task] = metrics
         report('learning', len(found) / len(tasks))
-    return {job: [found[job, seed] for seed in range(request.seeds)] for job in jobs}
+
+    def of(job: Job) -> list[dict[str, Any]]:
+        return [found[job, seed] for seed in range(request.seeds)]
+
+    return {job: of(job) for job in chains}, {job: of(job) for job in late}
 
 
 def _results_of(
-    request: RecurrentRequest, tasks: list[tuple[RecurrentJob, int]]
-) -> Iterator[tuple[tuple[RecurrentJob, int], dict[str, Any]]]:
+    request: RecurrentRequest, tasks: list[tuple[Job, int]]
+) -> Iterator[tuple[tuple[Job, int], dict[str, Any]]]:
     if request.jobs == 1:
         yield from ((task, _learn_one(request, *task)) for task in tasks)
         return
@@ -135,7 +156,9 @@ def _begin() -> None:
     torch.set_num_threads(1)
 
 
-def _learn_one(request: RecurrentRequest, job: RecurrentJob, seed: int) -> dict[str, Any]:
+def _learn_one(request: RecurrentRequest, job: Job, seed: int) -> dict[str, Any]:
+    if isinstance(job, LateJob):
+        return late_robot.learn(job.agent, seed, steps=request.late_steps)
     return learning.learn(
         job.agent, job.length, seed, signal=job.signal, episodes=request.episodes, units=request.units
     )

@@ -5,9 +5,11 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from .late_robot import DELAY
+
 
 def show(report: dict[str, Any], console: Console) -> None:
-    """Prints the summary, the costs, BPTT beside them, and what was learned."""
+    """Prints the summary, the costs, BPTT beside them, and what was learned of chains and of the late robot."""
     for line in report['summary']:
         console.print(f'- {line}', highlight=False)
     for units in dict.fromkeys(row['units'] for row in report['costs']):
@@ -15,6 +17,7 @@ def show(report: dict[str, Any], console: Console) -> None:
     console.print(_bptt(report['bptt']))
     for signal in dict.fromkeys(row['signal'] for row in report['learned']):
         console.print(_learned([row for row in report['learned'] if row['signal'] == signal], signal))
+    console.print(_late(report))
 
 
 def _costs(rows: list[dict[str, Any]], units: int) -> Table:
@@ -62,6 +65,16 @@ def _learned(rows: list[dict[str, Any]], signal: str) -> Table:
     return table
 
 
+def _late(report: dict[str, Any]) -> Table:
+    table = _table(f'error, answers {DELAY} steps late', 'first quarter', 'last quarter', 'updates', 's')
+    for row in report['late']:
+        table.add_row(
+            row['agent'], _with_interval(row, 'early_error'), _with_interval(row, 'error'), f'{row["updates"]:.0f}',
+            f'{row["seconds"]:.0f}',
+        )  # fmt: skip
+    return table
+
+
 def _table(*headings: str) -> Table:
     table = Table(box=None, pad_edge=False, header_style='bold')
     for i, heading in enumerate(headings):
@@ -69,10 +82,10 @@ def _table(*headings: str) -> Table:
     return table
 
 
-def _with_interval(row: dict[str, Any]) -> str:
-    ends = row['accuracy_ci']
+def _with_interval(row: dict[str, Any], name: str = 'accuracy') -> str:
+    ends = row[f'{name}_ci']
     half = '' if ends is None else f' ±{(ends[1] - ends[0]) / 2:.2f}'
-    return f'{row["accuracy"]:.2f}{half}'
+    return f'{row[name]:.2f}{half}'
 
 
 def _share(value: float) -> str:

@@ -10,9 +10,7 @@ t; nothing of earlier steps is kept, so memory does not grow with the length of 
     state = learner.initial(batch=1)
     for x, target in stream:
         state, output = learner.step(state, x)
-        output.requires_grad_()
-        loss(readout(output), target).backward()  # of the readout and this one step only
-        learner.accumulate(state, output.grad)    # adds to the `.grad` of the cell's parameters
+        loss(readout(output), target).backward()  # through this one step and, by the influence, all before it
         optimizer.step()
 """
 

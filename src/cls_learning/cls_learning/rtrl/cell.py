@@ -5,7 +5,7 @@ their outputs only, by recurrent weights:
 
     dc_t/dc_{t-1} = diag(own) + G diag(slope),  G[i, j] = sum over gates g of gates[g, i] weight_hh[g, i, j]
 
-where `slope` is dh_{t-1}/dc_{t-1}. In a diagonal cell G is absent.
+where `slope` is dh_{t-1}/dc_{t-1}. In a diagonal cell there is no G.
 """
 
 from abc import abstractmethod
@@ -19,6 +19,30 @@ from torch import nn, Tensor
 CellState = dict[str, Tensor]
 
 
+class Coupling(NamedTuple):
+    """How units act on each other in one step, through their outputs.
+
+    Attributes:
+        gates: derivatives of a unit's state by what each gate receives of other units, (B, G, H).
+        weight: between units, (G, H, H), pruned ones 0.
+        slope: of the output before by the state before, (B, H).
+        direct: of the output before by the last parameter of each unit, (B, H).
+    """
+
+    gates: Tensor
+    weight: Tensor
+    slope: Tensor
+    direct: Tensor
+
+    def matrix(self) -> Tensor:
+        """Returns G, (B, H, H)."""
+        return torch.einsum('bgi,gij->bij', self.gates, self.weight)
+
+    def diagonal(self) -> Tensor:
+        """Returns the diagonal of G, (B, H)."""
+        return torch.einsum('bgi,gii->bi', self.gates, self.weight)
+
+
 class Linearisation(NamedTuple):
     """Derivatives of one step; complex in a cell with complex state, real else.
 
@@ -26,17 +50,13 @@ class Linearisation(NamedTuple):
         own: of each unit's state by its own state before, other than through its output, (B, H).
         coefficients: (B, H, C), and sources: (B, S). The derivative of a unit's state by its parameter k is
             coefficients[:, :, cell.column_coefficient[k]] * sources[:, cell.column_source[k]].
-        gates: of a unit's state by what each gate receives of other units, (B, G, H); None in a diagonal cell.
-        slope: of the output before by the state before, (B, H); None in a diagonal cell.
-        direct: of the output before by the last parameter of each unit, (B, H); None in a diagonal cell.
+        coupling: None in a diagonal cell.
     """
 
     own: Tensor
     coefficients: Tensor
     sources: Tensor
-    gates: Tensor | None = None
-    slope: Tensor | None = None
-    direct: Tensor | None = None
+    coupling: Coupling | None = None
 
 
 class RecurrentCell(nn.Module):
@@ -94,23 +114,14 @@ class RecurrentCell(nn.Module):
         """Returns which weights exist, bool, by the name of their parameter, where some may be pruned."""
         return {}
 
-    def recurrent_weight(self) -> Tensor:
-        """Returns the weights between units, (G, H, H), pruned ones 0. Not for a diagonal cell."""
-        raise NotImplementedError
-
-    def recurrent_weight_mask(self) -> Tensor:
-        """Returns which weights between units exist, bool (G, H, H). Not for a diagonal cell."""
-        raise NotImplementedError
+    def connections(self) -> Tensor:
+        """Returns which units act on which, bool (H, H), [i, j] of j on i; none in a diagonal cell."""
+        return torch.zeros(self.units, self.units, dtype=torch.bool)
 
     @property
     def parameters_per_unit(self) -> int:
         """K."""
         return sum(parameter.numel() for parameter in self.parameters()) // self.units
-
-    def coupling(self, step: Linearisation) -> Tensor:
-        """Returns G (B, H, H). Not for a diagonal cell."""
-        assert step.gates is not None
-        return torch.einsum('bgi,gij->bij', step.gates, self.recurrent_weight())
 
     def flatten(self, tensors: Mapping[str, Tensor]) -> Tensor:
         """Returns tensors shaped as the parameters, by their names, as (H, K): a row of each unit."""

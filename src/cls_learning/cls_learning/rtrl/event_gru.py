@@ -15,7 +15,7 @@ from torch import nn, Tensor
 from torch.autograd.function import once_differentiable
 
 from ..randomness import derive
-from .cell import CellState, Linearisation, RecurrentCell
+from .cell import CellState, Coupling, Linearisation, RecurrentCell
 
 _GATES = 3
 # Rows of the coefficients: of the gates' inputs, of their recurrent inputs, of the threshold.
@@ -89,13 +89,9 @@ class EventGruCell(RecurrentCell):
         """See RecurrentCell."""
         return {'weight_ih': self.weight_ih_mask, 'weight_hh': self.weight_hh_mask}
 
-    def recurrent_weight(self) -> Tensor:
+    def connections(self) -> Tensor:
         """See RecurrentCell."""
-        return (self.weight_hh.detach() * self.weight_hh_mask).view(_GATES, self.units, self.units)
-
-    def recurrent_weight_mask(self) -> Tensor:
-        """See RecurrentCell."""
-        return self.weight_hh_mask.view(_GATES, self.units, self.units)
+        return self.weight_hh_mask.view(_GATES, self.units, self.units).any(0)
 
     def initial(self, batch: int) -> CellState:
         """See RecurrentCell."""
@@ -134,9 +130,12 @@ class EventGruCell(RecurrentCell):
             own=z * (1.0 - through_reset),
             coefficients=torch.stack([by_r, by_z, by_n, by_r, by_z, by_n * r, by_threshold], -1),
             sources=torch.cat([x, h, torch.ones_like(x[:, :1])], 1),
-            gates=torch.stack([by_r, by_z, by_n * r], 1),
-            slope=event + before * bump,
-            direct=-before * bump * to_logit,
+            coupling=Coupling(
+                gates=torch.stack([by_r, by_z, by_n * r], 1),
+                weight=(self.weight_hh * self.weight_hh_mask).view(_GATES, self.units, self.units),
+                slope=event + before * bump,
+                direct=-before * bump * to_logit,
+            ),
         )
         return {'membrane': membrane}, (membrane > threshold).to(membrane.dtype) * membrane, step
 

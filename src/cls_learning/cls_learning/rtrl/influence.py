@@ -79,8 +79,8 @@ class Influence(ABC):
         batch, units, every = len(step.own), self.units, self.cell.parameters_per_unit
         executed, effective = self.products(influence, step)
         stored, kept = influence[0].numel(), units * self.width
-        gates = 0 if step.gates is None else step.gates.shape[1] * units * units
-        present = 0 if step.gates is None else int(self.cell.recurrent_weight().count_nonzero())
+        gates = 0 if step.coupling is None else step.coupling.weight.numel()
+        present = 0 if step.coupling is None else int(step.coupling.weight.count_nonzero())
         return Operations(
             dense=units**3 * every + gates + units * every + units**2 * every,
             executed=executed // batch + gates + kept + stored,
@@ -149,10 +149,11 @@ class FullInfluence(Influence):
         return self._skip_silent and bool((slope != 0).float().mean() < _GATHERED)
 
     def _coupling(self, step: Linearisation) -> tuple[Tensor, Tensor, Tensor]:
-        assert step.slope is not None and step.direct is not None
-        slope = step.slope if self._is_path is None else step.slope * self._is_path
-        direct = step.direct if self._is_path is None else step.direct * self._is_path
-        return self.cell.coupling(step), slope, direct
+        assert step.coupling is not None
+        slope, direct = step.coupling.slope, step.coupling.direct
+        if self._is_path is not None:
+            slope, direct = slope * self._is_path, direct * self._is_path
+        return step.coupling.matrix(), slope, direct
 
     @staticmethod
     def _jacobian(coupling: Tensor, slope: Tensor, step: Linearisation) -> Tensor:
@@ -191,10 +192,10 @@ class DiagonalInfluence(Influence):
         return influence.numel(), int(((own != 0)[..., None] & (influence != 0)).sum())
 
     def _factors(self, step: Linearisation) -> tuple[Tensor, Tensor | None]:
-        if step.gates is None or step.slope is None or step.direct is None:
+        if step.coupling is None:
             return step.own, None
-        itself = torch.einsum('bgi,gii->bi', step.gates, self.cell.recurrent_weight())
-        return step.own + itself * step.slope, itself * step.direct
+        itself = step.coupling.diagonal()
+        return step.own + itself * step.coupling.slope, itself * step.coupling.direct
 
 
 class ReachInfluence(Influence):
@@ -208,7 +209,7 @@ class ReachInfluence(Influence):
 
     def __init__(self, cell: RecurrentCell, kept: Tensor, reach: int) -> None:
         super().__init__(cell, kept)
-        acts_on = (cell.recurrent_weight_mask().any(0) | torch.eye(self.units, dtype=torch.bool)).to(torch.float32)
+        acts_on = (cell.connections() | torch.eye(self.units, dtype=torch.bool)).to(torch.float32)
         reached = torch.eye(self.units)
         for _ in range(min(reach, self.units) - 1):
             reached = ((acts_on @ reached) > 0).to(torch.float32)
@@ -221,10 +222,10 @@ class ReachInfluence(Influence):
         return self._zeros(batch, *self._units.shape, self.width)
 
     def update(self, influence: Tensor, step: Linearisation) -> Tensor:
-        assert step.slope is not None and step.direct is not None
-        coupling = self._block(self.cell.coupling(step))
-        outputs = step.slope[:, self._units, None] * influence
-        outputs[:, :, 0, -1] += step.direct
+        assert step.coupling is not None
+        coupling = self._block(step.coupling.matrix())
+        outputs = step.coupling.slope[:, self._units, None] * influence
+        outputs[:, :, 0, -1] += step.coupling.direct
         after = step.own[:, self._units, None] * influence + coupling @ outputs
         after[:, :, 0] += self.immediate(step)
         return after
@@ -248,8 +249,8 @@ class ReachInfluence(Influence):
         return kept * self._is_reached[..., None]
 
     def products(self, influence: Tensor, step: Linearisation) -> tuple[int, int]:
-        assert step.slope is not None
-        jacobian = self._block(self.cell.coupling(step) * step.slope[:, None] + torch.diag_embed(step.own))
+        assert step.coupling is not None
+        jacobian = self._block(step.coupling.matrix() * step.coupling.slope[:, None] + torch.diag_embed(step.own))
         effective = int(((jacobian != 0).sum(2) * (influence != 0).sum(3)).sum())
         return (self._units.shape[1] + 1) * influence.numel(), effective
 

@@ -1,9 +1,11 @@
 """The learner: one cell, one level of influence, explicit state."""
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 from cls_common.errors import UserError
 
@@ -56,7 +58,6 @@ class RtrlLearner:
         """Returns the state before the first step of B = `batch` streams."""
         return {**self.cell.initial(batch), INFLUENCE: self._influence.initial(batch)}
 
-    @torch.no_grad()
     def step(self, state: CellState, x: Tensor) -> tuple[CellState, Tensor]:
         """Takes one step.
 
@@ -64,15 +65,18 @@ class RtrlLearner:
             x: float (B, I).
 
         Returns:
-            the next state, and the output (B, O), without a graph.
+            the next state, without a graph, and the output (B, O). `backward` from the output adds the gradient of
+            `gradient` to the cell's parameters, through all steps since `initial`; nothing flows to x.
 
         Raises:
             UserError: x is not finite; one such number would spoil the influence for good.
         """
         if not torch.isfinite(x).all():
             raise UserError('input of a recurrent cell', expected='finite numbers', found='NaN or infinity')
-        after, output, step = self.cell.linearise(state, x)
-        after[INFLUENCE] = self._influence.update(state[INFLUENCE], step)
+        with torch.no_grad():
+            after, output, step = self.cell.linearise(state, x)
+            after[INFLUENCE] = self._influence.update(state[INFLUENCE], step)
+        output = _Output.apply(output, self, after, *self.cell.parameters())  # type: ignore[no-untyped-call]
         return after, output
 
     @torch.no_grad()
@@ -92,20 +96,6 @@ class RtrlLearner:
         rows = kept.new_zeros(self.cell.units, self.cell.parameters_per_unit)
         rows.scatter_(1, self._influence.columns, kept)
         return self.cell.unflatten(rows * self.cell.kept())
-
-    @torch.no_grad()
-    def accumulate(self, state: CellState, output_gradient: Tensor) -> bool:
-        """Adds the gradient to the `.grad` of the cell's parameters, as `backward` does.
-
-        Returns:
-            whether it is finite; else nothing was added.
-        """
-        gradient = self.gradient(state, output_gradient)
-        if not all(bool(torch.isfinite(part).all()) for part in gradient.values()):
-            return False
-        for name, parameter in self.cell.named_parameters():
-            parameter.grad = gradient[name] if parameter.grad is None else parameter.grad + gradient[name]
-        return True
 
     def take_masks(self, state: CellState) -> CellState:
         """Returns the state for the cell's present masks; call it after `rewire`.
@@ -144,3 +134,22 @@ class RtrlLearner:
             ),
         }
         return levels[self.level]()
+
+
+class _Output(torch.autograd.Function):
+    """The output of a step, with a gradient by the cell's parameters that is that of `RtrlLearner.gradient`."""
+
+    @staticmethod
+    def forward(  # type: ignore[override]
+        ctx: Any, output: Tensor, learner: RtrlLearner, state: CellState, *_parameters: Tensor
+    ) -> Tensor:
+        """Returns the output."""
+        ctx.learner, ctx.state = learner, state
+        return output.view_as(output)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, output_gradient: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
+        """Returns a gradient for each parameter."""
+        found = ctx.learner.gradient(ctx.state, output_gradient)
+        return None, None, None, *(found[name] for name, _ in ctx.learner.cell.named_parameters())

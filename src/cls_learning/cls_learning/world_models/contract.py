@@ -83,6 +83,17 @@ class WorldModel(nn.Module):
             }
         return state
 
+    def carry_influence(self, level: str, seed: int) -> None:
+        """Makes gradients those of real-time recurrent learning: of one step's loss, through all steps before it.
+
+        States then hold the influence of the weights too, and have no graph. Called only before `initial`, for a level
+        that the model's module names in `RTRL_LEVELS`.
+
+        Args:
+            level: of `rtrl.LEVELS`. seed: of a level that is random.
+        """
+        raise NotImplementedError
+
     def fold(self, weights: Mapping[str, Tensor], change: SpaceChange) -> dict[str, Tensor]:
         """Returns the weights that compute on new normalised values what the given ones compute on old ones.
 

@@ -8,9 +8,11 @@ from torch import nn, Tensor
 from ..randomness import derive
 from ..rtrl.cell import RecurrentCell
 from ..rtrl.event_gru import EventGruCell
+from ..rtrl.learner import LEVELS, RtrlLearner
 from .contract import ModelState, WorldModel
 from .mlp import initialise
 
+RTRL_LEVELS = tuple(level for level in LEVELS if level != 'diagonal')
 # Low, so that an untrained cell has events from which to learn.
 _THRESHOLD = 0.02
 
@@ -39,19 +41,27 @@ class CellWorldModel(WorldModel):
         if residual:
             nn.init.zeros_(self.output.weight)
             nn.init.zeros_(self.output.bias)
+        self._rtrl: RtrlLearner | None = None
+
+    def carry_influence(self, level: str, seed: int) -> None:
+        self._rtrl = RtrlLearner(self.cell, level, seed=seed)
 
     def initial(self, batch: int) -> ModelState:
-        return self.cell.initial(batch)
+        return (self._rtrl or self.cell).initial(batch)
 
     def remember(self, state: ModelState, z: Tensor, action: Tensor) -> ModelState:
-        after, _ = self.cell(state, torch.cat([z, action], dim=-1))
-        return dict(after)
+        return self._step(state, torch.cat([z, action], dim=-1))[0]
+
+    def _step(self, state: ModelState, x: Tensor, elapsed: Tensor | None = None) -> tuple[ModelState, Tensor]:
+        # Influence is that of nominal steps.
+        after, signal = self._rtrl.step(state, x) if self._rtrl else self.cell(state, x, elapsed)
+        return dict(after), signal
 
     def predict(
         self, state: ModelState, z: Tensor, action: Tensor, elapsed: Tensor | None = None
     ) -> tuple[ModelState, Tensor, dict[str, Tensor]]:
         x = torch.cat([z, action], dim=-1)
-        after, signal = self.cell(state, x, elapsed)
+        after, signal = self._step(state, x, elapsed)
         events = self.cell.events(after)
         info = {} if events is None else {'spike_rate': events.mean(-1)}
         signal = torch.cat([signal, x], dim=-1)  # (B, O + D + A)

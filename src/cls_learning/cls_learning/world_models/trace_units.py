@@ -4,6 +4,8 @@ from ..randomness import derive
 from ..rtrl.trace_units import TraceUnitsCell
 from .event_gru import CellWorldModel
 
+RTRL_LEVELS = ('diagonal',)
+
 
 def make(*, z_size: int, action_size: int, hidden: tuple[int, ...], residual: bool, seed: int) -> CellWorldModel:
     """Makes an untrained network: the first of `hidden` are the units of the cell, with two outputs each."""

@@ -13,7 +13,7 @@ from cls_common.transition import EMBEDDING
 
 from ...brain import Brain, Consolidator, Input, Model, OnlineLearner
 from ...registries import WORLD_MODELS
-from .settings import SpikingBrainSettings
+from .settings import SpikingBrainSettings, WorldSettings
 
 HAND_OVER = 'hand_over'
 _WEIGHTS = ('model.', 'actor.', 'critic.', 'slow_critic.', 'return_range')
@@ -49,7 +49,7 @@ class SpikingBrain(Brain):
 
     def check(self, settings: Any) -> None:
         """See Brain."""
-        WORLD_MODELS.find(settings.world.model)
+        _check_online(settings.world, getattr(WORLD_MODELS.find(settings.world.model), 'RTRL_LEVELS', ()))
         senses = settings.senses.split()
         if not senses or len(set(senses)) < len(senses):
             raise UserError("parameter 'senses'", expected='different names', found=repr(settings.senses))
@@ -97,6 +97,28 @@ class SpikingBrain(Brain):
     def is_weight(self, part: str, name: str) -> bool:
         """See Brain."""
         return name.startswith(_WEIGHTS)
+
+
+def _check_online(world: WorldSettings, levels: tuple[str, ...]) -> None:
+    if world.online not in ('off', *levels):
+        raise UserError(
+            f"parameter 'world.online' for world model {world.model!r}",
+            expected='one of ' + ', '.join(('off', *levels)) if levels else 'off',
+            found=repr(world.online),
+            do='' if levels else 'Choose the world model event_gru or trace_units to learn online.',
+        )
+    if world.online != 'off' and world.window < 2:
+        raise UserError(
+            "parameter 'world.online'",
+            expected="off, or 'world.window' of 2 or more, over which a state is carried",
+            found=f'{world.online!r} and window {world.window}',
+        )
+    if world.online != 'off' and world.step_duration:
+        raise UserError(
+            "parameter 'world.online'",
+            expected="off, or 'world.step_duration' 0: its gradients are those of nominal steps",
+            found=f'{world.online!r} and duration {world.step_duration}',
+        )
 
 
 BRAIN = SpikingBrain()

@@ -12,10 +12,12 @@ from cls_common.stamps import NS
 from cls_common.transition import check, Doubles, Experience, Floats, Observation, Transition
 
 from ...brain import Model, OnlineLearner, State
+from ...learners.adam import Adam
 from ...learners.carried import Carried
-from ...learners.optimisation import load_module, module_state
+from ...learners.optimisation import load_module, load_optimizer, make_adam, module_state, optimizer_state, step
 from ...policies.contract import uniform
 from ...randomness import derive, stream
+from ...rtrl.learner import INFLUENCE
 from .action_space import ActionSpace
 from .networks import make_actor
 from .world import World
@@ -47,7 +49,10 @@ def elapsed_in(transition: Transition, step_duration: float) -> float:
 
 
 class SpikingOnlineLearner(OnlineLearner):
-    """Learns nothing between two sleeps; every one hands over a new world model and a new actor.
+    """Acts with the actor and follows the world with the world model that the last sleep handed over.
+
+    Between two sleeps it learns nothing, or, with `world.online`, trains the world model from each step (batch 1, no
+    replay, no tape).
 
     Attributes:
         world: the world model, which predicts each step before its outcome is known.
@@ -62,6 +67,10 @@ class SpikingOnlineLearner(OnlineLearner):
         size = sum(self._shapes[name][0] for name in self._shapes)
         self.space = ActionSpace(model.robot)
         self.world = World(settings.world, size, self.space.size, derive(model.seed, 'world'))
+        self._optimizer: Adam | None = None
+        if settings.world.online != 'off':
+            self.world.learn_online(settings.world.online, derive(model.seed, 'world.online'))
+            self._optimizer = make_adam(self.world, settings.world.online_rate)
         self.actor = make_actor(size, self.space.outputs, settings.agent, derive(model.seed, 'agent'))
         self._carried = Carried('online', self.world.initial(1))
         self._return = 0.0
@@ -115,11 +124,16 @@ class SpikingOnlineLearner(OnlineLearner):
         code = torch.from_numpy(self.space.to_code(transition.action_applied))[None]
         duration = self.settings.world.step_duration
         elapsed = torch.tensor([elapsed_in(transition, duration)]) if duration else None
-        with torch.inference_mode():
+        with torch.inference_mode(self._optimizer is None):
             outcome = self.world.predict(self._carried.begin(transition), before, code, elapsed)
+        with torch.no_grad():
             error, copied = (float(self.world.errors(guess, after)) for guess in (outcome.state, before))
         self._carried.end(transition, outcome.carried)
-        rate = float(outcome.spike_rate)
+        # Before a first sleep it is not known in which units to learn.
+        if self._optimizer is not None and self.world.is_scaled:
+            loss = self.world.loss(outcome, after, torch.tensor([reward]), torch.tensor([float(transition.terminal)]))
+            step(self._optimizer, loss, self.settings.world.gradient_norm)
+        rate = float(outcome.spike_rate.detach())
         self._averages = _DECAY * self._averages + (1 - _DECAY) * torch.tensor([error, copied, rate]).nan_to_num()
         metrics = {'reward': reward, 'error_before': error, 'copy_error': copied, 'spike_rate': rate}
         self._return += reward
@@ -144,6 +158,11 @@ class SpikingOnlineLearner(OnlineLearner):
         """Takes the weights of a newer world model and actor."""
         self.world.load_state_dict(world.state_dict())
         self.actor.load_state_dict(actor.state_dict())
+        # No step was taken with these weights: they have no influence on what is carried.
+        self._carried.now = {
+            name: torch.zeros_like(tensor) if name.endswith(INFLUENCE) else tensor
+            for name, tensor in self._carried.now.items()
+        }
 
     def networks(self) -> dict[str, torch.nn.Module]:
         """See OnlineLearner."""
@@ -153,6 +172,8 @@ class SpikingOnlineLearner(OnlineLearner):
         """See OnlineLearner."""
         episodes = {'returns': torch.tensor([self._return, *self._returns], dtype=torch.float64)}
         weights = module_state('model', self.world) | module_state('actor', self.actor)
+        if self._optimizer is not None:
+            weights |= optimizer_state('optimizer.online', self._optimizer)
         return self.counters() | weights | self._carried.state() | episodes | {'averages': self._averages.clone()}
 
     def load(self, state: Mapping[str, Tensor]) -> None:
@@ -160,6 +181,8 @@ class SpikingOnlineLearner(OnlineLearner):
         self.load_counters(dict(state))
         load_module('model', self.world, state)
         load_module('actor', self.actor, state)
+        if self._optimizer is not None:
+            load_optimizer('optimizer.online', self._optimizer, state)
         self._carried.load(dict(state))
         self._return, *self._returns = state['returns'].tolist()
         self._averages = state['averages'].clone()

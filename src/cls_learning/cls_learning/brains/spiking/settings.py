@@ -9,6 +9,8 @@ from ...registries import WORLD_MODELS
 
 NETWORKS = ('mlp', 'spiking')
 INTRINSIC = ('disagreement', 'visit_count')
+# Levels of `rtrl.LEVELS`, which is not imported here: settings are listed without PyTorch.
+ONLINE = ('off', 'dense', 'sparse', 'snap', 'paths', 'diagonal')
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,6 +34,14 @@ class WorldSettings(Settings):
         low=0.0,
     )
     wake_interval: int = setting(4, 'Wake steps from one update awake to the next; 0: none.', low=0)
+    online: str = setting(
+        'off',
+        'Level of real-time recurrent learning by which the online learner too trains its world model, from each step '
+        'until the next sleep replaces it: `dense`, `sparse`, `snap` (SnAp-1) or `paths` (4) of `event_gru`, '
+        '`diagonal` of `trace_units`; needs `window` above 1.',
+        choices=ONLINE,
+    )
+    online_rate: float = setting(1e-4, 'Learning rate of Adam for `online`.', low=0.0)
     gradient_norm: float = setting(10.0, 'Norm to which gradients are clipped; 0: no clipping.', low=0.0)
     spike_rate: float = setting(
         1.0, 'Share of neurons that fire in a tick above which `spike_cost` applies.', low=0.0, high=1.0

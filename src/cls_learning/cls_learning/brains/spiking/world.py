@@ -84,6 +84,16 @@ class World(nn.Module):
         self.scale.copy_(states.std(0, correction=0).clamp(min=_SMALLEST))
         self.change.copy_(changes.square().mean(0).sqrt().clamp(min=_SMALLEST * self.scale))
 
+    @property
+    def is_scaled(self) -> bool:
+        """Whether the spread of what is sensed is known."""
+        return bool((self.change != 1.0).any())
+
+    def learn_online(self, level: str, seed: int) -> None:
+        """Makes gradients those of real-time recurrent learning, and states carry the influence of the weights."""
+        for k, member in self._enumerate():
+            member.carry_influence(level, seed + k)
+
     def normalise(self, state: Tensor) -> Tensor:
         """Returns what the networks see of raw states (..., S)."""
         return ((state - self.mean) / self.scale).clamp(-_CLIP, _CLIP)
