@@ -49,7 +49,11 @@ _EVERY = 5
 @set_options.option
 @click.option('--verbose', is_flag=True, help='Print every fifth episode.')
 @click.option(
-    '--report', type=click.Path(dir_okay=False, path_type=Path), metavar='FILE', help='Write all figures as JSON.'
+    '--report',
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar='FILE',
+    show_default='none',
+    help='Write all figures as JSON.',
 )
 def command(tasks: int, episodes: int, length: int, verbose: bool, report: Path | None, **chosen: Any) -> int:
     """Learn some tasks in turn.

@@ -153,7 +153,7 @@ class ChangeDetector:
         self.refreeze()
 
     def refreeze(self) -> None:
-        """Calibrates anew: the copy was frozen again, or another one takes its place. Alarms are still counted."""
+        """Begins another calibration: the copy was frozen again, or replaced. Alarms are still counted."""
         self.level, self._quiet_left, self.is_changed = 0.0, 0, False
         self._calibration: list[float] = []
         self._standardizer = Standardizer()
