@@ -12,7 +12,7 @@ from .bench_rtrl import command as rtrl
 
 @click.group('bench', epilog=examples('./cls bench learning --short', './cls bench curiosity --short'))
 def command() -> None:
-    """Measure learning, curiosity, control, tasks one after another, and online gradients."""
+    """Measure learning, curiosity, control, forgetting and online gradients."""
 
 
 command.add_command(learning)

@@ -12,7 +12,7 @@ from .bench_report import deliver, shared_options
 _SHORT = ('none', 'ewc_exact', 'der++', 'sleep')
 _EXAMPLES = examples(
     './cls bench continual --short',
-    './cls bench continual --method sleep --method der++ --benchmark permuted_digits --seeds 3',
+    './cls bench continual --method sleep --benchmark permuted_digits --seeds 3',
 )
 
 
@@ -54,7 +54,7 @@ _EXAMPLES = examples(
 @click.option('--short', is_flag=True, help=f'Use {", ".join(_SHORT)}, and 1 seed, and do not run Avalanche.')
 @shared_options
 def command(**chosen: Any) -> int:
-    """Measure accuracy and forgetting of tasks that are learned one after another.
+    """Measure accuracy and forgetting of tasks learned one by one.
 
     Finished runs are cached; a run that was stopped continues.
     """
