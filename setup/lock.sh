@@ -20,9 +20,12 @@ beside_apt=(--excludes "$scratch/excludes.txt" --constraints apt.txt --no-emit-p
 lock "${beside_apt[@]}" jazzy.in -o jazzy.txt
 # One lock a layer for both: with the base's versions, and with either numpy.
 grep '==' wheels.txt | grep -v '^numpy==' | tr -d '\\' >"$scratch/base.txt"
-# An environment of its own, of the base's versions, so that uv links them from its cache.
+# Environments of their own, of the base's versions, so that uv links them from its cache.
 grep '^numpy==' wheels.txt | tr -d '\\' >"$scratch/numpy.txt"
-lock --excludes excludes.txt --constraints "$scratch/base.txt" --constraints "$scratch/numpy.txt" peers.in -o peers.txt
+for environment in peers avalanche; do
+  lock --excludes excludes.txt --constraints "$scratch/base.txt" --constraints "$scratch/numpy.txt" \
+    "$environment.in" -o "$environment.txt"
+done
 for layer in export bench examples dev; do
   lock "${beside_apt[@]}" --constraints "$scratch/base.txt" "$layer.in" -o "$layer.txt"
 done

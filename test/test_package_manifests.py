@@ -25,13 +25,14 @@ KEYS = {
     'rosbags': 'python3-rosbags-pip',
     'scipy': 'python3-scipy',
     'serial': 'python3-serial',
+    'sklearn': 'python3-sklearn',
     'torch': 'python3-torch',
     'torchvision': 'python3-torchvision',
     'yaml': 'python3-yaml',
 }
 # Without a rosdep key: from requirements/, noted in each package.xml.
 WITHOUT_KEY = {
-    'av', 'backports', 'mcap', 'nir', 'pyarrow', 'safetensors', 'stable_baselines3', 'tensorboard', 'zstandard',
+    'av', 'avalanche', 'backports', 'mcap', 'nir', 'pyarrow', 'safetensors', 'stable_baselines3', 'tensorboard', 'zstandard',
 }  # fmt: skip
 # The options of pytest in pyproject.toml need these plug-ins.
 EVERY_TEST = {'python3-pytest', 'python3-pytest-timeout', 'python3-pytest-xdist'}

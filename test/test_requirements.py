@@ -9,7 +9,8 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 REQUIREMENTS = ROOT / 'requirements'
 LAYERS = ('export', 'bench', 'examples', 'dev')
-LOCKS = ('wheels', 'jazzy', *LAYERS, 'peers')
+ENVIRONMENTS = ('peers', 'avalanche')
+LOCKS = ('wheels', 'jazzy', *LAYERS, *ENVIRONMENTS)
 
 
 def pins(lock: str) -> dict[str, set[str]]:
@@ -33,7 +34,7 @@ def test_locks_name_no_host_and_have_hashes(lock: str) -> None:
     assert len(blocks) == len(re.findall(r'^[a-z0-9]', text, re.MULTILINE)) > 0
 
 
-@pytest.mark.parametrize('lock', ('jazzy', *LAYERS, 'peers'))
+@pytest.mark.parametrize('lock', ('jazzy', *LAYERS, *ENVIRONMENTS))
 def test_all_locks_agree(lock: str) -> None:
     base = pins('wheels')
     assert {name: versions for name, versions in pins(lock).items() if versions != base.get(name, versions)} == {}

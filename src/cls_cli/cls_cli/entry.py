@@ -46,7 +46,10 @@ SECTIONS = {
     },
     'Measure': {
         'evaluate': ('evaluate:command', 'Run greedy episodes of a saved model, and print the reward.'),
-        'bench': ('bench:command', 'Measure learning, curiosity, control and online gradients.'),
+        'bench': (
+            'bench:command',
+            'Measure learning, curiosity, control, forgetting and online gradients.',
+        ),
         'faults': ('faults:command', 'Kill the learners at random moments, and check that nothing is lost.'),
     },
     'This machine': {

@@ -9,7 +9,7 @@ import sys
 from cls_common.errors import UserError
 
 # Layer -> the modules that it brings. The versions stand in requirements/LAYER.in.
-LAYERS = {'export': ('av', 'pyarrow', 'nir', 'tensorboard'), 'bench': ('matplotlib', 'scipy')}
+LAYERS = {'export': ('av', 'pyarrow', 'nir', 'tensorboard'), 'bench': ('matplotlib', 'scipy', 'sklearn')}
 ALL = (*LAYERS, 'dev')
 
 

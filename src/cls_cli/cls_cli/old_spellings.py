@@ -11,6 +11,7 @@ COMMANDS = {
 }
 # New command -> old option -> new option, which may have a value; '': the value became the argument.
 OPTIONS = {
+    ('bench', 'continual'): {'--json': '--report', '--plot': '--plots-dir'},
     ('bench', 'control'): {
         '--agents': '--agent', '--envs': '--env', '--json': '--report', '--plot': '--plots-dir',
     },

@@ -13,6 +13,7 @@ from cls_common.errors import UserError
 
 from ..learning.cache import BenchCache, key_of, known_digest
 from ..learning.statistics import clean
+from ..peer_environment import lock_file, provide_python
 from ..processes import results_of
 from . import agents, environments, peers
 
@@ -125,7 +126,7 @@ def _peers_python(request: ControlRequest) -> tuple[Path | None, str]:
     if not request.runs_peers:
         return None, ''
     try:
-        return peers.provide_python(request.folder), ''
+        return provide_python(peers.ENVIRONMENT, request.folder), ''
     except UserError as error:
         return None, str(error)
 
@@ -167,6 +168,6 @@ def work(folder: Path, python: Path | None, job: ControlJob) -> Metrics:
 def _key(job: ControlJob) -> str:
     """Returns the cache key of a job: a hash of everything that its metrics depend on."""
     agent = agents.find(job.agent)
-    versions = peers.lock_file().read_text() if agent.kind == 'peer' else torch.__version__
+    versions = lock_file(peers.ENVIRONMENT).read_text() if agent.kind == 'peer' else torch.__version__
     environment = environments.find(job.environment)
     return key_of([asdict(agent), asdict(environment), job.seed, versions, known_digest(_SOURCES[agent.kind])])

@@ -1,8 +1,9 @@
-"""`bench`: measures learning, curiosity, control and RTRL, with baselines and intervals, without a running graph."""
+"""`bench`: measures what is learned, with baselines and intervals, without a running graph."""
 
 import click
 
 from ..invocation import examples
+from .bench_continual import command as continual
 from .bench_control import command as control
 from .bench_curiosity import command as curiosity
 from .bench_learning import command as learning
@@ -11,10 +12,11 @@ from .bench_rtrl import command as rtrl
 
 @click.group('bench', epilog=examples('./cls bench learning --short', './cls bench curiosity --short'))
 def command() -> None:
-    """Measure learning, curiosity, control and online gradients."""
+    """Measure learning, curiosity, control, forgetting and online gradients."""
 
 
 command.add_command(learning)
 command.add_command(curiosity)
 command.add_command(control)
+command.add_command(continual)
 command.add_command(rtrl)

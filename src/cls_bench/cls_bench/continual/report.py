@@ -1,0 +1,95 @@
+"""JSON report: a row for each method, library and benchmark with 95 % intervals, all runs, and the targets."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from ..learning.statistics import clean, summary
+from .rows import AVALANCHE, GRIDS, OURS
+from .runner import ContinualResults
+
+# Our method of which the targets are.
+METHOD: Final = 'sleep'
+# Benchmarks on which it must be better than the best method of Avalanche, and by how much; that of EWC.
+TARGETS: Final = ('permuted_digits', 'split_digits')
+EWC: Final = 'permuted_digits'
+MARGIN: Final = 0.02
+Row = Mapping[str, Any]
+
+
+def document(results: ContinualResults) -> dict[str, Any]:
+    """Returns the report as plain JSON values; `switches` is None: no benchmark here detects them."""
+    order = {(library, method): i for i, (library, method) in enumerate(
+        (library, method) for library, methods in GRIDS.items() for method in methods
+    )}  # fmt: skip
+    benchmarks = results.request.benchmarks
+    cells = sorted(results.found, key=lambda c: (benchmarks.index(c.benchmark), order[c.library, c.method]))
+    rows = [
+        {
+            'benchmark': cell.benchmark, 'method': cell.method, 'library': cell.library,
+            'seeds': len(results.found[cell][1]), 'values': dict(results.found[cell][0]),
+            **summary([
+                {name: value for name, value in metrics.items() if name not in ('seed', 'library')}
+                for metrics in results.found[cell][1].values()
+            ]),
+        }
+        for cell in cells
+    ]  # fmt: skip
+    report: dict[str, Any] = {
+        'figures_date': results.figures_date,
+        'optimizer_state': 'kept from task to task',
+        'targets': targets(rows),
+        'rows': rows,
+        'switches': None,
+        'runs': [
+            {'benchmark': cell.benchmark, 'method': cell.method, 'library': cell.library,
+             'values': dict(results.found[cell][0]), **metrics, 'seed': seed}
+            for cell in cells
+            for seed, metrics in results.found[cell][1].items()
+        ],
+    }  # fmt: skip
+    plain: dict[str, Any] = clean(report)
+    return plain
+
+
+def targets(rows: Sequence[Row]) -> list[dict[str, Any]]:
+    """Returns the targets with what was measured; `met` is None where it was not run."""
+    found = [_better(rows, name) for name in TARGETS]
+    ours = [row for row in _of(rows, OURS, EWC) if row['method'].startswith('ewc')]
+    theirs = [row for row in _of(rows, AVALANCHE, EWC) if row['method'].startswith('ewc')]
+    found.append(_compared(f'{EWC}: the best EWC', _best(ours), _best(theirs), MARGIN))
+    found += [_parity(rows, name) for name in dict.fromkeys(row['benchmark'] for row in rows)]
+    return found
+
+
+def _better(rows: Sequence[Row], benchmark: str) -> dict[str, Any]:
+    own = next((row for row in _of(rows, OURS, benchmark) if row['method'] == METHOD), None)
+    return _compared(f'{benchmark}:', own, _best(_of(rows, AVALANCHE, benchmark)), MARGIN)
+
+
+def _parity(rows: Sequence[Row], benchmark: str) -> dict[str, Any]:
+    """Compares the method that is the furthest below that of the same name."""
+    theirs = {row['method']: row for row in _of(rows, AVALANCHE, benchmark)}
+    pairs = [(row, theirs[row['method']]) for row in _of(rows, OURS, benchmark) if row['method'] in theirs]
+    own, other = min(pairs, key=lambda pair: float(pair[0]['final'] - pair[1]['final']), default=(None, None))
+    return _compared(f'{benchmark}: the lowest of {len(pairs)} methods of both,', own, other, -MARGIN)
+
+
+def _compared(what: str, own: Row | None, other: Row | None, bound: float) -> dict[str, Any]:
+    value, text = None, f'{what} final accuracy above that of Avalanche'
+    if own is not None and other is not None:
+        value = own['final'] - other['final']
+        text = (
+            f'{what} final accuracy of {own["method"]}, {own["final"]:.3f}, above that of Avalanche, '
+            f'{other["method"]}, {other["final"]:.3f}'
+        )
+    return {
+        'target': text, 'value': value, 'bound': f'>= {bound:g}', 'met': None if value is None else value >= bound
+    }  # fmt: skip
+
+
+def _of(rows: Sequence[Row], library: str, benchmark: str) -> list[Row]:
+    return [row for row in rows if (row['library'], row['benchmark']) == (library, benchmark)]
+
+
+def _best(rows: Sequence[Row]) -> Row | None:
+    return max(rows, key=lambda row: float(row['final']), default=None)
