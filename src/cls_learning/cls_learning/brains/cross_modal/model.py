@@ -121,6 +121,10 @@ class CrossModalModel(nn.Module):
             for k, name in enumerate(self.sizes)
         }
 
+    def expected(self, mind: Mind) -> dict[str, Tensor]:
+        """Returns what each sense is expected to give next, raw (B, S)."""
+        return self._named(mind.belief * self._per_value(self.spread) + self.mean)
+
     def predicting(self) -> nn.ModuleList:
         """Returns all parts that predict; the layers of the actions are trained by themselves."""
         own = self.network

@@ -180,6 +180,11 @@ class CrossModalOnlineLearner(OnlineLearner):
         super().begin_cycle()
         self._changed = False
 
+    def expected(self) -> dict[str, Tensor]:
+        """Returns what the better learner expects each sense to give after the last action, raw (1, S)."""
+        name = self.better
+        return self.models[name].expected(self._minds[name])
+
     def metrics(self) -> dict[str, float]:
         """Returns the error as a share of that of predicting no change, averaged over about 100 steps, and changes."""
         error, copied = self._shown.tolist()
