@@ -152,8 +152,9 @@ class CrossModalOnlineLearner(OnlineLearner):
         now = torch.tensor([errors[each] for each in LEARNERS], dtype=torch.float64)
         self._errors = _RECENT * self._errors + (1 - _RECENT) * now
         self._shown = _SHOWN * self._shown + (1 - _SHOWN) * torch.tensor([errors[name], copy_error]).double()
-        # Before its first sleep Slow knows nothing.
-        is_change = self.settings.change.is_watched and self.cycles > 0 and self.detector.observe(errors['slow'])
+        # Before its first sleep Slow knows nothing; after a change, nothing of the new world until it has slept in it.
+        knows = self.cycles > 0 and not self.detector.is_changed
+        is_change = self.settings.change.is_watched and knows and self.detector.observe(errors['slow'])
         self._changed |= is_change
         return {
             'error_before': errors[name], 'copy_error': copy_error, 'error_fast': errors['fast'],
@@ -199,7 +200,9 @@ class CrossModalOnlineLearner(OnlineLearner):
         for each in (*self.models.values(), self.average):
             each.load_state_dict(model.state_dict())
         self._optimizer.moments = {}
-        # The detector goes on: errors of a better Slow are lower, which is no change of the world.
+        # Else the detector goes on: errors of a better Slow are lower, which is no change of the world.
+        if self.detector.is_changed and not self._changed:
+            self.detector.refreeze()
 
     def networks(self) -> dict[str, nn.Module]:
         """See OnlineLearner."""
