@@ -199,7 +199,8 @@ class SimulatedRobot:
             self._body.joints(),
             start_ns,
             end_ns,
-            outcome.reward,
+            # As precise as in a message, so that training in one process and in the graph are equal.
+            float(np.float32(outcome.reward)),
             outcome.terminal,
             outcome.truncated,
         )

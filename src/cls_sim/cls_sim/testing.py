@@ -72,10 +72,11 @@ class RobotSuite:
         assert (info.low < info.high).all() and info.settle_time == 0.0
         assert len(info.low) == step.applied.size
 
-    def test_info_says_whether_steps_carry_a_reward(self, robot: SimulatedRobot) -> None:
+    def test_info_says_whether_steps_carry_a_reward_that_a_message_keeps_exactly(self, robot: SimulatedRobot) -> None:
         robot.reset()
         rewards = [robot.step(action).reward for action in actions(robot, 20)]
         assert {bool(np.isfinite(reward)) for reward in rewards} == {robot.info.has_reward}
+        assert np.array_equal(np.float64(rewards), np.float32(rewards), equal_nan=True)
 
     def test_simulated_time_increases_and_an_observation_follows_its_action(self, robot: SimulatedRobot) -> None:
         for before, step in itertools.pairwise(steps(robot, 60)):

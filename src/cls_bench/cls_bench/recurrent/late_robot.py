@@ -25,7 +25,7 @@ DELAY: Final = 2
 # Steps of the truncated tape, and of an interval.
 TAPE: Final = 8
 SPARSITY: Final = 0.5
-# By the steps from one update to the next; the better of the two in trials with another seed.
+# By the steps from one update to the next; chosen by trials with another seed.
 LEARNING_RATES: Final = {1: 3e-3, TAPE: 1e-2}
 _ROBOT: Final = 'square'
 _HIDDEN: Final = 32
