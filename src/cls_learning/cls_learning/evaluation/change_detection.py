@@ -114,7 +114,7 @@ class _PageHinkley:
 class _Adwin:
     """The latest standardised errors, float64, at most _LENGTH. `level` 1 is the bound of an alarm."""
 
-    _LENGTH, _BOUND, _FEWEST = 512, 5.0, 4
+    _LENGTH, _BOUND, _FEWEST = 512, 4.0, 4
 
     def __init__(self, two_sided: bool) -> None:
         self._two_sided = two_sided
