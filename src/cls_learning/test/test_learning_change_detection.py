@@ -153,7 +153,7 @@ def test_it_is_changed_until_quiet_is_over_or_the_copy_is_frozen_again() -> None
 
 @pytest.mark.parametrize('chosen', TESTS)
 def test_a_fall_is_a_change_only_where_the_setting_says_so(chosen: str) -> None:
-    errors = np.random.default_rng(4).standard_normal(800) - np.repeat([0.0, 4.0], 400)
+    errors = np.random.default_rng(4).standard_normal(600) - np.repeat([0.0, 4.0], [400, 200])
     assert alarms(detector(detector=chosen), errors) == []
     assert alarms(detector(detector=chosen, two_sided=True), errors)[0] in range(400, 450)
 

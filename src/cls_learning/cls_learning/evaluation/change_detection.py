@@ -8,8 +8,9 @@ correlation from step to step. Two sequential tests look for a lasting rise:
 - `adwin`: the largest difference of means between the latest and the earlier steps of a window, for spans of 4, 8, 16
   ... steps (after Bifet and Gavalda 2007; with a window of fixed length, and a bound for numbers of known spread).
 
-Not of a library: `river` 0.26 has the same two, with more false alarms or delay on the same standardised errors, and no
-state as plain numbers. An error that is high in a part of each episode hides changes: give NaN for that part.
+Not of a library: on the same standardised errors `river` 0.26 finds fewer gradual changes by Page-Hinkley, and abrupt
+ones later by ADWIN, whose state is not to be had as numbers. An error that is high in a part of each episode hides
+changes: give NaN for that part. Long after a fall `adwin` may take the return of the mean for a rise.
 """
 
 from collections.abc import Mapping
