@@ -232,3 +232,18 @@ def test_late_images_and_no_learning_raise_alarms(tools: SimpleNamespace) -> Non
     for other in (EvaluationHistory(), replace(nothing, sleeps=0), replace(nothing, fast_skill=0.1)):
         consolidator.history = other
         assert not any(alarm.startswith('nothing is learned') for alarm in consolidator.alarms)
+
+
+def test_risen_errors_of_slow_raise_an_alarm_until_the_next_sleep(tools: SimpleNamespace) -> None:
+    risen = 'prediction errors have risen: did something change around the robot?'
+    consolidator = train(tools, tools.PanTiltWorld().walk(520))
+    change = consolidator.watch.change
+    assert change.steps == 520 and change.is_calibrating and risen not in consolidator.alarms
+    for error in (*GENERATOR(0).random(200), *(9.0,) * 20):
+        change.observe(float(error))
+    assert risen in consolidator.alarms and consolidator.metrics()['change_alarms'] == change.alarms >= 1
+    online = consolidator.online_copy.state()
+    run = consolidator.begin_sleep(online, Goal({'sws': 1, 'rem': -1, 'tether': -1}))
+    list(run.run())
+    run.finish()
+    assert risen not in consolidator.alarms and change.is_calibrating

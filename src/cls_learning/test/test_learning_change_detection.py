@@ -153,7 +153,7 @@ def test_it_is_changed_until_quiet_is_over_or_the_copy_is_frozen_again() -> None
 
 @pytest.mark.parametrize('chosen', TESTS)
 def test_a_fall_is_a_change_only_where_the_setting_says_so(chosen: str) -> None:
-    errors = np.random.default_rng(4).standard_normal(800) - np.repeat([0.0, 4.0], 400)
+    errors = np.random.default_rng(4).standard_normal(600) - np.repeat([0.0, 4.0], [400, 200])
     assert alarms(detector(detector=chosen), errors) == []
     assert alarms(detector(detector=chosen, two_sided=True), errors)[0] in range(400, 450)
 
@@ -170,3 +170,10 @@ def test_a_single_outlier_of_any_size_raises_no_alarm_and_spoils_no_calibration(
 def test_an_unknown_test_is_refused() -> None:
     with pytest.raises(UserError, match='page_hinkley, adwin'):
         detector(detector='guess')
+
+
+def test_bursts_at_the_start_of_each_episode_raise_no_alarm_and_hide_no_large_change() -> None:
+    errors = np.random.default_rng(6).standard_normal(4000) + 20.0 * (np.arange(4000) % 100 < 15)
+    assert alarms(detector(), errors) == []
+    found = alarms(detector(), errors + np.repeat([0.0, 8.0], 2000))
+    assert len(found) == 1 and found[0] in range(2000, 2100)

@@ -1,4 +1,4 @@
-"""Derives alarms from experiences: camera changed, images delayed, another scene, nothing learned."""
+"""Derives alarms from experiences: camera changed, images delayed, another scene, errors risen, nothing learned."""
 
 from collections.abc import Mapping
 
@@ -7,6 +7,7 @@ from torch import Tensor
 
 from cls_common.transition import Experience
 
+from ...evaluation.change_detection import ChangeDetector
 from ...evaluation.history import EvaluationHistory
 from ...memory.static_scene import StaticScenes
 from .camera_watch import CameraWatch
@@ -20,11 +21,13 @@ class Watch:
     """Monitors every experience, in order.
 
     Attributes:
+        change: finds a lasting rise of the error of Slow, which hardly learns awake; calibrated after each sleep. It
+            says that something changed, and the other alarms what.
         scene_changes: episodes that began with another scene, the last one at the step `scene_changed_at`.
     """
 
     def __init__(self) -> None:
-        self._camera, self._delay = CameraWatch(), ImageDelay()
+        self._camera, self._delay, self.change = CameraWatch(), ImageDelay(), ChangeDetector()
         self._step = self._episode = 0
         self.scene_changes, self.scene_changed_at = 0, -1
 
@@ -51,6 +54,7 @@ class Watch:
             ),
             'the model ignores actions': history.ignores_actions,
             'the camera changed': self._camera.is_other,
+            'prediction errors have risen: did something change around the robot?': self.change.is_changed,
             f'another scene: a new episode began at step {changed_at}': (
                 self.scene_changes > 0 and self._step - changed_at < _SHOWN_FOR
             ),
@@ -59,10 +63,11 @@ class Watch:
         return [text for text, holds in found.items() if holds]
 
     def state(self) -> dict[str, Tensor]:
-        """Returns the state of scene changes; camera and delay are measured again within some hundred steps."""
+        """Returns the state of scene changes; what else is watched is measured again within some hundred steps."""
         return {'watch.scenes': torch.tensor([self._step, self._episode, self.scene_changes, self.scene_changed_at])}
 
     def load(self, state: Mapping[str, Tensor]) -> None:
         """Restores the state; empty for a state of an older version."""
+        self.change.refreeze()
         known = state.get('watch.scenes', torch.tensor([0, 0, 0, -1]))
         self._step, self._episode, self.scene_changes, self.scene_changed_at = known.tolist()

@@ -113,6 +113,7 @@ class ClsConsolidator(Consolidator):
         self.slow.carry(t, is_cut=is_cut)
         before = self.slow.carried.before
         metrics = {'slow_error': float(squared_error(self.slow.predict(z, action, before), z_next))}
+        self.watch.change.observe(metrics['slow_error'])
         self.skill.add(metrics['slow_error'], experience.metrics['copy_error'])
         self._follow_normalizer(experience)
         metrics |= self.watch.observe(experience)
@@ -164,7 +165,7 @@ class ClsConsolidator(Consolidator):
             'fast_learner_params': fast,
             'slow_learner_params': slow,
             'param_ratio': slow / fast,
-        }
+        } | self.watch.change.metrics()
 
     def begin_sleep(self, online: State, goal: Goal) -> SleepRun:
         """See Consolidator."""

@@ -68,6 +68,7 @@ class ClsSleepRun(SleepRun):
         """Begins the new cycle, then judges with its snapshot of the normaliser, with which the learners will act."""
         self._online.begin_cycle()
         self._consolidator.take_normalizer(self._online)
+        self._consolidator.watch.change.refreeze()
         self._judge()
         return self._online.state()
 
