@@ -73,7 +73,7 @@ class CrossModalOnlineLearner(OnlineLearner):
         self._minds = {name: each.initial(1) for name, each in self.models.items()}
         self._errors = torch.zeros(len(LEARNERS), dtype=torch.float64)
         self._shown = torch.zeros(2, dtype=torch.float64)  # error of the better learner, of predicting no change
-        self._changed = False
+        self._changed_at = -2  # wake step in which the last change was found
 
     @property
     def better(self) -> str:
@@ -83,12 +83,12 @@ class CrossModalOnlineLearner(OnlineLearner):
     @property
     def wants_sleep(self) -> bool:
         """Whether sleep is due: at the end of a cycle, or one step after the world was found changed."""
-        return super().wants_sleep or (self._changed and self.wake_steps_in_cycle > 0)
+        return super().wants_sleep or self.total_steps == self._changed_at + 1
 
     @property
     def ends_cycle(self) -> bool:
         """See OnlineLearner."""
-        return super().ends_cycle or self._changed
+        return super().ends_cycle or self.total_steps == self._changed_at
 
     def act(self, observation: Observation, joints: Doubles, mode: str, steps: int) -> Floats:
         """See OnlineLearner; in mode `greedy` without exploration."""
@@ -155,7 +155,8 @@ class CrossModalOnlineLearner(OnlineLearner):
         # Before its first sleep Slow knows nothing; after a change, nothing of the new world until it has slept in it.
         knows = self.cycles > 0 and not self.detector.is_changed
         is_change = self.settings.change.is_watched and knows and self.detector.observe(errors['slow'])
-        self._changed |= is_change
+        if is_change:
+            self._changed_at = self.total_steps + 1
         return {
             'error_before': errors[name], 'copy_error': copy_error, 'error_fast': errors['fast'],
             'error_slow': errors['slow'], 'by_slow': float(name == 'slow'), 'changed': float(is_change),
@@ -175,11 +176,6 @@ class CrossModalOnlineLearner(OnlineLearner):
             _, other = self.models['slow'].predict(slow.state, heeded, code)
             gain = torch.stack(list(fast.errors(predicted.senses, other.senses).values())).mean()
         step(self._actor_optimizer, -gain, self.settings.fast.gradient_norm)
-
-    def begin_cycle(self) -> None:
-        """See OnlineLearner."""
-        super().begin_cycle()
-        self._changed = False
 
     def expected(self) -> dict[str, Tensor]:
         """Returns what the better learner expects each sense to give after the last action, raw (1, S)."""
@@ -201,7 +197,7 @@ class CrossModalOnlineLearner(OnlineLearner):
             each.load_state_dict(model.state_dict())
         self._optimizer.moments = {}
         # Else the detector goes on: errors of a better Slow are lower, which is no change of the world.
-        if self.detector.is_changed and not self._changed:
+        if self.detector.is_changed and self.total_steps > self._changed_at + 1:
             self.detector.refreeze()
 
     def networks(self) -> dict[str, nn.Module]:
@@ -214,7 +210,7 @@ class CrossModalOnlineLearner(OnlineLearner):
         for name, model in self.models.items():
             weights |= module_state(name, model)
         minds = {f'minds.{name}.{key}': t.clone() for name, m in self._minds.items() for key, t in m._asdict().items()}
-        own = {'errors': self._errors.clone(), 'shown': self._shown.clone(), 'changed': torch.tensor(self._changed)}
+        own = {'errors': self._errors.clone(), 'shown': self._shown.clone(), 'changed_at': torch.tensor(self._changed_at)}
         optimizers = optimizer_state('optimizer.fast', self._optimizer)
         optimizers |= optimizer_state('optimizer.actor', self._actor_optimizer)
         return self.counters() | weights | minds | own | optimizers | self.watch.state() | self.detector.state()
@@ -231,7 +227,7 @@ class CrossModalOnlineLearner(OnlineLearner):
         self.watch.load(state)
         self.detector.load(state)
         self._errors, self._shown = state['errors'].clone(), state['shown'].clone()
-        self._changed = bool(state['changed'])
+        self._changed_at = int(state['changed_at'])
 
 
 def _heeded_mean(errors: Mapping[str, Tensor], present: Mapping[str, Tensor]) -> Tensor:
