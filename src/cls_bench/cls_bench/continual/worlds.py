@@ -165,8 +165,8 @@ class _Life:
         return [_skill(models, test) for test in self._tests]
 
     def _kill_a_sense(self) -> dict[str, float]:
-        """Returns how much errors rise while `sense_0` is stuck, and the steps after its return until they are normal."""
-        whole, killed, back = _KILL
+        """Returns how much errors rise while `sense_0` is stuck, and steps from its return until they are normal."""
+        whole, killed, _ = _KILL
         errors, stuck = [], None
         for number in range(sum(_KILL)):
             if number == whole:

@@ -210,7 +210,8 @@ class CrossModalOnlineLearner(OnlineLearner):
         for name, model in self.models.items():
             weights |= module_state(name, model)
         minds = {f'minds.{name}.{key}': t.clone() for name, m in self._minds.items() for key, t in m._asdict().items()}
-        own = {'errors': self._errors.clone(), 'shown': self._shown.clone(), 'changed_at': torch.tensor(self._changed_at)}
+        own = {'errors': self._errors.clone(), 'shown': self._shown.clone()}
+        own['changed_at'] = torch.tensor(self._changed_at)
         optimizers = optimizer_state('optimizer.fast', self._optimizer)
         optimizers |= optimizer_state('optimizer.actor', self._actor_optimizer)
         return self.counters() | weights | minds | own | optimizers | self.watch.state() | self.detector.state()
