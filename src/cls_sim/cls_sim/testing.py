@@ -76,7 +76,7 @@ class RobotSuite:
         robot.reset()
         rewards = [robot.step(action).reward for action in actions(robot, 20)]
         assert {bool(np.isfinite(reward)) for reward in rewards} == {robot.info.has_reward}
-        assert np.array_equal(np.float64(rewards), np.float32(rewards), equal_nan=True)
+        assert np.array_equal(np.array(rewards), np.array(rewards, np.float32), equal_nan=True)
 
     def test_simulated_time_increases_and_an_observation_follows_its_action(self, robot: SimulatedRobot) -> None:
         for before, step in itertools.pairwise(steps(robot, 60)):

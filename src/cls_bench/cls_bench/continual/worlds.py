@@ -14,9 +14,12 @@ from torch import Tensor
 
 from cls_common.robot import Channel, Kind, RobotInfo
 from cls_common.transition import Experience, Observation, Reading, Transition
-from cls_learning.brain import find, Goal
+from cls_learning.brain import Goal
+from cls_learning.brains.cross_modal.consolidator import CrossModalConsolidator
 from cls_learning.brains.cross_modal.dreams import mean_of_senses, Windows
 from cls_learning.brains.cross_modal.model import all_present, CrossModalModel
+from cls_learning.brains.cross_modal.online_learner import CrossModalOnlineLearner
+from cls_learning.brains.cross_modal.settings import CrossModalSettings
 from cls_learning.learners.optimisation import make_adam, step
 from cls_learning.model_store.config_file import ModelConfig
 from cls_learning.randomness import derive, stream
@@ -89,16 +92,15 @@ class _Life:
         self._method, self._seed = method, seed
         self._stream = own = _Stream(seed, interval)
         self._tests = [_test(task) for task in ORDER]
-        brain = find('cross_modal')
         cycle = 500 if method == 'sleep' else own.length + 1
         # A sixth is held out, to judge sleeps by.
         values = {'memory.capacity': int(_MEMORY * own.length * 5 / 6), 'sleep.wake_steps_per_cycle': cycle}
-        self._settings: Any = brain.settings.from_flat(values)
+        self._settings = CrossModalSettings.from_flat(values)
         config = ModelConfig(
             _robot(own), {}, seed, self._settings, {}, '2025-01-01', (), 'cross_modal', own.sizes
         )  # fmt: skip
-        self._online: Any = brain.make_online_learner(config)
-        self._consolidator: Any = brain.make_consolidator(config, 'cpu')
+        self._online = CrossModalOnlineLearner(config)
+        self._consolidator = CrossModalConsolidator(config)
         self._optimizer = make_adam(self._online.models['fast'].predicting(), self._settings.sleep.learning_rate)
         self._gradients = 0
         self._found: list[int] = []
