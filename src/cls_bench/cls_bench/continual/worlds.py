@@ -101,7 +101,7 @@ class _Life:
         )  # fmt: skip
         self._online = CrossModalOnlineLearner(config)
         self._consolidator = CrossModalConsolidator(config)
-        self._optimizer = make_adam(self._online.models['fast'].predicting(), self._settings.sleep.learning_rate)
+        self._optimizer = make_adam(self._online.online.predicting(), self._settings.sleep.learning_rate)
         self._gradients = 0
         self._found: list[int] = []
 
@@ -158,7 +158,7 @@ class _Life:
         own, memory = self._settings.sleep, self._consolidator.memory
         count = min(2 * own.batch_size, memory.window_count(own.window))
         drawn = memory.windows(count, own.window, stream(self._seed, 'bench.replay', number))
-        loss = _window_loss(self._online.models['fast'], Windows.of(drawn, self._online.code))
+        loss = _window_loss(self._online.online, Windows.of(drawn, self._online.code))
         step(self._optimizer, loss, self._settings.fast.gradient_norm)
         self._gradients += count * own.window
 
@@ -176,7 +176,7 @@ class _Life:
             transition, truth = self._stream.step(self._stream.action(), stuck if number < whole + killed else None)
             self._learn(transition)
             expected = {name: values[0].numpy() for name, values in self._online.expected().items()}
-            change = self._online.models['fast'].change.tolist()
+            change = self._online.online.change.tolist()
             errors.append([
                 float(np.square((expected[name] - truth[name]) / spread).mean()) for name, spread in zip(truth, change)
             ])  # fmt: skip
@@ -207,7 +207,7 @@ class _Joint(_Life):
         for _ in range(self._stream.length):
             self._learn_nothing(self._stream.step(self._stream.action())[0])
         senses = {name: torch.stack(values) for name, values in self._senses.items()}
-        codes, model = torch.stack(self._codes), self._online.models['fast']
+        codes, model = torch.stack(self._codes), self._online.online
         cycles = self._stream.length // 500
         updates = cycles * own.dream_steps + self._stream.length // (2 * own.batch_size * own.window)
         for number in range(updates):
@@ -230,7 +230,7 @@ class _Joint(_Life):
             {name: torch.from_numpy(each[name])[None] for name in self._senses}
             for each in (transition.before, transition.after)
         )
-        self._online.models['fast'].learn_scale(before, after)
+        self._online.online.learn_scale(before, after)
         for name, values in before.items():
             self._senses[name].append(values[0])
         self._codes.append(torch.from_numpy(transition.action_applied))

@@ -14,7 +14,7 @@ from cls_common.transition import CAMERA, EMBEDDING
 from ...brain import Brain, Consolidator, Input, Model, OnlineLearner
 from .settings import CrossModalSettings
 
-_WEIGHTS = ('fast.', 'slow.', 'average.')
+_WEIGHTS = ('online.', 'fast.', 'slow.')
 
 
 class CrossModalBrain(Brain):

@@ -46,7 +46,7 @@ class CrossModalOnlineLearner(OnlineLearner):
     that has come back. Slow does not change awake, so that its error tells a changed world from learning.
 
     Attributes:
-        models: by `LEARNERS`. average: averaged weights of Fast, which sleep consolidates.
+        online: learns from each step. models: by `LEARNERS`, of which Fast has the averaged weights of `online`.
         watch: which senses are heeded. detector: of changes of the world, on the errors of Slow.
     """
 
@@ -60,17 +60,15 @@ class CrossModalOnlineLearner(OnlineLearner):
         self._shapes = dict(model.shapes)
         sizes = {name: shape[0] for name, shape in self._shapes.items()}
         self.code = ActionCode(model.robot, 'unit')
-        fast = CrossModalModel(settings, sizes, self.code.size, derive(model.seed, 'network'))
-        self.models = {'fast': fast, 'slow': copy.deepcopy(fast).requires_grad_(False)}
-        self.average = copy.deepcopy(fast).requires_grad_(False)
+        self.online = own = CrossModalModel(settings, sizes, self.code.size, derive(model.seed, 'network'))
+        self.models = {name: copy.deepcopy(own).requires_grad_(False) for name in LEARNERS}
         self._is_original = settings.fast.objective == 'stability'
-        self._optimizer = make_adam(
-            fast.network if self._is_original else fast.predicting(), settings.fast.learning_rate
-        )
-        self._actor_optimizer = make_adam(fast.network.actions, settings.actor.learning_rate)
+        learns = own.network if self._is_original else own.predicting()
+        self._optimizer = make_adam(learns, settings.fast.learning_rate)
+        self._actor_optimizer = make_adam(own.network.actions, settings.actor.learning_rate)
         self.watch = SensesWatch(tuple(sizes), settings.watch)
         self.detector = ChangeDetector(settings.change.detector)
-        self._minds = {name: each.initial(1) for name, each in self.models.items()}
+        self._minds = {name: own.initial(1) for name in ('online', *LEARNERS)}
         self._errors = torch.zeros(len(LEARNERS), dtype=torch.float64)
         self._shown = torch.zeros(2, dtype=torch.float64)  # error of the better learner, of predicting no change
         self._changed_at = -2  # wake step in which the last change was found
@@ -112,9 +110,9 @@ class CrossModalOnlineLearner(OnlineLearner):
         """
         check(transition, self.robot, self._shapes)
         if transition.boundary:
-            self._minds = {name: model.initial(1) for name, model in self.models.items()}
+            self._minds = {name: self.online.initial(1) for name in self._minds}
         before, after = (readings(each, self._shapes) for each in (transition.before, transition.after))
-        for model in (*self.models.values(), self.average):
+        for model in (self.online, *self.models.values()):
             model.learn_scale(before, after)
         metrics = self._learn(before, after, torch.from_numpy(transition.action_applied)[None], transition.reward)
         self.watch.add(before, after)
@@ -123,32 +121,26 @@ class CrossModalOnlineLearner(OnlineLearner):
 
     def _learn(self, before: Senses, after: Senses, action: Tensor, reward: float) -> dict[str, float]:
         code, present = self.code.to_input(action), self.watch.present()
-        fast, slow = self.models['fast'], self.models['slow']
-        state, heeded = fast.perceive(self._minds['fast'], before, present)
-        mind, predicted = fast.predict(state, heeded, code)
+        errors, minds = {}, {}
         with torch.no_grad():
-            slow_mind, slow_predicted = slow.step(self._minds['slow'], before, present, code)
-        errors = fast.errors(predicted.senses, after)
-        found = {
-            'fast': _heeded_mean(errors, present),
-            'slow': _heeded_mean(slow.errors(slow_predicted.senses, after), present),
-        }
-        loss = found['fast'] + _reward_error(predicted, reward)
+            for name, model in self.models.items():
+                minds[name], predicted = model.step(self._minds[name], before, present, code)
+                errors[name] = float(_heeded_mean(model.errors(predicted.senses, after), present))
+            copied = float(_heeded_mean(self.online.errors(before, after), present))
+        state, heeded = self.online.perceive(self._minds['online'], before, present)
+        minds['online'], predicted = self.online.predict(state, heeded, code)
+        loss = _heeded_mean(self.online.errors(predicted.senses, after), present) + _reward_error(predicted, reward)
         if self._is_original:
-            loss = fast.network.act(state).var(dim=-1).mean()
+            loss = self.online.network.act(state).var(dim=-1).mean()
         value = step(self._optimizer, loss, self.settings.fast.gradient_norm)
-        self._learn_to_act(state.detach(), heeded.detach(), slow_mind, reward)
+        self._learn_to_act(state.detach(), heeded.detach(), minds['slow'], reward)
         decay = min(self.settings.fast.average, (self.total_steps + 1) / (self.total_steps + 10))
-        average_into(list(self.average.parameters()), list(fast.parameters()), decay)
-        self._minds = {'fast': mind.detach(), 'slow': slow_mind}
-        return {'loss': value, 'reward': reward} | self._compare(found, fast.errors(before, after), present)
+        average_into(list(self.models['fast'].parameters()), list(self.online.parameters()), decay)
+        self._minds = {name: mind.detach() for name, mind in minds.items()}
+        return {'loss': value, 'reward': reward} | self._compare(errors, copied)
 
-    def _compare(
-        self, found: Mapping[str, Tensor], copied: Mapping[str, Tensor], present: Mapping[str, Tensor]
-    ) -> dict[str, float]:
+    def _compare(self, errors: Mapping[str, float], copy_error: float) -> dict[str, float]:
         name = self.better
-        errors = {each: float(found[each].detach()) for each in LEARNERS}
-        copy_error = float(_heeded_mean(copied, present))
         now = torch.tensor([errors[each] for each in LEARNERS], dtype=torch.float64)
         self._errors = _RECENT * self._errors + (1 - _RECENT) * now
         self._shown = _SHOWN * self._shown + (1 - _SHOWN) * torch.tensor([errors[name], copy_error]).double()
@@ -164,17 +156,17 @@ class CrossModalOnlineLearner(OnlineLearner):
         }  # fmt: skip
 
     def _learn_to_act(self, state: Tensor, heeded: Tensor, slow: Mind, reward: float) -> None:
-        """Takes one step of the actions towards what Fast predicts to be rewarded, with its weights held."""
+        """Takes one step of the actions towards what Fast predicts to be rewarded, with the weights held."""
         if self.settings.actor.kind != 'trained' or self._is_original:
             return
-        fast = self.models['fast']
-        code = torch.tanh(fast.network.act(state))
-        _, predicted = fast.predict(state, heeded, code)
+        own = self.online
+        code = torch.tanh(own.network.act(state))
+        _, predicted = own.predict(state, heeded, code)
         if math.isfinite(reward):
             gain = predicted.reward.mean()
         else:
             _, other = self.models['slow'].predict(slow.state, heeded, code)
-            gain = torch.stack(list(fast.errors(predicted.senses, other.senses).values())).mean()
+            gain = torch.stack(list(own.errors(predicted.senses, other.senses).values())).mean()
         step(self._actor_optimizer, -gain, self.settings.fast.gradient_norm)
 
     def expected(self) -> dict[str, Tensor]:
@@ -193,7 +185,7 @@ class CrossModalOnlineLearner(OnlineLearner):
 
     def take(self, model: CrossModalModel) -> None:
         """Takes the weights of a sleep into both learners; Fast's optimiser begins again."""
-        for each in (*self.models.values(), self.average):
+        for each in (self.online, *self.models.values()):
             each.load_state_dict(model.state_dict())
         self._optimizer.moments = {}
         # Else the detector goes on: errors of a better Slow are lower, which is no change of the world.
@@ -206,7 +198,7 @@ class CrossModalOnlineLearner(OnlineLearner):
 
     def state(self) -> State:
         """See OnlineLearner."""
-        weights = module_state('average', self.average)
+        weights = module_state('online', self.online)
         for name, model in self.models.items():
             weights |= module_state(name, model)
         minds = {f'minds.{name}.{key}': t.clone() for name, m in self._minds.items() for key, t in m._asdict().items()}
@@ -219,9 +211,10 @@ class CrossModalOnlineLearner(OnlineLearner):
     def load(self, state: Mapping[str, Tensor]) -> None:
         """See OnlineLearner."""
         self.load_counters(dict(state))
-        load_module('average', self.average, state)
+        load_module('online', self.online, state)
         for name, model in self.models.items():
             load_module(name, model, state)
+        for name in self._minds:
             self._minds[name] = Mind(**{key: t.clone() for key, t in select(f'minds.{name}', state).items()})
         load_optimizer('optimizer.fast', self._optimizer, state)
         load_optimizer('optimizer.actor', self._actor_optimizer, state)

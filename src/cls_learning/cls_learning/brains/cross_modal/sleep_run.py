@@ -50,7 +50,7 @@ class CrossModalSleepRun(SleepRun):
         self._online.load(online)
         self.statistics.means = {'dream_loss': math.nan, 'divergence': math.nan}
         self._cycle = self._online.cycles
-        self._student = copy.deepcopy(self._online.average)
+        self._student = copy.deepcopy(self._online.models['fast'])
 
     def run(self) -> Iterator[Progress]:
         """See SleepRun."""
@@ -87,7 +87,7 @@ class CrossModalSleepRun(SleepRun):
 
     def _classes(self, windows: Windows) -> list[Class]:
         """Sorts windows by the teacher that predicts them better; Slow knows nothing before its first sleep."""
-        teachers = [self._online.average] + ([self._consolidator.slow] if self._cycle else [])
+        teachers = [self._online.models['fast']] + ([self._consolidator.slow] if self._cycle else [])
         halves = [window_errors(teacher, windows) for teacher in teachers]
         best = torch.stack([mean_of_senses(first) + mean_of_senses(second) for first, second in halves]).argmin(dim=0)
         found = []
@@ -143,7 +143,7 @@ class CrossModalSleepRun(SleepRun):
             found = 0 if windows is None else len(windows.code)
             self.verdict = Verdict(text=f'not judged: {found} held-out windows of {LEAST_SEGMENTS} needed')
             return
-        models = [self._online.average] + ([c.slow] if self._cycle else []) + [self._student]
+        models = [self._online.models['fast']] + ([c.slow] if self._cycle else []) + [self._student]
         first, second = (
             np.stack([mean_of_senses(half).double().numpy() for half in halves])
             for halves in zip(*(window_errors(each, windows) for each in models), strict=True)
