@@ -11,7 +11,7 @@ from rich.console import Console
 from sklearn.datasets import load_digits
 import torch
 
-from cls_bench.continual import avalanche, report, rows, runner, stream_run
+from cls_bench.continual import avalanche, report, rows, runner, stream_run, worlds
 from cls_bench.continual.digits import CLASSES, DigitStream, DigitTask, permuted, split, split_told, STREAMS
 from cls_bench.continual.evaluator import Evaluator, EVERY, stream_metrics
 from cls_bench.continual.methods import METHODS
@@ -22,6 +22,7 @@ from cls_bench.continual.table import show
 from cls_bench.peer_environment import lines_of
 from cls_cli import entry
 from cls_common.errors import UserError
+from cls_sim.worlds.task_schedule import Switch
 
 ADAM = {'optimizer': 'adam', 'rate': 1e-3}
 
@@ -359,3 +360,16 @@ def test_a_program_whose_lines_are_not_read_to_the_end_is_ended() -> None:
     lines = lines_of([sys.executable, '-c', 'import time; print(1, flush=True); time.sleep(60)'])
     assert next(lines) == '1\n'
     lines.close()  # type: ignore[attr-defined]
+
+
+@pytest.mark.slow
+def test_the_brain_forgets_less_in_a_short_life_than_without_sleep() -> None:
+    none, slept, joint = (worlds.run(method, 3, interval=420) for method in ('none', 'sleep', 'joint'))
+    assert slept['forgetting'] < none['forgetting'] and slept['final'] > none['final']
+    assert {'found', 'false_per_1000', 'killed_rise'} <= slept.keys() and joint['steps'] == slept['steps']
+
+
+def test_switches_are_counted_once_each_and_other_alarms_are_false() -> None:
+    switches = [Switch(1, 100, 100), Switch(2, 300, 400), Switch(0, 800, 800)]
+    found = worlds.switch_metrics(switches, [90, 110, 130, 420, 700, 851], 1000)
+    assert found == {'found': 0.5, 'found_gradual': 1.0, 'false_per_1000': 4.0, 'delay': 10.0}

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from ..learning.statistics import clean, summary
-from .rows import AVALANCHE, GRIDS, OURS
+from .rows import AVALANCHE, GRIDS, OURS, WORLDS
 from .runner import ContinualResults
 
 # Our method of which the targets are.
@@ -13,11 +13,12 @@ METHOD: Final = 'sleep'
 TARGETS: Final = ('permuted_digits', 'split_digits')
 EWC: Final = 'permuted_digits'
 MARGIN: Final = 0.02
+SWITCHES: Final = ('found', 'found_gradual', 'false_per_1000', 'delay')
 Row = Mapping[str, Any]
 
 
 def document(results: ContinualResults) -> dict[str, Any]:
-    """Returns the report as plain JSON values; `switches` is None: no benchmark here detects them."""
+    """Returns the report as plain JSON values; `switches`: what was found of changes of the world."""
     order = {(library, method): i for i, (library, method) in enumerate(
         (library, method) for library, methods in GRIDS.items() for method in methods
     )}  # fmt: skip
@@ -39,7 +40,7 @@ def document(results: ContinualResults) -> dict[str, Any]:
         'optimizer_state': 'kept from task to task',
         'targets': targets(rows),
         'rows': rows,
-        'switches': None,
+        'switches': _switches(rows),
         'runs': [
             {'benchmark': cell.benchmark, 'method': cell.method, 'library': cell.library,
              'values': dict(results.found[cell][0]), **metrics, 'seed': seed}
@@ -57,8 +58,44 @@ def targets(rows: Sequence[Row]) -> list[dict[str, Any]]:
     ours = [row for row in _of(rows, OURS, EWC) if row['method'].startswith('ewc')]
     theirs = [row for row in _of(rows, AVALANCHE, EWC) if row['method'].startswith('ewc')]
     found.append(_compared(f'{EWC}: the best EWC', _best(ours), _best(theirs), MARGIN))
-    found += [_parity(rows, name) for name in dict.fromkeys(row['benchmark'] for row in rows)]
-    return found
+    benchmarks = dict.fromkeys(row['benchmark'] for row in rows)
+    found += [_parity(rows, name) for name in benchmarks if name != WORLDS]
+    return found + (_world_targets(rows) if WORLDS in benchmarks else [])
+
+
+def _switches(rows: Sequence[Row]) -> dict[str, Any] | None:
+    own = next((row for row in rows if row['benchmark'] == WORLDS and row['method'] == METHOD), None)
+    if own is None:
+        return None
+    return {name: own[name] for key in SWITCHES for name in (key, f'{key}_ci')}
+
+
+def _world_targets(rows: Sequence[Row]) -> list[dict[str, Any]]:
+    by_method = {row['method']: row for row in rows if row['benchmark'] == WORLDS}
+    own, joint, none, replay = (by_method.get(name, {}) for name in (METHOD, 'joint', 'none', 'replay'))
+
+    def share(one: Row, other: Row, name: str) -> float | None:
+        values = one.get(name), other.get(name)
+        return None if None in values or not values[1] else float(values[0] / values[1])  # type: ignore[operator]
+
+    error = [{'error': 1.0 - row['final']} if row else {} for row in (own, joint)]
+    figures = [
+        ('error at the end, as a share of that of joint training', share(*error, 'error'), '<=', 1.05),
+        ('forgetting, as a share of that of none', share(own, none, 'forgetting'), '<=', 0.25),
+        ('largest dip, as a share of that of replay', share(own, replay, 'dip'), '<=', 0.5),
+        ('abrupt switches found within 50 steps', own.get('found'), '>=', 0.95),
+        ('gradual switches found until 50 steps after their end', own.get('found_gradual'), '>=', 0.8),
+        ('false alarms in 1,000 steps', own.get('false_per_1000'), '<=', 0.2),
+        ('rise of the error while a sense is stuck', own.get('killed_rise'), '<=', 0.2),
+        ('steps from its return until the error is normal', own.get('killed_recovered'), '<=', 200),
+    ]  # fmt: skip
+    return [
+        {
+            'target': f'{WORLDS}: {what}', 'value': value, 'bound': f'{sign} {bound:g}',
+            'met': None if value is None else (value <= bound if sign == '<=' else value >= bound),
+        }
+        for what, value, sign, bound in figures
+    ]  # fmt: skip
 
 
 def _better(rows: Sequence[Row], benchmark: str) -> dict[str, Any]:

@@ -73,6 +73,17 @@ GRIDS: Final[dict[str, dict[str, Grid]]] = {
 }
 
 
+# The benchmark of `worlds`, with parts of the brain `cross_modal` as methods; its recipe has no other values.
+WORLDS: Final = 'cross_modal'
+WORLD_METHODS: Final = ('none', 'replay', 'sleep', 'joint')
+_RECIPE: Grid = ({'optimizer': 'adam', 'rate': 3e-3},)
+
+
+def grid(library: str, method: str, benchmark: str) -> Grid:
+    """Returns the values to choose from."""
+    return _RECIPE if benchmark == WORLDS else GRIDS[library][method]
+
+
 def rows(methods: Sequence[str], ours: Sequence[str] = ()) -> tuple[tuple[str, str], ...]:
     """Returns libraries and methods of these names, or, without a name, ours by name or all, and all of Avalanche.
 

@@ -17,11 +17,12 @@ from ..peer_environment import lock_file, provide_python
 from ..processes import results_of
 from . import avalanche
 from .digits import STREAMS
-from .rows import AVALANCHE, GRIDS, OURS, Values
+from .rows import AVALANCHE, grid, GRIDS, OURS, Values, WORLD_METHODS, WORLDS
 
 _log = logging.getLogger(__name__)
 Metrics = Mapping[str, Any]
 Report = Callable[[str, float], None]
+BENCHMARKS: Final = (*STREAMS, WORLDS)
 # Values are chosen by the final accuracy on this seed, which is not among those reported.
 TUNING_SEED: Final = 1000
 _SHARED = (
@@ -34,6 +35,12 @@ _SOURCES: Final = {
         'cls_learning.learners.optimisation', 'cls_learning.penalties', 'cls_learning.randomness',
     ),
     AVALANCHE: (*_SHARED, 'cls_bench.continual.avalanche_run'),
+    WORLDS: (
+        'cls_bench.continual.evaluator', 'cls_bench.continual.worlds', 'cls_bench.learning.metrics.matrix',
+        'cls_learning.brains.cross_modal', 'cls_learning.evaluation.change_detection', 'cls_learning.learners',
+        'cls_learning.memory', 'cls_learning.randomness', 'cls_sim.worlds.task_schedule',
+        'cls_sim.worlds.task_switching',
+    ),
 }  # fmt: skip
 
 
@@ -66,7 +73,7 @@ class Cell:
     @property
     def grid(self) -> tuple[Values, ...]:
         """Values to choose from."""
-        return GRIDS[self.library][self.method]
+        return grid(self.library, self.method, self.benchmark)
 
 
 # For each cell the values, and the metrics by seed.
@@ -131,16 +138,16 @@ def _choose(
 ) -> dict[Cell, int]:
     """Returns the place of the best values in the grid of each cell."""
     finals: dict[Cell, list[float]] = {}
-    tried = [ContinualJob(cell, k, TUNING_SEED) for cell in cells for k in range(len(cell.grid))]
+    tried = [ContinualJob(cell, k, TUNING_SEED) for cell in cells for k in range(len(cell.grid)) if len(cell.grid) > 1]
     for job, metrics in do(tried).items():
         finals.setdefault(job.cell, []).append(metrics['final'])
-    return {cell: values.index(max(values)) for cell, values in finals.items()}
+    return dict.fromkeys(cells, 0) | {cell: values.index(max(values)) for cell, values in finals.items()}
 
 
 def _cells(request: ContinualRequest) -> list[Cell]:
     for name in request.benchmarks:
-        if name not in STREAMS:
-            raise UserError(f'unknown benchmark {name!r}', expected='one of ' + ', '.join(STREAMS))
+        if name not in BENCHMARKS:
+            raise UserError(f'unknown benchmark {name!r}', expected='one of ' + ', '.join(BENCHMARKS))
     for library, method in request.rows:
         if method not in GRIDS[library]:
             raise UserError(f'unknown method {method!r}', expected='one of ' + ', '.join(GRIDS[library]))
@@ -150,6 +157,7 @@ def _cells(request: ContinualRequest) -> list[Cell]:
         for library, method in request.rows
         # Avalanche's DER does not know tasks.
         if (library, method, name) != (AVALANCHE, 'der++', 'split_digits_told')
+        and (name != WORLDS or (library == OURS and method in WORLD_METHODS))
     ]
 
 
@@ -208,11 +216,15 @@ def _run_avalanche(
 
 def work(folder: Path, job: ContinualJob) -> Metrics:
     """Runs one job of ours and caches its metrics."""
-    from . import stream_run
+    from . import stream_run, worlds
     from .methods import METHODS
 
-    stream = STREAMS[job.cell.benchmark](job.seed)
-    metrics: Metrics = clean(stream_run.run(METHODS[job.cell.method], stream, job.values, job.seed))
+    if job.cell.benchmark == WORLDS:
+        found = worlds.run(job.cell.method, job.seed)
+    else:
+        stream = STREAMS[job.cell.benchmark](job.seed)
+        found = stream_run.run(METHODS[job.cell.method], stream, job.values, job.seed)
+    metrics: Metrics = clean(found)
     BenchCache(folder).write_metrics(_key(job), dict(metrics))
     return metrics
 
@@ -220,5 +232,6 @@ def work(folder: Path, job: ContinualJob) -> Metrics:
 def _key(job: ContinualJob) -> str:
     """Returns the cache key of a job: a hash of everything that its metrics depend on."""
     library = job.cell.library
+    sources = WORLDS if job.cell.benchmark == WORLDS else library
     versions = lock_file(avalanche.ENVIRONMENT).read_text() if library == AVALANCHE else torch.__version__
-    return key_of([asdict(job.cell), job.values, job.seed, versions, known_digest(_SOURCES[library])])
+    return key_of([asdict(job.cell), job.values, job.seed, versions, known_digest(_SOURCES[sources])])

@@ -28,8 +28,6 @@ from cls_sim.worlds.task_switching import TaskSwitchingEnv, TaskSwitchingSetting
 
 from .evaluator import stream_metrics
 
-BENCHMARK: Final = 'cross_modal'
-METHODS: Final = ('none', 'replay', 'sleep', 'joint')
 ORDER: Final = (0, 1, 2, 3, 4, 0)
 INTERVAL: Final = 1500
 _SPREAD, _RAMP, _GRADUAL = 0.3, 500, '3'
@@ -43,7 +41,7 @@ _NO_JOINTS = np.zeros(0)
 
 
 def run(method: str, seed: int, interval: int = INTERVAL) -> dict[str, Any]:
-    """Lives one life by a method of METHODS; returns its metrics."""
+    """Lives one life by one of `rows.WORLD_METHODS`; returns its metrics."""
     return (_Joint if method == 'joint' else _Life)(method, seed, interval).run()
 
 
@@ -122,7 +120,7 @@ class _Life:
         seconds = time.perf_counter() - began - paused
         metrics = stream_metrics(before, rows, within)
         if self._method == 'sleep':
-            metrics |= _switch_metrics(switches, self._found, self._stream.length) | self._kill_a_sense()
+            metrics |= switch_metrics(switches, self._found, self._stream.length) | self._kill_a_sense()
         return metrics | self._costs(seconds)
 
     def _step(self, number: int) -> Experience:
@@ -220,7 +218,10 @@ class _Joint(_Life):
             step(self._optimizer, _window_loss(model, windows), self._settings.fast.gradient_norm)
         skills = [_skill([model], test) for test in self._tests]
         self._gradients = updates * 2 * own.batch_size * own.window
-        return {'final': float(np.mean(skills)), 'matrix': [skills]} | self._costs(time.perf_counter() - began)
+        # It knows no order of tasks, so that there is nothing to forget.
+        nothing = dict.fromkeys(('anytime', 'worst', 'dip', 'forgetting', 'bwt', 'fwt'))
+        final = {'final': float(np.mean(skills)), 'matrix': [skills], 'curve': []}
+        return nothing | final | self._costs(time.perf_counter() - began)
 
     def _learn_nothing(self, transition: Transition) -> None:
         if transition.boundary:
@@ -281,7 +282,7 @@ def _test(task: int) -> Windows:
     return Windows(senses, torch.from_numpy(codes), torch.zeros(_STREAMS, _STEPS))
 
 
-def _switch_metrics(switches: Sequence[Switch], found: Sequence[int], length: int) -> dict[str, float | None]:
+def switch_metrics(switches: Sequence[Switch], found: Sequence[int], length: int) -> dict[str, float | None]:
     """Returns shares of switches found within 50 steps after their end, the delay of abrupt ones, and false alarms."""
     hits = {
         switch: [n for n in found if switch.begin <= n <= switch.end + _DELAY] for switch in switches

@@ -31,8 +31,8 @@ _EXAMPLES = examples(
     'benchmarks',
     multiple=True,
     metavar='NAME',
-    show_default='all',
-    help='Benchmark: permuted_digits, split_digits or split_digits_told. This option may be repeated.',
+    show_default='all; with --short, those of digits',
+    help='Benchmark: permuted_digits, split_digits, split_digits_told or cross_modal. This option may be repeated.',
 )
 @click.option(
     '--seeds',
@@ -80,12 +80,12 @@ def command(**chosen: Any) -> int:
 def _request(chosen: dict[str, Any]) -> Any:
     from cls_bench.continual.digits import STREAMS
     from cls_bench.continual.rows import rows
-    from cls_bench.continual.runner import ContinualRequest
+    from cls_bench.continual.runner import BENCHMARKS, ContinualRequest
 
     short, runs_avalanche = chosen['short'], chosen['runs_avalanche']
     return ContinualRequest(
         rows=rows(tuple(dict.fromkeys(chosen['methods'])), _SHORT if short else ()),
-        benchmarks=tuple(dict.fromkeys(chosen['benchmarks'])) or tuple(STREAMS),
+        benchmarks=tuple(dict.fromkeys(chosen['benchmarks'])) or (tuple(STREAMS) if short else BENCHMARKS),
         seeds=chosen['seeds'] or (1 if short else 5),
         runs_avalanche=not short if runs_avalanche is None else runs_avalanche,
         jobs=chosen['jobs'] or len(os.sched_getaffinity(0)),
