@@ -167,6 +167,25 @@ def test_the_gradient_of_an_online_step_is_that_of_backpropagation_through_all_s
         assert exact.any() and (gradients[1][name] - exact).abs().max() < 1e-5 * exact.abs().max(), name
 
 
+def test_rare_jumps_hide_small_changes_from_the_squared_loss_only():
+    def error(loss: str) -> float:
+        """Returns the error of changes without a jump, as a share of them."""
+        world = World(WorldSettings(model='mlp', hidden=32, loss=loss), 1, 1, seed=0)
+        optimizer = make_adam(world, 3e-3)
+        states, pushes = draw(512, 1), draw(512, 1, seed=1).sign()
+        jumps = 3.0 * (draw(512, 1, seed=2) > 1.9)
+        changes = 0.05 * pushes + jumps
+        world.set_scale(states, changes)
+        for _ in range(150):
+            outcome = world.predict({}, states, pushes)
+            step(optimizer, world.loss(outcome, states + changes, torch.zeros(512), torch.zeros(512)), 10.0)
+        with torch.no_grad():
+            missed = (world.predict({}, states, pushes).state - states - changes)[jumps == 0]
+        return float(missed.abs().median()) / 0.05
+
+    assert error('huber') < 0.4 < 0.8 < error('squared')
+
+
 def test_an_ensemble_disagrees_where_it_was_not_trained():
     world = World(WorldSettings(model='mlp', hidden=24, ensemble=4), 2, 1, seed=0)
     optimizer, states, nothing = make_adam(world, 1e-2), 0.3 * draw(128, 2), torch.zeros(128)

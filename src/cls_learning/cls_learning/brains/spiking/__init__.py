@@ -67,9 +67,11 @@ class SpikingBrain(Brain):
                 expected=f'fewer than the {settings.sleep.wake_steps_per_cycle} of sleep.wake_steps_per_cycle',
                 found=str(settings.sleep.naps),
             )
-        if not agent.task and not agent.curiosity:
+        if not agent.task and agent.curiosity <= 0:
             raise UserError(
-                "parameters 'agent.task' and 'agent.curiosity'", expected='one above 0', found='0.0 and 0.0'
+                "parameters 'agent.task' and 'agent.curiosity'",
+                expected='one above 0',
+                found=f'{agent.task} and {agent.curiosity}',
             )
         if agent.curiosity and agent.intrinsic == 'disagreement' and world.ensemble < 2:
             raise UserError(

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -131,7 +132,13 @@ class SpikingConsolidator(Consolidator):
     def update_agent(self, window: Window, purpose: str, number: int) -> dict[str, float]:
         """Takes one step of actor and critic in imagination, which begins at the last states of some windows."""
         own = self.settings.agent
-        noise = self.space.noise((own.horizon, len(window.before)), stream(self.seed, purpose, number))
+        generator = stream(self.seed, purpose, number)
+        noise = self.space.noise((own.horizon, len(window.before)), generator)
+        if own.start_noise > 0:
+            drawn = torch.from_numpy(generator.standard_normal(window.before[:, -1].shape, np.float32))
+            before = window.before.clone()
+            before[:, -1] += own.start_noise * self.world.scale * drawn
+            window = window._replace(before=before)
         reward = intrinsic.make(own.intrinsic, self.world, self.memory, self._size, derive(self.seed, 'cells'))
         return self.agent.update(*imagine(self.world, self.agent, own, window, noise, reward))
 

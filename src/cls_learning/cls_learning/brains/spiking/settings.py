@@ -9,6 +9,7 @@ from ...registries import WORLD_MODELS
 
 NETWORKS = ('mlp', 'spiking')
 INTRINSIC = ('disagreement', 'visit_count')
+LOSSES = ('squared', 'huber')
 # Levels of `rtrl.LEVELS`, which is not imported here: settings are listed without PyTorch.
 ONLINE = ('off', 'dense', 'sparse', 'snap', 'paths', 'diagonal')
 
@@ -22,6 +23,11 @@ class WorldSettings(Settings):
         low=1, high=32,
     )  # fmt: skip
     learning_rate: float = setting(1e-3, 'Learning rate of Adam for the world model.', low=0.0)
+    loss: str = setting(
+        'squared',
+        'Loss of predicted states; `huber` is linear for large errors, for worlds with rare jumps.',
+        choices=LOSSES,
+    )
     batch_size: int = setting(128, 'Number of windows in each update of the world model.', low=1)
     window: int = setting(
         1, 'Steps of a window, over which the state of the model is carried; 1: it begins each step at rest.', low=1
@@ -61,6 +67,12 @@ class AgentSettings(Settings):
     layers: int = setting(2, 'Hidden layers of actor and critic.', low=1)
     learning_rate: float = setting(1e-3, 'Learning rate of Adam for actor and critic.', low=0.0)
     starts: int = setting(64, 'Number of imagined trajectories in each update.', low=1)
+    start_noise: float = setting(
+        0.0,
+        'Standard deviation of the noise of the real states from which trajectories start, as a share of the spread of '
+        'states: the agent also practises where it seldom was.',
+        low=0.0,
+    )
     horizon: int = setting(15, 'Number of steps of each imagined trajectory.', low=1)
     discount: float = setting(0.99, 'Discount factor of a reward for each later step.', low=0.0, high=1.0)
     wake_interval: int = setting(
@@ -85,7 +97,9 @@ class AgentSettings(Settings):
     )
     spike_cost: float = setting(1.0, 'Weight of the square of the rate of spikes above `spike_rate`.', low=0.0)
     task: float = setting(1.0, "Weight of the robot's reward; with 0 the robot needs to give none.", low=0.0)
-    curiosity: float = setting(0.0, 'Weight of the intrinsic reward in imagination.', low=0.0)
+    curiosity: float = setting(
+        0.0, 'Weight of the intrinsic reward in imagination; below 0 the agent avoids what the model does not know.'
+    )
     intrinsic: str = setting(
         'disagreement',
         'Intrinsic reward: the disagreement of the ensemble, or 1 / sqrt(1 + visits) of the cell of the state.',

@@ -54,7 +54,8 @@ class World(nn.Module):
 
     The model's vector is the normalised state with two further numbers, which enter as 0 and leave as the symlog of the
     reward and the logit of continuation: any world model has these heads. Changes of the state are predicted in units
-    of their own spread.
+    of their own spread: the root of their mean square, or, with the loss `huber` (Huber 1964), their mean size. Where a
+    state seldom jumps, such as at a wall, the jumps would else decide the unit and nearly all of the loss.
 
     Args:
         size: length of a state, S. action_size: of an action's code, E.
@@ -74,6 +75,7 @@ class World(nn.Module):
             for member in range(settings.ensemble)
         )  # fmt: skip
         self._carries = settings.window > 1
+        self._is_robust = settings.loss == 'huber'
         self.register_buffer('mean', torch.zeros(size))
         self.register_buffer('scale', torch.ones(size))
         self.register_buffer('change', torch.ones(size))
@@ -82,7 +84,8 @@ class World(nn.Module):
         """Takes mean and spread of states, and the spread of their changes; both float32 (N, S) raw."""
         self.mean.copy_(states.mean(0))
         self.scale.copy_(states.std(0, correction=0).clamp(min=_SMALLEST))
-        self.change.copy_(changes.square().mean(0).sqrt().clamp(min=_SMALLEST * self.scale))
+        spread = changes.abs().mean(0) if self._is_robust else changes.square().mean(0).sqrt()
+        self.change.copy_(spread.clamp(min=_SMALLEST * self.scale))
 
     @property
     def is_scaled(self) -> bool:
@@ -149,4 +152,10 @@ class World(nn.Module):
         goes_on = (1.0 - terminal).expand_as(outcome.continues)
         ends = nn.functional.binary_cross_entropy_with_logits(outcome.continues, goes_on)
         rewards = (outcome.symlog_rewards - symlog(reward)).square()
-        return self.errors(outcome.states, state).mean() + rewards.mean() + ends
+        return self._state_loss(outcome.states, state) + rewards.mean() + ends
+
+    def _state_loss(self, states: Tensor, state: Tensor) -> Tensor:
+        if not self._is_robust:
+            return self.errors(states, state).mean()
+        # Twice the usual form, so that small errors count as in the squared loss.
+        return 2.0 * nn.functional.huber_loss(states / self.change, (state / self.change).expand_as(states))
