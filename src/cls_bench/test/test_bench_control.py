@@ -133,7 +133,7 @@ def test_a_run_of_the_brain_is_evaluated_after_each_sleep_and_repeats_itself() -
     steps = list(map(int, first['return_at']))
     assert steps == [25 * k for k in range(1, len(steps) + 1)] and steps[-1] >= 25
     assert all(0.0 <= value <= 4.0 for value in first['return_at'].values())
-    assert 0.0 < first['spike_rate'] < 1.0 and first['seconds'] > 0.0
+    assert 0.0 < first['spike_rate'] < 1.0 and first['seconds'] > 0.0 and first['model_error'] > 0.0
     assert first['ops_learn'] > first['ops_act'] > 0
     assert {**first, 'seconds': 0.0} == {**second, 'seconds': 0.0}
 
@@ -209,9 +209,9 @@ def result(steps: int | None, seconds: float = 30.0, rate: float | None = None) 
     }  # fmt: skip
 
 
-def results(**by_agent: list[dict[str, Any]]) -> runner.ControlResults:
+def results(environment: str = 'CartPole-v1', **by_agent: list[dict[str, Any]]) -> runner.ControlResults:
     found = {
-        runner.ControlJob(agent, 'CartPole-v1', seed): metrics
+        runner.ControlJob(agent, environment, seed): metrics
         for agent, runs in by_agent.items()
         for seed, metrics in enumerate(runs)
     }
@@ -241,6 +241,19 @@ def test_each_target_is_met_missed_or_not_run() -> None:
     assert met(spiking=[result(None, 30.0, 0.3)], ppo=peer) == [False] * 5
     assert met(spiking=good, ppo=[result(None)]) == [True] * 4 + [None]
     assert met(mlp=good) == [None] * 5
+
+
+def test_the_swing_up_is_judged_by_its_steps_and_beside_the_twin() -> None:
+    def met(**runs: tuple[int | None, float]) -> list[bool | None]:
+        found = {
+            name: [{**result(steps), 'return_at': {'1000': best, '2000': 30.0}}] for name, (steps, best) in runs.items()
+        }
+        return [each['met'] for each in report.document(results('cart_pole', **found))['targets']]
+
+    assert met(spiking=(18_000, 760.0), gru=(9000, 900.0)) == [True, True]
+    assert met(spiking=(None, 700.0), gru=(9000, 900.0)) == [False, False]
+    assert met(spiking=(None, 860.0)) == [False, None]
+    assert met(gru=(9000, 900.0)) == [None, None]
 
 
 def test_the_targets_stand_above_the_table_and_say_where_peers_come_from(tmp_path: Path) -> None:

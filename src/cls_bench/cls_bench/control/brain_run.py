@@ -39,7 +39,7 @@ def run(agent: Agent, environment: ControlEnvironment, seed: int) -> dict[str, A
     with tempfile.TemporaryDirectory() as folder:
         options = TrainOptions(
             robot=environment.robot, model='bench', models_dir=Path(folder), steps=0, seed=seed, brain=BRAIN,
-            overrides={**agent.settings, 'save_interval': 0},
+            preset=environment.preset, overrides={**agent.settings, 'save_interval': 0},
         )  # fmt: skip
         with opened(options, lambda _: None) as training, training.loop as loop:
             last: deque[Experience] = deque(maxlen=_COUNTED)
@@ -60,8 +60,9 @@ def run(agent: Agent, environment: ControlEnvironment, seed: int) -> dict[str, A
                 training.run(environment.budget + (1 + FOLLOWING) * cycle, lambda: rounds.add(loop.done))
             finally:
                 robot.close()
-            rate = loop.learner.metrics().get('spike_rate')
-            return {**rounds.metrics(), 'spike_rate': rate, **operations(loop, list(last))}
+            own = loop.learner.metrics()
+            model = {name: own.get(name) for name in ('spike_rate', 'model_error')}
+            return {**rounds.metrics(), **model, **operations(loop, list(last))}
 
 
 def copy_online(loop: TrainLoop) -> OnlineLearner:

@@ -9,10 +9,11 @@ from ..learning.statistics import clean, median_interval, summary
 from .agents import AGENTS, PEERS
 from .runner import ControlResults, Metrics
 
-# The targets are for this agent and environment.
+# The targets are for this agent and these environments.
 AGENT: Final = 'spiking'
 ENVIRONMENT: Final = 'CartPole-v1'
-_MEANS = ('seconds', 'ops_act', 'ops_learn', 'spike_rate')
+SWING_UP: Final = 'cart_pole'
+_MEANS = ('seconds', 'ops_act', 'ops_learn', 'spike_rate', 'model_error')
 
 
 def document(results: ControlResults) -> dict[str, Any]:
@@ -46,7 +47,7 @@ def row(agent: str, environment: str, runs: Sequence[Metrics]) -> dict[str, Any]
     """Returns the row of one agent in one environment.
 
     `solved_steps` is the median over seeds, infinite where half of them are not solved; `solved_worst` the largest.
-    `return_at` has the steps that all seeds reached.
+    `return_at` has the steps that all seeds reached, `best_return` is the mean over seeds of their best rounds.
     """
     steps = [math.inf if each['solved_steps'] is None else float(each['solved_steps']) for each in runs]
     reached = set.intersection(*(set(each['return_at']) for each in runs))
@@ -62,14 +63,29 @@ def row(agent: str, environment: str, runs: Sequence[Metrics]) -> dict[str, Any]
         'solved_steps_ci': median_interval(steps),
         'solved_worst': max(steps),
         'seconds_worst': max(seconds),
+        'best_return': statistics.mean(max(each['return_at'].values()) for each in runs),
         **summary([{**own, 'return_at': at} for own, at in zip(figures, shared)]),
     }
 
 
 def targets(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Returns the five targets with what was measured; `met` is None where it was not run."""
-    own = _of(rows, AGENT)
-    known = (_of(rows, name) for name in PEERS)
+    """Returns the targets of the environments of the rows with what was measured; `met`: None where it was not run."""
+    asked: list[tuple[str, str, float | None, str, float]] = []
+    environments = {row['env'] for row in rows}
+    if ENVIRONMENT in environments:
+        asked += [(ENVIRONMENT, *each) for each in _of_balancing(rows)]
+    if SWING_UP in environments:
+        asked += [(SWING_UP, *each) for each in _of_swing_up(rows)]
+    return [
+        {'target': f'{environment}, {AGENT}: {text}', 'value': value, 'bound': f'{sign} {bound:g}',
+         'met': None if value is None else value <= bound if sign == '<=' else value >= bound}
+        for environment, text, value, sign, bound in asked
+    ]  # fmt: skip
+
+
+def _of_balancing(rows: Sequence[Mapping[str, Any]]) -> list[tuple[str, float | None, str, float]]:
+    own = _of(rows, AGENT, ENVIRONMENT)
+    known = (_of(rows, name, ENVIRONMENT) for name in PEERS)
     peers = [peer for peer in known if peer is not None and not math.isinf(peer['solved_steps'])]
     best = min(peers, key=lambda peer: float(peer['solved_steps']), default=None)
     ratio = None
@@ -77,19 +93,23 @@ def targets(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         ratio = best['solved_steps'] / own['solved_steps']  # 0 where ours are infinite
     better = 'the better of PPO and DQN' if best is None else f'{best["agent"]}, the best of PPO and DQN'
     of_own: Mapping[str, Any] = own or {}
-    asked: list[tuple[str, float | None, str, float]] = [
+    return [
         ('real steps until solved, median of the seeds', of_own.get('solved_steps'), '<=', 1000.0),
         ('real steps until solved, worst seed', of_own.get('solved_worst'), '<=', 2000.0),
         ('seconds of learning until solved, worst seed', of_own.get('seconds_worst'), '<=', 60.0),
         ('rate of spikes, mean of the seeds', of_own.get('spike_rate'), '<=', 0.1),
         (f'steps of {better} as a multiple of its own', ratio, '>=', 5.0),
     ]
+
+
+def _of_swing_up(rows: Sequence[Mapping[str, Any]]) -> list[tuple[str, float | None, str, float]]:
+    own, twin = _of(rows, AGENT, SWING_UP), _of(rows, 'gru', SWING_UP)
+    share = None if own is None or twin is None else own['best_return'] / twin['best_return']
     return [
-        {'target': f'{ENVIRONMENT}, {AGENT}: {text}', 'value': value, 'bound': f'{sign} {bound:g}',
-         'met': None if value is None else value <= bound if sign == '<=' else value >= bound}
-        for text, value, sign, bound in asked
-    ]  # fmt: skip
+        ('real steps until solved, median of the seeds', None if own is None else own['solved_steps'], '<=', 20_000.0),
+        ('best return as a share of that of gru', share, '>=', 0.8),
+    ]
 
 
-def _of(rows: Sequence[Mapping[str, Any]], agent: str) -> Mapping[str, Any] | None:
-    return next((row for row in rows if (row['agent'], row['env']) == (agent, ENVIRONMENT)), None)
+def _of(rows: Sequence[Mapping[str, Any]], agent: str, environment: str) -> Mapping[str, Any] | None:
+    return next((row for row in rows if (row['agent'], row['env']) == (agent, environment)), None)

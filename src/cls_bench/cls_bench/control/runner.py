@@ -10,6 +10,8 @@ from typing import Any
 import torch
 
 from cls_common.errors import UserError
+from cls_common.resources import config_dir
+from cls_learning.presets import read_preset
 
 from ..learning.cache import BenchCache, key_of, known_digest
 from ..learning.statistics import clean
@@ -170,4 +172,6 @@ def _key(job: ControlJob) -> str:
     agent = agents.find(job.agent)
     versions = lock_file(peers.ENVIRONMENT).read_text() if agent.kind == 'peer' else torch.__version__
     environment = environments.find(job.environment)
-    return key_of([asdict(agent), asdict(environment), job.seed, versions, known_digest(_SOURCES[agent.kind])])
+    preset = read_preset(config_dir() / 'presets', environment.preset, 'spiking')
+    inputs = [asdict(agent), asdict(environment), preset, job.seed, versions]
+    return key_of([*inputs, known_digest(_SOURCES[agent.kind])])

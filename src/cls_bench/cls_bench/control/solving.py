@@ -12,10 +12,15 @@ ROUND = 200
 
 @dataclass(frozen=True)
 class Bounds:
-    """Bounds on the mean return: from `solved` a task may be solved, above `kept` it stays solved."""
+    """Bounds on the mean return: from `solved` a task may be solved, above `kept` it stays solved.
+
+    Attributes:
+        screening: greedy episodes of a round; fewer where episodes are long and alike.
+    """
 
     solved: float
     kept: float
+    screening: int = SCREENING
 
 
 @dataclass(frozen=True)
@@ -24,7 +29,7 @@ class Round:
 
     Attributes:
         steps: real steps before it. seconds: of learning before it.
-        mean_return: of SCREENING greedy episodes, or of CONFIRMING ones where those were run.
+        mean_return: of `Bounds.screening` greedy episodes, or of CONFIRMING ones where those were run.
         is_confirmed: the mean of CONFIRMING episodes reached `Bounds.solved`.
     """
 
@@ -80,7 +85,7 @@ class Rounds:
         """Evaluates after so many real steps; returns whether the run may end. Its time does not count."""
         paused = self._clock()
         seconds = paused - self._began
-        value, is_confirmed = self._mean_return(SCREENING), False
+        value, is_confirmed = self._mean_return(self._bounds.screening), False
         if value >= self._bounds.solved:
             value = self._mean_return(CONFIRMING)
             is_confirmed = value >= self._bounds.solved

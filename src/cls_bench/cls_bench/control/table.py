@@ -9,8 +9,9 @@ from rich.table import Table
 from .solving import CONFIRMING, FOLLOWING
 
 _COLUMNS = (
-    ('steps until solved', 'solved_steps'), ('worst', 'solved_worst'), ('seconds', 'seconds'), ('ops act', 'ops_act'),
-    ('ops learn', 'ops_learn'), ('spike rate', 'spike_rate'),
+    ('steps until solved', 'solved_steps'), ('worst', 'solved_worst'), ('best return', 'best_return'),
+    ('seconds', 'seconds'), ('ops act', 'ops_act'), ('ops learn', 'ops_learn'), ('spike rate', 'spike_rate'),
+    ('model error', 'model_error'),
 )  # fmt: skip
 _MET = {True: 'met', False: 'missed', None: 'not run'}
 
