@@ -231,7 +231,8 @@ def test_the_robot_senses_each_modality_by_name_and_hides_the_task():
     for draw in np.random.default_rng(0).uniform(-2, 2, (120, 32)):
         now = robot.step(draw)
         sensed, reward, _, truncated, _ = env.step(np.clip(draw, -1, 1).astype(np.float32))
-        assert now.observations.keys() == sensed.keys() and now.reward == reward and now.truncated == truncated
+        assert now.observations.keys() == sensed.keys()
+        assert now.reward == np.float32(reward) and now.truncated == truncated
         for name, values in sensed.items():
             np.testing.assert_array_equal(now.observations[name], values)
         if truncated:

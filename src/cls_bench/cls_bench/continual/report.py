@@ -78,9 +78,9 @@ def _world_targets(rows: Sequence[Row]) -> list[dict[str, Any]]:
         values = one.get(name), other.get(name)
         return None if None in values or not values[1] else float(values[0] / values[1])  # type: ignore[operator]
 
-    error = [{'error': 1.0 - row['final']} if row else {} for row in (own, joint)]
+    error, least = ({'error': 1.0 - row['final']} if row else {} for row in (own, joint))
     figures = [
-        ('error at the end, as a share of that of joint training', share(*error, 'error'), '<=', 1.05),
+        ('error at the end, as a share of that of joint training', share(error, least, 'error'), '<=', 1.05),
         ('forgetting, as a share of that of none', share(own, none, 'forgetting'), '<=', 0.25),
         ('largest dip, as a share of that of replay', share(own, replay, 'dip'), '<=', 0.5),
         ('abrupt switches found within 50 steps', own.get('found'), '>=', 0.95),
