@@ -225,11 +225,12 @@ def test_what_is_finished_is_not_run_again_and_the_best_values_are_chosen(tmp_pa
     labels: list[str] = []
     asked = request(tmp_path, rows=((rows.OURS, 'none'),))
     first = runner.run(asked, lambda label, _: labels.append(label))
-    assert labels == ['split_digits ours none'] * (len(rows.GRIDS[rows.OURS]['none']) + 2)
-    assert runner.run(asked, lambda label, _: labels.append(label)) == first and len(labels) == 4
+    assert labels == ['split_digits ours none'] * (2 * 2 + 2)
+    assert runner.run(asked, lambda label, _: labels.append(label)) == first and len(labels) == 6
     cell = runner.Cell(rows.OURS, 'none', 'split_digits')
     finals = [
-        runner.work(tmp_path, runner.ContinualJob(cell, k, runner.TUNING_SEED))['final'] for k in range(len(cell.grid))
+        sum(runner.work(tmp_path, runner.ContinualJob(cell, k, seed))['final'] for seed in runner.TUNING_SEEDS)
+        for k in range(len(cell.grid))
     ]
     assert first.found[cell][0] == cell.grid[finals.index(max(finals))]
     assert list(first.found[cell][1]) == [0, 1]
@@ -248,6 +249,20 @@ def test_avalanche_that_can_not_be_installed_has_the_figures_of_an_earlier_run(
     assert values == kept[0]['values'] and [by_seed[run['seed']]['final'] for run in kept] == [
         run['final'] for run in kept
     ]
+
+
+@pytest.mark.usefixtures('_tiny_stream')
+def test_figures_that_are_kept_are_shown_where_avalanche_does_not_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(avalanche, 'FIGURES', tmp_path / 'figures.json')
+    avalanche.write_figures(report.document(results(none=[0.3], av_none=[0.41234567, 0.5]))['runs'])
+    kept = runner.run(request(tmp_path / 'cache'), lambda *_: None)
+    values, by_seed = kept.found[runner.Cell(rows.AVALANCHE, 'none', 'split_digits')]
+    assert values == {**ADAM, 'weight': 0.03} and [each['final'] for each in by_seed.values()] == [0.4123, 0.5]
+    assert kept.figures_date
+    files = draw(report.document(kept), tmp_path / 'plots')
+    assert len(files) == 2
 
 
 def test_figures_of_avalanche_are_there_for_each_method_and_benchmark() -> None:

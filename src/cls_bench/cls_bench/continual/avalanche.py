@@ -10,6 +10,7 @@ from cls_common import atomic_file
 from cls_learning.randomness import derive
 
 from ..peer_environment import lines_of
+from .rows import AVALANCHE
 
 ENVIRONMENT: Final = 'avalanche'
 FIGURES: Final = Path(__file__).with_name('avalanche_figures.json')
@@ -46,16 +47,14 @@ def read_figures() -> dict[str, Any]:
 
 
 def write_figures(runs: Sequence[dict[str, Any]]) -> None:
-    """Replaces the figures by those of a run of today, in four places and without matrices."""
+    """Replaces the figures by those of a run of today: single numbers alone, in four places."""
     kept = [
-        {name: value if name in _NAMES else _rounded(value) for name, value in run.items() if name != 'matrix'}
+        {
+            name: round(value, _PLACES) if isinstance(value, float) else value
+            for name, value in run.items()
+            if name in _NAMES or isinstance(value, (int, float))
+        }
         for run in runs
-        if run['library'] == 'avalanche'
+        if run['library'] == AVALANCHE
     ]
     atomic_file.write_json(FIGURES, {'date': date.today().isoformat(), 'runs': kept})
-
-
-def _rounded(value: Any) -> Any:
-    if isinstance(value, list):
-        return [_rounded(each) for each in value]
-    return round(value, _PLACES) if isinstance(value, float) else value

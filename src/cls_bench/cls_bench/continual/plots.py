@@ -29,7 +29,8 @@ def draw(report: dict[str, Any], folder: Path) -> list[Path]:
 
 def _curves(axes: Axes, rows: list[dict[str, Any]]) -> None:
     methods = list(dict.fromkeys(row['method'] for row in rows))
-    for row in rows:
+    # Figures of an earlier run of Avalanche have no curve.
+    for row in (row for row in rows if row.get('curve')):
         line = '-' if row['library'] == OURS else '--'
         colour = colormaps['tab20'](methods.index(row['method']) % 20)
         tasks = [(k + 1) / POINTS for k in range(len(row['curve']))]

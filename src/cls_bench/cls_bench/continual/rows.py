@@ -53,7 +53,7 @@ GRIDS: Final[dict[str, dict[str, Grid]]] = {
         'der++': _DER,
         'cls_er': _grid((_ADAM, _FAST_ADAM, _FAST_SGD), alpha=(0.1,), quick=((0.9, 0.9),), slow=((0.5, 0.9),)),
         'sleep': (
-            *_grid((_FAST_ADAM,), alpha=(0.5, 1.0), beta=(1.0,), average=(0.9,)),
+            *_grid((_FAST_ADAM,), alpha=(0.5, 1.0), beta=(1.0,), average=(0.95,)),
             *_grid((_FAST_SGD,), alpha=(0.1,), beta=(1.0,), average=(0.8,)),
         ),
         'joint': _grid((_ADAM, _FAST_ADAM, _FAST_SGD)),

@@ -23,8 +23,8 @@ _log = logging.getLogger(__name__)
 Metrics = Mapping[str, Any]
 Report = Callable[[str, float], None]
 BENCHMARKS: Final = (*STREAMS, WORLDS)
-# Values are chosen by the final accuracy on this seed, which is not among those reported.
-TUNING_SEED: Final = 1000
+# Values are chosen by the mean final accuracy on these seeds, which are not among those reported.
+TUNING_SEEDS: Final = (1000, 1001)
 _SHARED = (
     'cls_bench.continual.digits', 'cls_bench.continual.evaluator', 'cls_bench.continual.network',
     'cls_bench.learning.metrics.matrix',
@@ -137,11 +137,12 @@ def _choose(
     do: Callable[[Sequence[ContinualJob]], Mapping[ContinualJob, Metrics]], cells: Sequence[Cell]
 ) -> dict[Cell, int]:
     """Returns the place of the best values in the grid of each cell."""
-    finals: dict[Cell, list[float]] = {}
-    tried = [ContinualJob(cell, k, TUNING_SEED) for cell in cells for k in range(len(cell.grid)) if len(cell.grid) > 1]
+    tuned = [cell for cell in cells if len(cell.grid) > 1]
+    tried = [ContinualJob(cell, k, seed) for cell in tuned for k in range(len(cell.grid)) for seed in TUNING_SEEDS]
+    totals = {cell: [0.0] * len(cell.grid) for cell in cells}
     for job, metrics in do(tried).items():
-        finals.setdefault(job.cell, []).append(metrics['final'])
-    return dict.fromkeys(cells, 0) | {cell: values.index(max(values)) for cell, values in finals.items()}
+        totals[job.cell][job.choice] += metrics['final']
+    return {cell: values.index(max(values)) for cell, values in totals.items()}
 
 
 def _cells(request: ContinualRequest) -> list[Cell]:

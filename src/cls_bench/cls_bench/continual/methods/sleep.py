@@ -1,4 +1,4 @@
-"""Replay with sleep: half of the replay of DER++ is put off until the task is over, and averaged weights answer."""
+"""Replay with sleep: a quarter of the replay of DER++ is put off until a task is over, and averaged weights answer."""
 
 import copy
 import math
@@ -14,14 +14,14 @@ from .contract import Method
 from .replay import DerPlusPlus
 
 # Remembered images of a batch awake, and asleep, where there are no new ones.
-_AWAKE, _ASLEEP = BATCH // 2, 2 * BATCH
+_AWAKE, _ASLEEP = 3 * BATCH // 4, 2 * BATCH
 
 
 class Sleep(DerPlusPlus):
-    """Learns awake from new images and half as many remembered ones, and asleep from the balanced memory alone.
+    """Learns awake from new images and fewer remembered ones, and asleep from the balanced memory alone.
 
-    Sleep has as many gradients as replay awake would have had more, with a rate that falls to 0. The answers are those
-    of an average of the weights over the last steps, as are the logits that are remembered.
+    Sleep has the gradients that replay awake left out, at a rate that falls to 0. An average of the weights over the
+    last steps answers, and gives the logits that are remembered.
 
     Values:
         average: share of the average that a step keeps.
