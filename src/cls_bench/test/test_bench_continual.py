@@ -326,6 +326,8 @@ def test_each_target_is_met_missed_or_not_run() -> None:
     assert met(sleep=[0.91], derpp=[0.87], **others) == [False, False, True, False, False]
     assert met(sleep=[0.93], ewc_exact=[0.49], av_ewc_online=[0.48]) == [True, True, False, None, None]
     assert met(sleep=[0.93]) == [None] * 5
+    # On the seeds that both have: a second one of Avalanche does not count.
+    assert met(sleep=[0.93], av_derpp=[0.9, 0.96])[:2] == [True, True]
 
 
 def test_targets_stand_above_tables_that_say_where_figures_come_from(tmp_path: Path) -> None:
@@ -334,7 +336,7 @@ def test_targets_stand_above_tables_that_say_where_figures_come_from(tmp_path: P
     show(found, console)
     lines = console.export_text().splitlines()
     assert [line.split()[0] for line in lines[:3]] == ['missed', 'missed', 'not']
-    assert 'der++, 0.900: +0.015 (target >= 0.02)' in lines[0]
+    assert 'der++, 0.900: +0.010 (target >= 0.02)' in lines[0]
     assert any('figures of 2026-01-02' in line for line in lines)
     assert any('kept from task to task' in line for line in lines)
     assert [line.split()[0] for line in lines[-4:]] == ['split_digits', 'none', 'sleep', 'der++']
