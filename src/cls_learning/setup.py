@@ -14,6 +14,7 @@ setup(
         (f'share/{NAME}/launch', glob('../../launch/*.launch.py')),
         (f'share/{NAME}/config', glob('../../config/*.*')),
         (f'share/{NAME}/config/presets', glob('../../config/presets/*.*')),
+        (f'share/{NAME}/config/presets/cross_modal', glob('../../config/presets/cross_modal/*')),
         (f'share/{NAME}/config/presets/spiking', glob('../../config/presets/spiking/*')),
     ],
     install_requires=['setuptools'],
