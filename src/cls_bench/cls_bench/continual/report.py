@@ -89,7 +89,7 @@ def _world_targets(rows: Sequence[Row]) -> list[dict[str, Any]]:
         ('abrupt switches found within 50 steps', own.get('found'), '>=', 0.95),
         ('gradual switches found until 50 steps after their end', own.get('found_gradual'), '>=', 0.8),
         ('false alarms in 1,000 steps', own.get('false_per_1000'), '<=', 0.2),
-        ('rise of the error while a sense is stuck', own.get('killed_rise'), '<=', 0.2),
+        ('rise of the error of the other sense while one is stuck', own.get('killed_rise'), '<=', 0.2),
         ('steps from its return until the error is normal', own.get('killed_recovered'), '<=', 200),
     ]  # fmt: skip
     return [

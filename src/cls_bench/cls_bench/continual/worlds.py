@@ -165,7 +165,10 @@ class _Life:
         return [_skill(models, test) for test in self._tests]
 
     def _kill_a_sense(self) -> dict[str, float]:
-        """Returns how much errors rise while `sense_0` is stuck, and steps from its return until they are normal."""
+        """Returns how much errors rise while `sense_0` is stuck, and steps from its return until they are normal.
+
+        Of the other sense, and (lost) of what `sense_0` would have given.
+        """
         whole, killed, _ = _KILL
         errors, stuck = [], None
         for number in range(sum(_KILL)):
@@ -184,8 +187,8 @@ class _Life:
         recovered = np.flatnonzero(smooth <= 1.2 * normal)
         rise = found[whole : whole + killed].mean(axis=0) / found[:whole].mean(axis=0) - 1.0
         return {
-            'killed_rise': float(found[whole : whole + killed].mean() / normal - 1.0),
-            'killed_rise_other': float(rise[1]),
+            'killed_rise': float(rise[1]),
+            'killed_rise_lost': float(rise[0]),
             'killed_recovered': float(recovered[0] + 20) if len(recovered) else float('nan'),
         }
 

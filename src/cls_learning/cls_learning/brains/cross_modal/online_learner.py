@@ -132,12 +132,16 @@ class CrossModalOnlineLearner(OnlineLearner):
         loss = _heeded_mean(self.online.errors(predicted.senses, after), present) + _reward_error(predicted, reward)
         if self._is_original:
             loss = self.online.network.act(state).var(dim=-1).mean()
-        value = step(self._optimizer, loss, self.settings.fast.gradient_norm)
+        self._minds = {name: mind.detach() for name, mind in minds.items()}
+        found = {'loss': float(loss.detach()), 'reward': reward} | self._compare(errors, copied)
+        if not all(map(bool, present.values())):
+            # Without a sense what predicts it would drift: nothing is learned until it is back.
+            return found
+        step(self._optimizer, loss, self.settings.fast.gradient_norm)
         self._learn_to_act(state.detach(), heeded.detach(), minds['slow'], reward)
         decay = min(self.settings.fast.average, (self.total_steps + 1) / (self.total_steps + 10))
         average_into(list(self.models['fast'].parameters()), list(self.online.parameters()), decay)
-        self._minds = {name: mind.detach() for name, mind in minds.items()}
-        return {'loss': value, 'reward': reward} | self._compare(errors, copied)
+        return found
 
     def _compare(self, errors: Mapping[str, float], copy_error: float) -> dict[str, float]:
         name = self.better

@@ -61,11 +61,16 @@ class SensesSettings(Settings):
 
 
 @dataclass(frozen=True, kw_only=True)
+class DetectorSettings(ChangeDetectionSettings):
+    detector: str = setting('adwin', 'test of the standardised error', choices=('page_hinkley', 'adwin'))
+
+
+@dataclass(frozen=True, kw_only=True)
 class ChangeSettings(Settings):
     is_watched: bool = setting(
         True, 'A change of the world ends the cycle: what was learned before it is consolidated.'
     )
-    detector: ChangeDetectionSettings = group(ChangeDetectionSettings)
+    detector: DetectorSettings = group(DetectorSettings)
 
 
 @dataclass(frozen=True, kw_only=True)
