@@ -6,6 +6,7 @@ from rich.console import Console
 from rich.table import Table
 
 from .network import MEMORY
+from .rows import WORLDS
 
 _ACCURACIES = ('final', 'anytime', 'worst', 'dip', 'forgetting', 'bwt', 'fwt')
 _COSTS = ('gradients', 'bytes', 'seconds')
@@ -23,7 +24,13 @@ def show(report: dict[str, Any], console: Console) -> None:
     )  # fmt: skip
     if report['figures_date']:
         console.print(f'Avalanche: figures of {report["figures_date"]}', highlight=False)
-    for benchmark in dict.fromkeys(row['benchmark'] for row in report['rows']):
+    benchmarks = dict.fromkeys(row['benchmark'] for row in report['rows'])
+    if WORLDS in benchmarks:
+        console.print(
+            f'{WORLDS}: skill, 1 - error / error of predicting no change; memory of 2 % of the life',
+            highlight=False,
+        )
+    for benchmark in benchmarks:
         console.print(_table(benchmark, [row for row in report['rows'] if row['benchmark'] == benchmark]))
 
 

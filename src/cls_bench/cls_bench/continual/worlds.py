@@ -33,6 +33,8 @@ INTERVAL: Final = 1500
 _SPREAD, _RAMP, _GRADUAL = 0.3, 500, '3'
 # Share of the life that memory holds; steps from one evaluation to the next.
 _MEMORY, _EVERY = 0.02, 250
+# Wake steps from one sleep to the next, as by default.
+_CYCLE = 500
 # Test streams of each task, their steps, and the first ones, in which the recurrent state builds up.
 _STREAMS, _STEPS, _BURN_IN = 16, 40, 10
 # Steps within which a change must be found; steps with a sense that works, that is stuck, and that is back.
@@ -90,7 +92,7 @@ class _Life:
         self._method, self._seed = method, seed
         self._stream = own = _Stream(seed, interval)
         self._tests = [_test(task) for task in ORDER]
-        cycle = 500 if method == 'sleep' else own.length + 1
+        cycle = _CYCLE if method == 'sleep' else own.length + 1
         # A sixth is held out, to judge sleeps by.
         values = {'memory.capacity': int(_MEMORY * own.length * 5 / 6), 'sleep.wake_steps_per_cycle': cycle}
         self._settings = CrossModalSettings.from_flat(values)
@@ -100,7 +102,7 @@ class _Life:
         self._online = CrossModalOnlineLearner(config)
         self._consolidator = CrossModalConsolidator(config)
         self._optimizer = make_adam(self._online.online.predicting(), self._settings.sleep.learning_rate)
-        self._gradients = 0
+        self._gradients, self._owed = 0, 0.0  # owed: those that sleep would have spent by now
         self._found: list[int] = []
 
     def run(self) -> dict[str, Any]:
@@ -132,7 +134,8 @@ class _Life:
         if self._method == 'sleep' and self._online.wants_sleep:
             self._sleep()
         sleep = self._settings.sleep
-        if self._method == 'replay' and number > 500 and number % (500 // sleep.dream_steps) == 0:
+        if self._method == 'replay' and number > _CYCLE:
+            self._owed += sleep.dream_steps * 2 * sleep.batch_size * sleep.window / _CYCLE
             self._replay(number)
         return experience
 
@@ -155,6 +158,9 @@ class _Life:
     def _replay(self, number: int) -> None:
         own, memory = self._settings.sleep, self._consolidator.memory
         count = min(2 * own.batch_size, memory.window_count(own.window))
+        if self._owed < count * own.window:
+            return
+        self._owed -= count * own.window
         drawn = memory.windows(count, own.window, stream(self._seed, 'bench.replay', number))
         loss = _window_loss(self._online.online, Windows.of(drawn, self._online.code))
         step(self._optimizer, loss, self._settings.fast.gradient_norm)
@@ -209,7 +215,7 @@ class _Joint(_Life):
             self._learn_nothing(self._stream.step(self._stream.action())[0])
         senses = {name: torch.stack(values) for name, values in self._senses.items()}
         codes, model = torch.stack(self._codes), self._online.online
-        cycles = self._stream.length // 500
+        cycles = self._stream.length // _CYCLE
         updates = cycles * own.dream_steps + self._stream.length // (2 * own.batch_size * own.window)
         for number in range(updates):
             generator = stream(self._seed, 'bench.joint', number)
