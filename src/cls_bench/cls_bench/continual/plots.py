@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 
 from ..learning.plots import save
 from .evaluator import POINTS
-from .rows import OURS
+from .rows import OURS, WORLDS
 
 _METRICS = ('final', 'anytime', 'worst')
 
@@ -27,6 +27,10 @@ def draw(report: dict[str, Any], folder: Path) -> list[Path]:
     return files
 
 
+def _unit(rows: list[dict[str, Any]]) -> str:
+    return 'skill' if rows[0]['benchmark'] == WORLDS else 'accuracy'
+
+
 def _curves(axes: Axes, rows: list[dict[str, Any]]) -> None:
     methods = list(dict.fromkeys(row['method'] for row in rows))
     # Figures of an earlier run of Avalanche have no curve.
@@ -36,7 +40,7 @@ def _curves(axes: Axes, rows: list[dict[str, Any]]) -> None:
         tasks = [(k + 1) / POINTS for k in range(len(row['curve']))]
         axes.plot(tasks, row['curve'], line, color=colour, label=row['method'] if line == '-' else None)
     axes.set_xlabel('tasks learned')
-    axes.set_ylabel('accuracy, mean over the tasks so far')
+    axes.set_ylabel(f'{_unit(rows)}, mean over the tasks so far')
     axes.legend(ncols=2, fontsize='small')
 
 
@@ -51,5 +55,5 @@ def _finals(axes: Axes, rows: list[dict[str, Any]]) -> None:
         axes.plot(*zip(*known), 'o', markersize=4, label=name)
     axes.set_yticks(range(len(rows)), [f'{row["method"]} ({row["library"]})' for row in rows])
     axes.invert_yaxis()
-    axes.set_xlabel('accuracy, with 95 % interval')
+    axes.set_xlabel(f'{_unit(rows)}, with 95 % interval')
     axes.legend()
