@@ -52,11 +52,11 @@ def senses(count: int, seed: int = 0) -> dict[str, torch.Tensor]:
 
 @torch.no_grad()
 def test_its_state_stays_bounded_for_ten_thousand_steps():
-    own, mind, code = model(), model().initial(1), torch.ones(1, 2)
+    own, carried, code = model(), model().initial(1), torch.ones(1, 2)
     wild = {name: 1e6 * values for name, values in senses(1).items()}
     for _ in range(10_000):
-        mind, predicted = own.step(mind, wild, all_present(wild), code)
-    assert mind.state.abs().max() <= 1.0
+        carried, predicted = own.step(carried, wild, all_present(wild), code)
+    assert carried.state.abs().max() <= 1.0
     assert all(values.isfinite().all() for values in predicted.senses.values())
 
 
@@ -78,8 +78,8 @@ def test_what_a_sense_gives_while_it_is_left_out_has_no_effect():
 def test_without_any_sense_it_goes_on_from_what_it_expects():
     own = model()
     nothing = {name: torch.zeros(2, dtype=torch.bool) for name in SIZES}
-    mind, predicted = own.step(own.initial(2), senses(2), nothing, torch.ones(2, 2))
-    assert mind.state.isfinite().all() and all(s.isfinite().all() for s in predicted.senses.values())
+    carried, predicted = own.step(own.initial(2), senses(2), nothing, torch.ones(2, 2))
+    assert carried.state.isfinite().all() and all(s.isfinite().all() for s in predicted.senses.values())
 
 
 class World:
@@ -256,13 +256,13 @@ def test_it_learns_to_predict_all_senses(open_run) -> None:
 def test_its_recurrent_state_advances_once_a_step(open_run) -> None:
     run = open_run().train(15)
     learner, world = run.learner, run.world
-    before = {name: mind.state.clone() for name, mind in learner._minds.items()}
+    before = {name: carried.state.clone() for name, carried in learner._carried.items()}
     for _ in range(3):
         learner.act(world.observation(), NO_JOINTS, 'curiosity', learner.total_steps)
-    assert all(torch.equal(before[name], mind.state) for name, mind in learner._minds.items())
+    assert all(torch.equal(before[name], carried.state) for name, carried in learner._carried.items())
     learner.learn(world.step(np.zeros(2, np.float32)))
-    assert not torch.equal(before['fast'], learner._minds['fast'].state)
-    assert not any(mind.state.requires_grad or mind.belief.requires_grad for mind in learner._minds.values())
+    assert not torch.equal(before['fast'], learner._carried['fast'].state)
+    assert not any(carried.state.requires_grad or carried.belief.requires_grad for carried in learner._carried.values())
 
 
 def test_only_fast_changes_awake_and_sleep_makes_both_equal(open_run) -> None:

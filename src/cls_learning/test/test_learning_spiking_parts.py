@@ -13,9 +13,10 @@ from cls_learning.brains.spiking.action_space import ActionSpace
 from cls_learning.brains.spiking.actor_critic import ActorCritic, lambda_returns
 from cls_learning.brains.spiking.replay import Replay
 from cls_learning.brains.spiking.settings import AgentSettings, WorldSettings
-from cls_learning.brains.spiking.symlog import mean_of, symexp, symlog, two_hot
+from cls_learning.brains.spiking.symlog import mean_of, two_hot
 from cls_learning.brains.spiking.world import World
 from cls_learning.learners.optimisation import make_adam, step
+from cls_learning.learners.symlog import symexp, symlog
 from cls_learning.neurons.layers import DECAY, Integrate, LeakyLayer, SURROGATES, SynapticLayer, THRESHOLD
 from cls_learning.neurons.settings import NeuronSettings, SURROGATE_NAMES
 from cls_learning.testing import draw

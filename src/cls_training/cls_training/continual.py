@@ -96,7 +96,7 @@ class _Observer:
 def continual_learning_cycle(
     options: TrainOptions, tasks: int, episodes: int, length: int, report: Callable[[Episode], None] = lambda _: None
 ) -> CycleResult:
-    """Learns some tasks in turn on the robot `task_switching`; the brain is told of no switch.
+    """Learns some tasks in turn on the robot `task_switching`; the brain gets no sign of a switch.
 
     Args:
         options: of the model and its brain; robot and steps are set here.

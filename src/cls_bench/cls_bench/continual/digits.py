@@ -59,7 +59,7 @@ def permuted(seed: int) -> DigitStream:
 
 
 def split(seed: int) -> DigitStream:
-    """Returns five tasks of two digits each, told apart from all ten at the end (class-incremental)."""
+    """Returns five tasks of two digits each, classified among all ten at the end (class-incremental)."""
     train, test = _split(seed)
     order = np.random.default_rng([seed, 2]).permutation(CLASSES).reshape(-1, _CLASSES_PER_TASK)
     return DigitStream(tuple(_of_classes(train, test, tuple(sorted(map(int, classes)))) for classes in order))

@@ -27,7 +27,7 @@ def show(report: dict[str, Any], console: Console) -> None:
     benchmarks = dict.fromkeys(row['benchmark'] for row in report['rows'])
     if WORLDS in benchmarks:
         console.print(
-            f'{WORLDS}: skill, 1 - error / error of predicting no change; memory of 2 % of the life',
+            f'{WORLDS}: skill, 1 - error / error of predicting no change; memory of 2 % of the stream',
             highlight=False,
         )
     for benchmark in benchmarks:

@@ -1,6 +1,6 @@
 """The brain `cross_modal` in a world of two senses whose task changes, and what it would be without parts of it.
 
-Six stretches of five tasks, the last of which returns; one change is gradual. The learner is told nothing. Skill is
+Six stretches of five tasks, the last of which returns; one change is gradual. The learner gets no sign of it. Skill is
 1 - error / error of predicting no change, over both senses, on streams of each task that are not learned from.
 """
 
@@ -31,7 +31,7 @@ from .evaluator import stream_metrics
 ORDER: Final = (0, 1, 2, 3, 4, 0)
 INTERVAL: Final = 1500
 _SPREAD, _RAMP, _GRADUAL = 0.3, 500, '3'
-# Share of the life that memory holds; steps from one evaluation to the next.
+# Share of the stream that memory holds; steps from one evaluation to the next.
 _MEMORY, _EVERY = 0.02, 250
 # Wake steps from one sleep to the next, as by default.
 _CYCLE = 500
@@ -43,8 +43,8 @@ _NO_JOINTS = np.zeros(0)
 
 
 def run(method: str, seed: int, interval: int = INTERVAL) -> dict[str, Any]:
-    """Lives one life by one of `rows.WORLD_METHODS`; returns its metrics."""
-    return (_Joint if method == 'joint' else _Life)(method, seed, interval).run()
+    """Runs one stream by one of `rows.WORLD_METHODS`; returns its metrics."""
+    return (_JointRun if method == 'joint' else _StreamRun)(method, seed, interval).run()
 
 
 class _Stream:
@@ -85,7 +85,7 @@ class _Stream:
         return transition, readings
 
 
-class _Life:
+class _StreamRun:
     """The brain, or a part of it: `none` never sleeps; `replay` learns from memory awake instead, as often."""
 
     def __init__(self, method: str, seed: int, interval: int) -> None:
@@ -106,7 +106,7 @@ class _Life:
         self._found: list[int] = []
 
     def run(self) -> dict[str, Any]:
-        """Lives the life; returns the metrics."""
+        """Runs the stream; returns the metrics."""
         switches = self._stream.env.schedule.switches
         ends = [switch.begin for switch in switches] + [self._stream.length]
         before, rows, within = self._skills(), list[list[float]](), [list[list[float]]() for _ in ends]
@@ -205,8 +205,8 @@ class _Life:
         }  # fmt: skip
 
 
-class _Joint(_Life):
-    """One model, learned from windows of the whole life in random order, with as many gradients as with sleep."""
+class _JointRun(_StreamRun):
+    """One model, learned from windows of the whole stream in random order, with as many gradients as with sleep."""
 
     def run(self) -> dict[str, Any]:
         """Learns; returns the metrics of the end alone."""
@@ -247,9 +247,9 @@ class _Joint(_Life):
 
 
 def _window_loss(model: CrossModalModel, windows: Windows) -> Tensor:
-    mind, losses = model.initial(len(windows.code)), []
+    carried, losses = model.initial(len(windows.code)), []
     for k in range(windows.code.shape[1]):
-        mind, found = model.step(mind, windows.at(k), all_present(windows.at(k)), windows.code[:, k])
+        carried, found = model.step(carried, windows.at(k), all_present(windows.at(k)), windows.code[:, k])
         losses.append(mean_of_senses(model.errors(found.senses, windows.at(k + 1))).mean())
     return torch.stack(losses).mean()
 
@@ -257,13 +257,13 @@ def _window_loss(model: CrossModalModel, windows: Windows) -> Tensor:
 @torch.no_grad()
 def _skill(models: Sequence[CrossModalModel], test: Windows) -> float:
     """Returns the skill of what the brain would predict: of the model that was right in the steps before."""
-    minds, recent = [model.initial(_STREAMS) for model in models], torch.zeros(len(models), _STREAMS)
+    carried, recent = [model.initial(_STREAMS) for model in models], torch.zeros(len(models), _STREAMS)
     errors, copied = [], []
     for k in range(_STEPS):
         now, after = test.at(k), test.at(k + 1)
         found = []
         for index, model in enumerate(models):
-            minds[index], predicted = model.step(minds[index], now, all_present(now), test.code[:, k])
+            carried[index], predicted = model.step(carried[index], now, all_present(now), test.code[:, k])
             found.append(mean_of_senses(model.errors(predicted.senses, after)))
         both = torch.stack(found)
         if k >= _BURN_IN:

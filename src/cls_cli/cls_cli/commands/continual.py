@@ -58,7 +58,7 @@ _EVERY = 5
 def command(tasks: int, episodes: int, length: int, verbose: bool, report: Path | None, **chosen: Any) -> int:
     """Learn some tasks in turn.
 
-    The robot is `task_switching`; the brain is not told when the task changes. The last line printed is the hash of the
+    The robot is `task_switching`; the brain gets no sign of a change. The last line printed is the hash of the
     weights.
     """
     from cls_training.continual import continual_learning_cycle, Episode

@@ -1,4 +1,4 @@
-"""The brain `cross_modal`: several senses feed one recurrent model that learns many worlds and is told of no change.
+"""The brain `cross_modal`: several senses feed one recurrent model, in worlds that change without a sign.
 
 Awake, Fast learns to predict all senses and Slow, which knows the worlds before, predicts beside it; a change of the
 world is found by the errors of Slow and ends the cycle. Asleep (phase `dream`) one model learns what both know, from

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from ...learners.actions import ActionCode
+from ...learners.symlog import symlog
 from ...types import SequenceBatch
 from .model import all_present, CrossModalModel
 
@@ -26,8 +27,7 @@ class Windows(NamedTuple):
     @classmethod
     def of(cls, batch: SequenceBatch, code: ActionCode) -> 'Windows':
         """Makes windows of what a memory drew."""
-        reward = batch.reward.sign() * batch.reward.abs().log1p()
-        return cls(batch.observations, code.to_input(batch.action_applied), reward)
+        return cls(batch.observations, code.to_input(batch.action_applied), symlog(batch.reward))
 
     def take(self, chosen: Tensor) -> 'Windows':
         """Returns some of the windows, by index."""
@@ -87,11 +87,11 @@ def window_errors(model: CrossModalModel, windows: Windows) -> tuple[dict[str, T
     Returns:
         twice, by sense: (W,), in spreads of changes.
     """
-    mind, steps = model.initial(len(windows.code)), windows.code.shape[1]
+    carried, steps = model.initial(len(windows.code)), windows.code.shape[1]
     found = []
     for k in range(steps):
         senses = windows.at(k)
-        mind, predicted = model.step(mind, senses, all_present(senses), windows.code[:, k])
+        carried, predicted = model.step(carried, senses, all_present(senses), windows.code[:, k])
         found.append(model.errors(predicted.senses, windows.at(k + 1)))
     first, second = found[: steps // 2], found[steps // 2 :]
     return _mean(first), _mean(second)
@@ -112,12 +112,12 @@ def dream(
         windows: B windows. real: steps that are as they were, with what followed as their targets.
         noise: spread of what is added to dreamed readings, by sense, raw.
     """
-    mind, now = teacher.initial(len(windows.code)), windows.at(0)
+    carried, now = teacher.initial(len(windows.code)), windows.at(0)
     inputs, targets, codes, rewards = [], [], [], []
     for k in range(windows.code.shape[1]):
         is_real = k < real
         code = windows.code[:, k] if is_real else _random(windows.code[:, k].shape, generator) * 2 - 1
-        mind, predicted = teacher.step(mind, now, all_present(now), code)
+        carried, predicted = teacher.step(carried, now, all_present(now), code)
         inputs.append(now)
         targets.append(windows.at(k + 1) if is_real else predicted.senses)
         codes.append(code)

@@ -17,7 +17,7 @@ _CLIP = 10.0
 Senses = Mapping[str, Tensor]
 
 
-class Mind(NamedTuple):
+class CarriedState(NamedTuple):
     """What is carried from step to step.
 
     Attributes:
@@ -28,9 +28,9 @@ class Mind(NamedTuple):
     state: Tensor
     belief: Tensor
 
-    def detach(self) -> 'Mind':
+    def detach(self) -> 'CarriedState':
         """Returns it without its graph."""
-        return Mind(self.state.detach(), self.belief.detach())
+        return CarriedState(self.state.detach(), self.belief.detach())
 
 
 class Prediction(NamedTuple):
@@ -68,9 +68,9 @@ class CrossModalModel(nn.Module):
         self.register_buffer('change', torch.ones(len(sizes)))
         self.register_buffer('seen', torch.zeros((), dtype=torch.int64))
 
-    def initial(self, batch: int) -> Mind:
+    def initial(self, batch: int) -> CarriedState:
         """Returns what is carried before the first step: nothing sensed, the mean expected."""
-        return Mind(self.network.initial(batch), torch.zeros(batch, len(self.mean)))
+        return CarriedState(self.network.initial(batch), torch.zeros(batch, len(self.mean)))
 
     def learn_scale(self, before: Senses, after: Senses) -> None:
         """Takes one step, readings (1, S), into the scales, among the first ones."""
@@ -85,7 +85,7 @@ class CrossModalModel(nn.Module):
             self.spread[k] = _mean_square(self.spread[k], (mine - mean).square().mean(), share)
             self.change[k] = _mean_square(self.change[k], (theirs - mine).square().mean(), share)
 
-    def perceive(self, mind: Mind, senses: Senses, present: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
+    def perceive(self, carried: CarriedState, senses: Senses, present: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
         """Takes in one step.
 
         Args:
@@ -96,10 +96,10 @@ class CrossModalModel(nn.Module):
         """
         sensed = self._normalise(self._join(senses))
         mask = torch.cat([present[name][:, None].expand(-1, size) for name, size in self.sizes.items()], dim=1)
-        heeded = torch.where(mask, sensed + self._blend * (mind.belief - sensed), mind.belief)
-        return self.network(mind.state, self._named(heeded), present), heeded
+        heeded = torch.where(mask, sensed + self._blend * (carried.belief - sensed), carried.belief)
+        return self.network(carried.state, self._named(heeded), present), heeded
 
-    def predict(self, state: Tensor, heeded: Tensor, code: Tensor) -> tuple[Mind, Prediction]:
+    def predict(self, state: Tensor, heeded: Tensor, code: Tensor) -> tuple[CarriedState, Prediction]:
         """Predicts the step that an action brings.
 
         Args:
@@ -108,11 +108,13 @@ class CrossModalModel(nn.Module):
         changes, reward = self.predictor(state, self._named(heeded), code)
         now = dict(zip(self.sizes, self._split(heeded * self._per_value(self.spread) + self.mean)))
         raw = {name: now[name] + change * self.change[k] for k, (name, change) in enumerate(changes.items())}
-        return Mind(state, self._normalise(self._join(raw))), Prediction(raw, reward)
+        return CarriedState(state, self._normalise(self._join(raw))), Prediction(raw, reward)
 
-    def step(self, mind: Mind, senses: Senses, present: Mapping[str, Tensor], code: Tensor) -> tuple[Mind, Prediction]:
+    def step(
+        self, carried: CarriedState, senses: Senses, present: Mapping[str, Tensor], code: Tensor
+    ) -> tuple[CarriedState, Prediction]:
         """Perceives one step and predicts the next; see both."""
-        return self.predict(*self.perceive(mind, senses, present), code)
+        return self.predict(*self.perceive(carried, senses, present), code)
 
     def errors(self, predicted: Senses, actual: Senses) -> dict[str, Tensor]:
         """Returns mean squared errors by sense, (B,), in units of the spread of its changes."""
@@ -121,9 +123,9 @@ class CrossModalModel(nn.Module):
             for k, name in enumerate(self.sizes)
         }
 
-    def expected(self, mind: Mind) -> dict[str, Tensor]:
+    def expected(self, carried: CarriedState) -> dict[str, Tensor]:
         """Returns what each sense is expected to give next, raw (B, S)."""
-        return self._named(mind.belief * self._per_value(self.spread) + self.mean)
+        return self._named(carried.belief * self._per_value(self.spread) + self.mean)
 
     def predicting(self) -> nn.ModuleList:
         """Returns all parts that predict; the layers of the actions are trained by themselves."""

@@ -23,9 +23,10 @@ from ...learners.optimisation import (
     select,
     step,
 )  # fmt: skip
+from ...learners.symlog import symlog
 from ...policies.contract import uniform
 from ...randomness import derive, stream
-from .model import CrossModalModel, Mind, Prediction, Senses
+from .model import CarriedState, CrossModalModel, Prediction, Senses
 from .watch import SensesWatch
 
 # Decay of the running errors by which the better learner is chosen, and of those that are shown.
@@ -68,7 +69,7 @@ class CrossModalOnlineLearner(OnlineLearner):
         self._actor_optimizer = make_adam(own.network.actions, settings.actor.learning_rate)
         self.watch = SensesWatch(tuple(sizes), settings.watch)
         self.detector = ChangeDetector(settings.change.detector)
-        self._minds = {name: own.initial(1) for name in ('online', *LEARNERS)}
+        self._carried = {name: own.initial(1) for name in ('online', *LEARNERS)}
         self._errors = torch.zeros(len(LEARNERS), dtype=torch.float64)
         self._shown = torch.zeros(2, dtype=torch.float64)  # error of the better learner, of predicting no change
         self._changed_at = -2  # wake step in which the last change was found
@@ -96,7 +97,7 @@ class CrossModalOnlineLearner(OnlineLearner):
         name = self.better
         with torch.inference_mode():
             state, _ = self.models[name].perceive(
-                self._minds[name], readings(observation, self._shapes), self.watch.present()
+                self._carried[name], readings(observation, self._shapes), self.watch.present()
             )
             action = torch.tanh(self.models[name].network.act(state))[0].numpy()
         noise = 0.0 if mode == GREEDY else own.noise * generator.standard_normal(self.code.size)
@@ -110,7 +111,7 @@ class CrossModalOnlineLearner(OnlineLearner):
         """
         check(transition, self.robot, self._shapes)
         if transition.boundary:
-            self._minds = {name: self.online.initial(1) for name in self._minds}
+            self._carried = {name: self.online.initial(1) for name in self._carried}
         before, after = (readings(each, self._shapes) for each in (transition.before, transition.after))
         for model in (self.online, *self.models.values()):
             model.learn_scale(before, after)
@@ -121,24 +122,24 @@ class CrossModalOnlineLearner(OnlineLearner):
 
     def _learn(self, before: Senses, after: Senses, action: Tensor, reward: float) -> dict[str, float]:
         code, present = self.code.to_input(action), self.watch.present()
-        errors, minds = {}, {}
+        errors, carried = {}, {}
         with torch.no_grad():
             for name, model in self.models.items():
-                minds[name], predicted = model.step(self._minds[name], before, present, code)
+                carried[name], predicted = model.step(self._carried[name], before, present, code)
                 errors[name] = float(_heeded_mean(model.errors(predicted.senses, after), present))
             copied = float(_heeded_mean(self.online.errors(before, after), present))
-        state, heeded = self.online.perceive(self._minds['online'], before, present)
-        minds['online'], predicted = self.online.predict(state, heeded, code)
+        state, heeded = self.online.perceive(self._carried['online'], before, present)
+        carried['online'], predicted = self.online.predict(state, heeded, code)
         loss = _heeded_mean(self.online.errors(predicted.senses, after), present) + _reward_error(predicted, reward)
         if self._is_original:
             loss = self.online.network.act(state).var(dim=-1).mean()
-        self._minds = {name: mind.detach() for name, mind in minds.items()}
+        self._carried = {name: carried.detach() for name, carried in carried.items()}
         found = {'loss': float(loss.detach()), 'reward': reward} | self._compare(errors, copied)
         if not all(map(bool, present.values())):
             # Without a sense what predicts it would drift: nothing is learned until it is back.
             return found
         step(self._optimizer, loss, self.settings.fast.gradient_norm)
-        self._learn_to_act(state.detach(), heeded.detach(), minds['slow'], reward)
+        self._learn_to_act(state.detach(), heeded.detach(), carried['slow'], reward)
         decay = min(self.settings.fast.average, (self.total_steps + 1) / (self.total_steps + 10))
         average_into(list(self.models['fast'].parameters()), list(self.online.parameters()), decay)
         return found
@@ -159,7 +160,7 @@ class CrossModalOnlineLearner(OnlineLearner):
             'senses_left_out': float((self.watch.left_out > 0).sum()),
         }  # fmt: skip
 
-    def _learn_to_act(self, state: Tensor, heeded: Tensor, slow: Mind, reward: float) -> None:
+    def _learn_to_act(self, state: Tensor, heeded: Tensor, slow: CarriedState, reward: float) -> None:
         """Takes one step of the actions towards what Fast predicts to be rewarded, with the weights held."""
         if self.settings.actor.kind != 'trained' or self._is_original:
             return
@@ -176,7 +177,7 @@ class CrossModalOnlineLearner(OnlineLearner):
     def expected(self) -> dict[str, Tensor]:
         """Returns what the better learner expects each sense to give after the last action, raw (1, S)."""
         name = self.better
-        return self.models[name].expected(self._minds[name])
+        return self.models[name].expected(self._carried[name])
 
     def metrics(self) -> dict[str, float]:
         """Returns the error as a share of that of predicting no change, averaged over about 100 steps, and changes."""
@@ -205,12 +206,14 @@ class CrossModalOnlineLearner(OnlineLearner):
         weights = module_state('online', self.online)
         for name, model in self.models.items():
             weights |= module_state(name, model)
-        minds = {f'minds.{name}.{key}': t.clone() for name, m in self._minds.items() for key, t in m._asdict().items()}
+        carried = {
+            f'carried.{name}.{key}': t.clone() for name, m in self._carried.items() for key, t in m._asdict().items()
+        }
         own = {'errors': self._errors.clone(), 'shown': self._shown.clone()}
         own['changed_at'] = torch.tensor(self._changed_at)
         optimizers = optimizer_state('optimizer.fast', self._optimizer)
         optimizers |= optimizer_state('optimizer.actor', self._actor_optimizer)
-        return self.counters() | weights | minds | own | optimizers | self.watch.state() | self.detector.state()
+        return self.counters() | weights | carried | own | optimizers | self.watch.state() | self.detector.state()
 
     def load(self, state: Mapping[str, Tensor]) -> None:
         """See OnlineLearner."""
@@ -218,8 +221,10 @@ class CrossModalOnlineLearner(OnlineLearner):
         load_module('online', self.online, state)
         for name, model in self.models.items():
             load_module(name, model, state)
-        for name in self._minds:
-            self._minds[name] = Mind(**{key: t.clone() for key, t in select(f'minds.{name}', state).items()})
+        for name in self._carried:
+            self._carried[name] = CarriedState(
+                **{key: t.clone() for key, t in select(f'carried.{name}', state).items()}
+            )
         load_optimizer('optimizer.fast', self._optimizer, state)
         load_optimizer('optimizer.actor', self._actor_optimizer, state)
         self.watch.load(state)
@@ -235,9 +240,8 @@ def _heeded_mean(errors: Mapping[str, Tensor], present: Mapping[str, Tensor]) ->
 
 
 def _reward_error(predicted: Prediction, reward: float) -> Tensor:
-    return (predicted.reward - symlog(reward)).square().mean() if math.isfinite(reward) else torch.zeros(())
-
-
-def symlog(reward: float) -> float:
-    """Returns sign(x) log(1 + |x|), the unit in which rewards are predicted: of any size, none drowns the senses."""
-    return math.copysign(math.log1p(abs(reward)), reward)
+    return (
+        (predicted.reward - symlog(torch.tensor(reward, dtype=torch.float64))).square().mean()
+        if math.isfinite(reward)
+        else torch.zeros(())
+    )

@@ -31,7 +31,7 @@ _AVERAGE = 0.9
 _MOST_WINDOWS = 4096
 
 
-class Class(NamedTuple):
+class TeacherWindows(NamedTuple):
     """The windows that one teacher predicts better, and the spread of its errors by sense, raw."""
 
     teacher: CrossModalModel
@@ -61,13 +61,13 @@ class CrossModalSleepRun(SleepRun):
         if asked < 0 or windows is None:
             status[DREAM] = 'skipped: ' + ('by goal' if asked < 0 else f'no window of {own.window} steps in memory')
             return
-        classes = self._classes(windows)
+        by_teacher = self._by_teacher(windows)
         learner = copy.deepcopy(self._student).requires_grad_(True)
         optimizer = make_adam(learner.predicting(), own.learning_rate)
         total = 0.0
         for number in range(1, steps + 1):
             generator = stream(self._consolidator.seed, 'dream', (self._cycle << 20) + number)
-            lessons = [self._lesson(each, generator) for each in classes]
+            lessons = [self._lesson(each, generator) for each in by_teacher]
             loss = step(
                 optimizer, self._loss(learner, lessons, generator), self._consolidator.settings.fast.gradient_norm
             )
@@ -85,7 +85,7 @@ class CrossModalSleepRun(SleepRun):
         count = min(memory.window_count(own.window), _MOST_WINDOWS)
         return Windows.of(memory.windows(count, own.window, generator), self._online.code) if count else None
 
-    def _classes(self, windows: Windows) -> list[Class]:
+    def _by_teacher(self, windows: Windows) -> list[TeacherWindows]:
         """Sorts windows by the teacher that predicts them better; Slow knows nothing before its first sleep."""
         teachers = [self._online.models['fast']] + ([self._consolidator.slow] if self._cycle else [])
         halves = [window_errors(teacher, windows) for teacher in teachers]
@@ -98,10 +98,10 @@ class CrossModalSleepRun(SleepRun):
                     name: float(error[mine].mean().sqrt() * teacher.change[s])
                     for s, (name, error) in enumerate(halves[k][1].items())
                 }
-                found.append(Class(teacher, windows.take(mine.nonzero()[:, 0]), spread))
+                found.append(TeacherWindows(teacher, windows.take(mine.nonzero()[:, 0]), spread))
         return found
 
-    def _lesson(self, own: Class, generator: np.random.Generator) -> Lesson:
+    def _lesson(self, own: TeacherWindows, generator: np.random.Generator) -> Lesson:
         settings = self._consolidator.settings.sleep
         chosen = torch.from_numpy(generator.integers(len(own.windows.code), size=settings.batch_size))
         real = round(settings.dream_real * 2 * generator.random() * settings.window)
@@ -110,10 +110,10 @@ class CrossModalSleepRun(SleepRun):
     def _loss(self, student: CrossModalModel, lessons: list[Lesson], generator: np.random.Generator) -> Tensor:
         lesson = Lesson.join(lessons)
         present = lesson.drop_senses(self._consolidator.settings.watch.dropout, generator)
-        mind, losses = student.initial(len(lesson.code)), []
+        carried, losses = student.initial(len(lesson.code)), []
         for k in range(lesson.code.shape[1]):
-            mind, found = student.step(
-                mind, {name: s[:, k] for name, s in lesson.inputs.items()}, present[k], lesson.code[:, k]
+            carried, found = student.step(
+                carried, {name: s[:, k] for name, s in lesson.inputs.items()}, present[k], lesson.code[:, k]
             )
             errors = student.errors(found.senses, {name: s[:, k] for name, s in lesson.targets.items()})
             actual = lesson.reward[:, k]

@@ -1,20 +1,12 @@
-"""Numbers of any size on one scale, and distributions over it (Hafner et al. 2023)."""
+"""Distributions over numbers of any size (Hafner et al. 2023)."""
 
 import torch
 from torch import Tensor
 
+from ...learners.symlog import symexp, symlog
+
 BINS = 255
 _LIMIT = 20.0
-
-
-def symlog(x: Tensor) -> Tensor:
-    """Returns sign(x) ln(|x| + 1), elementwise."""
-    return x.sign() * x.abs().log1p()
-
-
-def symexp(x: Tensor) -> Tensor:
-    """Returns the inverse of symlog, elementwise."""
-    return x.sign() * x.abs().expm1()
 
 
 def two_hot(x: Tensor) -> Tensor:

@@ -8,9 +8,9 @@ import torch
 from torch import nn, Tensor
 
 from ... import world_models
+from ...learners.symlog import symexp, symlog
 from ...world_models.contract import ModelState, WorldModel
 from .settings import WorldSettings
-from .symlog import symexp, symlog
 
 # A dimension that never changes is not divided by its spread of 0.
 _SMALLEST = 1e-3
