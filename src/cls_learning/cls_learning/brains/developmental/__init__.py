@@ -1,0 +1,1 @@
+"""The brain `developmental`: an autoencoder of pictures and a predictor of its tokens learn together, awake."""

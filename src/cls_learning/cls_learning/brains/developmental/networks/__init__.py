@@ -1,0 +1,1 @@
+"""Autoencoders and predictors by name. Each file defines `NETWORK`, a class of `contract`."""
