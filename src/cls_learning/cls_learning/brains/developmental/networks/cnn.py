@@ -5,7 +5,6 @@ import itertools
 from typing import cast
 
 import numpy as np
-import torch
 from torch import nn, Tensor
 from torch.nn import functional
 
@@ -48,34 +47,27 @@ class ConvolutionalAutoencoder(Autoencoder):
         return self.decode(self.encode(pictures))
 
 
-class OnlineBatchNorm(nn.BatchNorm2d):
-    """Batch normalisation that also holds for a batch of one picture, as in learning from one frame at a time.
+class _BatchNorm(nn.BatchNorm2d):
+    """Batch normalisation that also holds for one picture of one pixel, as smallest pictures are deep inside.
 
-    Statistics of one picture differ from the running ones, by which it is coded while acting; and a single pixel has no
-    variance. So one picture is normalised by the running statistics, which it first brings up to date.
+    A single value has no variance: it is normalised by the running statistics, and leaves them as they are.
     """
 
     def forward(self, input: Tensor) -> Tensor:
-        if not self.training or len(input) > 1:
+        if input.numel() > self.num_features:
             return super().forward(input)
-        mean, variance = cast(Tensor, self.running_mean), cast(Tensor, self.running_var)
-        rate = cast(float, self.momentum)
-        with torch.no_grad():
-            mean.lerp_(input.mean((0, 2, 3)), rate)
-            variance.lerp_((input - mean[:, None, None]).square().mean((0, 2, 3)), rate)
-        # Copies, since a second picture may come before the gradient of the first is taken.
-        return functional.batch_norm(input, mean.clone(), variance.clone(), self.weight, self.bias, eps=self.eps)
+        return functional.batch_norm(input, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps)
 
 
 def _down(channels: Sequence[int]) -> Iterator[nn.Module]:
     for inputs, outputs in itertools.pairwise(channels):
-        yield from (nn.Conv2d(inputs, outputs, 4, 2, 1), OnlineBatchNorm(outputs), nn.ReLU())
+        yield from (nn.Conv2d(inputs, outputs, 4, 2, 1), _BatchNorm(outputs), nn.ReLU())
 
 
 def _up(channels: Sequence[int]) -> Iterator[nn.Module]:
     *inner, last = itertools.pairwise(channels)
     for inputs, outputs in inner:
-        yield from (nn.ConvTranspose2d(inputs, outputs, 4, 2, 1), OnlineBatchNorm(outputs), nn.ReLU())
+        yield from (nn.ConvTranspose2d(inputs, outputs, 4, 2, 1), _BatchNorm(outputs), nn.ReLU())
     yield from (nn.ConvTranspose2d(*last, 4, 2, 1), nn.Sigmoid())
 
 
