@@ -7,7 +7,8 @@ import pytest
 import torch
 from torch import nn, Tensor
 
-from cls_learning.brains.developmental.inspection.attention import attention_metrics, breakdown, Places
+from cls_learning.brains.developmental.inspection import figures
+from cls_learning.brains.developmental.inspection.attention import attention_metrics, Breakdown, breakdown, Places
 from cls_learning.brains.developmental.inspection.counterfactual import (
     action_gaps,
     action_sensitivity,
@@ -290,3 +291,39 @@ def test_evaluation_mode_ends_as_it_began():
         assert not any(module.training for module in network.modules())
         network(*history()).tokens.sum().backward()
     assert network.training and network.layers[0].training and not network.layers[1].training
+
+
+def test_pictures_stand_side_by_side_and_one_is_marked():
+    pictures = torch.stack([torch.zeros(3, 8, 6), torch.full((3, 8, 6), 0.5), torch.full((3, 8, 6), 2.0)])
+    figure = figures.sweep(pictures, taken=1)
+    assert figure.shape == (8 + 8, 3 * 6 + 4 * 4, 3) and figure.dtype == np.uint8
+    assert [figure[8, 4 + 10 * k + 3].tolist() for k in range(3)] == [[0] * 3, [128] * 3, [255] * 3]
+    frame = [[column for column in range(34) if tuple(figure[row, column]) == figures.MARK] for row in (0, 8)]
+    assert frame == [list(range(10, 24)), [10, 11, 12, 13, 20, 21, 22, 23]]
+    assert not (figures.sweep(pictures) == figures.MARK).all(-1).any()
+
+
+def test_a_reconstruction_stands_beside_its_error():
+    figure = figures.reconstruction(torch.ones(3, 4, 4), torch.full((3, 4, 4), 0.4))
+    assert [figure[6, 6 + 8 * k, 0] for k in range(3)] == [255, 102, 153]
+    figure = figures.prediction(torch.zeros(3, 4, 4), torch.full((3, 4, 4), 1.5), torch.ones(3, 4, 4))
+    assert [figure[6, 6 + 8 * k, 0] for k in range(4)] == [0, 255, 255, 0]
+
+
+def test_the_heat_map_is_brightest_where_a_token_reads_most():
+    attention = torch.zeros(2, 3, 5, 5)
+    attention[1, 2] = torch.eye(5) * 0.3
+    figure = figures.heat_map(attention, head=2, sample=1)
+    assert figure.shape == (5, 5, 3)
+    bright = (figure == figures.RAMP[-1]).all(-1)
+    np.testing.assert_array_equal(bright, np.eye(5, dtype=bool))
+    assert (figures.heat_map(attention) == figures.RAMP[0]).all()
+
+
+def test_bars_are_as_high_as_their_shares():
+    parts = Breakdown(*(np.array(values, np.float32) for values in ([0.1, 0.0], [0.6, 1.0], [0.3, 0.0])))
+    chart = figures.breakdown_chart(parts, height=50, bar=3)
+    assert chart.shape == (50, 6, 3)
+    heights = [[int((chart[:, column] == colour).all(-1).sum()) for colour in figures.PARTS] for column in (0, 2, 3)]
+    assert heights == [[5, 30, 15], [5, 30, 15], [0, 50, 0]]
+    assert tuple(chart[-1, 0]) == figures.PARTS[0]
