@@ -121,6 +121,15 @@ def test_the_breakdown_of_a_real_predictor_adds_up_to_all_attention():
     assert parts.last_frame.mean() == pytest.approx(metrics[ATTENTION.format('alf')], abs=1e-6)
 
 
+def test_queries_that_stand_in_no_sequence_are_measured_too():
+    types = torch.tensor([0, 0, 0, 1])  # Three tokens of the last frame, and its action.
+    metrics = attention_metrics(torch.full((2, 1, 3, 4), 0.25), types)
+    names = ('apa', 'alf', 'ttar', 'ri16', 'history_recency', 'attn_entropy', 'uniform_baseline')
+    values = (0.25, 0.75, 1 / 3, 1, 1, np.log(4), 0.25)
+    assert metrics == pytest.approx({ATTENTION.format(name): value for name, value in zip(names, values)})
+    np.testing.assert_allclose(breakdown(torch.full((2, 1, 3, 4), 0.25), types).last_frame, [0.75] * 3)
+
+
 def gaps(gain: float, tokens: Tensor, actions: Tensor, seed: int = 0) -> dict[str, float]:
     target = Mover(1.0)(tokens, actions).tokens
     return action_gaps(Mover(gain), tokens, actions, loss_against(target), np.random.default_rng(seed))

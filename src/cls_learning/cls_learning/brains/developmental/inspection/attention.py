@@ -1,7 +1,9 @@
-"""Where a transformer predictor's queries of the future attend to.
+"""What the queries of a predictor with attention read.
 
-Shapes: B batch, S tokens of a sequence, Q of them queries of the future. Attention is (B, heads, S, S), from a row to
-its columns. Attention shows what is read, not what has an effect: see `counterfactual.causal_check` for that.
+Shapes: B batch, S tokens that are read, Q queries of the future. Attention is (B, heads, S, S) where the queries are
+tokens of the same sequence, and (B, heads, Q, S) where they only read; from a row to its columns.
+
+Attention shows what is read, not what has an effect: see `counterfactual.causal_check` for that.
 """
 
 from dataclasses import dataclass
@@ -51,16 +53,18 @@ class Places:
 def attention_metrics(attention: Tensor, types: Tensor) -> dict[str, float]:
     """Returns means over batch, heads and queries, by name.
 
-    apa: to the last action (attention to previous action). alf: to the last frame. ttar: to all actions, as a share of
-    that to all frames. ri16: to the last 16 tokens of the sequence; where a picture has more tokens, those are queries
-    alone. history_recency: to the last 16 tokens of the history, as a share of that to all of it. attn_entropy: in
-    nats. uniform_baseline: what apa is if every token attends equally to all that it may.
+        apa: to the last action (attention to the previous action). alf: to the last frame.
+        ttar: to all actions, relative to that to all frames.
+        ri16: to the last 16 tokens of the sequence; where a picture has more tokens, those are queries alone.
+        history_recency: to the last 16 tokens of the history, as a share of that to all of it.
+        attn_entropy: in nats. uniform_baseline: what apa is if every token attends equally to all that it may.
 
     Args:
-        attention: of the last layer, float32 (B, heads, S, S). types: of the tokens, int64 (S,).
+        attention: of the last layer. types: of the S tokens, int64 (S,); without a FUTURE every row is a query.
     """
     places = Places.of(types)
-    rows = attention.detach()[:, :, places.queries]  # (B, heads, Q, S)
+    rows = _query_rows(attention, places)  # (B, heads, Q, S)
+    allowed = places.queries.nonzero() + 1.0 if places.queries.any() else torch.tensor(float(len(types)))
     total = rows.sum(-1)
     shares = (rows / total[..., None]).clamp(min=SMALLEST)
     history = rows[..., places.history]
@@ -71,7 +75,7 @@ def attention_metrics(attention: Tensor, types: Tensor) -> dict[str, float]:
         'ri16': rows[..., -RECENT:].sum(-1) / (total + SMALLEST),
         'history_recency': history[..., -RECENT:].sum(-1) / (history.sum(-1) + SMALLEST),
         'attn_entropy': -(shares * shares.log()).sum(-1),
-        'uniform_baseline': 1.0 / (places.queries.nonzero() + 1.0),
+        'uniform_baseline': 1.0 / allowed,
     }
     return {f'{PREFIX}/{name}_mean': float(value.mean()) for name, value in values.items()}
 
@@ -88,10 +92,15 @@ class Breakdown:
 def breakdown(attention: Tensor, types: Tensor) -> Breakdown:
     """Divides the attention of each query; arguments as in `attention_metrics`."""
     places = Places.of(types)
-    rows = attention.detach()[:, :, places.queries].mean((0, 1))  # (Q, S)
+    rows = _query_rows(attention, places).mean((0, 1))  # (Q, S)
     action, frame = _to_last_action(rows, places), rows[:, places.last_frame].sum(-1)
     rest = (1 - action - frame).clamp(0, 1)
     return Breakdown(*(part.cpu().numpy() for part in (action, frame, rest)))
+
+
+def _query_rows(attention: Tensor, places: Places) -> Tensor:
+    attention = attention.detach()
+    return attention[:, :, places.queries] if places.queries.any() else attention
 
 
 def _to_last_action(rows: Tensor, places: Places) -> Tensor:

@@ -14,9 +14,9 @@ HIDDEN = 128
 class ActionEmbedding(nn.Sequential):
     """Embeds actions (..., A) in -1..1 as (..., 64), of mean 0 and variance 1 over the 64."""
 
-    def __init__(self, actions: int) -> None:
+    def __init__(self, action_size: int) -> None:
         super().__init__(
-            nn.Linear(actions, HIDDEN), nn.GELU(), nn.Linear(HIDDEN, EMBEDDING), nn.GELU(), nn.LayerNorm(EMBEDDING)
+            nn.Linear(action_size, HIDDEN), nn.GELU(), nn.Linear(HIDDEN, EMBEDDING), nn.GELU(), nn.LayerNorm(EMBEDDING)
         )
 
 

@@ -13,16 +13,18 @@ class LstmPredictor(Predictor):
     """Reads the mean of a picture's tokens beside the action taken there; all tokens that it predicts are equal.
 
     Args:
-        actions: A. width: D of a token. context: C.
+        action_size: length of an action, A. width: D of a token. context: C.
         hidden: units of each LSTM layer. layers: how many.
     """
 
     routes = ('embedding',)
 
-    def __init__(self, actions: int, width: int = 256, context: int = 4, hidden: int = 512, layers: int = 2) -> None:
+    def __init__(
+        self, action_size: int, width: int = 256, context: int = 4, hidden: int = 512, layers: int = 2
+    ) -> None:
         super().__init__()
         self.context = context
-        self.action_embedding = ActionEmbedding(actions)
+        self.action_embedding = ActionEmbedding(action_size)
         self.lstm = nn.LSTM(width + EMBEDDING, hidden, layers, batch_first=True)
         self.output = nn.Linear(hidden, width)
 

@@ -23,7 +23,7 @@ class TransformerPredictor(Predictor):
     """Predicts the change of the newest picture's tokens; actions enter as tokens, and the last one by FiLM too.
 
     Args:
-        actions: A. width: D of a token, a multiple of `heads`. context: C.
+        action_size: length of an action, A. width: D of a token, a multiple of `heads`. context: C.
         layers, heads, ratio, dropout: of the transformer; `ratio` gives hidden units of its perceptrons, in widths.
         capacity: longest sequence in tokens; the oldest tokens of a longer one are cut off.
         film_after: layers whose output the last action scales and shifts.
@@ -34,7 +34,7 @@ class TransformerPredictor(Predictor):
 
     def __init__(
         self,
-        actions: int,
+        action_size: int,
         width: int = 256,
         context: int = 4,
         layers: int = 6,
@@ -47,7 +47,7 @@ class TransformerPredictor(Predictor):
     ) -> None:
         super().__init__()
         self.context, self.capacity, self._delta = context, capacity, delta
-        self.action_embedding = ActionEmbedding(actions)
+        self.action_embedding = ActionEmbedding(action_size)
         self.action_token = nn.Linear(EMBEDDING, width)
         self.query = nn.Parameter(0.02 * torch.randn(1, 1, width))
         self.types = nn.Parameter(0.02 * torch.randn(3, width))
