@@ -13,6 +13,7 @@ from cls_bringup.graph import describe, describe_body, describe_brain, GraphOpti
 from cls_common.comms import MODES
 from cls_common.errors import UserError
 from cls_common.resources import config_dir
+from cls_sim import settings as simulation
 
 ROBOTS = ('sim', 'square', 'pan_tilt', 'gym:CartPole-v1')
 BRAIN = ['encoder', 'fast_learner', 'slow_learner']
@@ -130,6 +131,7 @@ def test_unknown_choices_are_refused_with_the_known_ones(options: dict[str, Any]
 def test_every_option_is_described_and_its_default_is_read_from_text() -> None:
     assert list(ARGUMENTS) == [field.name for field in dataclasses.fields(GraphOptions)]
     assert set(REPLAY_ONLY) < set(ARGUMENTS)
+    assert [name for name in simulation.ROBOTS.names() if name not in ARGUMENTS['robot'].text] == []
     assert parse_options({name: default_text(name) for name in ARGUMENTS}) == GraphOptions()
 
 

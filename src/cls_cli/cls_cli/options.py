@@ -9,7 +9,10 @@ from click.shell_completion import CompletionItem
 
 from cls_bringup import arguments
 from cls_bringup.arguments import ARGUMENTS
+from cls_bringup.graph import HARDWARE
 from cls_common.errors import UserError
+from cls_common.robot import GYM
+from cls_sim.settings import ROBOTS
 
 FOLDER = click.Path(path_type=Path, file_okay=False)
 FILE = click.Path(path_type=Path, dir_okay=False)
@@ -59,7 +62,7 @@ def complete_model(context: click.Context, _option: click.Parameter, incomplete:
 
 
 def _complete_robot(_context: click.Context, _option: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    known = ('sim', 'square', 'cart_pole', 'memory_chain', 'task_switching', 'pan_tilt', 'gym:')
+    known = [GYM if f'{name}:' == GYM else name for name in (*ROBOTS.names(), *HARDWARE)]
     return [CompletionItem(name) for name in known if name.startswith(incomplete)]
 
 

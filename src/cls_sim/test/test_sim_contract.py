@@ -15,7 +15,10 @@ from cls_common.robot import Kind
 from cls_sim.robots import make, SimulatorSettings
 from cls_sim.testing import digest, RobotSuite, SEED, steps
 
-ROBOTS = ('sim', 'square', 'cart_pole', 'memory_chain', 'task_switching', 'gym:CartPole-v1', 'gym:Pendulum-v1')
+ROBOTS = (
+    'sim', 'square', 'cart_pole', 'memory_chain', 'task_switching', 'toroidal_dot', 'stub', 'corridor',
+    'gym:CartPole-v1', 'gym:Pendulum-v1',
+)  # fmt: skip
 PAN_TILT = ('sim', 'square')
 
 
@@ -30,10 +33,11 @@ class TestRobots(RobotSuite):
     """Ours; a Gymnasium environment stands for each kind of actions."""
 
 
-def test_each_image_of_our_robots_is_one_frame_period_after_the_last(robot):
+def test_each_image_is_as_many_frame_periods_after_the_last_as_an_action_needs(robot):
     for before, step in itertools.pairwise(steps(robot, 60)):
         assert (step.image is None) == (robot.info.name in ('memory_chain', 'task_switching'))
-        assert step.stamp_ns - before.stamp_ns == round(1e9 / 30)
+        periods = 4 if robot.info.name == 'stub' and step.end_ns > step.start_ns else 1  # its actions take 0.1 s
+        assert step.stamp_ns - before.stamp_ns == periods * round(1e9 / 30)
 
 
 @pytest.mark.parametrize('name', PAN_TILT)
@@ -133,7 +137,7 @@ def test_a_gym_action_is_limited_to_its_space(name, asked, applied):
 
 
 def test_an_unknown_robot_is_refused_with_the_list():
-    with pytest.raises(UserError, match=r'cart_pole, gym, .*sim, .*square'):
+    with pytest.raises(UserError, match=r'cart_pole, corridor, gym, .*sim, .*square'):
         make('rover', SimulatorSettings())
     with pytest.raises(UserError, match=r'CartPole-v1'):
         make('gym:CartPol-v1', SimulatorSettings())

@@ -180,7 +180,7 @@ def check_answer(answer: AppliedAction, step: Step) -> None:
 
 def test_a_wrong_parameter_ends_the_process_with_one_clear_line(start_process):
     wrong = [
-        ({'robot': 'rover'}, 'one of cart_pole, gym, '),
+        ({'robot': 'rover'}, 'one of cart_pole, corridor, gym, '),
         ({'robot': 'gym:CartPol-v1'}, 'CartPole-v1'),
         ({'servo_sped': 3.0}, "unknown parameter 'servo_sped'"),
         ({'faults.black': 3.0}, '0.0 to 1.0'),

@@ -25,13 +25,18 @@ _log = logging.getLogger(__name__)
 
 
 class GymBody(Body):
-    """Acts at once and does not change between actions. An image observation is the camera image.
+    """Changes at the start of an action and not between actions. An image observation is the camera image.
 
     Args:
         splits: each entry of a Dict observation is a modality of its own, under its name.
+        has_reward: false: the rewards of the environment mean nothing, and the robot has none.
+        duration: of an action, s.
     """
 
-    def __init__(self, name: str, env: Env, settings: SimulatorSettings, *, splits: bool = False) -> None:
+    def __init__(
+        self, name: str, env: Env, settings: SimulatorSettings, *, splits: bool = False, has_reward: bool = True,
+        duration: float = 0.0,
+    ) -> None:  # fmt: skip
         self._env = env
         self._space = _space(name, env, 'observation_space')
         self._action_space = _space(name, env, 'action_space')
@@ -46,13 +51,14 @@ class GymBody(Body):
             modalities=('camera',) * (self._observes_images or self._renders) + vectors * (not self._observes_images),
             channels=channels_of(self._action_space, name),
             lock_step=settings.lock_step,
-            has_reward=True,  # an environment of an older interface that gives None is found out at its first step
+            has_reward=has_reward,  # one of an older interface that gives None is found out at its first step
         )
         self._converter = ImageConverter(
             name, 'reset() or step()' if self._observes_images else 'render()', _white(self._space)
         )
         with environment_code(name, 'spec'):
             self.reward_threshold = None if env.spec is None else env.spec.reward_threshold
+        self._duration = duration
         self._seed: int | None = settings.seed
         self._observation: Any = None
         self._image: Image | None = None
@@ -67,10 +73,16 @@ class GymBody(Body):
         applied, action = to_env_action(self._action_space, self.info, values)
         self._observation, reward, terminal, truncated, _ = self._env.step(action)
         self._image = None
-        return ActionEffect(applied, reward=float(reward), terminal=bool(terminal), truncated=bool(truncated))
+        return ActionEffect(
+            applied,
+            self._duration,
+            float(reward) if self.info.has_reward else float('nan'),
+            terminal=bool(terminal),
+            truncated=bool(truncated),
+        )
 
     def halt(self, elapsed: float) -> NDArray[np.float32]:
-        """See Body: an action ends as soon as it starts, so there is nothing to stop."""
+        """See Body: what an action changes is changed as soon as it starts, so there is nothing to stop."""
         return np.zeros(len(self.info.channels), np.float32)
 
     def joints(self, elapsed: float = AT_REST) -> NDArray[np.float64]:

@@ -21,8 +21,8 @@ def make(robot_id: str, settings: SimulatorSettings) -> SimulatedRobot:
     """Makes a robot.
 
     Args:
-        robot_id: 'sim', 'square', 'cart_pole', 'memory_chain', 'task_switching', 'gym:ID' with an ID for
-            `gymnasium.make`, such as 'gym:my_envs:Plain-v0', or the name of a robot of an installed package.
+        robot_id: the name of a module here, such as 'sim' or 'toroidal_dot', or of a robot of an installed package;
+            'gym:ID' with an ID for `gymnasium.make`, such as 'gym:my_envs:Plain-v0'.
         settings: of the simulation; `robot_id` overrides `settings.robot`.
 
     Raises:

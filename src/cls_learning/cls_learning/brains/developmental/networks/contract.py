@@ -77,7 +77,8 @@ class Predictor(nn.Module, ABC):
 
     def each_member(self, tokens: Tensor, actions: Tensor) -> Tensor:
         """Returns the tokens that each member predicts, float32 (E, B, N, D)."""
-        return self(tokens, actions).tokens[None]
+        predicted: Tensor = self(tokens, actions).tokens
+        return predicted[None]
 
     def sweep(self, tokens: Tensor, earlier: Tensor, candidates: Tensor) -> Tensor:
         """Returns what each member predicts for K possible last actions, float32 (E, K, N, D).
