@@ -40,3 +40,8 @@ PENALTIES: Final = Registry(
     exclude=('fisher', 'memory_aware_synapses', 'samples', 'settings', 'synaptic_intelligence'),
 )
 BRAINS: Final = Registry('cls_learning.brains', 'brain')
+DEVELOPMENTAL_NETWORKS: Final = Registry(
+    'cls_learning.brains.developmental.networks',
+    'network of developmental',
+    exclude=('action_classifier', 'action_embedding'),
+)

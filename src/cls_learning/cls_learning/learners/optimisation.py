@@ -1,6 +1,6 @@
 """Optimiser steps, averaged weights, and their states as named tensors."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 import math
 
 import torch
@@ -28,8 +28,22 @@ def step(optimizer: Adam, loss: Tensor, gradient_norm: float) -> float:
     Returns:
         the loss; NaN where the step was refused.
     """
+    return step_all((optimizer,), loss, gradient_norm)
+
+
+def step_all(
+    optimizers: Sequence[Adam],
+    loss: Tensor,
+    gradient_norm: float,
+    around: Callable[[Callable[[], None]], None] = lambda apply: apply(),
+) -> float:
+    """Takes one step of several optimisers on one loss; see `step`.
+
+    Args:
+        around: calls the function that changes the weights, and may look at gradients before and weights after.
+    """
     value = float(loss.detach())
-    weights = optimizer.weights
+    weights = [weight for optimizer in optimizers for weight in optimizer.weights]
     for weight in weights:
         weight.grad = None
     loss.backward()  # type: ignore[no-untyped-call]
@@ -40,11 +54,22 @@ def step(optimizer: Adam, loss: Tensor, gradient_norm: float) -> float:
             weight.grad = None
         return float('nan')
     # `clip_grad_norm_` adds 1e-6 to the norm before it compares.
-    optimizer.clip = min(1.0, gradient_norm / (length + 1e-6)) if gradient_norm > 0 else 1.0
-    if optimizer.clip < 1.0:
+    clip = min(1.0, gradient_norm / (length + 1e-6)) if gradient_norm > 0 else 1.0
+    if clip < 1.0:
         nn.utils.clip_grads_with_norm_(weights, gradient_norm, norm)
-    optimizer.step()
+
+    def apply() -> None:
+        for optimizer in optimizers:
+            optimizer.clip = clip
+            optimizer.step()
+
+    around(apply)
     return value
+
+
+def fill_gradients(module: nn.Module, loss: Tensor) -> Tensor:
+    """Returns the loss with a gradient of 0 for the weights of a module that have no part in it."""
+    return loss + sum((0.0 * weight.sum() for weight in module.parameters()), torch.zeros(()))
 
 
 @torch.no_grad()

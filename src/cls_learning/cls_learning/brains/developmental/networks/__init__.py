@@ -1,1 +1,1 @@
-"""Autoencoders and predictors by name. Each file defines `NETWORK`, a class of `contract`."""
+"""Autoencoders and predictors by name: a file defines `make_autoencoder`, `make_predictor` or both."""

@@ -10,6 +10,7 @@ from torch.nn import functional
 
 from cls_common.errors import UserError
 
+from ..settings import NetworkSettings
 from .contract import Autoencoder
 
 
@@ -71,4 +72,6 @@ def _up(channels: Sequence[int]) -> Iterator[nn.Module]:
     yield from (nn.ConvTranspose2d(*last, 4, 2, 1), nn.Sigmoid())
 
 
-NETWORK = ConvolutionalAutoencoder
+def make_autoencoder(own: NetworkSettings) -> ConvolutionalAutoencoder:
+    """Makes an untrained autoencoder; `network.width` has no effect."""
+    return ConvolutionalAutoencoder((own.size, own.size))

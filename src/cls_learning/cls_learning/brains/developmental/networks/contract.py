@@ -39,6 +39,9 @@ class Autoencoder(nn.Module, ABC):
     width: int
     masks: bool = True
 
+    def begin_at(self, output: Tensor) -> None:
+        """Lets an untrained decoder give the same output (3,) everywhere, where the network supports it."""
+
     @abstractmethod
     def encode(self, pictures: Tensor) -> Tensor:
         """Returns tokens (B, N, D) of pictures (B, 3, H, W), of which nothing is hidden."""
@@ -79,6 +82,11 @@ class Predictor(nn.Module, ABC):
         """Returns the tokens that each member predicts, float32 (E, B, N, D)."""
         predicted: Tensor = self(tokens, actions).tokens
         return predicted[None]
+
+    def by_member(self, tokens: Tensor, actions: Tensor, chosen: Tensor) -> Tensor:
+        """Returns the tokens (B, N, D) that one member predicts for each row, its number in `chosen`, int (B,)."""
+        members = self.each_member(tokens, actions)
+        return members[chosen, torch.arange(len(chosen))]
 
     def sweep(self, tokens: Tensor, earlier: Tensor, candidates: Tensor) -> Tensor:
         """Returns what each member predicts for K possible last actions, float32 (E, K, N, D).

@@ -6,18 +6,23 @@ every token. The decoder begins at the mean of the first picture, as the prior o
 does not have to learn that most pixels are dark.
 """
 
-from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Literal
 
 import numpy as np
 import torch
 from torch import nn, Tensor
 
+from cls_common.errors import UserError
+
+from ..settings import NetworkSettings
 from .contract import Autoencoder, Predicted, Predictor
 
 _FILM_HIDDEN, _EXPANSION, _KERNEL = 64, 2, 5
-# Share of a picture to which its mean is moved before its logit is taken.
-_SMALLEST: Final = 1e-3
+
+
+def bounded(tokens: Tensor) -> Tensor:
+    """Returns tokens (..., D) with mean 0 and deviation 1 each, so that long rollouts stay in range."""
+    return nn.functional.layer_norm(tokens, tokens.shape[-1:])
 
 
 class LocalLayer(nn.Module):
@@ -31,7 +36,7 @@ class LocalLayer(nn.Module):
 
     def __init__(self, width: int, action_size: int = 0, heads: int = 0, joins_edges: bool = True) -> None:
         super().__init__()
-        padding = 'circular' if joins_edges else 'zeros'
+        padding: Literal['circular', 'zeros'] = 'circular' if joins_edges else 'zeros'
         self.norm_mix, self.norm_alone = nn.LayerNorm(width), nn.LayerNorm(width)
         self.mix = nn.Conv2d(width, width, _KERNEL, padding=_KERNEL // 2, padding_mode=padding, groups=width)
         self.alone = nn.Sequential(
@@ -39,12 +44,11 @@ class LocalLayer(nn.Module):
         )  # fmt: skip
         self.film: nn.Sequential | None = None
         if action_size:
-            self.film = nn.Sequential(
-                nn.Linear(action_size, _FILM_HIDDEN), nn.GELU(), nn.Linear(_FILM_HIDDEN, 2 * width)
-            )
+            last = nn.Linear(_FILM_HIDDEN, 2 * width)
+            self.film = nn.Sequential(nn.Linear(action_size, _FILM_HIDDEN), nn.GELU(), last)
             # It begins as the identity.
-            nn.init.zeros_(self.film[-1].weight)
-            nn.init.zeros_(self.film[-1].bias)
+            nn.init.zeros_(last.weight)
+            nn.init.zeros_(last.bias)
         self.attention: nn.MultiheadAttention | None = None
         if heads:
             self.norm_attention = nn.LayerNorm(width)
@@ -63,9 +67,7 @@ class LocalLayer(nn.Module):
         if self.attention is not None:
             flat = self.norm_attention(tokens).flatten(1, 2)
             keys = torch.cat([flat, self.action_token(action)[:, None]], 1)
-            found, seen = self.attention(
-                flat, keys, keys, need_weights=with_attention, average_attn_weights=False
-            )
+            found, seen = self.attention(flat, keys, keys, need_weights=with_attention, average_attn_weights=False)
             tokens = tokens + found.view_as(tokens)
         return tokens + self.alone(self.norm_alone(tokens)), seen
 
@@ -90,12 +92,11 @@ class LocalAutoencoder(Autoencoder):
         self.embed = nn.Conv2d(3, width, patch, patch)
         self.hidden = nn.Parameter(torch.zeros(width))
         self.layers = nn.ModuleList(LocalLayer(width, joins_edges=joins_edges) for _ in range(layers))
-        self.norm = nn.LayerNorm(width)
         self.fill = nn.ConvTranspose2d(width, 3, patch, patch)
 
     @torch.no_grad()
     def begin_at(self, output: Tensor) -> None:
-        """Sets what the decoder gives for an untrained token, (3,)."""
+        """See Autoencoder."""
         self.fill.bias.copy_(output)  # type: ignore[union-attr]
 
     def encode(self, pictures: Tensor) -> Tensor:
@@ -105,7 +106,7 @@ class LocalAutoencoder(Autoencoder):
     def _encode(self, tokens: Tensor) -> Tensor:
         for layer in self.layers:
             tokens, _ = layer(tokens)
-        return tokens.flatten(1, 2)
+        return bounded(tokens.flatten(1, 2))
 
     def decode(self, tokens: Tensor) -> Tensor:
         """See Autoencoder."""
@@ -155,23 +156,18 @@ class LocalPredictor(Predictor):
         history = self._history(tokens, actions[:, :-1])
         found, attention = self._after(history, actions[:, -1], with_attention)
         change = torch.stack([member(found) for member in self.change]).mean(0)
-        return Predicted(tokens[:, -1] + change.flatten(1, 2), attention)
+        return Predicted(bounded(tokens[:, -1] + change.flatten(1, 2)), attention)
 
     def each_member(self, tokens: Tensor, actions: Tensor) -> Tensor:
         """See Predictor."""
         found, _ = self._after(self._history(tokens, actions[:, :-1]), actions[:, -1])
-        return torch.stack([tokens[:, -1] + member(found).flatten(1, 2) for member in self.change])
-
-    def by_member(self, tokens: Tensor, actions: Tensor, chosen: Tensor) -> Tensor:
-        """Returns the tokens (B, N, D) that one member predicts for each row, its number in `chosen`, int (B,)."""
-        members = self.each_member(tokens, actions)
-        return members[chosen, torch.arange(len(chosen))]
+        return bounded(torch.stack([tokens[:, -1] + member(found).flatten(1, 2) for member in self.change]))
 
     def sweep(self, tokens: Tensor, earlier: Tensor, candidates: Tensor) -> Tensor:
         """See Predictor."""
         history = self._history(tokens, earlier).expand(len(candidates), -1, -1, -1)
         found, _ = self._after(history, candidates)
-        return torch.stack([tokens[:, -1] + member(found).flatten(1, 2) for member in self.change])
+        return bounded(torch.stack([tokens[:, -1] + member(found).flatten(1, 2) for member in self.change]))
 
     def _history(self, tokens: Tensor, earlier: Tensor) -> Tensor:
         count, pictures = tokens.shape[:2]
@@ -196,3 +192,19 @@ class LocalPredictor(Predictor):
             if seen is not None:
                 attention.append(seen)
         return history, tuple(attention)
+
+
+def make_autoencoder(own: NetworkSettings) -> LocalAutoencoder:
+    """Makes an untrained autoencoder."""
+    return LocalAutoencoder((own.size, own.size), own.patch, own.width, own.encoder_layers, own.joins_edges)
+
+
+def make_predictor(own: NetworkSettings, autoencoder: Autoencoder, action_size: int) -> LocalPredictor:
+    """Makes an untrained predictor; raises UserError for the tokens of another autoencoder, which have no grid."""
+    if not isinstance(autoencoder, LocalAutoencoder):
+        raise UserError(
+            "parameter 'network.autoencoder'", expected="'local', with the predictor 'local'", found=own.autoencoder
+        )
+    return LocalPredictor(
+        autoencoder.grid, own.width, action_size, own.context, own.layers, own.heads, own.members, own.joins_edges
+    )

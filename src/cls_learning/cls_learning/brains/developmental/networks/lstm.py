@@ -5,8 +5,9 @@ from collections.abc import Sequence
 import torch
 from torch import nn, Tensor
 
+from ..settings import NetworkSettings
 from .action_embedding import ActionEmbedding, check_routes, EMBEDDING, without_last
-from .contract import Predicted, Predictor
+from .contract import Autoencoder, Predicted, Predictor
 
 
 class LstmPredictor(Predictor):
@@ -42,4 +43,6 @@ class LstmPredictor(Predictor):
         return Predicted(self.output(after[:, -1:]).expand(-1, tokens.shape[2], -1))
 
 
-NETWORK = LstmPredictor
+def make_predictor(own: NetworkSettings, autoencoder: Autoencoder, action_size: int) -> LstmPredictor:
+    """Makes an untrained predictor of the tokens of any autoencoder."""
+    return LstmPredictor(action_size, autoencoder.width, own.context)

@@ -12,8 +12,9 @@ from torch import nn, Tensor
 
 from cls_common.errors import UserError
 
+from ..settings import NetworkSettings
 from .action_embedding import ActionEmbedding, check_routes, EMBEDDING, Film
-from .contract import Predicted, Predictor
+from .contract import Autoencoder, Predicted, Predictor
 
 # Types of tokens.
 FRAME, ACTION, FUTURE = 0, 1, 2
@@ -126,4 +127,6 @@ class _Layer(nn.TransformerEncoderLayer):
         return cast(Tensor, self.norm2(features + self.dropout2(self.linear2(hidden)))), attention
 
 
-NETWORK = TransformerPredictor
+def make_predictor(own: NetworkSettings, autoencoder: Autoencoder, action_size: int) -> TransformerPredictor:
+    """Makes an untrained predictor of the tokens of any autoencoder."""
+    return TransformerPredictor(action_size, autoencoder.width, own.context, own.layers, own.heads, dropout=own.dropout)

@@ -12,6 +12,7 @@ from torch import nn, Tensor
 
 from cls_common.errors import UserError
 
+from ..settings import NetworkSettings
 from .contract import Autoencoder
 
 
@@ -116,4 +117,6 @@ def sine_cosine(grid: tuple[int, int], width: int) -> Tensor:
     return torch.cat([part for angle in angles for part in (angle.sin(), angle.cos())], 1)[None]
 
 
-NETWORK = MaskedAutoencoder
+def make_autoencoder(own: NetworkSettings) -> MaskedAutoencoder:
+    """Makes an untrained autoencoder."""
+    return MaskedAutoencoder((own.size, own.size), own.patch, own.width, own.encoder_layers, own.encoder_heads)

@@ -1,0 +1,64 @@
+"""The actions of a robot that are compared, and the policies of the brain `developmental`."""
+
+from itertools import product
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from cls_common.robot import Kind, RobotInfo
+from cls_common.transition import Floats
+
+from ...policies.contract import Selector
+from ...policies.sequence import SequencePolicy
+from ...registries import POLICIES
+from .settings import AUTOMATIC, DevelopmentalSettings, UNCERTAINTY
+
+# Values of a continuous channel that are compared.
+_LEVELS = (0.0, -1.0, 1.0)
+
+
+def candidates(robot: RobotInfo, most: int) -> Floats:
+    """Returns actions that cover those of a robot, float32 (K, A) in -1..1, K <= most.
+
+    All values of a discrete channel, rest and both limits of another one, in all combinations; of more than `most`
+    combinations evenly spaced ones.
+    """
+    values = []
+    for channel in robot.channels:
+        count = int(channel.high - channel.low) + 1
+        values.append(np.linspace(-1, 1, count) if channel.kind == Kind.DISCRETE and count > 1 else np.array(_LEVELS))
+    total = int(np.prod([len(each) for each in values]))
+    numbers = np.unique(np.linspace(0, total - 1, min(most, total)).round().astype(int))
+    found = np.array(list(product(*values)) if total <= 4096 else _some(values, numbers), np.float32)
+    return found[numbers] if total <= 4096 else found
+
+
+def _some(values: list[np.ndarray], numbers: np.ndarray) -> list[list[float]]:
+    """Returns the combinations of some numbers, without making all."""
+    places = np.unravel_index(numbers, [len(each) for each in values])
+    return [[float(v[i]) for v, i in zip(values, row)] for row in zip(*places)]
+
+
+def make_selector(settings: DevelopmentalSettings, robot: RobotInfo, seed: int) -> Selector | None:
+    """Returns the policy of mode curiosity that does not depend on predictions; None for `uncertainty`.
+
+    Raises:
+        UserError: there is no such policy, or it needs what this brain does not have.
+    """
+    kind = settings.policy.kind
+    if kind == AUTOMATIC:
+        channel = robot.channels[0]
+        is_pair = len(robot.channels) == 1 and channel.kind == Kind.DISCRETE and channel.high - channel.low == 1
+        if not is_pair:
+            return None
+        return SequencePolicy([np.array([value], np.float32) for value in (channel.low, channel.high)], robot)
+    if kind == UNCERTAINTY:
+        return None
+    found: Selector = POLICIES.make(kind, settings, robot, 0, None, seed)
+    return found
+
+
+def as_input(actions: Floats) -> Tensor:
+    """Returns actions as float32 tensors."""
+    return torch.from_numpy(np.ascontiguousarray(actions, np.float32))

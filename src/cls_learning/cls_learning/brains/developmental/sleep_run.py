@@ -1,0 +1,116 @@
+"""One sleep of the brain `developmental`: `reconstruct`, `predict` and `dream`, on pictures of all times.
+
+The averaged weights of the online learner are trained on a memory that keeps every time of the life equally, so that
+what was learned before is not lost; `dream` trains rollouts of several steps (Hafner et al. 2019 call it overshooting).
+"""
+
+from collections.abc import Iterator
+import copy
+import math
+
+import numpy as np
+import torch
+
+from ...brain import Goal, Progress, SleepRun, State, Verdict
+from ...evaluation.gate import HARM, interval, LEAST_SEGMENTS
+from ...randomness import stream
+from .consolidator import DevelopmentalConsolidator
+from .model import DevelopmentalModel, Steps
+from .training import draw_steps, Trainer
+
+RECONSTRUCT, PREDICT, DREAM = PHASES = ('reconstruct', 'predict', 'dream')
+_MEANS = {RECONSTRUCT: 'autoencoder_training_loss', PREDICT: 'predictor_training_loss', DREAM: 'dream_loss'}
+# Windows by which a sleep is judged, at most.
+_JUDGED = 128
+
+
+class DevelopmentalSleepRun(SleepRun):
+    """Trains a copy of the averaged weights, which the online learner goes on with."""
+
+    def __init__(self, consolidator: DevelopmentalConsolidator, online: State, goal: Goal) -> None:
+        super().__init__()
+        self._consolidator, self._goal = consolidator, goal
+        self._online = consolidator.online_copy
+        self._online.load(online)
+        self._cycle = self._online.cycles
+        self.statistics.means = dict.fromkeys(_MEANS.values(), math.nan)
+        self._result = copy.deepcopy(self._online.fast)
+
+    def run(self) -> Iterator[Progress]:
+        """See SleepRun."""
+        settings = self._consolidator.settings
+        own = settings.sleep
+        learner = copy.deepcopy(self._online.fast).requires_grad_(True).train()
+        trainer = Trainer(learner, self._result, settings, own.learning_rate, own.average)
+        counts = {RECONSTRUCT: own.reconstruct_steps, PREDICT: own.predict_steps, DREAM: own.dream_steps}
+        done = 0
+        for phase, steps in counts.items():
+            length = own.dream_length if phase == DREAM else 1
+            needed = length + (0 if phase == RECONSTRUCT else learner.context - 1)
+            asked = self._goal.steps.get(phase, 0)
+            why_not = 'by goal' if asked < 0 else self._lacks(needed)
+            if why_not:
+                self.statistics.status[phase] = f'skipped: {why_not}'
+                continue
+            total, steps = 0.0, asked or steps
+            for number in range(1, steps + 1):
+                generator = stream(self._consolidator.seed, phase, (self._cycle << 20) + number)
+                count = own.dream_batch_size if phase == DREAM else own.batch_size
+                drawn = draw_steps(self._consolidator.memory, count, needed, self._online.code, generator)
+                found = trainer.update(
+                    drawn, done, generator, predicts=phase != RECONSTRUCT, rollout=length,
+                    reconstructs=1.0 if phase == RECONSTRUCT else settings.loss.reconstruction * (phase == PREDICT),
+                )  # fmt: skip
+                self.statistics.refused += math.isnan(found['loss'])
+                total, done = total + found['loss'], done + 1
+                self.statistics.status[phase], self.statistics.steps[phase] = 'ok', number
+                self.statistics.means[_MEANS[phase]] = total / number
+                yield Progress(phase, number, steps, found['loss'])
+
+    def _lacks(self, steps: int) -> str:
+        found = self._consolidator.memory.window_count(steps)
+        return '' if found else f'no window of {steps} steps in memory'
+
+    def finish(self) -> State:
+        """Judges the sleep, hands its result to the online learner, and begins the new cycle."""
+        self._judge()
+        self._online.take(self._result)
+        self._online.begin_cycle()
+        return self._online.state()
+
+    def _judge(self) -> None:
+        """Compares the predictions before and after, on windows held out, as a share of copying the picture before."""
+        c = self._consolidator
+        steps = self._online.online.context
+        count = min(c.held_out.window_count(steps), _JUDGED)
+        if count < LEAST_SEGMENTS:
+            self.verdict = Verdict(text=f'not judged: {count} held-out windows of {LEAST_SEGMENTS} needed')
+            return
+        windows = draw_steps(c.held_out, count, steps, self._online.code, stream(c.seed, 'windows', self._cycle))
+        before, after = (prediction_errors(model, windows) for model in (self._online.fast, self._result))
+        moved = windows.pictures[:, -1] - windows.pictures[:, -2]
+        copied = max(float(moved.square().mean()), 1e-12)
+        change, low, high = interval((before - after) / copied, stream(c.seed, 'gate', self._cycle))
+        is_harm = change < HARM and high < 0 and c.settings.sleep.gate
+        metrics = {
+            'error_before_sleep': float(before.mean()) / copied, 'error_after_sleep': float(after.mean()) / copied,
+            'change': change, 'change_low': low, 'change_high': high,
+        }  # fmt: skip
+        figures = f'{metrics["error_before_sleep"]:.3f} to {metrics["error_after_sleep"]:.3f}'
+        text = f'error on {count} held-out steps, as a share of copying the picture before, {figures}'
+        self.verdict = Verdict(True, is_harm, f'{text}: {change:+.3f} [{low:+.3f}, {high:+.3f}]', figures, metrics)
+
+    def roll_back(self) -> None:
+        """Nothing of the consolidator changed. A sleep that the gate refused is counted."""
+        self._consolidator.rolled_back += self.verdict.rolled_back
+
+
+@torch.no_grad()
+def prediction_errors(model: DevelopmentalModel, windows: Steps, rows: int = 8) -> np.ndarray:
+    """Returns the mean squared error of the picture that is predicted at the end of each window, float64 (B,)."""
+    found = []
+    for at in range(0, len(windows.actions), rows):
+        part = Steps(*(each[at : at + rows] for each in windows))
+        error = model.draw(model.predict(part)) - part.pictures[:, -1]
+        found.append(error.square().mean((1, 2, 3)).double().numpy())
+    return np.concatenate(found)
