@@ -1,8 +1,11 @@
 from glob import glob
+from pathlib import Path
 
 from setuptools import find_packages, setup
 
 NAME = 'cls_learning'
+# Presets of other brains than `cls`, each in a folder of its name.
+BRAINS = glob('../../config/presets/*/')
 
 setup(
     name=NAME,
@@ -14,8 +17,7 @@ setup(
         (f'share/{NAME}/launch', glob('../../launch/*.launch.py')),
         (f'share/{NAME}/config', glob('../../config/*.*')),
         (f'share/{NAME}/config/presets', glob('../../config/presets/*.*')),
-        (f'share/{NAME}/config/presets/cross_modal', glob('../../config/presets/cross_modal/*')),
-        (f'share/{NAME}/config/presets/spiking', glob('../../config/presets/spiking/*')),
+        *((f'share/{NAME}/config/presets/{Path(brain).name}', glob(f'{brain}/*')) for brain in BRAINS),
     ],
     install_requires=['setuptools'],
     # Only by this does `colcon test` run pytest.

@@ -292,3 +292,57 @@ def open_run(tmp_path: Path, tools: SimpleNamespace) -> Iterator[Callable[..., T
     yield open_
     for folder in opened:
         folder.close()
+
+
+class BrainRun:
+    """A model of any brain in its folder and a world, in one process.
+
+    Args:
+        world: has `observation()` and `step(action)`, which returns a transition.
+    """
+
+    def __init__(self, folder: ModelFolder, world: Any) -> None:
+        self.world, self.session = world, LearnerSession(folder)
+        self.learner = make_online_learner(self.session.config)
+        self.learner.load_bytes(self.session.online_bytes)
+
+    def train(self, steps: int) -> 'BrainRun':
+        for _ in range(steps):
+            learner, now = self.learner, self.world.observation()
+            action = learner.act(now, np.zeros(0), 'curiosity', learner.total_steps)
+            self.session.learn(learner.learn(learner.prepare(self.world.step(action))), NOW)
+            if learner.wants_sleep:
+                self.sleep()
+        return self
+
+    def sleep(self, goal: Goal = Goal()) -> Any:  # noqa: B008 - frozen
+        run = self.session.begin_sleep(self.learner.to_bytes(), goal)
+        for progress in run.run():
+            assert progress.loss == progress.loss
+        data = state_bytes.pack(run.finish())
+        if run.verdict.rolled_back:
+            self.session.roll_back(run, NOW)
+        else:
+            self.learner.load_bytes(data)
+            self.session.keep(run, goal, data, NOW)
+        return run
+
+    def hash(self) -> str:
+        return self.session.weights_sha256(self.learner.to_bytes())
+
+
+@pytest.fixture
+def open_brain(tmp_path: Path) -> Iterator[Callable[..., BrainRun]]:
+    """Opens or creates models by name: `open_brain(config, world, name)`."""
+    opened: list[ModelFolder] = []
+
+    def open_(config: ModelConfig, world: Any, name: str = 'm') -> BrainRun:
+        folder = ModelFolder(tmp_path, name)
+        opened.append(folder)
+        if folder.config is None:
+            folder.create(config, b'')
+        return BrainRun(folder, world)
+
+    yield open_
+    for folder in opened:
+        folder.close()

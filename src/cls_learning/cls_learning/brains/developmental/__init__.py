@@ -32,7 +32,7 @@ class DevelopmentalBrain(Brain):
     short_cycles = {
         'sleep.wake_steps_per_cycle': 30, 'sleep.reconstruct_steps': 3, 'sleep.predict_steps': 3,
         'sleep.dream_steps': 2, 'sleep.dream_length': 3, 'sleep.batch_size': 2, 'network.size': 32, 'network.width': 16,
-        'wake.batch_size': 2, 'wake.recent': 8, 'memory.capacity': 100, 'memory.segment': 4,
+        'wake.batch_size': 2, 'wake.kept': 16, 'memory.capacity': 100, 'memory.segment': 4,
     }  # fmt: skip
 
     def inputs(self, settings: Any, robot: RobotInfo) -> tuple[Input, ...]:
@@ -55,11 +55,6 @@ class DevelopmentalBrain(Brain):
             raise UserError(
                 "parameter 'network.width'", expected=f'a multiple of the {own.heads} heads', found=str(own.width)
             )
-        if settings.wake.recent < own.context:
-            raise UserError(
-                "parameter 'wake.recent'", expected=f'{own.context} or more, the pictures of network.context',
-                found=str(settings.wake.recent),
-            )  # fmt: skip
         needed = sleep.dream_length + own.context - 1
         if settings.memory.keep == 'spread' and settings.memory.segment < needed:
             raise UserError(

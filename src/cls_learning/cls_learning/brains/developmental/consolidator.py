@@ -20,7 +20,7 @@ MEMORY, HELD_OUT = 'memory', 'held_out'
 _HELD_OUT_EVERY = 6
 _WATCHED = ('rests', 'share_constant', 'share_copy', 'share_blind', 'action_gap', 'action_variety')
 # Steps after which figures are shown as warnings.
-_EARLY = 200
+_EARLY = 100
 
 
 class DevelopmentalConsolidator(Consolidator):

@@ -16,6 +16,7 @@ from ...brain import Model, OnlineLearner, State
 from ...config import ObservationMemorySettings
 from ...learners.actions import ActionCode
 from ...learners.optimisation import load_module, module_state, prefixed, select
+from ...memory.chain import Chain, pack, unpack
 from ...memory.observation_memory import ObservationMemory
 from ...policies.contract import uniform
 from ...randomness import derive, stream
@@ -30,6 +31,8 @@ from .uncertainty import Uncertainty
 _SHOWN, _ACTIONS = 0.99, 0.98
 
 
+# Windows of a segment that is kept.
+_WINDOWS = 3
 # Running means that are shown.
 SHOWN = ('reconstruction_share', 'share_constant', 'share_copy', 'share_blind', 'action_gap', 'r2')
 
@@ -57,7 +60,9 @@ class DevelopmentalOnlineLearner(OnlineLearner):
         self.gate = QualityGate(self.settings.gate)
         self._uncertainty = Uncertainty(self.settings.policy.uncertainty, self.online.autoencoder.size)
         self._selector = make_selector(self.settings, model.robot, model.seed)
-        self._recent = ObservationMemory(ObservationMemorySettings(capacity=self.settings.wake.recent))
+        segment = _WINDOWS + self.online.context - 1
+        own_limits = ObservationMemorySettings(capacity=own.kept + segment, keep='spread', segment=segment)
+        self._kept = ObservationMemory(own_limits)
         # Steps since the start of the episode, at most `context`.
         self._history: list[Transition] = []
         self._shown = dict.fromkeys(SHOWN, math.nan)
@@ -66,12 +71,12 @@ class DevelopmentalOnlineLearner(OnlineLearner):
     @property
     def memory_size(self) -> int:
         """See OnlineLearner."""
-        return len(self._recent)
+        return len(self._kept)
 
     @property
     def memory_bytes(self) -> int:
         """See OnlineLearner."""
-        return self._recent.nbytes
+        return self._kept.nbytes
 
     def act(self, observation: Observation, joints: Doubles, mode: str, steps: int) -> Floats:
         """See OnlineLearner; at rest while the gate is closed, in mode curiosity."""
@@ -126,7 +131,7 @@ class DevelopmentalOnlineLearner(OnlineLearner):
         self._history = [*self._history, transition][-self.online.context :]
         self.count(transition, episode)
         own = Experience(transition=transition, sequence=self.total_steps, episode=self.episode)
-        self._recent.add(own)
+        self._kept.add(replace(own, episode=0))
         metrics = self._judge() | self._learn()
         return replace(own, metrics=metrics)
 
@@ -150,13 +155,14 @@ class DevelopmentalOnlineLearner(OnlineLearner):
         self._show(errors, explained_variance(predicted, picture))
         action = newest.actions[0, -1].double()
         self._action_moments = _ACTIONS * self._action_moments + (1 - _ACTIONS) * torch.stack([action, action.square()])
-        variance = self._action_moments[1] - self._action_moments[0].square()
+        mean, square = self._action_moments / (1 - _ACTIONS**self.total_steps)
+        variance = square - mean.square()
         return {
             'reconstruction_loss': errors.reconstruction, 'error_before': errors.prediction,
             'constant_error': errors.constant, 'copy_error': errors.copy,
             'predictor_explained_variance': explained_variance(predicted, picture),
             'gate_open': float(self.gate.is_open), 'rests': float(self.gate.rests),
-            'action_variety': float(variance.max()) if self.total_steps > 100 else math.nan, **self._shown,
+            'action_variety': float(variance.max()), **self._shown,
         }  # fmt: skip
 
     def _compare_actions(self, newest: Steps, errors: Errors) -> Errors:
@@ -205,9 +211,9 @@ class DevelopmentalOnlineLearner(OnlineLearner):
         if len(self._history) < context or generator.random() < own.loss.short_context:
             context = 1
         newest = self.steps_of([self._history[-context:]])
-        if own.wake.batch_size == 1 or not self._recent.window_count(context):
+        if own.wake.batch_size == 1 or not self._kept.window_count(context):
             return newest
-        others = draw_steps(self._recent, own.wake.batch_size - 1, context, self.code, generator)
+        others = draw_steps(self._kept, own.wake.batch_size - 1, context, self.code, generator)
         return Steps(*(torch.cat(pair) for pair in zip(newest, others)))
 
     def steps_of(self, windows: Sequence[Sequence[Transition]]) -> Steps:
@@ -236,12 +242,9 @@ class DevelopmentalOnlineLearner(OnlineLearner):
         """See OnlineLearner."""
         found = self.counters() | module_state('online', self.online) | module_state('fast', self.fast)
         found |= (
-            self._trainer.state()
-            | prefixed('recent', self._recent.state())
-            | self.gate.state()
-            | self._uncertainty.state()
+            self._trainer.state() | prefixed('kept', self._kept.state()) | self.gate.state() | self._uncertainty.state()
         )
-        found['history'] = torch.tensor(len(self._history))
+        found |= prefixed('history', pack([Chain(0, 0, self._history)] if self._history else []))
         found |= {
             f'shown.{name}': torch.tensor(value, dtype=torch.float64)
             for name, value in self._shown.items()
@@ -255,11 +258,10 @@ class DevelopmentalOnlineLearner(OnlineLearner):
         load_module('online', self.online, state)
         load_module('fast', self.fast, state)
         self._trainer.load(state)
-        self._recent.load(select('recent', state))
+        self._kept.load(select('kept', state))
         self.gate.load(state)
         self._uncertainty.load(state)
-        count = int(state['history'])
-        self._history = [each.transition for each in self._recent.experiences()][-count:] if count else []
+        self._history = [step for chain in unpack(select('history', state)) for step in chain.steps]
         shown = select('shown', state)
         self._shown = {name: float(shown[name]) if name in shown else math.nan for name in SHOWN}
         self._action_moments = state['action_moments'].clone()

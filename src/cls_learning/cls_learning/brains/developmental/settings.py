@@ -58,8 +58,8 @@ class WakeSettings(Settings):
     learning_rate: float = setting(2e-3, 'Learning rate of Adam, every wake step.', low=0.0)
     gradient_norm: float = setting(1.0, 'Norm to which gradients are clipped; 0: no clipping.', low=0.0)
     average: float = setting(0.98, 'Decay of the averaged weights that act.', low=0.0, high=0.9999)
-    batch_size: int = setting(8, 'Steps of an update: the newest and some of those before.', low=1)
-    recent: int = setting(64, 'Newest steps that the online learner keeps.', low=1)
+    batch_size: int = setting(8, 'Steps of an update: the newest and some of those kept.', low=1)
+    kept: int = setting(200, 'Steps of all times that the online learner keeps, a sample of short segments.', low=2)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,7 +76,7 @@ class GateSettings(Settings):
     prediction: float = setting(
         0.0, 'The predictor learns only from steps that it predicts worse than this; 0: from all.', low=0.0
     )
-    most_rests: int = setting(100, 'Steps in a row that the robot rests at most.', low=1)
+    most_rests: int = setting(20, 'Steps in a row that the robot rests at most.', low=1)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,7 +12,7 @@ from .model import DevelopmentalModel, Steps
 
 _DECAY, _SAMPLES = 0.99, 10
 # Share of the mean error that is added to each pixel's.
-_FLOOR = 0.1
+_FLOOR = 0.01
 
 
 class Uncertainty:
