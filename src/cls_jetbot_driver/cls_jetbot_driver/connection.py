@@ -42,18 +42,19 @@ class _DeadlineStream(SocketStream):  # type: ignore[misc]
         sock.settimeout(timeout)  # of writes
 
     def read(self, count: int) -> bytes:
+        # What is no answer leaves the stream open, so that a stop can still be sent: RPyC closes it after EOFError.
         if count > MAX_ANSWER:
-            self.close()
-            raise EOFError(f'a message of {count} bytes')
+            raise ValueError(f'a message of {count} bytes')
         deadline, data = time.monotonic() + self._timeout, b''
         while len(data) < count:
-            part = b''
-            with suppress(OSError):
-                if self.poll(max(0.0, deadline - time.monotonic())):
-                    part = self.sock.recv(count - len(data))
+            if not self.poll(max(0.0, deadline - time.monotonic())):
+                raise ValueError('the rest of a message did not come')
+            try:
+                part = self.sock.recv(count - len(data))
+            except OSError as error:
+                raise EOFError(error) from error
             if not part:
-                self.close()
-                raise EOFError('the connection ended within a message' if data else 'the connection ended')
+                raise EOFError('the connection ended')
             data += part
         return data
 
