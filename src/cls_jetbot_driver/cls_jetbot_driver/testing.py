@@ -16,7 +16,7 @@ from .jetbot import JetBot
 from .settings import JetBotDriverSettings
 
 DEADLINE = 30.0
-FAST = {'motor_timeout': 0.25, 'keepalive': 0.05, 'battery_period': 0.05, 'reconnect.longest': 0.2, 'duration': 0.1}
+FAST = {'motor_timeout': 1.0, 'keepalive': 0.05, 'battery_period': 0.05, 'reconnect.longest': 0.2, 'duration': 0.1}
 
 
 class Host:

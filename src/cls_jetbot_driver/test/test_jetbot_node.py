@@ -22,7 +22,7 @@ from cls_jetbot_driver.fake_jetbot import FakeJetBot, SIDE
 from cls_jetbot_driver.motion import STILL
 
 DEADLINE = 60.0
-FAST = {'motor_timeout': 0.5, 'keepalive': 0.1, 'battery_period': 0.1, 'reconnect.longest': 0.2, 'give_up': 0.0}
+FAST = {'motor_timeout': 2.0, 'keepalive': 0.1, 'battery_period': 0.1, 'reconnect.longest': 0.2, 'give_up': 0.0}
 TOPICS = (comms.ROBOT_INFO, comms.ROBOT_STATE, comms.APPLIED_ACTION, comms.IMAGE, comms.DIAGNOSTICS)
 
 

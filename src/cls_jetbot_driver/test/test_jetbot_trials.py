@@ -17,7 +17,7 @@ from cls_jetbot_driver.motion import STILL
 from cls_jetbot_driver.testing import Host
 
 KINDS = ('cut', 'drop', 'garbage', 'hang', 'battery', 'blind')
-DURATION, OWN_TIMEOUT, MOTOR_TIMEOUT = 0.3, 0.5, 0.25
+DURATION, OWN_TIMEOUT, MOTOR_TIMEOUT = 0.3, 0.5, 0.5
 # A busy machine delays both sides.
 SLACK = 1.5
 
@@ -54,9 +54,9 @@ def last_turning(log: list[MotorCommand]) -> float:
 
 def run_trial(make_host: Callable[..., Host], kind: str, number: int) -> None:
     moment = random.Random(number).uniform(0.0, DURATION + 0.05)
-    host = make_host(
-        timeout=OWN_TIMEOUT, seed=number, duration=DURATION, motor_timeout=MOTOR_TIMEOUT, keepalive=0.05,
-    )  # fmt: skip
+    # Where the driver can stop it the robot does not stop by itself.
+    own_timeout = OWN_TIMEOUT if kind in ('cut', 'drop') else 30.0
+    host = make_host(timeout=own_timeout, seed=number, duration=DURATION, motor_timeout=MOTOR_TIMEOUT)
     host.send(1.0)
     host.robot.wait_for(lambda: host.robot.motors != STILL)
     begun = host.robot.log[-1].time
@@ -72,16 +72,17 @@ def run_trial(make_host: Callable[..., Host], kind: str, number: int) -> None:
     log = list(host.robot.log)
     assert log[-1].motors == STILL
     assert last_turning(log) < max(broken, begun + DURATION) + MOTOR_TIMEOUT + OWN_TIMEOUT + SLACK
-    if kind in ('garbage', 'hang', 'battery', 'blind'):
-        stop = next(c for c in log if c.time == last_turning(log))
-        assert stop.is_request, 'the driver stopped it, not the robot itself'
     mend_link(host)
     host.wait_for_state(DriverState.READY)
-    # What the network held back may arrive now, and ends with a stop.
-    host.robot.wait_for(lambda: host.robot.motors == STILL)
     known = len(host.robot.log)
-    host.robot.wait_for(lambda: len(host.robot.log) > known + 2)
-    assert {command.motors for command in host.robot.log[known:]} == {STILL}
+    host.robot.wait_for(lambda: len(host.robot.log) > known + 4)
+    host.robot.wait_for(lambda: host.robot.motors == STILL)
+    log = list(host.robot.log)
+    # Only what the network held back can turn the motors now, until the stop behind it on the same connection.
+    for turning, after in zip(log[known:], log[known + 1 :]):
+        assert turning.motors == STILL or (
+            kind == 'cut' and after.motors == STILL and after.time - turning.time < SLACK
+        )
     assert host.ask(1.0).code is Code.NONE, 'it goes on'
 
 
