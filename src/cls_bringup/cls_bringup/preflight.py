@@ -108,7 +108,9 @@ def _check_servo_driver(settings: Any) -> None:
 
 
 def _check_jetbot_driver(settings: Any) -> None:
-    settings.address()
+    from cls_jetbot_driver.connection import Connection
+
+    Connection(settings.address(), settings.motor_timeout).close()
 
 
 def _check_encoder(settings: Any) -> None:

@@ -5,7 +5,7 @@ from cls_common.diagnostics import Health, Level
 from cls_common.driver.safety import DriverState
 from cls_common.robot import Channel, Kind, RobotInfo
 
-from .driver import CHANNEL, DriverStatus
+from .controller import CHANNEL, JetBotStatus
 from .settings import JetBotDriverSettings
 
 
@@ -19,7 +19,7 @@ def describe(settings: JetBotDriverSettings) -> RobotInfo:
     )
 
 
-def report(status: DriverStatus) -> Health:
+def report(status: JetBotStatus) -> Health:
     """Returns the health of the link to the robot (REP-107)."""
     values = {
         'latency_ms': f'{1000 * status.latency:.1f}',

@@ -10,7 +10,7 @@ from cls_common.driver.link import Link
 from cls_common.driver.safety import DriverState
 
 from .connection import Connection
-from .driver import Driver
+from .controller import JetBotController
 from .fake_jetbot import FakeJetBot
 from .jetbot import JetBot
 from .settings import JetBotDriverSettings
@@ -29,7 +29,7 @@ class Host:
         self._changed = threading.Condition()
         self._results: list[ActionResult] = []
         self._sequence = 0
-        self.driver = Driver(
+        self.driver = JetBotController(
             self._connect, self.settings, on_moving=self._notify, stamp=time.time_ns,
             camera_problem=lambda: self.camera_problem,
         )  # fmt: skip

@@ -185,7 +185,7 @@ def test_a_robot_without_a_battery_report_is_driven(make_host: MakeHost) -> None
     assert host.driver.status().battery is None
 
 
-def test_a_robot_that_does_not_see_does_not_move(make_host: MakeHost) -> None:
+def test_without_images_nothing_moves(make_host: MakeHost) -> None:
     host = make_host()
     host.camera_problem = 'no frame for 2 s'
     host.wait_for_state(DriverState.FAULT)

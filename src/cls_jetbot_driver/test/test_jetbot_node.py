@@ -145,7 +145,7 @@ def test_the_contract_of_a_robot_with_a_camera(
 
     robot.frame_fault = lambda: 'no picture'
     fault = observer.wait_for_state(RobotState.FAULT)
-    assert fault.error_code == RobotState.LINK_LOST and 'does not see' in fault.error_msg
+    assert fault.error_code == RobotState.LINK_LOST and 'no images' in fault.error_msg
     assert observer.ask(1.0).error_code == AppliedAction.NOT_READY
     robot.frame_fault = None
     observer.wait_for_state(RobotState.READY)

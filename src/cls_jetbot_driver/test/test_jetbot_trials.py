@@ -16,7 +16,7 @@ from cls_jetbot_driver.fake_jetbot import FakeJetBot, MotorCommand
 from cls_jetbot_driver.motion import STILL
 from cls_jetbot_driver.testing import Host
 
-KINDS = ('cut', 'drop', 'garbage', 'hang', 'battery', 'blind')
+KINDS = ('cut', 'drop', 'garbage', 'hang', 'battery', 'no images')
 DURATION, OWN_TIMEOUT, MOTOR_TIMEOUT = 0.3, 0.5, 0.5
 # A busy machine delays both sides.
 SLACK = 1.5

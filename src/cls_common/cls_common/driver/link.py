@@ -30,7 +30,7 @@ class ReconnectSettings(Settings):
     longest: float = setting(5.0, 'Longest wait between attempts.', unit='s', low=0.05, high=60.0)
 
 
-class Driver(Protocol[StatusOut]):
+class RobotDriver(Protocol[StatusOut]):
     """What a link runs: one robot. Used by the link's thread only, except `guard.latch`, `send_stop` and `status`."""
 
     guard: Guard
@@ -93,7 +93,7 @@ class Link(Generic[Status]):
 
     def __init__(
         self,
-        driver: Driver[Status],
+        driver: RobotDriver[Status],
         reconnect: ReconnectSettings,
         on_change: Callable[[], None],
         clock: Callable[[], float],

@@ -24,8 +24,8 @@ from cls_perception.nodes.image_publishers import ImagePublishers, stream_health
 
 from ..camera import JetBotCamera
 from ..connection import Connection
+from ..controller import JetBotController, JetBotStatus
 from ..description import describe, report
-from ..driver import Driver, DriverStatus
 from ..jetbot import JetBot
 from ..settings import JetBotDriverSettings
 
@@ -62,8 +62,8 @@ class JetBotDriver(AutostartLifecycleNode):
         super().__init__('jetbot_driver')
         self._settings = declare(self, JetBotDriverSettings)
         self._address = self._settings.address()
-        self._driver: Driver | None = None
-        self._link: Link[DriverStatus] | None = None
+        self._driver: JetBotController | None = None
+        self._link: Link[JetBotStatus] | None = None
         self._camera: JetBotCamera | None = None
         self._reader: CameraReader | None = None
         self._is_active = False
@@ -80,7 +80,7 @@ class JetBotDriver(AutostartLifecycleNode):
     def configure(self) -> None:
         """Connects to the robot: motors to 0."""
         settings = self._settings
-        driver = Driver(
+        driver = JetBotController(
             self._connect, settings, on_moving=self._change.trigger,
             stamp=lambda: int(self.get_clock().now().nanoseconds), camera_problem=self._camera_problem,
         )  # fmt: skip

@@ -1,4 +1,4 @@
-"""The JetBot driver: actions, automatic stop, lost robot. Single-threaded; waits only for answers of the robot."""
+"""Control of a JetBot: actions, automatic stop, lost robot. Single-threaded; waits only for answers of the robot."""
 
 from collections.abc import Callable
 from contextlib import suppress
@@ -18,8 +18,8 @@ CHANNEL = 'motion'
 
 
 @dataclass(frozen=True)
-class DriverStatus:
-    """Status of the driver.
+class JetBotStatus:
+    """Status of a JetBot and its link.
 
     Attributes:
         is_turning: motors are at 0 (False), may turn (True) or are unknown (None).
@@ -40,14 +40,14 @@ class DriverStatus:
     latency: float
 
 
-class Driver:
+class JetBotController:
     """Carries out actions on a JetBot, or refuses them with a reason.
 
     Args:
         connect: connects to the robot and stops its motors; raises UserError.
         on_moving: called before motors are set.
         stamp: ns of the ROS clock.
-        camera_problem: why the robot can't see now; empty: it sees. A robot that can't see does not move.
+        camera_problem: why there are no images now; empty: there are. Without images nothing moves.
         clock: s, steady.
 
     Attributes:
@@ -205,7 +205,7 @@ class Driver:
     def _check_health(self, robot: JetBot) -> None:
         problem = self._camera_problem()
         if problem:
-            raise LinkError(f'the JetBot does not see: {problem}')
+            raise LinkError(f'no images of the JetBot: {problem}')
         now = self._clock()
         if self._battery is not None and now - self._battery_read < self._settings.battery_period:
             return
@@ -217,10 +217,10 @@ class Driver:
                 do='Charge it.',
             )  # fmt: skip
 
-    def status(self) -> DriverStatus:
+    def status(self) -> JetBotStatus:
         """Returns the status; may be called from any thread."""
         lost_at = self._lost_at
-        return DriverStatus(
+        return JetBotStatus(
             state=self.guard.state,
             reason=self.guard.reason,
             is_turning=self.guard.torque,
