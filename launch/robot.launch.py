@@ -1,4 +1,4 @@
-"""The pan-tilt robot: camera, servo_driver and the brain."""
+"""A real robot and the brain: the pan-tilt robot, or a JetBot with `robot:=jetbot`."""
 
 from cls_bringup.nodes.launching import launch_graph
 

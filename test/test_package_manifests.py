@@ -32,7 +32,7 @@ KEYS = {
 }
 # Without a rosdep key: from requirements/, noted in each package.xml.
 WITHOUT_KEY = {
-    'av', 'avalanche', 'backports', 'mcap', 'nir', 'pyarrow', 'safetensors', 'stable_baselines3', 'tensorboard',
+    'av', 'avalanche', 'backports', 'mcap', 'nir', 'pyarrow', 'rpyc', 'safetensors', 'stable_baselines3', 'tensorboard',
     'zstandard',
 }  # fmt: skip
 # The options of pytest in pyproject.toml need these plug-ins.

@@ -48,13 +48,13 @@ def test_a_file_names_only_nodes_that_are_started_with_it(path: Path) -> None:
     assert set(read_parameter_file(path)) <= started
 
 
-@pytest.mark.parametrize('robot', ['sim', 'pan_tilt', REPLAY])
+@pytest.mark.parametrize('robot', ['sim', 'pan_tilt', 'jetbot', REPLAY])
 def test_every_deployment_has_its_file(robot: str) -> None:
     session = 'session' if robot == REPLAY else ''
     assert ROOT / 'config' / GraphOptions(robot=robot, session=session).deployment in FILES
 
 
-@pytest.mark.parametrize('robot', ['sim', 'square', 'gym:CartPole-v1', 'pan_tilt'])
+@pytest.mark.parametrize('robot', ['sim', 'square', 'gym:CartPole-v1', 'pan_tilt', 'jetbot'])
 def test_parameters_of_launch_are_declared_by_the_nodes(robot: str) -> None:
     everything = GraphOptions(
         robot=robot,
@@ -85,6 +85,7 @@ def test_every_node_of_the_graph_has_a_settings_class() -> None:
     graphs = [
         GraphOptions(robot='sim', record=True, save_frames=True),
         GraphOptions(robot='pan_tilt'),
+        GraphOptions(robot='jetbot'),
         GraphOptions(robot=REPLAY, session='a'),
     ]
     nodes = {p.name for graph in graphs for p in describe(graph)}

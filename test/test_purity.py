@@ -11,7 +11,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = sorted(path.parent.name for path in ROOT.glob('src/*/setup.py'))
 # These run on a robot that carries no PyTorch.
-WITHOUT_TORCH = {'cls_common', 'cls_servo_driver', 'cls_sim', 'cls_recording'} & set(PACKAGES)
+WITHOUT_TORCH = {'cls_common', 'cls_servo_driver', 'cls_jetbot_driver', 'cls_sim', 'cls_recording'} & set(PACKAGES)
 
 # Everything that comes with ROS, by top-level name.
 ROS_NAMES = (

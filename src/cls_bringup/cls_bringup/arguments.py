@@ -27,8 +27,8 @@ class Argument(NamedTuple):
 # Of every field of GraphOptions.
 ARGUMENTS = {
     'robot': Argument(
-        'Robot: sim, square, toroidal_dot, corridor, cart_pole, memory_chain, task_switching, stub, pan_tilt, gym:ID, '
-        'or gym:MODULE:ID of your own module.'
+        'Robot: sim, square, toroidal_dot, corridor, cart_pole, memory_chain, task_switching, stub, pan_tilt, jetbot, '
+        'gym:ID, or gym:MODULE:ID of your own module.'
     ),
     'brain': Argument('Brain of a new model. An existing model has its own.', 'cls'),
     'model': Argument('Name of the model, which is created if it does not exist.'),

@@ -15,7 +15,8 @@ from cls_common.robot import GYM
 from cls_learning.brain import find
 from cls_sim.settings import ROBOTS as SIMULATED
 
-HARDWARE = ('pan_tilt',)
+JETBOT = 'jetbot'
+HARDWARE = ('pan_tilt', JETBOT)
 REPLAY = 'replay'  # a recorded session instead of a robot
 # s from SIGINT until a node is killed; saving a model at low priority on a busy machine takes long.
 STOP_WAIT = 45.0
@@ -88,8 +89,11 @@ class GraphOptions:
         if self.mode and self.mode not in MODES:
             raise UserError(f'unknown mode {self.mode!r}', expected=' or '.join(MODES))
         self._check_replay()
-        if 'simulator' in by_node(self.settings) and not self.simulated:
+        chosen = by_node(self.settings)
+        if 'simulator' in chosen and not self.simulated:
             raise UserError('a setting of the simulation', expected='a simulated robot', found=self.robot)
+        if 'jetbot_driver' in chosen and self.robot != JETBOT:
+            raise UserError('a setting of the JetBot', expected=f'robot {JETBOT}', found=self.robot)
         if self.steps < 0:
             raise UserError('steps', expected='0 (no end) or more', found=str(self.steps))
 
@@ -118,7 +122,7 @@ class GraphOptions:
 
 
 def describe_body(options: GraphOptions) -> list[Process]:
-    """Returns the processes of the robot: a simulator, a player, or camera and servo driver."""
+    """Returns the processes of the robot: a simulator, a player, or its drivers."""
     files = _files(options)
     if options.simulated:
         parameters: dict[str, Any] = {'robot': options.robot}
@@ -131,6 +135,8 @@ def describe_body(options: GraphOptions) -> list[Process]:
         return _with_settings(options, [Process('simulator', 'cls_sim', parameters, files)])
     if options.robot == REPLAY:
         return [Process('player', 'cls_recording', _replay(options), files)]
+    if options.robot == JETBOT:
+        return _with_settings(options, [Process('jetbot_driver', 'cls_jetbot_driver', {}, files)])
     camera = {'source': options.camera} if options.camera else {}
     driver = {'port': options.port} if options.port else {}
     return [

@@ -17,6 +17,7 @@ SETTINGS = {
     'camera': 'cls_perception.settings:CameraSettings',
     'encoder': 'cls_perception.settings:EncoderNodeSettings',
     'servo_driver': 'cls_servo_driver.settings:ServoDriverSettings',
+    'jetbot_driver': 'cls_jetbot_driver.settings:JetBotDriverSettings',
     'fast_learner': 'cls_learning.node_settings:FastNodeSettings',
     'slow_learner': 'cls_learning.node_settings:SlowNodeSettings',
     'frame_writer': 'cls_recording.settings:FrameWriterSettings',
@@ -106,6 +107,12 @@ def _check_servo_driver(settings: Any) -> None:
         )
 
 
+def _check_jetbot_driver(settings: Any) -> None:
+    from cls_jetbot_driver.connection import Connection
+
+    Connection(settings.address(), settings.motor_timeout).close()
+
+
 def _check_encoder(settings: Any) -> None:
     from cls_perception.settings import ENCODERS
 
@@ -131,6 +138,7 @@ _CHECKS: dict[str, Callable[[Any], None]] = {
     'simulator': _check_simulator,
     'camera': _check_camera,
     'servo_driver': _check_servo_driver,
+    'jetbot_driver': _check_jetbot_driver,
     'encoder': _check_encoder,
     'slow_learner': _check_slow_learner,
 }

@@ -15,7 +15,8 @@ from cls_common.errors import UserError
 from cls_common.resources import config_dir
 from cls_sim import settings as simulation
 
-ROBOTS = ('sim', 'square', 'pan_tilt', 'gym:CartPole-v1')
+ROBOTS = ('sim', 'square', 'pan_tilt', 'jetbot', 'gym:CartPole-v1')
+DRIVERS = {'pan_tilt': ['camera', 'servo_driver'], 'jetbot': ['jetbot_driver']}
 BRAIN = ['encoder', 'fast_learner', 'slow_learner']
 
 
@@ -27,11 +28,11 @@ def process(name: str, **options: Any) -> Process:
 @pytest.mark.parametrize('robot', ROBOTS)
 def test_every_robot_has_a_body_and_the_same_brain(robot: str) -> None:
     options = GraphOptions(robot=robot)
-    body = ['simulator'] if robot != 'pan_tilt' else ['camera', 'servo_driver']
+    body = DRIVERS.get(robot, ['simulator'])
     assert [p.name for p in describe_body(options)] == body
     assert [p.name for p in describe_brain(options)] == BRAIN
     assert [p.name for p in describe(options)] == body + BRAIN
-    assert options.simulated == (robot != 'pan_tilt')
+    assert options.simulated == (robot not in DRIVERS)
 
 
 @pytest.mark.parametrize(('robot', 'mode'), list(product(ROBOTS, ('', *MODES))))
@@ -40,7 +41,7 @@ def test_names_are_unique_and_name_their_module(robot: str, mode: str) -> None:
     assert len({p.name for p in processes}) == len(processes)
     for p in processes:
         assert p.module == f'{p.package}.nodes.{p.name}'
-        assert p.parameter_files == ('pan_tilt.param.yaml' if robot == 'pan_tilt' else 'sim.param.yaml',)
+        assert p.parameter_files == (f'{robot if robot in DRIVERS else "sim"}.param.yaml',)
 
 
 @pytest.mark.parametrize(
@@ -63,6 +64,7 @@ def test_names_are_unique_and_name_their_module(robot: str, mode: str) -> None:
         ({'save_frames': True, 'model': 'm', 'models_dir': '/d'}, 'frame_writer', {'folder': '/d/m/frames'}),
         ({'robot': 'pan_tilt', 'port': '/dev/ttyACM0'}, 'servo_driver', {'port': '/dev/ttyACM0'}),
         ({'robot': 'pan_tilt', 'camera': '2'}, 'camera', {'source': '2'}),
+        ({'robot': 'jetbot', 'settings': ('jetbot.host="::1"',)}, 'jetbot_driver', {'host': '::1'}),
     ],
 )
 def test_each_option_reaches_its_node(options: dict[str, Any], name: str, expected: dict[str, Any]) -> None:
@@ -114,6 +116,7 @@ def test_an_encoder_runs_where_the_settings_of_the_brain_perceive_an_embedding()
         ({'brain': 'no_such_brain'}, "'no_such_brain'.*cls"),
         ({'mode': 'sleep'}, "'sleep'.*manual or random or curiosity or greedy or follow"),
         ({'mode': 'Manual'}, 'unknown mode'),
+        ({'settings': ('jetbot.duration=0.1',)}, 'robot jetbot'),
         ({'steps': -1}, 'steps'),
         ({'robot': 'replay'}, 'session'),
         ({'session': 'a'}, 'replay'),

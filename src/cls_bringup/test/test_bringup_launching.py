@@ -20,7 +20,9 @@ from cls_common.resources import config_dir
 ROOT = Path(__file__).resolve().parents[3]
 RUN = Path(__file__).with_name('launch_stand_in.py')
 PACKAGES = {
-    process.name: process.package for robot in ('sim', 'pan_tilt') for process in describe(GraphOptions(robot=robot))
+    process.name: process.package
+    for robot in ('sim', 'pan_tilt', 'jetbot')
+    for process in describe(GraphOptions(robot=robot))
 }
 PACKAGES |= dict.fromkeys(('player', 'recorder', 'frame_writer'), 'cls_recording')
 BRAIN = {'encoder', 'fast_learner', 'slow_learner'}
@@ -139,6 +141,7 @@ def launch(tmp_path: Path) -> Iterator[Callable[..., Launched]]:
         ('sim', ('save_frames:=True',), {'simulator', 'frame_writer'}, 'sim.param.yaml'),
         ('sim', ('robot:=pan_tilt',), {'camera', 'servo_driver'}, 'pan_tilt.param.yaml'),
         ('robot', (), {'camera', 'servo_driver'}, 'pan_tilt.param.yaml'),
+        ('robot', ('robot:=jetbot',), {'jetbot_driver'}, 'jetbot.param.yaml'),
         ('replay', ('session:=/s',), {'player'}, 'replay.param.yaml'),
         ('brain', (), set(), 'pan_tilt.param.yaml'),
     ],

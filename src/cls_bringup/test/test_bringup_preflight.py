@@ -42,6 +42,8 @@ def test_a_graph_that_can_start_passes(robot: str, tmp_path: Path) -> None:
         ({'robot': 'pan_tilt', 'camera': '63'}, 'an existing /dev/video63'),
         ({'robot': 'pan_tilt', 'camera': '/no/such/film.mp4'}, 'film.mp4'),
         ({'robot': 'pan_tilt', 'camera': str(ROOT / 'docs'), 'port': '/dev/no_such_port'}, "'/dev/no_such_port'"),
+        ({'robot': 'jetbot', 'settings': ('jetbot.host="192.0.2.1"',)}, 'a host of allowed_hosts: 127.0.0.1'),
+        ({'robot': 'jetbot', 'settings': ('jetbot.port=1',)}, '127.0.0.1:1 can not be reached'),
         ({'params_file': '/no/such/file.yaml'}, 'is missing'),
     ],
 )

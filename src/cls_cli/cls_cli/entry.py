@@ -33,6 +33,7 @@ SECTIONS = {
         'sleep': ('sleep:command', 'Put the learner to sleep, and show the progress.'),
         'save': ('calls:save', 'Save the model of the running graph now.'),
         'teleop': ('teleop:command', 'Move the robot by keys.'),
+        'camera': ('camera:command', 'Show the live image of a camera.'),
         'stop': ('calls:stop', 'Stop the robot at once: no motion and no torque until `rearm`.'),
         'rearm': ('calls:rearm', 'Allow motion again after an emergency stop.'),
     },

@@ -15,7 +15,11 @@ from cls_common.overrides import NODES, parse_override
 from cls_common.settings import check, Settings
 
 # First part of a name -> where its settings are declared, and those that have an option of their own.
-_DECLARED = {'sim': 'cls_sim.settings:SimulatorSettings', 'encoder': 'cls_perception.settings:EncoderSettings'}
+_DECLARED = {
+    'sim': 'cls_sim.settings:SimulatorSettings',
+    'encoder': 'cls_perception.settings:EncoderSettings',
+    'jetbot': 'cls_jetbot_driver.settings:JetBotDriverSettings',
+}
 _OWN_OPTIONS = {
     'sim.robot': '--robot',
     'sim.scene': '--scene',

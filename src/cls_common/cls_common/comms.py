@@ -53,8 +53,8 @@ class Service:
     servers: tuple[str, ...]
 
 
-_ROBOTS = ('simulator', 'servo_driver', 'player')
-_IMAGE_SOURCES = ('simulator', 'camera', 'player')
+_ROBOTS = ('simulator', 'servo_driver', 'jetbot_driver', 'player')
+_IMAGE_SOURCES = ('simulator', 'camera', 'jetbot_driver', 'player')
 
 IMAGE = Topic('camera/image_raw', 'sensor_msgs/msg/Image', SENSOR, _IMAGE_SOURCES)
 CAMERA_INFO = Topic('camera/camera_info', 'sensor_msgs/msg/CameraInfo', SENSOR, _IMAGE_SOURCES)
@@ -62,7 +62,7 @@ COMPRESSED = Topic('camera/image_raw/compressed', 'sensor_msgs/msg/CompressedIma
 OBSERVATION_PREFIX = 'observation/'
 # Between a learner and the name of one of its metrics: `fast_learner/metrics/skill`.
 METRICS_INFIX = '/metrics/'
-JOINT_STATES = Topic('joint_states', 'sensor_msgs/msg/JointState', STATE, _ROBOTS)
+JOINT_STATES = Topic('joint_states', 'sensor_msgs/msg/JointState', STATE, ('simulator', 'servo_driver', 'player'))
 ROBOT_INFO = Topic('robot/info', 'cls_interfaces/msg/RobotInfo', LATCHED, _ROBOTS)
 ROBOT_STATE = Topic('robot/state', 'cls_interfaces/msg/RobotState', LATCHED, _ROBOTS)
 # One publisher at a time: runner or teleop only where no learner runs. Not the player: a real robot would move.
@@ -77,7 +77,10 @@ SLOW_STATUS = Topic('slow_learner/status', 'cls_interfaces/msg/LearnerStatus', L
 RECORDER_STATUS = Topic('recorder/status', 'cls_interfaces/msg/RecorderStatus', LATCHED, ('recorder',))
 PLAYER_STATUS = Topic('player/status', 'cls_interfaces/msg/PlayerStatus', LATCHED, ('player',))
 DIAGNOSTICS = Topic(
-    '/diagnostics', 'diagnostic_msgs/msg/DiagnosticArray', DEFAULT, ('camera', 'servo_driver', 'simulator')
+    '/diagnostics',
+    'diagnostic_msgs/msg/DiagnosticArray',
+    DEFAULT,
+    ('camera', 'servo_driver', 'jetbot_driver', 'simulator'),
 )
 CLOCK = Topic('/clock', 'rosgraph_msgs/msg/Clock', DEFAULT, ('player', 'simulator'))
 
@@ -103,8 +106,9 @@ TOPICS = (
 
 SET_MODE = Service('set_mode', 'cls_interfaces/srv/SetMode', ('fast_learner',))
 SAVE_MODEL = Service('save_model', 'std_srvs/srv/Trigger', ('slow_learner',))
-EMERGENCY_STOP = Service('emergency_stop', 'std_srvs/srv/Trigger', ('simulator', 'servo_driver'))
-REARM = Service('rearm', 'std_srvs/srv/Trigger', ('simulator', 'servo_driver'))
+_STOPPABLE = ('simulator', 'servo_driver', 'jetbot_driver')
+EMERGENCY_STOP = Service('emergency_stop', 'std_srvs/srv/Trigger', _STOPPABLE)
+REARM = Service('rearm', 'std_srvs/srv/Trigger', _STOPPABLE)
 BEGIN_SLEEP = Service('fast_learner/begin_sleep', 'cls_interfaces/srv/BeginSleep', ('fast_learner',))
 END_SLEEP = Service('fast_learner/end_sleep', 'cls_interfaces/srv/EndSleep', ('fast_learner',))
 GET_STATE = Service('fast_learner/get_state', 'cls_interfaces/srv/GetState', ('fast_learner',))

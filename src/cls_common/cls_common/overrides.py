@@ -7,7 +7,7 @@ from typing import Any
 from .errors import UserError
 
 # First part of a name -> the node whose parameter the rest names. Names without any of these are of the recipe.
-NODES = {'sim': 'simulator', 'encoder': 'encoder'}
+NODES = {'sim': 'simulator', 'encoder': 'encoder', 'jetbot': 'jetbot_driver'}
 RECIPE = 'slow_learner'
 
 

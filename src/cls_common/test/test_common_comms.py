@@ -75,7 +75,7 @@ def test_events_are_reliable_and_queued_for_seconds() -> None:
 
 def test_latched_topics_have_one_publisher_in_a_robot() -> None:
     # Two publishers on one latched topic lose one of the two for late joiners. A body is one of these three.
-    bodies = {'simulator', 'servo_driver', 'player'}
+    bodies = {'simulator', 'servo_driver', 'jetbot_driver', 'player'}
     for topic in comms.TOPICS:
         if topic.profile.latched:
             assert len(topic.publishers) == 1 or set(topic.publishers) <= bodies, topic.name

@@ -4,6 +4,8 @@ from collections.abc import Callable
 import time
 from typing import TypeVar
 
+from cls_common.driver.link import LinkError
+from cls_common.driver.safety import StopLatch
 from cls_common.errors import UserError
 
 from .line_reader import SerialLine
@@ -24,8 +26,8 @@ from .protocol import (
     Stopped,
     TimeoutSet,
 )
-from .safety import StopLatch, TOLERANCE_DEG
-from .transport import LinkError, SerialTransport
+from .safety import TOLERANCE_DEG
+from .transport import SerialTransport
 
 R = TypeVar('R', bound=Reply)
 

@@ -4,11 +4,10 @@ import math
 
 from cls_common import diagnostics
 from cls_common.diagnostics import Health, Level
+from cls_common.driver.safety import Code, DriverState
 from cls_common.robot import Channel, Kind, RobotInfo
 
 from .driver import DriverStatus
-from .protocol import Angles
-from .safety import Code, DriverState
 from .settings import ServoDriverSettings
 
 JOINTS = ('pan', 'tilt')
@@ -29,7 +28,7 @@ def describe(settings: ServoDriverSettings) -> RobotInfo:
     )
 
 
-def to_radians(angles: Angles | None) -> tuple[float, ...]:
+def to_radians(angles: tuple[float, ...] | None) -> tuple[float, ...]:
     """Returns joint angles in rad from degrees; empty where unknown."""
     return tuple(map(math.radians, angles)) if angles else ()
 

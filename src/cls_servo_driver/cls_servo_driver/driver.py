@@ -4,23 +4,23 @@ from collections.abc import Callable
 from dataclasses import dataclass
 import time
 
-from .action_results import ActionResult, ServoAction
-from .board import Board, PositionError
-from .protocol import Angles
-from .safety import (
+from cls_common.driver.actions import ActionResult, DriverAction
+from cls_common.driver.link import LinkError
+from cls_common.driver.safety import (
     check_age,
     check_values,
     Code,
     DriverState,
     Guard,
-    next_angles,
-    PositionBounds,
     Refusal,
     StopLatch,
     StoppedError,
 )
+
+from .board import Board, PositionError
+from .protocol import Angles
+from .safety import next_angles, PositionBounds
 from .settings import ServoDriverSettings
-from .transport import LinkError
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ class Driver:
         stamp: Callable[[], int],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.guard = Guard()
+        self.guard = Guard('the board has not reported its angles yet')
         self.board: Board | None = None
         self._connect = connect
         self._settings = settings
@@ -87,6 +87,11 @@ class Driver:
         self._bounds: PositionBounds | None = None
         self._last_move = self._last_request = clock()
         self._moves = self._refused = self._losses = self._garbled = self._repeats = 0
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether a board is open."""
+        return self.board is not None
 
     def connect(self) -> None:
         """Opens the board and reads its angles, which moves require. Raises UserError.
@@ -108,22 +113,22 @@ class Driver:
             self._bounds = PositionBounds.at(found)
         self.guard.linked()
 
-    def check(self, action: ServoAction) -> Refusal | None:
+    def check(self, action: DriverAction) -> Refusal | None:
         """Returns the reason to refuse an action now, or None."""
-        refusal = check_values(action.values) or self.guard.refuse()
+        refusal = check_values(action.values, ('pan', 'tilt')) or self.guard.refuse()
         if refusal is None and self._settings.command_age > 0:
             age = action.age + self._clock() - action.arrived
             refusal = check_age(age, self._settings.command_age)
         return refusal
 
-    def refuse(self, action: ServoAction, refusal: Refusal) -> ActionResult:
+    def refuse(self, action: DriverAction, refusal: Refusal) -> ActionResult:
         """Returns the result of a refused action."""
         self._refused += 1
         angles = self._angles
         now = self._stamp()
         return ActionResult(action, (0.0, 0.0), angles, angles, now, now, refusal.code, refusal.text)
 
-    def act(self, action: ServoAction) -> ActionResult:
+    def act(self, action: DriverAction) -> ActionResult:
         """Carries out an action within the limits, waits for the board's acknowledgement, and returns the result."""
         refusal = self.check(action)
         if refusal is not None or self.board is None or self._bounds is None:
@@ -201,6 +206,18 @@ class Driver:
         except LinkError:
             pass
         board.close()
+
+    def send_stop(self) -> None:
+        """Sends a stop without waiting for its confirmation; from any thread; raises LinkError."""
+        board = self.board
+        if board is not None:
+            board.send_stop()
+
+    def close(self) -> None:
+        """Closes the board; may be called twice."""
+        if self.board is not None:
+            self.board.close()
+            self.board = None
 
     @property
     def _angles(self) -> Angles | None:

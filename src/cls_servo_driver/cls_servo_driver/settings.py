@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from cls_common.driver.link import ReconnectSettings
 from cls_common.errors import UserError
 from cls_common.settings import group, setting, Settings
 
@@ -18,14 +19,6 @@ class LimitSettings(Settings):
     rate_deg: float = setting(
         0.0, 'Largest mean speed from one action to the next; 0: any.', unit='deg/s', low=0.0, high=1000.0
     )
-
-
-@dataclass(frozen=True, kw_only=True)
-class ReconnectSettings(Settings):
-    """Waits between attempts to open a lost port."""
-
-    first: float = setting(0.5, 'Wait before the first attempt; doubles with each.', unit='s', low=0.05, high=60.0)
-    longest: float = setting(5.0, 'Longest wait between attempts.', unit='s', low=0.05, high=60.0)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,6 +7,7 @@ import time
 
 import serial
 
+from cls_common.driver.link import LinkError
 from cls_common.errors import UserError
 
 from .line_reader import LineReader, SerialLine
@@ -18,10 +19,6 @@ _READ_TIMEOUT = 0.01
 _WRITE_TIMEOUT = 0.03
 # Exceptions of pyserial for a disconnected port: termios.error is no OSError, TypeError follows a close.
 _DISCONNECTED = (OSError, TypeError, termios.error)
-
-
-class LinkError(UserError):
-    """The board did not answer correctly, or its port is disconnected."""
 
 
 class SerialTransport:

@@ -8,13 +8,14 @@ import pytest
 import serial
 from serial.tools import list_ports, list_ports_common
 
+from cls_common.driver.link import LinkError
+from cls_common.driver.safety import StopLatch, StoppedError
 from cls_common.errors import UserError
 from cls_servo_driver.board import Board, PositionError
 from cls_servo_driver.fake_servo_board import FakeServoBoard
 from cls_servo_driver.line_reader import SerialLine
 from cls_servo_driver.ports import choose_port, find_ports, read_answer, SerialPort
-from cls_servo_driver.safety import StopLatch, StoppedError
-from cls_servo_driver.transport import LinkError, SerialTransport
+from cls_servo_driver.transport import SerialTransport
 
 
 def open_board(fake, latch=None, **kwargs):

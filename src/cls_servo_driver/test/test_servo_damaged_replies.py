@@ -11,15 +11,15 @@ from hypothesis import given, settings, strategies
 import pytest
 import serial
 
+from cls_common.driver.actions import DriverAction
+from cls_common.driver.safety import Code, DriverState
 from cls_common.errors import UserError
-from cls_servo_driver.action_results import ServoAction
 from cls_servo_driver.board import Board
 from cls_servo_driver.driver import Driver
 from cls_servo_driver.fake_firmware import load_program
 from cls_servo_driver.fake_servo_board import FakeServoBoard, firmware_path
 from cls_servo_driver.line_reader import LineReader
 from cls_servo_driver.protocol import parse
-from cls_servo_driver.safety import Code, DriverState
 from cls_servo_driver.settings import ServoDriverSettings
 from cls_servo_driver.transport import SerialTransport
 
@@ -166,7 +166,7 @@ class SimulatedDriver:
             driver.poll()
             if rearms and driver.guard.needs_rearm and driver.guard.off_confirmed:
                 driver.guard.rearm()
-            action = ServoAction('test', len(self.results), delta, 0.0, self.port.clock())
+            action = DriverAction('test', len(self.results), delta, 0.0, self.port.clock())
             self.results.append(driver.act(action))
             self.port.now += 0.3
             driver.poll()
@@ -294,7 +294,7 @@ def test_a_lost_sign_moves_nothing_far(original, distort):
         stand_at(fake, b'servos -40 0')
         fake.distort = distort
         driver = make_driver(fake)
-        driver.act(ServoAction('test', 1, (5.0, 0.0), 0.0, time.monotonic()))
+        driver.act(DriverAction('test', 1, (5.0, 0.0), 0.0, time.monotonic()))
         moves = [(o.pan, o.tilt) for o in fake.journal if not o.are_off]
         assert set(moves) <= {(-40.0, 0.0), (-35.0, 0.0)}
         assert (driver.guard.state is DriverState.READY) == (not original and distort is print_before_line)
@@ -303,7 +303,7 @@ def test_a_lost_sign_moves_nothing_far(original, distort):
         deadline = time.monotonic() + 10.0
         while driver.board is None and time.monotonic() < deadline:
             connect(driver)
-        result = driver.act(ServoAction('test', 2, (5.0, 0.0), 0.0, time.monotonic()))
+        result = driver.act(DriverAction('test', 2, (5.0, 0.0), 0.0, time.monotonic()))
         assert result.after == (moves[-1][0] + 5.0, 0.0)
         driver.board.close()
 
@@ -343,7 +343,7 @@ def test_damage_on_a_terminal_bounds_every_move(terminal_board, to_host, deltas)
     driver = make_driver(fake)
     for sequence, delta in enumerate(deltas):
         if driver.board is not None:
-            driver.act(ServoAction('test', sequence, delta, 0.0, time.monotonic()))
+            driver.act(DriverAction('test', sequence, delta, 0.0, time.monotonic()))
     if driver.board is not None:
         driver.board.close()
     assert longest_move([(o.pan, o.tilt) for o in fake.journal if not o.are_off] or [(0, 0)]) <= STEP + 1e-6

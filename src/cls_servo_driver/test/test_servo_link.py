@@ -6,16 +6,16 @@ import time
 
 import pytest
 
+from cls_common.driver.actions import ActionResult, DriverAction, ResultCache
+from cls_common.driver.link import Link, ReconnectSettings
+from cls_common.driver.safety import Code, DriverState
 from cls_common.errors import UserError
-from cls_servo_driver.action_results import ActionResult, ResultCache, ServoAction
 from cls_servo_driver.board import Board
 from cls_servo_driver.description import describe, Level, report
 from cls_servo_driver.driver import Driver
 from cls_servo_driver.fake_servo_board import FakeServoBoard
-from cls_servo_driver.link import Link
 from cls_servo_driver.ports import choose_port, SerialPort
-from cls_servo_driver.safety import Code, DriverState
-from cls_servo_driver.settings import LimitSettings, ReconnectSettings, ServoDriverSettings
+from cls_servo_driver.settings import LimitSettings, ServoDriverSettings
 from cls_servo_driver.transport import SerialTransport
 
 
@@ -34,7 +34,13 @@ class Host:
         self.driver = Driver(
             self.connect, self.settings, on_moving=self.notify, stamp=time.time_ns, clock=time.monotonic
         )
-        self.link = Link(self.driver, self.settings, self.notify, time.monotonic)
+        self.link = Link(
+            self.driver,
+            self.settings.reconnect,
+            self.notify,
+            time.monotonic,
+            off_on_exit=self.settings.torque_off_on_exit,
+        )
         self.port = None
         self.driver.connect()
         self.link.start()
@@ -61,7 +67,7 @@ class Host:
     def send(self, *values, sequence=None, age=0.0, source='test'):
         self.sequence += 1
         number = self.sequence if sequence is None else sequence
-        self.link.submit(ServoAction(source, number, values, age, time.monotonic()))
+        self.link.submit(DriverAction(source, number, values, age, time.monotonic()))
 
     def ask(self, *values, **kwargs):
         """Sends one action and returns its answer."""
@@ -372,11 +378,11 @@ def test_a_keepalive_too_slow_for_the_board_is_refused():
 
 def test_results_are_cached_for_seconds_only():
     memory = ResultCache()
-    action = ServoAction('teleop', 1, (5.0, 0.0), 0.0, arrived=100.0)
+    action = DriverAction('teleop', 1, (5.0, 0.0), 0.0, arrived=100.0)
     assert memory.begin(action)
     assert not memory.begin(action), 'under way'
     answer = ActionResult(action, (5.0, 0.0), (0.0, 0.0), (5.0, 0.0), 0, 1)
     memory.keep(answer, 100.1)
-    assert memory.recall(ServoAction('teleop', 1, (5.0, 0.0), 0.0, arrived=104.0)) is answer
-    assert memory.recall(ServoAction('teleop', 1, (-5.0, 0.0), 0.0, arrived=104.0)) is None
-    assert memory.recall(ServoAction('teleop', 1, (5.0, 0.0), 0.0, arrived=110.0)) is None
+    assert memory.recall(DriverAction('teleop', 1, (5.0, 0.0), 0.0, arrived=104.0)) is answer
+    assert memory.recall(DriverAction('teleop', 1, (-5.0, 0.0), 0.0, arrived=104.0)) is None
+    assert memory.recall(DriverAction('teleop', 1, (5.0, 0.0), 0.0, arrived=110.0)) is None

@@ -6,20 +6,18 @@ import threading
 from hypothesis import given, strategies
 import pytest
 
-from cls_common.errors import UserError
-from cls_interfaces.msg import AppliedAction, RobotState
-from cls_servo_driver.safety import (
+from cls_common.driver.safety import (
     check_age,
     check_values,
     Code,
     DriverState,
     Guard,
-    MotionLimits,
-    next_angles,
-    PositionBounds,
     StopLatch,
     StoppedError,
 )
+from cls_common.errors import UserError
+from cls_interfaces.msg import AppliedAction, RobotState
+from cls_servo_driver.safety import MotionLimits, next_angles, PositionBounds
 
 LIMITS = MotionLimits()
 ANY = strategies.floats(allow_nan=False, allow_infinity=False, width=32)
@@ -75,7 +73,7 @@ def test_a_move_is_within_one_step_of_all_possible_positions(places, pan, tilt, 
 
 
 def test_a_position_jump_is_a_fault_until_rearm():
-    guard = Guard()
+    guard = Guard('no angles yet')
     guard.position_jumped('at 0, was at 40')
     guard.linked()
     assert (guard.state, guard.reason.code) == (DriverState.FAULT, Code.POSITION_UNKNOWN)
@@ -110,13 +108,13 @@ def test_non_finite_numbers_never_become_a_target(bad):
     + [((), Code.WRONG_LENGTH), ((1.0,), Code.WRONG_LENGTH), ((1.0, 2.0, 3.0), Code.WRONG_LENGTH)],
 )
 def test_invalid_values_are_refused_with_their_code(values, code):
-    refusal = check_values(values)
+    refusal = check_values(values, ('pan', 'tilt'))
     assert refusal is not None
     assert refusal.code is code
 
 
 def test_two_finite_values_are_an_action():
-    assert check_values((1e9, -3.0)) is None
+    assert check_values((1e9, -3.0), ('pan', 'tilt')) is None
 
 
 @pytest.mark.parametrize(
@@ -181,7 +179,7 @@ def test_no_command_of_another_thread_is_sent_after_the_stop():
 
 
 def test_a_guard_starts_and_ends_without_motion():
-    guard = Guard()
+    guard = Guard('no angles yet')
     assert (guard.state, guard.reason.code) == (DriverState.FAULT, Code.POSITION_UNKNOWN)
     assert guard.refuse().code is Code.NOT_READY
     guard.linked()
@@ -194,7 +192,7 @@ def test_a_guard_starts_and_ends_without_motion():
 
 
 def test_the_emergency_stop_remains_after_a_lost_and_found_link():
-    guard = Guard()
+    guard = Guard('no angles yet')
     guard.linked()
     guard.latch.engage(lambda: None)
     guard.lost('gone')
@@ -208,7 +206,7 @@ def test_the_emergency_stop_remains_after_a_lost_and_found_link():
 
 
 def test_idle_torque_off_is_reported_and_ended_by_the_next_move():
-    guard = Guard()
+    guard = Guard('no angles yet')
     guard.linked()
     guard.torque_off('idle')
     assert (guard.state, guard.reason.code, guard.torque) == (DriverState.READY, Code.COMMAND_TOO_OLD, False)
@@ -218,7 +216,7 @@ def test_idle_torque_off_is_reported_and_ended_by_the_next_move():
 
 
 def test_a_confirmed_stop_is_not_confirmed_any_more_once_something_moved():
-    guard = Guard()
+    guard = Guard('no angles yet')
     guard.linked()
     guard.torque_off()
     assert guard.off_confirmed

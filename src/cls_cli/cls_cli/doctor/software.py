@@ -11,7 +11,15 @@ from .findings import Finding, Severity
 
 _SETUP = 'Delete .venv/.complete and run any ./cls command: it sets everything up again.'
 _ROS_PACKAGES = ('rclpy', 'sensor_msgs', 'std_srvs', 'diagnostic_msgs', 'rosgraph_msgs')
-_WORKSPACE = ('cls_interfaces', 'cls_common', 'cls_perception', 'cls_learning', 'cls_servo_driver', 'cls_sim')
+_WORKSPACE = (
+    'cls_interfaces',
+    'cls_common',
+    'cls_perception',
+    'cls_learning',
+    'cls_servo_driver',
+    'cls_jetbot_driver',
+    'cls_sim',
+)
 _LIBRARIES = ('numpy', 'gymnasium', 'pyserial', 'safetensors', 'rich')
 
 

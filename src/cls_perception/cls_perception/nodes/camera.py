@@ -2,24 +2,22 @@
 
 from collections.abc import Sequence
 import sys
-import time
 
 from rclpy.guard_condition import GuardCondition
 from rclpy.timer import Timer
-from sensor_msgs.msg import CameraInfo, CompressedImage
 
-from cls_common import comms, diagnostics, images
+from cls_common import comms
 from cls_common.errors import UserError
-from cls_common.nodes import conversions, parameters, qos
+from cls_common.nodes import parameters, qos
 from cls_common.nodes.diagnostics import to_diagnostics
 from cls_common.nodes.lifecycle import AutostartLifecycleNode
 from cls_common.nodes.runner import run
 from cls_perception import cameras
 from cls_perception.camera import Camera
-from cls_perception.camera_reader import CameraFrame, CameraReader
+from cls_perception.camera_reader import CameraReader
+from cls_perception.nodes.image_publishers import ImagePublishers, stream_health
 from cls_perception.settings import CameraSettings
 
-FRAME_ID = 'camera_link_optical'
 _DIAGNOSTICS_PERIOD = 1.0  # s
 
 
@@ -45,9 +43,7 @@ class CameraNode(AutostartLifecycleNode):
         self._frame_ready: GuardCondition | None = None
         self._timer: Timer | None = None
         self._logged = (0, '')
-        self._image = qos.publisher(self, comms.IMAGE)
-        self._info = qos.publisher(self, comms.CAMERA_INFO)
-        self._compressed = qos.publisher(self, comms.COMPRESSED)
+        self._images = ImagePublishers(self)
         self._diagnostics = qos.publisher(self, comms.DIAGNOSTICS)
         if self._settings.autostart:
             self.autostart()
@@ -91,32 +87,17 @@ class CameraNode(AutostartLifecycleNode):
 
     def _on_frame(self) -> None:
         frame = self._reader.take() if self._reader else None
-        if frame is None:
-            return
-        message = conversions.to_image(frame.image, conversions.to_time(frame.stamp), FRAME_ID)
-        self._image.publish(message)
-        self._info.publish(CameraInfo(header=message.header, width=message.width, height=message.height))
-        if self._compressed.get_subscription_count() > 0:
-            self._compressed.publish(_to_compressed(frame))
+        if frame is not None:
+            self._images.publish(frame)
 
     def _on_diagnostics(self) -> None:
         if self._reader is None or self._camera is None:
             return
         stream = self._reader.stream
-        level, text = stream.health(time.monotonic())
-        values = {
-            'frames': stream.frames,
-            'rate [Hz]': round(stream.rate, 2),
-            'lost': stream.lost,
-            'damaged': stream.damaged,
-            'repeated': stream.withheld,
-            'overwritten': stream.overwritten,
-            'exposure locked': stream.is_locked,
-        }
-        health = diagnostics.Health(diagnostics.CAMERA, diagnostics.Level(level), text, values)
+        health = stream_health(stream)
         message = to_diagnostics(self.get_namespace(), self._camera.label, [health], self.get_clock().now().to_msg())
         self._diagnostics.publish(message)
-        self._log_change(level, stream.problem or ('' if level == 0 else text))
+        self._log_change(health.level, stream.problem or ('' if health.level == 0 else health.message))
 
     def _log_change(self, level: int, text: str) -> None:
         # Logged once per change; the diagnostics repeat it.
@@ -127,14 +108,6 @@ class CameraNode(AutostartLifecycleNode):
             self.get_logger().info('the stream is good')
         else:
             self.get_logger().warning(text)
-
-
-def _to_compressed(frame: CameraFrame) -> CompressedImage:
-    message = CompressedImage(format='rgb8; jpeg compressed bgr8')
-    message.header.stamp = conversions.to_time(frame.stamp)
-    message.header.frame_id = FRAME_ID
-    message.data = conversions.to_bytes(images.to_jpeg(frame.image))
-    return message
 
 
 def main(args: Sequence[str] | None = None) -> int:

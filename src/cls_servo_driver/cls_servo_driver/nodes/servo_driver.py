@@ -8,7 +8,10 @@ from rclpy.timer import Timer
 from std_srvs.srv import Trigger
 
 from cls_common import comms
+from cls_common.driver.link import Link
+from cls_common.driver.safety import Code, DriverState, Refusal, StopLatch
 from cls_common.nodes import qos
+from cls_common.nodes.driver_messages import from_action
 from cls_common.nodes.lifecycle import AutostartLifecycleNode
 from cls_common.nodes.parameters import declare
 from cls_common.nodes.runner import run
@@ -16,13 +19,10 @@ from cls_interfaces.msg import RobotAction
 
 from ..board import Board
 from ..description import describe, report
-from ..driver import Driver
-from ..link import Link
+from ..driver import Driver, DriverStatus
 from ..ports import choose_port, find_ports, SerialPort
-from ..safety import Code, DriverState, Refusal, StopLatch
 from ..settings import ServoDriverSettings
 from ..transport import SerialTransport
-from . import messages
 from .servo_publishers import ServoPublishers
 
 _DIAGNOSTICS_PERIOD = 1.0
@@ -58,7 +58,7 @@ class ServoDriver(AutostartLifecycleNode):
         super().__init__('servo_driver')
         self._settings = declare(self, ServoDriverSettings)
         self._port: SerialPort | None = None
-        self._link: Link | None = None
+        self._link: Link[DriverStatus] | None = None
         self._is_active = False
         self._steady_timers: list[Timer] = []
         self._endpoints: list[tuple[str, object]] = []
@@ -77,7 +77,13 @@ class ServoDriver(AutostartLifecycleNode):
             stamp=lambda: int(self.get_clock().now().nanoseconds),
             clock=time.monotonic,
         )
-        link = Link(driver, self._settings, self._change.trigger, time.monotonic)
+        link = Link(
+            driver,
+            self._settings.reconnect,
+            self._change.trigger,
+            time.monotonic,
+            off_on_exit=self._settings.torque_off_on_exit,
+        )
         driver.connect()
         self._link = link
 
@@ -144,7 +150,7 @@ class ServoDriver(AutostartLifecycleNode):
     def _take_action(self, message: RobotAction) -> None:
         if self._link is not None:
             now = self.get_clock().now().nanoseconds
-            self._link.submit(messages.from_action(message, now, time.monotonic()))
+            self._link.submit(from_action(message, now, time.monotonic()))
 
     def _emergency_stop(self, _request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         response.success = self._link is not None and self._link.emergency_stop(_STOP_WAIT)

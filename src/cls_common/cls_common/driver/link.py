@@ -1,76 +1,144 @@
-"""The thread that owns the board, so that an unresponsive board can't delay an emergency stop."""
+"""The thread that owns a robot, so that an unresponsive one can't delay an emergency stop."""
 
 from collections import deque
 from collections.abc import Callable
+from dataclasses import dataclass
 import logging
 import threading
+from typing import Generic, Protocol, TypeVar
 
-from cls_common.errors import UserError
-
-from .action_results import ActionResult, ResultCache, ServoAction
-from .driver import Driver, DriverStatus
-from .safety import Code, Refusal
-from .settings import ServoDriverSettings
-from .transport import LinkError
+from ..errors import UserError
+from ..settings import setting, Settings
+from .actions import ActionResult, DriverAction, ResultCache
+from .safety import Code, Guard, Refusal
 
 _JOIN_TIMEOUT = 5.0
 _log = logging.getLogger(__name__)
+Status = TypeVar('Status')
+StatusOut = TypeVar('StatusOut', covariant=True)
 
 
-class Link:
+class LinkError(UserError):
+    """The robot did not answer correctly, or is disconnected."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReconnectSettings(Settings):
+    """Waits between attempts to open a lost link."""
+
+    first: float = setting(0.5, 'Wait before the first attempt; doubles with each.', unit='s', low=0.05, high=60.0)
+    longest: float = setting(5.0, 'Longest wait between attempts.', unit='s', low=0.05, high=60.0)
+
+
+class RobotDriver(Protocol[StatusOut]):
+    """What a link runs: one robot. Used by the link's thread only, except `guard.latch`, `send_stop` and `status`."""
+
+    guard: Guard
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether the link is open."""
+
+    @property
+    def time_until_poll(self) -> float:
+        """Time until `poll` is due, s."""
+
+    @property
+    def must_switch_off(self) -> bool:
+        """Whether the actuators have to be switched off."""
+
+    def connect(self) -> None:
+        """Opens the link; raises UserError."""
+
+    def disconnect(self, error: Exception) -> None:
+        """Stops the robot if that is still possible and closes a lost link: no motion until `connect` succeeds."""
+
+    def close(self) -> None:
+        """Closes the link; may be called twice."""
+
+    def check(self, action: DriverAction) -> Refusal | None:
+        """Returns the reason to refuse an action now, or None."""
+
+    def refuse(self, action: DriverAction, refusal: Refusal) -> ActionResult:
+        """Returns the result of a refused action."""
+
+    def act(self, action: DriverAction) -> ActionResult:
+        """Carries out an action and returns its result."""
+
+    def poll(self) -> None:
+        """Keeps the link alive; raises LinkError if the robot does not answer."""
+
+    def switch_off(self) -> None:
+        """Switches the actuators off, confirmed by the robot; raises LinkError if it does not answer."""
+
+    def send_stop(self) -> None:
+        """Sends a stop without waiting for its confirmation; from any thread; raises LinkError."""
+
+    def status(self) -> StatusOut:
+        """Returns the status; from any thread."""
+
+
+class Link(Generic[Status]):
     """Takes actions and stops from the node's thread and runs the driver in its own.
 
     At most one action is pending: a newer one replaces it, and the older is refused.
 
     Args:
-        driver: used by the link's thread only while it runs, except for its latch and status.
+        driver: the robot.
+        reconnect: waits between attempts to open a lost link.
         on_change: called when there are new results or states, from either thread; must not block.
         clock: s, steady.
+        off_on_exit: switches the actuators off when the link ends.
     """
 
     def __init__(
-        self, driver: Driver, settings: ServoDriverSettings, on_change: Callable[[], None], clock: Callable[[], float]
+        self,
+        driver: RobotDriver[Status],
+        reconnect: ReconnectSettings,
+        on_change: Callable[[], None],
+        clock: Callable[[], float],
+        *,
+        off_on_exit: bool = True,
     ) -> None:
         self._driver = driver
-        self._settings = settings
+        self._reconnect_waits = reconnect
+        self._off_on_exit = off_on_exit
         self._on_change = on_change
         self._clock = clock
         self._thread: threading.Thread | None = None
-        # Protects the attributes below; not held during requests to the board.
+        # Protects the attributes below; not held during requests to the robot.
         self._condition = threading.Condition()
         self._is_closing = False
-        self._pending: ServoAction | None = None
+        self._pending: DriverAction | None = None
         self._results: deque[ActionResult] = deque()
         self._cache = ResultCache()
 
     def start(self) -> None:
-        """Starts the thread, which keeps the board alive and carries out actions."""
+        """Starts the thread, which keeps the robot alive and carries out actions."""
         self._is_closing = False
-        self._thread = threading.Thread(target=self._run, name='servo link', daemon=True)
+        self._thread = threading.Thread(target=self._run, name='robot link', daemon=True)
         self._thread.start()
 
     def stop(self) -> None:
-        """Ends the thread; switches torque off if `torque_off_on_exit`. May be called twice."""
+        """Ends the thread; switches the actuators off if `off_on_exit`. May be called twice."""
         with self._condition:
             self._is_closing = True
             self._condition.notify_all()
         if self._thread is not None:
             self._thread.join(_JOIN_TIMEOUT)
             self._thread = None
-        if self._settings.torque_off_on_exit:
+        if self._off_on_exit:
             try:
                 self._driver.switch_off()
             except LinkError as error:
                 self._driver.disconnect(error)
 
     def close(self) -> None:
-        """Stops and closes the port; may be called twice."""
+        """Stops and closes the link; may be called twice."""
         self.stop()
-        if self._driver.board is not None:
-            self._driver.board.close()
-            self._driver.board = None
+        self._driver.close()
 
-    def submit(self, action: ServoAction) -> None:
+    def submit(self, action: DriverAction) -> None:
         """Takes an action without blocking. Its result, also of a refusal, is returned by `take_results`."""
         with self._condition:
             cached = self._cache.recall(action)
@@ -89,17 +157,17 @@ class Link:
         return results
 
     def emergency_stop(self, wait: float) -> bool:
-        """Latches and switches torque off, also during a move.
+        """Latches and switches the actuators off, also during a move.
 
         Args:
-            wait: s to wait for the board's confirmation.
+            wait: s to wait for the robot's confirmation.
 
         Returns:
-            whether the board confirmed within `wait` that its outputs are off.
+            whether the robot confirmed within `wait` that its outputs are off.
         """
         guard = self._driver.guard
         try:
-            guard.latch.engage(self._send_stop)
+            guard.latch.engage(self._driver.send_stop)
         except LinkError as error:
             _log.error('%s', error)
         with self._condition:
@@ -109,23 +177,23 @@ class Link:
         return confirmed
 
     def rearm(self) -> str:
-        """Ends the emergency stop or a fault of position; torque stays off until the next action.
+        """Ends the emergency stop or a fault of position; the actuators stay off until the next action.
 
         Returns:
             the reason why it is not possible, or ''.
         """
         guard = self._driver.guard
         if guard.needs_rearm and not guard.off_confirmed:
-            return f'the board has not confirmed that its outputs are off; {guard.reason.text}'
+            return f'the robot has not confirmed that its outputs are off; {guard.reason.text}'
         guard.rearm()
         self._on_change()
         return ''
 
-    def status(self) -> DriverStatus:
+    def status(self) -> Status:
         """Returns the status of the driver."""
         return self._driver.status()
 
-    def _accept(self, action: ServoAction) -> None:
+    def _accept(self, action: DriverAction) -> None:
         refusal = self._driver.check(action)
         if refusal is not None:
             self._store(self._driver.refuse(action, refusal))
@@ -139,15 +207,10 @@ class Link:
         self._cache.keep(result, self._clock())
         self._results.append(result)
 
-    def _send_stop(self) -> None:
-        board = self._driver.board
-        if board is not None:
-            board.send_stop()
-
     def _run(self) -> None:
         while not self._is_closing:
             try:
-                if self._driver.board is None:
+                if not self._driver.is_connected:
                     self._reconnect()
                 else:
                     self._step()
@@ -155,7 +218,7 @@ class Link:
                 _log.error('%s', error)
                 self._driver.disconnect(error)
             except Exception as error:
-                _log.exception('servo link')
+                _log.exception('robot link')
                 self._driver.disconnect(error)
             self._notify()
 
@@ -173,8 +236,8 @@ class Link:
             self._driver.poll()
 
     def _reconnect(self) -> None:
-        wait = self._settings.reconnect.first
-        while not self._is_closing and self._driver.board is None:
+        wait = self._reconnect_waits.first
+        while not self._is_closing and not self._driver.is_connected:
             with self._condition:
                 if self._pending is not None:
                     self._store(self._driver.act(self._pending))
@@ -185,13 +248,13 @@ class Link:
             try:
                 self._driver.connect()
                 if self._driver.guard.knows_position:
-                    _log.info('the servo board is connected again')
+                    _log.info('the robot is connected again')
                 else:
                     _log.error('%s', self._driver.guard.reason.text)
             except UserError as error:
                 self._driver.disconnect(error)
                 self._notify()
-            wait = min(2 * wait, self._settings.reconnect.longest)
+            wait = min(2 * wait, self._reconnect_waits.longest)
 
     def _is_due(self) -> bool:
         return self._is_closing or self._pending is not None or self._driver.must_switch_off

@@ -1,25 +1,22 @@
-"""Conversion between the driver's types and ROS messages."""
+"""Conversion between the types of robot drivers and ROS messages."""
 
 import math
 
 from builtin_interfaces.msg import Time
-from sensor_msgs.msg import JointState
 
-from cls_common.nodes.conversions import to_floats, to_nanoseconds, to_time
 from cls_interfaces.msg import AppliedAction, RobotAction, RobotState
 
-from ..action_results import ActionResult, ServoAction
-from ..description import JOINTS, to_radians
-from ..protocol import Angles
-from ..safety import DriverState, Refusal
+from ..driver.actions import ActionResult, DriverAction
+from ..driver.safety import DriverState, Refusal
+from .conversions import to_floats, to_nanoseconds, to_time
 
 
-def from_action(message: RobotAction, now: int, arrived: float) -> ServoAction:
+def from_action(message: RobotAction, now: int, arrived: float) -> DriverAction:
     """Converts an action; `now` in ns of the ROS clock, `arrived` in s of the steady clock."""
     stamp = to_nanoseconds(message.header.stamp)
     # An action without a stamp, as from a command line, gets its arrival time.
     age = (now - stamp) * 1e-9 if stamp else 0.0
-    return ServoAction(
+    return DriverAction(
         source=message.source,
         sequence=message.sequence,
         values=tuple(float(v) for v in message.values),
@@ -35,8 +32,8 @@ def to_applied_action(result: ActionResult) -> AppliedAction:
         sequence=result.action.sequence,
         commanded=to_floats(result.action.values),
         applied=to_floats(result.applied),
-        joints_before=to_floats(to_radians(result.before), 'd'),
-        joints_after=to_floats(to_radians(result.after), 'd'),
+        joints_before=to_floats(_to_radians(result.before), 'd'),
+        joints_after=to_floats(_to_radians(result.after), 'd'),
         start=to_time(result.start),
         end=to_time(result.end),
         error_code=int(result.code),
@@ -52,8 +49,5 @@ def to_state(state: DriverState, reason: Refusal, stamp: Time) -> RobotState:
     return message
 
 
-def to_joint_state(angles: Angles, stamp: Time) -> JointState:
-    """Converts joint angles from degrees."""
-    message = JointState(name=list(JOINTS), position=to_floats(to_radians(angles), 'd'))
-    message.header.stamp = stamp
-    return message
+def _to_radians(angles: tuple[float, ...] | None) -> tuple[float, ...]:
+    return tuple(map(math.radians, angles)) if angles else ()

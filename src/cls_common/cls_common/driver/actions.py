@@ -3,7 +3,6 @@
 from collections import OrderedDict
 from dataclasses import dataclass
 
-from .protocol import Angles
 from .safety import Code
 
 # Requests are repeated within seconds. A restarted client counts from the beginning again, and must not get results
@@ -13,12 +12,12 @@ _MAX_CACHED = 64
 
 
 @dataclass(frozen=True)
-class ServoAction:
-    """A received relative action.
+class DriverAction:
+    """A received action.
 
     Attributes:
         source, sequence: client, and its action counter.
-        values: change of pan and tilt, degrees; unchecked.
+        values: one for each channel of the robot, in its units; unchecked.
         age: s between stamp and arrival; 0 without a stamp.
         arrived: s of the steady clock.
     """
@@ -40,15 +39,15 @@ class ActionResult:
     """Result of an action.
 
     Attributes:
-        applied: change of pan and tilt after limits, degrees; zeros if nothing moved, empty if unknown.
-        before, after: angles, degrees; None where unknown.
+        applied: values after limits; zeros if nothing moved, empty if unknown.
+        before, after: joint angles, degrees; None where unknown, or where the robot has no joints.
         start, end: ns of the ROS clock.
     """
 
-    action: ServoAction
+    action: DriverAction
     applied: tuple[float, ...]
-    before: Angles | None
-    after: Angles | None
+    before: tuple[float, ...] | None
+    after: tuple[float, ...] | None
     start: int
     end: int
     code: Code = Code.NONE
@@ -62,7 +61,7 @@ class ResultCache:
         self._open: set[tuple[str, int, str]] = set()
         self._results: OrderedDict[tuple[str, int, str], tuple[float, ActionResult]] = OrderedDict()
 
-    def begin(self, action: ServoAction) -> bool:
+    def begin(self, action: DriverAction) -> bool:
         """Registers a new action; returns False if it is in progress already: its result follows."""
         if action.key in self._open:
             return False
@@ -76,7 +75,7 @@ class ResultCache:
         while len(self._results) > _MAX_CACHED:
             self._results.popitem(last=False)
 
-    def recall(self, action: ServoAction) -> ActionResult | None:
+    def recall(self, action: DriverAction) -> ActionResult | None:
         """Returns the recent result of the same action, or None."""
         cached = self._results.get(action.key)
         if cached is None or action.arrived - cached[0] > _REPEAT_WINDOW:

@@ -1,0 +1,1 @@
+"""The live image of a camera: where frames come from, and where they are shown."""

@@ -1,0 +1,1 @@
+"""ROS nodes of this package; only these files import ROS."""
