@@ -103,12 +103,14 @@ def test_a_state_that_was_loaded_goes_on_with_equal_bits():
         assert ours.keys() == others.keys() and all(torch.equal(ours[name], others[name]) for name in ours)
 
 
-@pytest.mark.parametrize(
-    'changes',
-    [{}, {'network.autoencoder': 'vit', 'network.predictor': 'transformer', 'network.context': 3,
-          'policy.kind': 'uncertainty', 'gate.kind': 'absolute', 'gate.reconstruction': 0.02, 'gate.prediction': 0.005}],
-    ids=['own', 'original'],
-)  # fmt: skip
+# Small networks of the original system, and its way to learn and to choose.
+ORIGINAL = {
+    'network.autoencoder': 'vit', 'network.predictor': 'transformer', 'network.context': 3, 'gate.kind': 'absolute',
+    'gate.reconstruction': 0.02, 'gate.prediction': 0.005, 'policy.kind': 'uncertainty',
+}  # fmt: skip
+
+
+@pytest.mark.parametrize('changes', [{}, ORIGINAL], ids=['own', 'original'])
 def test_a_run_that_was_stopped_anywhere_ends_as_one_that_was_not(open_brain, changes) -> None:
     own = config(**changes)
     whole = open_brain(own, World(), 'whole').train(90)

@@ -188,6 +188,29 @@ def judge(
     )
 
 
+def verdict_of_errors(
+    before: Doubles, after: Doubles, copied: float, what: str, is_open: bool, generator: np.random.Generator
+) -> Verdict:
+    """Compares the errors of predictions before and after a sleep, as a share of those of predicting no change.
+
+    Args:
+        before, after: errors of the same held-out predictions (P,). copied: mean error of predicting no change, > 0.
+        what: plural noun of what is predicted, for the text.
+        is_open: whether every sleep is kept, whatever its errors.
+    """
+    if len(before) < LEAST_SEGMENTS:
+        return Verdict(text=f'not judged: {len(before)} held-out {what} of {LEAST_SEGMENTS} needed')
+    change, low, high = interval((before - after) / copied, generator)
+    is_harm = change < HARM and high < 0 and not is_open
+    metrics = {
+        'error_before_sleep': float(before.mean()) / copied, 'error_after_sleep': float(after.mean()) / copied,
+        'change': change, 'change_low': low, 'change_high': high,
+    }  # fmt: skip
+    figures = f'{metrics["error_before_sleep"]:.3f} to {metrics["error_after_sleep"]:.3f}'
+    text = f'error on {len(after)} held-out {what}, as a share of predicting no change, {figures}'
+    return Verdict(True, is_harm, f'{text}: {_range(change, low, high)}', figures, metrics)
+
+
 def _by_segment(values: Doubles, copied: Doubles) -> Doubles:
     scale = copied.mean()
     found: Doubles = values.mean(axis=1) / scale if scale > 0 else np.full(len(values), np.nan)

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from ...brain import Goal, Progress, SleepRun, State, Verdict
-from ...evaluation.gate import HARM, interval, LEAST_SEGMENTS
+from ...evaluation.gate import LEAST_SEGMENTS, verdict_of_errors
 from ...learners.optimisation import average_into, make_adam, step
 from ...memory.observation_memory import ObservationMemory
 from ...randomness import stream
@@ -152,15 +152,8 @@ class CrossModalSleepRun(SleepRun):
         # As awake, the one predicts that was right in the steps before.
         before = np.take_along_axis(second, first[:-1].argmin(axis=0)[None], axis=0)[0]
         after = second[-1]
-        change, low, high = interval((before - after) / copied, stream(c.seed, 'gate', self._cycle))
-        is_harm = change < HARM and high < 0 and c.settings.sleep.gate
-        metrics = {
-            'error_before_sleep': float(before.mean()) / copied, 'error_after_sleep': float(after.mean()) / copied,
-            'change': change, 'change_low': low, 'change_high': high,
-        }  # fmt: skip
-        figures = f'{metrics["error_before_sleep"]:.3f} to {metrics["error_after_sleep"]:.3f}'
-        text = f'error on {len(after)} held-out windows, as a share of predicting no change, {figures}'
-        self.verdict = Verdict(True, is_harm, f'{text}: {change:+.3f} [{low:+.3f}, {high:+.3f}]', figures, metrics)
+        generator = stream(c.seed, 'gate', self._cycle)
+        self.verdict = verdict_of_errors(before, after, copied, 'windows', not c.settings.sleep.gate, generator)
 
     def roll_back(self) -> None:
         """Restores Slow; the memories did not change. A sleep that the gate refused is counted."""
