@@ -42,6 +42,10 @@ class Losses(NamedTuple):
         return {name: float(value.detach()) for name, value in zip(names, self)}
 
 
+# A rollout whose error is above this share of that of a constant picture has lost it.
+_LOST = 0.25
+
+
 def to_pictures(images: Tensor) -> Tensor:
     """Returns pictures float32 (..., 3, H, W) in 0..1 of images uint8 (..., H, W, 3)."""
     return images.movedim(-1, -3).float() / 255.0
@@ -123,31 +127,45 @@ class DevelopmentalModel(nn.Module):
     def prediction_losses(self, steps: Steps, generator: np.random.Generator, rollout: int = 1) -> Losses:
         """Returns the losses of the last steps, each predicted from the one predicted before.
 
-        Each row is predicted by one member, drawn at random, so that members differ where they have not learned.
+        Each row is predicted by one member, drawn at random, so that members differ where they have not learned. A
+        rollout ends where it has lost the picture: from there on the best prediction would be a blank one. Gradients
+        do not pass from one step to the one before, which would learn to be vague.
 
         Args:
             rollout: K, steps that are predicted, the first from the pictures before.
         """
-        own, count = self._settings.loss, len(steps.pictures)
+        own = self._settings.loss
         context = min(self.context, steps.actions.shape[1] - rollout + 1)
         start = steps.actions.shape[1] - rollout - context + 1
         tokens = list(self.history(Steps(*(part[:, start : part.shape[1] - rollout + 1] for part in steps))).unbind(1))
-        picture = latent = action = torch.zeros(())
+        sums, count = [torch.zeros(()) for _ in range(3)], 0
         for end in range(steps.actions.shape[1] - rollout + 1, steps.actions.shape[1] + 1):
-            member = torch.from_numpy(generator.integers(self.predictor.members, size=count))
+            member = torch.from_numpy(generator.integers(self.predictor.members, size=len(steps.actions)))
             found = self.predictor.by_member(
                 torch.stack(tokens[-context:], 1), steps.actions[:, end - context : end], member
             )
             output, target = self.autoencoder.decode(found), steps.pictures[:, end]
-            picture = picture + self.compare(output, target)
-            if own.latent:
-                latent = latent + (found - self._target(target)).square().mean()
-            if self.classifier is not None:
-                scores = self.classifier(picture_of(self.loss, output), steps.pictures[:, end - 1])
-                action = action + nn.functional.cross_entropy(scores, self._number(steps.actions[:, end - 1]))
-            tokens.append(self._next(found, output))
-        total = picture + own.latent * latent + own.action * action
-        return Losses(*(each / rollout for each in (picture, latent, action, total)))
+            losses = self._losses(found, output, steps, end)
+            count += len(target)
+            sums = [total + len(target) * loss for total, loss in zip(sums, losses, strict=True)]
+            if end < steps.actions.shape[1]:
+                is_on = _share_of_constant(picture_of(self.loss, output), target) < _LOST
+                if not is_on.any():
+                    break
+                tokens = [each[is_on] for each in (*tokens[-context:], self._next(found, output).detach())]
+                steps = Steps(steps.pictures[is_on], steps.actions[is_on])
+        picture, latent, action = (each / count for each in sums)
+        return Losses(picture, latent, action, picture + own.latent * latent + own.action * action)
+
+    def _losses(self, found: Tensor, output: Tensor, steps: Steps, end: int) -> tuple[Tensor, Tensor, Tensor]:
+        """Returns the losses of pictures, tokens and actions, 0-d, of the predictions of one step."""
+        own, target = self._settings.loss, steps.pictures[:, end]
+        latent = (found - self._target(target)).square().mean() if own.latent else torch.zeros(())
+        action = torch.zeros(())
+        if self.classifier is not None:
+            scores = self.classifier(picture_of(self.loss, output), steps.pictures[:, end - 1])
+            action = nn.functional.cross_entropy(scores, self._number(steps.actions[:, end - 1]))
+        return self.compare(output, target), latent, action
 
     def _number(self, actions: Tensor) -> Tensor:
         """Returns the number of the candidate that is nearest to each action (B, A)."""
@@ -193,3 +211,10 @@ class DevelopmentalModel(nn.Module):
         steps = steps.last(min(self.context, steps.actions.shape[1]))
         found = self.predictor.sweep(self.history(steps), steps.actions[:, :-1], candidates)
         return torch.stack([self.draw(member) for member in found])
+
+
+@torch.no_grad()
+def _share_of_constant(predicted: Tensor, picture: Tensor) -> Tensor:
+    """Returns the squared error of each row as a share of that of the picture's mean colour, (B,)."""
+    constant = picture.var((2, 3), correction=0).mean(1)
+    return (predicted - picture).square().mean((1, 2, 3)) / constant.clamp(min=1e-9)

@@ -111,7 +111,7 @@ class MemorySettings(ObservationMemorySettings):
 @dataclass(frozen=True, kw_only=True)
 class SleepSettings(Settings):
     wake_steps_per_cycle: int = setting(500, 'Wake steps after which sleep starts by itself.', low=1)
-    learning_rate: float = setting(1e-3, 'Learning rate of Adam in sleep.', low=0.0)
+    learning_rate: float = setting(3e-4, 'Learning rate of Adam in sleep.', low=0.0)
     batch_size: int = setting(8, 'Steps of an update.', low=1)
     average: float = setting(0.98, 'Decay of the averaged weights that a sleep keeps.', low=0.0, high=0.9999)
     reconstruct_steps: int = setting(50, 'Updates of the autoencoder alone.', low=1)

@@ -59,7 +59,7 @@ class DevelopmentalSleepRun(SleepRun):
                 drawn = draw_steps(self._consolidator.memory, count, needed, self._online.code, generator)
                 found = trainer.update(
                     drawn, done, generator, predicts=phase != RECONSTRUCT, rollout=length,
-                    reconstructs=1.0 if phase == RECONSTRUCT else settings.loss.reconstruction * (phase == PREDICT),
+                    reconstructs=1.0 if phase == RECONSTRUCT else settings.loss.reconstruction,
                 )  # fmt: skip
                 self.statistics.refused += math.isnan(found['loss'])
                 total, done = total + found['loss'], done + 1
