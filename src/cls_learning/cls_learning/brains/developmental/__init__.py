@@ -24,10 +24,10 @@ class DevelopmentalBrain(Brain):
     headlines = {'r2': True, 'reconstruction_share': False, 'action_gap': True}
     columns = (
         'loss', 'reconstruction_loss', 'error_before', 'copy_error', 'constant_error', 'predictor_explained_variance',
-        'gate_open', 'rests', 'mask_ratio', 'autoencoder_training_loss', 'predictor_training_loss',
-        'predictor_patch_loss', 'predictor_latent_loss', 'predictor_action_loss', 'predictor_lr', 'predictor_grad_norm',
-        'predictor_uwr_95th', 'dream_loss', 'error_before_sleep', 'error_after_sleep', 'change', 'change_low',
-        'change_high', 'replay_size',
+        'gate_open', 'rests', 'mask_ratio', 'autoencoder_training_loss', 'autoencoder_training_step',
+        'predictor_training_loss', 'predictor_training_step', 'predictor_patch_loss', 'predictor_latent_loss',
+        'predictor_action_loss', 'predictor_lr', 'predictor_grad_norm', 'predictor_uwr_95th', 'dream_loss',
+        'error_before_sleep', 'error_after_sleep', 'change', 'change_low', 'change_high', 'replay_size',
     )  # fmt: skip
     short_cycles = {
         'sleep.wake_steps_per_cycle': 30, 'sleep.reconstruct_steps': 3, 'sleep.predict_steps': 3,

@@ -190,10 +190,12 @@ class DevelopmentalOnlineLearner(OnlineLearner):
         """Takes one step: of the autoencoder alone while the gate is closed, else of both networks."""
         own, generator = self.settings, stream(self._seed, 'update', self.total_steps)
         sees = self.gate.is_open
-        return self._trainer.update(
+        found = self._trainer.update(
             self._batch(generator), self.total_steps, generator, predicts=sees and self._is_worth_learning(),
             reconstructs=own.loss.reconstruction if sees else 1.0,
         )  # fmt: skip
+        updates = {f'{name}_training_step': float(count) for name, count in self._trainer.updates.items()}
+        return found | updates | {'predictor_lr': own.wake.learning_rate}
 
     @torch.no_grad()
     def _is_worth_learning(self) -> bool:

@@ -30,6 +30,9 @@ class Trainer:
 
     Args:
         average: gets the averaged weights. decay: of the average.
+
+    Attributes:
+        updates: number of updates by network.
     """
 
     def __init__(
@@ -39,6 +42,7 @@ class Trainer:
         self._model, self._average, self._settings = model, average, settings
         self.learning_rate, self._decay = learning_rate, decay
         self._optimizers = {name: make_adam(part, learning_rate) for name, part in model.parts().items()}
+        self.updates = dict.fromkeys(self._optimizers, 0)
         self._recorder = GradientRecorder(model.predictor, _MEASURED_EVERY)
 
     def update(
@@ -75,6 +79,8 @@ class Trainer:
 
         own = self._settings.wake.gradient_norm
         metrics['loss'] = step_all([self._optimizers[name] for name in names], loss, own, around)
+        for name in names:
+            self.updates[name] += 1
         decay = min(self._decay, (number + 1) / (number + 10))
         average_into(list(self._average.parameters()), list(model.parameters()), decay)
         for average, newest in zip(self._average.buffers(), model.buffers(), strict=True):
@@ -87,14 +93,15 @@ class Trainer:
             optimizer.moments = {}
 
     def state(self) -> State:
-        """Returns the states of the optimisers."""
-        found: State = {}
+        """Returns the states of the optimisers, and the numbers of updates."""
+        found: State = {f'updates.{name}': torch.tensor(count) for name, count in self.updates.items()}
         for name, optimizer in self._optimizers.items():
             found |= optimizer_state(f'optimizer.{name}', optimizer)
         return found
 
     def load(self, state: State) -> None:
-        """Restores the states of the optimisers."""
+        """Restores the states of the optimisers, and the numbers of updates."""
+        self.updates = {name: int(state[f'updates.{name}']) for name in self.updates}
         for name, optimizer in self._optimizers.items():
             load_optimizer(f'optimizer.{name}', optimizer, state)
 
