@@ -27,6 +27,7 @@ from ...learners.optimisation import (
 from ...policies.contract import uniform
 from ...randomness import derive, stream
 from . import objectives
+from .agreement import SensesAgreement
 from .model import CarriedState, CrossModalModel, heeded_mean, Senses, with_duration
 from .objectives.contract import WakeStep
 from .watch import SensesWatch
@@ -69,6 +70,7 @@ class CrossModalOnlineLearner(OnlineLearner):
         self._optimizer = make_adam(self._objective.learns(own), settings.fast.learning_rate)
         self._actor_optimizer = make_adam(own.network.actions, settings.actor.learning_rate)
         self.watch = SensesWatch(tuple(sizes), settings.watch)
+        self.agreement = SensesAgreement(tuple(sizes), settings.watch.disagreement)
         self.detector = ChangeDetector(settings.change.detector)
         self._carried = {name: own.initial(1) for name in ('online', *LEARNERS)}
         self._errors = torch.zeros(len(LEARNERS), dtype=torch.float64)
@@ -116,8 +118,11 @@ class CrossModalOnlineLearner(OnlineLearner):
         before, after = (readings(each, self._shapes) for each in (transition.before, transition.after))
         for model in (self.online, *self.models.values()):
             model.learn_scale(before, after)
-        metrics = self._learn(before, after, self._code_of(transition), transition.reward)
-        self.watch.add(before, after)
+        code = self._code_of(transition)
+        metrics = self._learn(before, after, code, transition.reward)
+        if self.cycles and not self.detector.is_changed:
+            self.agreement.add(self.models['slow'], before, after, code, begins=transition.boundary)
+        self.watch.add(before, after, self.agreement.disagrees)
         self.count(transition, episode)
         return Experience(transition=transition, sequence=self.total_steps, episode=self.episode, metrics=metrics)
 
@@ -156,9 +161,12 @@ class CrossModalOnlineLearner(OnlineLearner):
         self._shown = _SHOWN * self._shown + (1 - _SHOWN) * torch.tensor([errors[name], copy_error]).double()
         # Before its first sleep Slow knows nothing; after a change, nothing of the new world until it has slept in it.
         knows = self.cycles > 0 and not self.detector.is_changed
-        is_change = self.settings.change.is_watched and knows and self.detector.observe(errors['slow'])
+        is_change = False
+        if self.settings.change.is_watched and knows:
+            is_change = any(self.detector.observe(error) for error in self.agreement.of_world(errors['slow']))
         if is_change:
             self._changed_at = self.total_steps + 1
+            self.agreement.reset()
         return {
             'error_before': errors[name], 'copy_error': copy_error, 'error_fast': errors['fast'],
             'error_slow': errors['slow'], 'by_slow': float(name == 'slow'), 'changed': float(is_change),
@@ -200,6 +208,7 @@ class CrossModalOnlineLearner(OnlineLearner):
         for each in (self.online, *self.models.values()):
             each.load_state_dict(model.state_dict())
         self._optimizer.moments = {}
+        self.agreement.reset()
         # Else the detector goes on: errors of a better Slow are lower, which is no change of the world.
         if self.detector.is_changed and self.total_steps > self._changed_at + 1:
             self.detector.refreeze()
@@ -220,7 +229,8 @@ class CrossModalOnlineLearner(OnlineLearner):
         own['changed_at'] = torch.tensor(self._changed_at)
         optimizers = optimizer_state('optimizer.fast', self._optimizer)
         optimizers |= optimizer_state('optimizer.actor', self._actor_optimizer)
-        return self.counters() | weights | carried | own | optimizers | self.watch.state() | self.detector.state()
+        watches = self.watch.state() | self.agreement.state() | self.detector.state()
+        return self.counters() | weights | carried | own | optimizers | watches
 
     def load(self, state: Mapping[str, Tensor]) -> None:
         """See OnlineLearner."""
@@ -235,6 +245,7 @@ class CrossModalOnlineLearner(OnlineLearner):
         load_optimizer('optimizer.fast', self._optimizer, state)
         load_optimizer('optimizer.actor', self._actor_optimizer, state)
         self.watch.load(state)
+        self.agreement.load(state)
         self.detector.load(state)
         self._errors, self._shown = state['errors'].clone(), state['shown'].clone()
         self._changed_at = int(state['changed_at'])

@@ -64,6 +64,12 @@ class SensesSettings(Settings):
     threshold: float = setting(
         6.0, 'Mean squared change of a sense, as a share of the usual, above which it is noise.', low=1.0
     )
+    disagreement: float = setting(
+        0.0,
+        'Error of a sense, as a share of the usual, above which it is left out while the others are predicted as usual '
+        'without it, by Slow; it costs one step more of Slow. 0: not watched.',
+        low=0.0,
+    )
     patience: int = setting(5, 'Steps in a row after which a sense is left out or heeded again.', low=1)
 
 
