@@ -19,6 +19,7 @@ import pytest
 from rich.console import Console
 from safetensors.numpy import load_file
 
+from cls_bringup.run_directory import find_status
 from cls_cli import entry
 from cls_common.images import from_jpeg
 from cls_learning.model_store.listing import list_models, weights_hash
@@ -74,9 +75,8 @@ def up(folder: Path, *options: str) -> Iterator['subprocess.Popen[bytes]']:
 
 
 def status() -> dict[str, Any]:
-    """Returns what `status --json` prints; nothing before the graph runs."""
-    found = subprocess.run([sys.executable, '-m', 'cls_cli', 'status', '--json'], capture_output=True, text=True)
-    return json.loads(found.stdout) if found.returncode == 0 else {}
+    """Returns what `status --json` prints, without a process for each look; nothing before the graph runs."""
+    return find_status('') or {}
 
 
 def until(condition: Callable[[], Any], what: str) -> None:
@@ -184,8 +184,7 @@ def test_a_null_brain_sleeps_by_goal_is_cancelled_killed_and_resumed(tmp_path: P
         process.send_signal(signal.SIGINT)
         assert process.wait(PATIENCE) == 0, (tmp_path / 'up.log').read_text()
     (saved,) = list_models(tmp_path)
-    with up(tmp_path, '--steps', '5') as process:
-        assert process.wait(PATIENCE) == 0, (tmp_path / 'up.log').read_text()
+    run('train', '--model', 'm', '--models-dir', tmp_path, '--steps', '5')
     (resumed,) = list_models(tmp_path)
     assert resumed.total_steps == saved.total_steps + 5 and resumed.cycles == 1
 

@@ -69,10 +69,10 @@ def running(folder: Path, namespace: str) -> Iterator[Graph]:
 
     parameters = folder / 'test.param.yaml'
     learning = {**find('cls').short_cycles, 'sleep.wake_steps_per_cycle': CYCLE}
-    given = {'slow_learner': learning, 'fast_learner': {'max_behind': MAX_BEHIND}}
+    given = {'slow_learner': learning, 'fast_learner': {'max_behind': MAX_BEHIND, 'action_rate': 20.0}}
     parameters.write_text(yaml.safe_dump({f'/**/{name}': {'ros__parameters': own} for name, own in given.items()}))
     options = GraphOptions(
-        robot='sim', model='m', models_dir=str(folder), seed=2, encoder='early_resnet18', params_file=str(parameters)
+        robot='sim', model='m', models_dir=str(folder), seed=2, encoder='thumbnail', params_file=str(parameters)
     )
     directory = RunDirectory.create()
     supervisor = Supervisor(directory.path, {p.name: node_command(p, namespace) for p in describe(options)})

@@ -11,7 +11,7 @@ from rich.console import Console
 from sklearn.datasets import load_digits
 import torch
 
-from cls_bench.continual import avalanche, report, rows, runner, stream_run, worlds
+from cls_bench.continual import avalanche, report, rows, runner, stream_run, world_streams, worlds
 from cls_bench.continual.digits import CLASSES, DigitStream, DigitTask, permuted, split, split_told, STREAMS
 from cls_bench.continual.evaluator import Evaluator, EVERY, stream_metrics
 from cls_bench.continual.methods import METHODS
@@ -22,6 +22,7 @@ from cls_bench.continual.table import show
 from cls_bench.peer_environment import lines_of
 from cls_cli import entry
 from cls_common.errors import UserError
+from cls_common.transition import EMBEDDING, JOINTS
 from cls_sim.worlds.task_schedule import Switch
 
 ADAM = {'optimizer': 'adam', 'rate': 1e-3}
@@ -391,3 +392,38 @@ def test_switches_are_counted_once_each_and_other_alarms_are_false() -> None:
     switches = [Switch(1, 100, 100), Switch(2, 300, 400), Switch(0, 800, 800)]
     found = worlds.switch_metrics(switches, [90, 110, 130, 420, 700, 851], 1000)
     assert found == {'found': 0.5, 'found_gradual': 1.0, 'false_per_1000': 4.0, 'delay': 10.0}
+
+
+def test_rooms_change_in_the_middle_of_a_walk_without_a_sign() -> None:
+    first, again = (world_streams.PanTiltStream(5, 12) for _ in range(2))
+    begins = [switch.begin for switch in first.switches]
+    steps = [(first.step(first.action())[0], again.step(again.action())[0]) for _ in range(first.length)]
+    assert [n for n, (t, _) in enumerate(steps) if t.boundary] == [0]
+    assert all(np.array_equal(one.after[EMBEDDING], two.after[EMBEDDING]) for one, two in steps)
+    moved = [np.linalg.norm(t.after[JOINTS] - t.before[JOINTS]) for t, _ in steps]
+    assert max(moved) <= np.radians(10) * np.sqrt(2) + 1e-6, 'the walk goes on'
+    changes = [np.linalg.norm(t.after[EMBEDDING] - t.before[EMBEDDING]) for t, _ in steps]
+    assert sorted(np.argsort(changes)[-3:]) == begins, 'another room differs more than any turn'
+
+
+def test_each_world_has_a_test_of_each_of_its_tasks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(world_streams, 'TEST_STREAMS', 2)
+    for kind in world_streams.STREAMS.values():
+        one, same, other = (kind.test(task, 3) for task in (0, 0, 1))
+        assert all(torch.equal(one.senses[name], same.senses[name]) for name in one.senses)
+        assert not torch.equal(one.senses[kind.failing], other.senses[kind.failing])
+        assert all(len(values) == world_streams.TEST_STREAMS for values in one.senses.values())
+        assert one.code.abs().max() <= 1.0
+
+
+def test_a_report_of_a_world_says_what_was_found_of_its_changes(tmp_path: Path) -> None:
+    changes = {'found': 1.0, 'found_gradual': None, 'false_per_1000': 0.5, 'delay': 9.0, 'killed_rise': 0.25}
+    cell = runner.Cell(rows.OURS, 'sleep', rows.PAN_TILT)
+    found = {cell: (cell.grid[0], {0: result(0.4) | changes})}
+    asked = request(Path(), benchmarks=(rows.PAN_TILT,))
+    made = report.document(runner.ContinualResults(asked, found, ''))
+    assert made['targets'] == [] and made['rows'][0]['found'] == 1.0
+    console = Console(width=240, record=True, file=(tmp_path / 'out').open('w'))
+    show(made, console)
+    said = 'pan_tilt: sleep found 100% of abrupt changes, 0.50 false alarms in 1,000 steps; with one sense stuck'
+    assert said in console.export_text()

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from .errors import UserError
 from .robot import RobotInfo
+from .stamps import NS
 
 Floats = NDArray[np.float32]
 Doubles = NDArray[np.float64]
@@ -120,6 +121,11 @@ class Transition:
     def stamp_next(self) -> int:
         """ns of what was sensed after."""
         return self.after.stamp
+
+    @property
+    def duration(self) -> float:
+        """Seconds from what was sensed before to what was sensed after."""
+        return (self.after.stamp - self.before.stamp) / NS
 
     def arrays(self) -> Iterator[tuple[str, NDArray[Any]]]:
         """Yields every array of numbers by its name in errors."""

@@ -39,6 +39,8 @@ PENALTIES: Final = Registry(
     'penalty',
     exclude=('fisher', 'memory_aware_synapses', 'samples', 'settings', 'synaptic_intelligence'),
 )
+# Of the brain `cross_modal`.
+OBJECTIVES: Final = Registry('cls_learning.brains.cross_modal.objectives', 'objective')
 BRAINS: Final = Registry('cls_learning.brains', 'brain')
 DEVELOPMENTAL_NETWORKS: Final = Registry(
     'cls_learning.brains.developmental.networks',

@@ -104,9 +104,11 @@ class SequenceBatch(StepTensors):
 
     Attributes:
         observations: by reading, uint8 (B, K + 1, H, W, 3) of images, float32 (B, K + 1, D) of vectors and embeddings.
+        duration: float32 (B, K) s, of each step by the stamps of its observations.
     """
 
     observations: dict[str, Tensor]
+    duration: Tensor
 
 
 def _moved(value: Tensor | dict[str, Tensor], device: str) -> Any:

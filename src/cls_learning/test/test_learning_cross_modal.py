@@ -233,7 +233,13 @@ def open_run(tmp_path: Path) -> Iterator[Callable[..., Run]]:
 
 
 @pytest.mark.parametrize(
-    'changes', [{}, {'actor.kind': 'untrained', 'fast.objective': 'stability'}], ids=['own', 'original']
+    'changes',
+    [
+        {},
+        {'actor.kind': 'untrained', 'fast.objective': 'stability'},
+        {'watch.disagreement': 1.5, 'network.step_duration': 1e-9},
+    ],
+    ids=['own', 'original', 'options'],
 )
 def test_a_run_that_was_stopped_anywhere_ends_as_one_that_was_not(open_run, changes) -> None:
     whole = open_run('whole', **changes).train(105)
@@ -322,3 +328,40 @@ def test_settings_that_do_not_fit_are_refused() -> None:
         brain.check(brain.settings.from_flat({'network.hidden': 30}))
     with pytest.raises(UserError, match=r"'memory.segment'; expected 9 or more"):
         brain.check(brain.settings.from_flat({'sleep.window': 9}))
+
+
+class LyingWorld(World):
+    """Both senses are noisy; from a step on `far` follows another point, which moves in the same way by other actions."""
+
+    lies = False
+    other = np.zeros(2)
+
+    def sense(self) -> dict[str, np.ndarray]:
+        found = super().sense()
+        self.other = 0.9 * self.other + self.drift + 0.2 * self.generator.uniform(-1, 1, 2)
+        moved = np.float32([*self.other, *self.other]) - np.float32([*self.point, *self.point])
+        found['near'] = np.float32(found['near'] + 0.05 * self.generator.standard_normal(3))
+        return {**found, 'far': found['far'] + moved} if self.lies else found
+
+
+def test_a_sense_that_the_others_contradict_is_left_out_until_it_agrees_again(open_run) -> None:
+    changes = {
+        'watch.disagreement': 1.5, 'actor.kind': 'random', 'sleep.wake_steps_per_cycle': 120, 'sleep.dream_steps': 30,
+    }  # fmt: skip
+    run = open_run(world=LyingWorld(), **changes).train(415)
+    watch = run.learner.watch
+    run.world.lies = True
+    left_out = np.array([run.train(1) and watch.left_out.tolist() for _ in range(50)])
+    assert not left_out[:30].any() and not left_out[:, 0].any() and left_out[-1, 1] > 5
+    run.world.lies = False
+    run.train(10)
+    assert not watch.left_out.any()
+    assert run.learner.metrics()['change_alarms'] == 0, 'a sense is no world'
+
+
+def test_a_changed_world_makes_no_sense_disagree(open_run) -> None:
+    changes = {'watch.disagreement': 1.5, 'actor.kind': 'random', 'sleep.wake_steps_per_cycle': 200}
+    run = open_run(**changes).train(350)
+    run.world.drift = np.array([-0.8, 0.8])
+    assert all(run.train(1) and not run.learner.watch.left_out.any() for _ in range(60))
+    assert run.learner.metrics()['change_alarms'] == 1

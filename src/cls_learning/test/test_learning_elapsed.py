@@ -11,10 +11,10 @@ from torch import nn, Tensor
 
 from cls_common.transition import Observation, Reading, Transition
 from cls_learning import testing
-from cls_learning.brains.spiking.online_learner import elapsed_in
 from cls_learning.brains.spiking.replay import Replay
 from cls_learning.brains.spiking.settings import WorldSettings
 from cls_learning.brains.spiking.world import World
+from cls_learning.learners.elapsed import elapsed_in
 from cls_learning.neurons.decay import power_difference
 from cls_learning.neurons.layers import Integrate, LAYERS, LeakyLayer
 from cls_learning.neurons.settings import NeuronSettings

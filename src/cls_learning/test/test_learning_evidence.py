@@ -97,7 +97,7 @@ def two_scenes(tools: SimpleNamespace, seed: int, **options: Any) -> Pair:
     return pair
 
 
-@pytest.mark.parametrize('seed', [0, 1])
+@pytest.mark.parametrize('seed', [0, pytest.param(1, marks=pytest.mark.slow)])
 def test_sleep_keeps_the_old_scene(seed: int, tools: SimpleNamespace) -> None:
     """After a change of scene Slow, with its sleeps, knows the old one better than a Fast without a reservoir."""
     pair, old = two_scenes(tools, seed, changes=NO_RESERVOIR), unseen(tools, 0)

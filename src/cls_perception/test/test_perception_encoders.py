@@ -40,9 +40,11 @@ def make(name: str, seed: int = 0, **values: object) -> Encoder:
 
 
 OURS = [name for name in ENCODERS.names() if name not in ENCODERS.installed()]
+# resnet34 differs from resnet18 and resnet50, which run by default, in its depth alone.
+SUITES = [pytest.param(name, marks=pytest.mark.slow) if name == 'resnet34' else name for name in OURS]
 
 
-@pytest.fixture(scope='module', params=OURS)
+@pytest.fixture(scope='module', params=SUITES)
 def encoder_settings(request: pytest.FixtureRequest) -> EncoderSettings:
     return EncoderSettings(name=request.param, weights='' if request.param in WITHOUT_WEIGHTS else 'random')
 

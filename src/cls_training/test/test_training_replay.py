@@ -303,23 +303,32 @@ def test_a_session_of_broken_images_only_is_refused(recorded: RecordedRun, tmp_p
         run(session, tmp_path)
 
 
+TWO_EPOCHS: dict[str, Any] = {'until_plateau': True, 'max_epochs': 2}
+
+
+@pytest.fixture(scope='module')
+def whole(session: Path, tmp_path_factory: pytest.TempPathFactory) -> ReplaySummary:
+    """A replay of two epochs that nothing stopped."""
+    return run(session, tmp_path_factory.mktemp('whole'), **TWO_EPOCHS)
+
+
 @pytest.mark.parametrize('stops', [[1], [14, 2], [15, 15, 1], [7, 40, 3]])
-def test_a_stopped_and_resumed_replay_ends_in_the_same_weights(stops: list[int], session: Path, tmp_path: Path) -> None:
+def test_a_stopped_and_resumed_replay_ends_in_the_same_weights(
+    stops: list[int], session: Path, whole: ReplaySummary, tmp_path: Path
+) -> None:
     """Also in the second epoch and right before a sleep (15 steps a cycle)."""
-    options: dict[str, Any] = {'until_plateau': True, 'max_epochs': 2}
-    whole = run(session, tmp_path, 'whole', **options)
-    parts = [run(session, tmp_path, 'parts', steps=steps, **options) for steps in stops]
+    parts = [run(session, tmp_path, 'parts', steps=steps, **TWO_EPOCHS) for steps in stops]
     assert not any(part.finished for part in parts) and [part.steps for part in parts] == stops
-    last = run(session, tmp_path, 'parts', **options)
+    last = run(session, tmp_path, 'parts', **TWO_EPOCHS)
     assert last.finished and last.weights == whole.weights
     assert last.losses == whole.losses and len(whole.losses) == 2
 
 
 @pytest.mark.parametrize('step', [5, 22, 31, 61])
-def test_an_interrupted_and_resumed_replay_ends_in_the_same_weights(step: int, session: Path, tmp_path: Path) -> None:
-    options = ReplayOptions(
-        sessions=[session], models_dir=tmp_path, model='killed', until_plateau=True, max_epochs=2, **MAKE
-    )
+def test_an_interrupted_and_resumed_replay_ends_in_the_same_weights(
+    step: int, session: Path, whole: ReplaySummary, tmp_path: Path
+) -> None:
+    options = ReplayOptions(sessions=[session], models_dir=tmp_path, model='killed', **TWO_EPOCHS, **MAKE)
 
     def interrupt(progress: TrainProgress) -> None:
         if progress.step == step:
@@ -328,7 +337,6 @@ def test_an_interrupted_and_resumed_replay_ends_in_the_same_weights(step: int, s
     with pytest.raises(KeyboardInterrupt):
         replay(options, interrupt)
     again = replay(options)
-    whole = replay(replace(options, model='whole'))
     assert again.weights == whole.weights and again.losses == pytest.approx(whole.losses, rel=1e-12)
     assert again.finished and again.steps == 2 * STEPS - step
 

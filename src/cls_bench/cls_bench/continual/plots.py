@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 
 from ..learning.plots import save
 from .evaluator import POINTS
-from .rows import OURS, WORLDS
+from .rows import OURS, WORLD_BENCHMARKS
 
 _METRICS = ('final', 'anytime', 'worst')
 
@@ -28,7 +28,7 @@ def draw(report: dict[str, Any], folder: Path) -> list[Path]:
 
 
 def _unit(rows: list[dict[str, Any]]) -> str:
-    return 'skill' if rows[0]['benchmark'] == WORLDS else 'accuracy'
+    return 'skill' if rows[0]['benchmark'] in WORLD_BENCHMARKS else 'accuracy'
 
 
 def _curves(axes: Axes, rows: list[dict[str, Any]]) -> None:

@@ -6,7 +6,7 @@ from typing import Any, Final
 import numpy as np
 
 from ..learning.statistics import clean, summary
-from .rows import AVALANCHE, GRIDS, OURS, WORLDS
+from .rows import AVALANCHE, GRIDS, OURS, WORLD_BENCHMARKS, WORLDS
 from .runner import ContinualResults
 
 # Our method of which the targets are.
@@ -58,13 +58,13 @@ def document(results: ContinualResults) -> dict[str, Any]:
 def targets(rows: Sequence[Row]) -> list[dict[str, Any]]:
     """Returns the targets with what was measured; `met` is None where it was not run."""
     benchmarks = list(dict.fromkeys(row['benchmark'] for row in rows))
-    if benchmarks == [WORLDS]:
-        return _world_targets(rows)
+    if set(benchmarks) <= set(WORLD_BENCHMARKS):
+        return _world_targets(rows) if WORLDS in benchmarks else []
     found = [_better(rows, name) for name in TARGETS]
     ours = [row for row in _of(rows, OURS, EWC) if row['method'].startswith('ewc')]
     theirs = [row for row in _of(rows, AVALANCHE, EWC) if row['method'].startswith('ewc')]
     found.append(_compared(f'{EWC}: the best EWC', _best(ours), _best(theirs), MARGIN))
-    found += [_parity(rows, name) for name in benchmarks if name != WORLDS]
+    found += [_parity(rows, name) for name in benchmarks if name not in WORLD_BENCHMARKS]
     return found + (_world_targets(rows) if WORLDS in benchmarks else [])
 
 

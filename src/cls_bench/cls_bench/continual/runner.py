@@ -17,17 +17,22 @@ from ..peer_environment import lock_file, provide_python
 from ..processes import results_of
 from . import avalanche
 from .digits import STREAMS
-from .rows import AVALANCHE, grid, GRIDS, OURS, Values, WORLD_METHODS, WORLDS
+from .rows import AVALANCHE, grid, GRIDS, OURS, PAN_TILT, Values, WORLD_BENCHMARKS, WORLD_METHODS, WORLDS
 
 _log = logging.getLogger(__name__)
 Metrics = Mapping[str, Any]
 Report = Callable[[str, float], None]
-BENCHMARKS: Final = (*STREAMS, WORLDS)
+BENCHMARKS: Final = (*STREAMS, *WORLD_BENCHMARKS)
 # Values are chosen by the mean final accuracy on these seeds, which are not among those reported.
 TUNING_SEEDS: Final = (1000, 1001)
 _SHARED = (
     'cls_bench.continual.digits', 'cls_bench.continual.evaluator', 'cls_bench.continual.network',
     'cls_bench.learning.metrics.matrix',
+)  # fmt: skip
+_WORLDS: Final = (
+    'cls_bench.continual.evaluator', 'cls_bench.continual.world_streams', 'cls_bench.continual.worlds',
+    'cls_bench.learning.metrics.matrix', 'cls_learning.brains.cross_modal', 'cls_learning.evaluation.change_detection',
+    'cls_learning.learners', 'cls_learning.memory', 'cls_learning.randomness', 'cls_sim.worlds.task_schedule',
 )  # fmt: skip
 _SOURCES: Final = {
     OURS: (
@@ -35,11 +40,10 @@ _SOURCES: Final = {
         'cls_learning.learners.optimisation', 'cls_learning.penalties', 'cls_learning.randomness',
     ),
     AVALANCHE: (*_SHARED, 'cls_bench.continual.avalanche_run'),
-    WORLDS: (
-        'cls_bench.continual.evaluator', 'cls_bench.continual.worlds', 'cls_bench.learning.metrics.matrix',
-        'cls_learning.brains.cross_modal', 'cls_learning.evaluation.change_detection', 'cls_learning.learners',
-        'cls_learning.memory', 'cls_learning.randomness', 'cls_sim.worlds.task_schedule',
-        'cls_sim.worlds.task_switching',
+    WORLDS: (*_WORLDS, 'cls_sim.worlds.task_switching'),
+    PAN_TILT: (
+        *_WORLDS, 'cls_perception.encoders.retina', 'cls_perception.receptive_fields', 'cls_perception.small_images',
+        'cls_sim.panorama', 'cls_sim.sceneries', 'cls_sim.worlds.pan_tilt', 'cls_sim.worlds.room',
     ),
 }  # fmt: skip
 
@@ -158,7 +162,7 @@ def _cells(request: ContinualRequest) -> list[Cell]:
         for library, method in request.rows
         # Avalanche's DER does not know tasks.
         if (library, method, name) != (AVALANCHE, 'der++', 'split_digits_told')
-        and (name != WORLDS or (library == OURS and method in WORLD_METHODS))
+        and (name not in WORLD_BENCHMARKS or (library == OURS and method in WORLD_METHODS))
     ]
 
 
@@ -220,8 +224,8 @@ def work(folder: Path, job: ContinualJob) -> Metrics:
     from . import stream_run, worlds
     from .methods import METHODS
 
-    if job.cell.benchmark == WORLDS:
-        found = worlds.run(job.cell.method, job.seed)
+    if job.cell.benchmark in WORLD_BENCHMARKS:
+        found = worlds.run(job.cell.method, job.seed, world=job.cell.benchmark, rate=job.values['rate'])
     else:
         stream = STREAMS[job.cell.benchmark](job.seed)
         found = stream_run.run(METHODS[job.cell.method], stream, job.values, job.seed)
@@ -233,6 +237,6 @@ def work(folder: Path, job: ContinualJob) -> Metrics:
 def _key(job: ContinualJob) -> str:
     """Returns the cache key of a job: a hash of everything that its metrics depend on."""
     library = job.cell.library
-    sources = WORLDS if job.cell.benchmark == WORLDS else library
+    sources = job.cell.benchmark if job.cell.benchmark in WORLD_BENCHMARKS else library
     versions = lock_file(avalanche.ENVIRONMENT).read_text() if library == AVALANCHE else torch.__version__
     return key_of([asdict(job.cell), job.values, job.seed, versions, known_digest(_SOURCES[sources])])

@@ -6,7 +6,7 @@ from rich.console import Console
 from rich.table import Table
 
 from .network import MEMORY
-from .rows import WORLDS
+from .rows import WORLD_BENCHMARKS
 
 _ACCURACIES = ('final', 'anytime', 'worst', 'dip', 'forgetting', 'bwt', 'fwt')
 _COSTS = ('gradients', 'bytes', 'seconds')
@@ -25,13 +25,24 @@ def show(report: dict[str, Any], console: Console) -> None:
     if report['figures_date']:
         console.print(f'Avalanche: figures of {report["figures_date"]}', highlight=False)
     benchmarks = dict.fromkeys(row['benchmark'] for row in report['rows'])
-    if WORLDS in benchmarks:
+    for name in (name for name in benchmarks if name in WORLD_BENCHMARKS):
         console.print(
-            f'{WORLDS}: skill, 1 - error / error of predicting no change; memory of 2 % of the stream',
-            highlight=False,
+            f'{name}: skill, 1 - error / error of predicting no change; memory of 2 % of the stream', highlight=False
         )
+        for row in report['rows']:
+            if row['benchmark'] == name and row.get('found') is not None:
+                console.print(f'{name}: {_changes(row)}', highlight=False)
     for benchmark in benchmarks:
         console.print(_table(benchmark, [row for row in report['rows'] if row['benchmark'] == benchmark]))
+
+
+def _changes(row: dict[str, Any]) -> str:
+    """Returns what a method found of changes of the world, and what a stuck sense cost it, in a line."""
+    gradual = '' if row.get('found_gradual') is None else f', {row["found_gradual"]:.0%} of gradual ones'
+    return (
+        f'{row["method"]} found {row["found"]:.0%} of abrupt changes{gradual}, {row["false_per_1000"]:.2f} false '
+        f'alarms in 1,000 steps; with one sense stuck the error of the other rises by {row["killed_rise"]:+.0%}'
+    )
 
 
 def _table(benchmark: str, rows: list[dict[str, Any]]) -> Table:

@@ -1,19 +1,18 @@
-"""The brain `cross_modal` in a world of two senses whose task changes, and what it would be without parts of it.
+"""The brain `cross_modal` in worlds of two senses whose task changes, and what it would be without parts of it.
 
-Six stretches of five tasks, the last of which returns; one change is gradual. The learner gets no sign of it. Skill is
-1 - error / error of predicting no change, over both senses, on streams of each task that are not learned from.
+The learner gets no sign of a change. Skill is 1 - error / error of predicting no change, over both senses, on streams
+of each task that are not learned from.
 """
 
 from collections.abc import Sequence
 import time
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from cls_common.robot import Channel, Kind, RobotInfo
-from cls_common.transition import Experience, Observation, Reading, Transition
+from cls_common.transition import EMBEDDING, Experience, Transition
 from cls_learning.brain import Goal
 from cls_learning.brains.cross_modal.consolidator import CrossModalConsolidator
 from cls_learning.brains.cross_modal.dreams import mean_of_senses, Windows
@@ -22,82 +21,54 @@ from cls_learning.brains.cross_modal.online_learner import CrossModalOnlineLearn
 from cls_learning.brains.cross_modal.settings import CrossModalSettings
 from cls_learning.learners.optimisation import make_adam, step
 from cls_learning.model_store.config_file import ModelConfig
-from cls_learning.randomness import derive, stream
-from cls_sim.worlds.task_schedule import Switch, TaskScheduleSettings
-from cls_sim.worlds.task_switching import TaskSwitchingEnv, TaskSwitchingSettings
+from cls_learning.randomness import stream
+from cls_sim.worlds.task_schedule import Switch
 
 from .evaluator import stream_metrics
+from .rows import WORLDS
+from .world_streams import STREAMS, TEST_STEPS, TEST_STREAMS, WorldStream
 
-ORDER: Final = (0, 1, 2, 3, 4, 0)
-INTERVAL: Final = 1500
-_SPREAD, _RAMP, _GRADUAL = 0.3, 500, '3'
 # Share of the stream that memory holds; steps from one evaluation to the next.
 _MEMORY, _EVERY = 0.02, 250
 # Wake steps from one sleep to the next, as by default.
 _CYCLE = 500
-# Test streams of each task, their steps, and the first ones, in which the recurrent state builds up.
-_STREAMS, _STEPS, _BURN_IN = 16, 40, 10
+# First steps of test streams, in which the recurrent state builds up.
+_BURN_IN = 10
 # Steps within which a change must be found; steps with a sense that works, that is stuck, and that is back.
 _DELAY, _KILL = 50, (300, 300, 400)
-_NO_JOINTS = np.zeros(0)
 
 
-def run(method: str, seed: int, interval: int = INTERVAL) -> dict[str, Any]:
-    """Runs one stream by one of `rows.WORLD_METHODS`; returns its metrics."""
-    return (_JointRun if method == 'joint' else _StreamRun)(method, seed, interval).run()
+def run(method: str, seed: int, interval: int = 0, world: str = WORLDS, rate: float = 3e-3) -> dict[str, Any]:
+    """Runs one stream by one of `rows.WORLD_METHODS`; returns its metrics.
 
-
-class _Stream:
-    """One stream of the world, as transitions of random actions."""
-
-    def __init__(self, seed: int, interval: int) -> None:
-        schedule = TaskScheduleSettings(
-            order=' '.join(map(str, ORDER)), interval=interval, spread=_SPREAD, ramp=min(_RAMP, interval // 3),
-            gradual=_GRADUAL,
-        )  # fmt: skip
-        self.env = TaskSwitchingEnv(TaskSwitchingSettings(episode=0, schedule=schedule))
-        readings, _ = self.env.reset(seed=seed)
-        self._generator, self._number = np.random.default_rng([seed, 3]), 0
-        self.sizes = {name: len(values) for name, values in readings.items()}
-        self.now = _observation(readings, 0)
-        self.length = self.env.schedule.switches[-1].begin + interval
-
-    def action(self) -> np.ndarray:
-        """Returns a random action."""
-        return self._generator.uniform(-1, 1, self.env.settings.action_dim).astype(np.float32)
-
-    def step(self, action: np.ndarray, stuck: Reading | None = None) -> tuple[Transition, dict[str, np.ndarray]]:
-        """Returns the transition of an action, and what the senses would have given.
-
-        Args:
-            stuck: what `sense_0` gives, whatever happens.
-        """
-        readings, reward, *_ = self.env.step(action)
-        self._number += 1
-        before, after = self.now, _observation(readings, self._number)
-        if stuck is not None:
-            after = Observation({**after.readings, 'sense_0': stuck})
-        self.now = after
-        transition = Transition(
-            before=before, after=after, action_commanded=action, action_applied=action, joints=_NO_JOINTS,
-            joints_next=_NO_JOINTS, boundary=self._number == 1, reward=reward,
-        )  # fmt: skip
-        return transition, readings
+    Args:
+        interval: mean steps from one change to the next; 0: those of the world.
+        rate: of learning awake; half of it asleep, as by default.
+    """
+    kind = STREAMS[world]
+    return (_JointRun if method == 'joint' else _StreamRun)(
+        method, seed, kind(seed, interval or kind.interval), rate
+    ).run()
 
 
 class _StreamRun:
     """The brain, or a part of it: `none` never sleeps; `replay` learns from memory awake instead, as often."""
 
-    def __init__(self, method: str, seed: int, interval: int) -> None:
+    def __init__(self, method: str, seed: int, own: WorldStream, rate: float = 3e-3) -> None:
         self._method, self._seed = method, seed
-        self._stream = own = _Stream(seed, interval)
-        self._tests = [_test(task) for task in ORDER]
+        self._stream = own
+        by_task = {task: own.test(task, seed) for task in dict.fromkeys(own.order)}
+        self._tests = [by_task[task] for task in own.order]
         cycle = _CYCLE if method == 'sleep' else own.length + 1
         # A sixth is held out, to judge sleeps by.
-        values = {'memory.capacity': int(_MEMORY * own.length * 5 / 6), 'sleep.wake_steps_per_cycle': cycle}
+        values = {
+            'senses': ' '.join(own.sizes), 'memory.capacity': max(32, int(_MEMORY * own.length * 5 / 6)),
+            'sleep.wake_steps_per_cycle': cycle, 'fast.learning_rate': rate, 'sleep.learning_rate': rate / 2,
+        }  # fmt: skip
         self._settings = CrossModalSettings.from_flat(values)
         config = ModelConfig(
-            _robot(own), {}, seed, self._settings, {}, '2025-01-01', (), 'cross_modal', own.sizes
+            own.robot, {'size': own.sizes.get(EMBEDDING, 0)}, seed, self._settings, {}, '2025-01-01', (), 'cross_modal',
+            own.sizes,
         )  # fmt: skip
         self._online = CrossModalOnlineLearner(config)
         self._consolidator = CrossModalConsolidator(config)
@@ -107,7 +78,7 @@ class _StreamRun:
 
     def run(self) -> dict[str, Any]:
         """Runs the stream; returns the metrics."""
-        switches = self._stream.env.schedule.switches
+        switches = self._stream.switches
         ends = [switch.begin for switch in switches] + [self._stream.length]
         before, rows, within = self._skills(), list[list[float]](), [list[list[float]]() for _ in ends]
         began, paused = time.perf_counter(), 0.0
@@ -171,15 +142,15 @@ class _StreamRun:
         return [_skill(models, test) for test in self._tests]
 
     def _kill_a_sense(self) -> dict[str, float]:
-        """Returns how much errors rise while `sense_0` is stuck, and steps from its return until they are normal.
+        """Returns how much errors rise while one sense is stuck, and steps from its return until they are normal.
 
-        Of the other sense, and (lost) of what `sense_0` would have given.
+        Of the other sense, and (lost) of what the stuck one would have given.
         """
-        whole, killed, _ = _KILL
+        (whole, killed, _), failing = _KILL, self._stream.failing
         errors, stuck = [], None
         for number in range(sum(_KILL)):
             if number == whole:
-                stuck = self._stream.now.readings['sense_0']
+                stuck = self._stream.now.readings[failing]
             transition, truth = self._stream.step(self._stream.action(), stuck if number < whole + killed else None)
             self._learn(transition)
             expected = {name: values[0].numpy() for name, values in self._online.expected().items()}
@@ -193,8 +164,10 @@ class _StreamRun:
         recovered = np.flatnonzero(smooth <= 1.2 * normal)
         rise = found[whole : whole + killed].mean(axis=0) / found[:whole].mean(axis=0) - 1.0
         return {
-            'killed_rise': float(rise[1]),
-            'killed_rise_lost': float(rise[0]),
+            **{
+                'killed_rise_lost' if name == failing else 'killed_rise': float(each)
+                for name, each in zip(self._stream.sizes, rise)
+            },
             'killed_recovered': float(recovered[0] + 20) if len(recovered) else float('nan'),
         }
 
@@ -243,7 +216,7 @@ class _JointRun(_StreamRun):
         self._online.online.learn_scale(before, after)
         for name, values in before.items():
             self._senses[name].append(values[0])
-        self._codes.append(torch.from_numpy(transition.action_applied))
+        self._codes.append(self._online.code.to_input(torch.from_numpy(transition.action_applied)))
 
 
 def _window_loss(model: CrossModalModel, windows: Windows) -> Tensor:
@@ -257,9 +230,9 @@ def _window_loss(model: CrossModalModel, windows: Windows) -> Tensor:
 @torch.no_grad()
 def _skill(models: Sequence[CrossModalModel], test: Windows) -> float:
     """Returns the skill of what the brain would predict: of the model that was right in the steps before."""
-    carried, recent = [model.initial(_STREAMS) for model in models], torch.zeros(len(models), _STREAMS)
+    carried, recent = [model.initial(TEST_STREAMS) for model in models], torch.zeros(len(models), TEST_STREAMS)
     errors, copied = [], []
-    for k in range(_STEPS):
+    for k in range(TEST_STEPS):
         now, after = test.at(k), test.at(k + 1)
         found = []
         for index, model in enumerate(models):
@@ -273,24 +246,6 @@ def _skill(models: Sequence[CrossModalModel], test: Windows) -> float:
     return 1.0 - float(torch.stack(errors).mean() / torch.stack(copied).mean())
 
 
-def _test(task: int) -> Windows:
-    """Returns streams of one task after 40 steps of it, by random actions."""
-    env = TaskSwitchingEnv(TaskSwitchingSettings(episode=0, schedule=TaskScheduleSettings(order=str(task))))
-    generator = np.random.default_rng([task, 9])
-    readings: list[list[dict[str, np.ndarray]]] = []
-    codes = generator.uniform(-1, 1, (_STREAMS, _STEPS, env.settings.action_dim)).astype(np.float32)
-    for number in range(_STREAMS):
-        env.reset(seed=derive(number, f'bench.world.{task}'))
-        for _ in range(40):
-            last, *_ = env.step(generator.uniform(-1, 1, env.settings.action_dim).astype(np.float32))
-        readings.append([last, *(env.step(code)[0] for code in codes[number])])
-    senses = {
-        name: torch.from_numpy(np.array([[each[name] for each in along] for along in readings]))
-        for name in readings[0][0]
-    }
-    return Windows(senses, torch.from_numpy(codes), torch.zeros(_STREAMS, _STEPS))
-
-
 def switch_metrics(switches: Sequence[Switch], found: Sequence[int], length: int) -> dict[str, float | None]:
     """Returns shares of switches found within 50 steps after their end, the delay of abrupt ones, and false alarms."""
     hits = {
@@ -302,18 +257,7 @@ def switch_metrics(switches: Sequence[Switch], found: Sequence[int], length: int
     delays = [hits[switch][0] - switch.begin for switch in abrupt if hits[switch]]
     return {
         'found': sum(bool(hits[s]) for s in abrupt) / len(abrupt),
-        'found_gradual': sum(bool(hits[s]) for s in gradual) / len(gradual),
+        'found_gradual': sum(bool(hits[s]) for s in gradual) / len(gradual) if gradual else None,
         'false_per_1000': 1000 * (len(found) - true) / length,
         'delay': float(np.mean(delays)) if delays else None,
     }
-
-
-def _observation(readings: dict[str, np.ndarray], number: int) -> Observation:
-    return Observation({name: Reading(values, number) for name, values in readings.items()})
-
-
-def _robot(own: _Stream) -> RobotInfo:
-    return RobotInfo(
-        name='task_switching', modalities=tuple(own.sizes), has_reward=True,
-        channels=tuple(Channel(f'a{i}', Kind.VELOCITY, '', -1.0, 1.0) for i in range(own.env.settings.action_dim)),
-    )  # fmt: skip

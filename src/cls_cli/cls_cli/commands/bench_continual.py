@@ -32,7 +32,7 @@ _EXAMPLES = examples(
     multiple=True,
     metavar='NAME',
     show_default='all; with --short, those of digits',
-    help='Benchmark: permuted_digits, split_digits, split_digits_told or cross_modal. This option may be repeated.',
+    help='Benchmark: permuted_digits, split_digits, split_digits_told, cross_modal or pan_tilt. It may be repeated.',
 )
 @click.option(
     '--seeds',

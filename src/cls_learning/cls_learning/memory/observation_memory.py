@@ -150,8 +150,10 @@ class ObservationMemory:
         """
         stretches = self._draw(count, steps, generator)
         observations = [observation for stretch in stretches for observation in observations_of(stretch)]
+        durations = [t.duration for stretch in stretches for t in stretch]
         return SequenceBatch(
             observations=stack(observations, (count, steps + 1)),
+            duration=torch.tensor(durations).reshape(count, steps),
             **_motion([t for stretch in stretches for t in stretch], (count, steps)),
         )
 

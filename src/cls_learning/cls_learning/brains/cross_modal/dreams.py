@@ -10,14 +10,15 @@ from torch import Tensor
 from ...learners.actions import ActionCode
 from ...learners.symlog import symlog
 from ...types import SequenceBatch
-from .model import all_present, CrossModalModel
+from .model import all_present, CrossModalModel, with_duration
 
 
 class Windows(NamedTuple):
     """W windows of K steps.
 
     Attributes:
-        senses: raw, by name (W, K + 1, S). code: of the actions, (W, K, A). reward: symlog, NaN where none, (W, K).
+        senses: raw, by name (W, K + 1, S). code: of the steps, as `CrossModalModel.predict` takes it, (W, K, A).
+        reward: symlog, NaN where none, (W, K).
     """
 
     senses: dict[str, Tensor]
@@ -25,9 +26,13 @@ class Windows(NamedTuple):
     reward: Tensor
 
     @classmethod
-    def of(cls, batch: SequenceBatch, code: ActionCode) -> 'Windows':
-        """Makes windows of what a memory drew."""
-        return cls(batch.observations, code.to_input(batch.action_applied), symlog(batch.reward))
+    def of(cls, batch: SequenceBatch, code: ActionCode, step_duration: float = 0.0) -> 'Windows':
+        """Makes windows of what a memory drew; with a nominal duration of a step, s, codes have durations."""
+        codes = code.to_input(batch.action_applied)
+        if step_duration:
+            elapsed = torch.where(batch.duration > 0.0, batch.duration / step_duration, 1.0)
+            codes = with_duration(codes, elapsed)
+        return cls(batch.observations, codes, symlog(batch.reward))
 
     def take(self, chosen: Tensor) -> 'Windows':
         """Returns some of the windows, by index."""
@@ -116,7 +121,11 @@ def dream(
     inputs, targets, codes, rewards = [], [], [], []
     for k in range(windows.code.shape[1]):
         is_real = k < real
-        code = windows.code[:, k] if is_real else _random(windows.code[:, k].shape, generator) * 2 - 1
+        code = windows.code[:, k]
+        if not is_real:
+            chance = _random(code.shape, generator) * 2 - 1
+            # Durations of steps are as they were.
+            code = torch.cat([chance[:, :-1], code[:, -1:]], dim=-1) if teacher.has_duration else chance
         carried, predicted = teacher.step(carried, now, all_present(now), code)
         inputs.append(now)
         targets.append(windows.at(k + 1) if is_real else predicted.senses)

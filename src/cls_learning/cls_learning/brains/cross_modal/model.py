@@ -13,6 +13,8 @@ from .settings import CrossModalSettings
 _SMALLEST = 1e-6
 # Normalised readings are clipped to +- this.
 _CLIP = 10.0
+# Longest step that is told from longer ones, in nominal steps beyond one.
+_LONGEST = 9.0
 
 Senses = Mapping[str, Tensor]
 
@@ -23,14 +25,20 @@ class CarriedState(NamedTuple):
     Attributes:
         state: internal state, (B, hidden).
         belief: predicted readings of the step to come, normalised, (B, sum of S).
+        extra: with `network.step_duration`, by how much the last step took longer than one, (B, 1).
     """
 
     state: Tensor
     belief: Tensor
+    extra: Tensor | None = None
 
     def detach(self) -> 'CarriedState':
         """Returns it without its graph."""
-        return CarriedState(self.state.detach(), self.belief.detach())
+        return CarriedState(self.state.detach(), self.belief.detach(), self.extra)
+
+    def named(self) -> dict[str, Tensor]:
+        """Returns its tensors by name."""
+        return {name: tensor for name, tensor in self._asdict().items() if tensor is not None}
 
 
 class Prediction(NamedTuple):
@@ -57,10 +65,13 @@ class CrossModalModel(nn.Module):
     def __init__(self, settings: CrossModalSettings, sizes: Mapping[str, int], actions: int, seed: int) -> None:
         super().__init__()
         own = settings.network
+        self.has_duration = own.step_duration > 0.0
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            self.network = CrossModalNetwork(sizes, own.hidden, actions, own.heads, own.feedback)
-            self.predictor = Predictor(sizes, own.hidden, actions)
+            self.network = CrossModalNetwork(
+                sizes, own.hidden, actions, own.heads, own.feedback, has_duration=self.has_duration
+            )
+            self.predictor = Predictor(sizes, own.hidden, actions + self.has_duration)
         self.sizes, self._blend, self._scale_steps = dict(sizes), own.blend, settings.fast.scale_steps
         width = sum(sizes.values())
         self.register_buffer('mean', torch.zeros(width))
@@ -70,7 +81,8 @@ class CrossModalModel(nn.Module):
 
     def initial(self, batch: int) -> CarriedState:
         """Returns what is carried before the first step: nothing sensed, the mean expected."""
-        return CarriedState(self.network.initial(batch), torch.zeros(batch, len(self.mean)))
+        extra = torch.zeros(batch, 1) if self.has_duration else None
+        return CarriedState(self.network.initial(batch), torch.zeros(batch, len(self.mean)), extra)
 
     def learn_scale(self, before: Senses, after: Senses) -> None:
         """Takes one step, readings (1, S), into the scales, among the first ones."""
@@ -97,18 +109,20 @@ class CrossModalModel(nn.Module):
         sensed = self._normalise(self._join(senses))
         mask = torch.cat([present[name][:, None].expand(-1, size) for name, size in self.sizes.items()], dim=1)
         heeded = torch.where(mask, sensed + self._blend * (carried.belief - sensed), carried.belief)
-        return self.network(carried.state, self._named(heeded), present), heeded
+        return self.network(carried.state, self._named(heeded), present, carried.extra), heeded
 
     def predict(self, state: Tensor, heeded: Tensor, code: Tensor) -> tuple[CarriedState, Prediction]:
         """Predicts the step that an action brings.
 
         Args:
-            state, heeded: of `perceive`. code: of the action, (B, A) in [-1, 1].
+            state, heeded: of `perceive`. code: of the action, (B, A) in [-1, 1]; with `network.step_duration` that of
+                `with_duration`.
         """
         changes, reward = self.predictor(state, self._named(heeded), code)
         now = dict(zip(self.sizes, self._split(heeded * self._per_value(self.spread) + self.mean)))
         raw = {name: now[name] + change * self.change[k] for k, (name, change) in enumerate(changes.items())}
-        return CarriedState(state, self._normalise(self._join(raw))), Prediction(raw, reward)
+        extra = code[:, -1:] if self.has_duration else None
+        return CarriedState(state, self._normalise(self._join(raw)), extra), Prediction(raw, reward)
 
     def step(
         self, carried: CarriedState, senses: Senses, present: Mapping[str, Tensor], code: Tensor
@@ -130,7 +144,8 @@ class CrossModalModel(nn.Module):
     def predicting(self) -> nn.ModuleList:
         """Returns all parts that predict; the layers of the actions are trained by themselves."""
         own = self.network
-        return nn.ModuleList([own.encoders, own.attention, own.memory, self.predictor])
+        optional = [] if own.duration is None else [own.duration]
+        return nn.ModuleList([own.encoders, own.attention, own.memory, self.predictor, *optional])
 
     def _normalise(self, joined: Tensor) -> Tensor:
         return ((joined - self.mean) / self._per_value(self.spread)).clamp(-_CLIP, _CLIP)
@@ -146,6 +161,21 @@ class CrossModalModel(nn.Module):
 
     def _named(self, joined: Tensor) -> dict[str, Tensor]:
         return dict(zip(self.sizes, self._split(joined)))
+
+
+def with_duration(code: Tensor, elapsed: Tensor) -> Tensor:
+    """Appends to codes of actions (..., A) by how much their steps took longer than a nominal one, from -1 to 9.
+
+    Args:
+        elapsed: (...), nominal steps.
+    """
+    return torch.cat([code, (elapsed - 1.0).clamp(-1.0, _LONGEST)[..., None]], dim=-1)
+
+
+def heeded_mean(errors: Mapping[str, Tensor], present: Mapping[str, Tensor]) -> Tensor:
+    """Returns the mean error of the senses that are heeded, 0-d; of all where none is."""
+    heeded = [errors[name].mean() for name, is_heeded in present.items() if bool(is_heeded.all())]
+    return torch.stack(heeded or [error.mean() for error in errors.values()]).mean()
 
 
 def all_present(senses: Senses) -> dict[str, Tensor]:

@@ -19,11 +19,13 @@ class CrossModalNetwork(nn.Module):
         sizes: length of the vector of each sense, by name; one or several.
         hidden: units of every layer, a multiple of `heads`. outputs: length of an action, A.
         feedback: share of the internal state before that is added to the fused vector.
+        has_duration: whether the duration of the step before is an input.
     """
 
     def __init__(
-        self, sizes: Mapping[str, int], hidden: int, outputs: int, heads: int = 4, feedback: float = FEEDBACK
-    ) -> None:
+        self, sizes: Mapping[str, int], hidden: int, outputs: int, heads: int = 4, feedback: float = FEEDBACK,
+        *, has_duration: bool = False,
+    ) -> None:  # fmt: skip
         super().__init__()
         self.encoders = nn.ModuleDict(
             {
@@ -34,13 +36,16 @@ class CrossModalNetwork(nn.Module):
         self.attention = nn.MultiheadAttention(hidden, heads, batch_first=True)
         self.memory = nn.GRUCell(hidden, hidden)
         self.actions = nn.Sequential(nn.Linear(hidden, hidden), nn.ReLU(), nn.Linear(hidden, outputs))
+        self.duration = nn.Linear(1, hidden, bias=False) if has_duration else None
         self.hidden, self._feedback = hidden, feedback
 
     def initial(self, batch: int) -> Tensor:
         """Returns the internal state in which nothing has been sensed, zeros (B, hidden)."""
         return torch.zeros(batch, self.hidden)
 
-    def forward(self, state: Tensor, senses: Mapping[str, Tensor], present: Mapping[str, Tensor]) -> Tensor:
+    def forward(
+        self, state: Tensor, senses: Mapping[str, Tensor], present: Mapping[str, Tensor], extra: Tensor | None = None
+    ) -> Tensor:
         """Takes in one step and returns the next internal state, (B, hidden).
 
         Feedback is the internal state within +-1 (a GRU's state is), so that it stays bounded however long it runs.
@@ -49,6 +54,7 @@ class CrossModalNetwork(nn.Module):
             state: before, (B, hidden).
             senses: normalised, (B, S) each.
             present: by sense, bool (B,): whether it is heeded; where none is, the feedback alone goes in.
+            extra: nominal steps by which the step before took longer than one, (B, 1); needs `has_duration`.
         """
         tokens = torch.stack([encoder(senses[name]) for name, encoder in self.encoders.items()], dim=1)  # (B, M, H)
         heeded = torch.stack([present[name] for name in self.encoders], dim=1)  # (B, M)
@@ -56,7 +62,8 @@ class CrossModalNetwork(nn.Module):
         ignored = ~heeded & heeded.any(dim=1, keepdim=True)
         fused, _ = self.attention(tokens, tokens, tokens, key_padding_mask=ignored, need_weights=False)
         share = heeded.float() / heeded.sum(dim=1, keepdim=True).clamp(min=1)
-        after: Tensor = self.memory((fused * share[..., None]).sum(dim=1) + self._feedback * state, state)
+        mixed = (fused * share[..., None]).sum(dim=1) + self._feedback * state
+        after: Tensor = self.memory(mixed if self.duration is None else mixed + self.duration(extra), state)
         return after
 
     def act(self, state: Tensor) -> Tensor:

@@ -13,6 +13,7 @@ from cls_common.transition import check, Doubles, Experience, Floats, Observatio
 from ...brain import Model, OnlineLearner, State
 from ...evaluation.change_detection import ChangeDetector
 from ...learners.actions import ActionCode
+from ...learners.elapsed import elapsed_in
 from ...learners.optimisation import (
     average_into,
     load_module,
@@ -23,10 +24,12 @@ from ...learners.optimisation import (
     select,
     step,
 )  # fmt: skip
-from ...learners.symlog import symlog
 from ...policies.contract import uniform
 from ...randomness import derive, stream
-from .model import CarriedState, CrossModalModel, Prediction, Senses
+from . import objectives
+from .agreement import SensesAgreement
+from .model import CarriedState, CrossModalModel, heeded_mean, Senses, with_duration
+from .objectives.contract import WakeStep
 from .watch import SensesWatch
 
 # Decay of the running errors by which the better learner is chosen, and of those that are shown.
@@ -63,11 +66,11 @@ class CrossModalOnlineLearner(OnlineLearner):
         self.code = ActionCode(model.robot, 'unit')
         self.online = own = CrossModalModel(settings, sizes, self.code.size, derive(model.seed, 'network'))
         self.models = {name: copy.deepcopy(own).requires_grad_(False) for name in LEARNERS}
-        self._is_original = settings.fast.objective == 'stability'
-        learns = own.network if self._is_original else own.predicting()
-        self._optimizer = make_adam(learns, settings.fast.learning_rate)
+        self._objective = objectives.make(settings.fast)
+        self._optimizer = make_adam(self._objective.learns(own), settings.fast.learning_rate)
         self._actor_optimizer = make_adam(own.network.actions, settings.actor.learning_rate)
         self.watch = SensesWatch(tuple(sizes), settings.watch)
+        self.agreement = SensesAgreement(tuple(sizes), settings.watch.disagreement)
         self.detector = ChangeDetector(settings.change.detector)
         self._carried = {name: own.initial(1) for name in ('online', *LEARNERS)}
         self._errors = torch.zeros(len(LEARNERS), dtype=torch.float64)
@@ -115,24 +118,31 @@ class CrossModalOnlineLearner(OnlineLearner):
         before, after = (readings(each, self._shapes) for each in (transition.before, transition.after))
         for model in (self.online, *self.models.values()):
             model.learn_scale(before, after)
-        metrics = self._learn(before, after, torch.from_numpy(transition.action_applied)[None], transition.reward)
-        self.watch.add(before, after)
+        code = self._code_of(transition)
+        metrics = self._learn(before, after, code, transition.reward)
+        if self.cycles and not self.detector.is_changed:
+            self.agreement.add(self.models['slow'], before, after, code, begins=transition.boundary)
+        self.watch.add(before, after, self.agreement.disagrees)
         self.count(transition, episode)
         return Experience(transition=transition, sequence=self.total_steps, episode=self.episode, metrics=metrics)
 
-    def _learn(self, before: Senses, after: Senses, action: Tensor, reward: float) -> dict[str, float]:
-        code, present = self.code.to_input(action), self.watch.present()
+    def _code_of(self, transition: Transition) -> Tensor:
+        code = self.code.to_input(torch.from_numpy(transition.action_applied)[None])
+        duration = self.settings.network.step_duration
+        return with_duration(code, torch.tensor([elapsed_in(transition, duration)])) if duration else code
+
+    def _learn(self, before: Senses, after: Senses, code: Tensor, reward: float) -> dict[str, float]:
+        present = self.watch.present()
         errors, carried = {}, {}
         with torch.no_grad():
             for name, model in self.models.items():
                 carried[name], predicted = model.step(self._carried[name], before, present, code)
-                errors[name] = float(_heeded_mean(model.errors(predicted.senses, after), present))
-            copied = float(_heeded_mean(self.online.errors(before, after), present))
+                errors[name] = float(heeded_mean(model.errors(predicted.senses, after), present))
+            copied = float(heeded_mean(self.online.errors(before, after), present))
         state, heeded = self.online.perceive(self._carried['online'], before, present)
         carried['online'], predicted = self.online.predict(state, heeded, code)
-        loss = _heeded_mean(self.online.errors(predicted.senses, after), present) + _reward_error(predicted, reward)
-        if self._is_original:
-            loss = self.online.network.act(state).var(dim=-1).mean()
+        seen = WakeStep(state, heeded, predicted, before, after, present, reward)
+        loss = self._objective.loss(self.online, seen)
         self._carried = {name: carried.detach() for name, carried in carried.items()}
         found = {'loss': float(loss.detach()), 'reward': reward} | self._compare(errors, copied)
         if not all(map(bool, present.values())):
@@ -151,9 +161,12 @@ class CrossModalOnlineLearner(OnlineLearner):
         self._shown = _SHOWN * self._shown + (1 - _SHOWN) * torch.tensor([errors[name], copy_error]).double()
         # Before its first sleep Slow knows nothing; after a change, nothing of the new world until it has slept in it.
         knows = self.cycles > 0 and not self.detector.is_changed
-        is_change = self.settings.change.is_watched and knows and self.detector.observe(errors['slow'])
+        is_change = False
+        if self.settings.change.is_watched and knows:
+            is_change = any(self.detector.observe(error) for error in self.agreement.of_world(errors['slow']))
         if is_change:
             self._changed_at = self.total_steps + 1
+            self.agreement.reset()
         return {
             'error_before': errors[name], 'copy_error': copy_error, 'error_fast': errors['fast'],
             'error_slow': errors['slow'], 'by_slow': float(name == 'slow'), 'changed': float(is_change),
@@ -162,10 +175,12 @@ class CrossModalOnlineLearner(OnlineLearner):
 
     def _learn_to_act(self, state: Tensor, heeded: Tensor, slow: CarriedState, reward: float) -> None:
         """Takes one step of the actions towards what Fast predicts to be rewarded, with the weights held."""
-        if self.settings.actor.kind != 'trained' or self._is_original:
+        if self.settings.actor.kind != 'trained' or self._objective.trains_actions:
             return
         own = self.online
         code = torch.tanh(own.network.act(state))
+        if own.has_duration:
+            code = with_duration(code, torch.ones(len(code)))
         _, predicted = own.predict(state, heeded, code)
         if math.isfinite(reward):
             gain = predicted.reward.mean()
@@ -193,6 +208,7 @@ class CrossModalOnlineLearner(OnlineLearner):
         for each in (self.online, *self.models.values()):
             each.load_state_dict(model.state_dict())
         self._optimizer.moments = {}
+        self.agreement.reset()
         # Else the detector goes on: errors of a better Slow are lower, which is no change of the world.
         if self.detector.is_changed and self.total_steps > self._changed_at + 1:
             self.detector.refreeze()
@@ -207,13 +223,14 @@ class CrossModalOnlineLearner(OnlineLearner):
         for name, model in self.models.items():
             weights |= module_state(name, model)
         carried = {
-            f'carried.{name}.{key}': t.clone() for name, m in self._carried.items() for key, t in m._asdict().items()
+            f'carried.{name}.{key}': t.clone() for name, m in self._carried.items() for key, t in m.named().items()
         }
         own = {'errors': self._errors.clone(), 'shown': self._shown.clone()}
         own['changed_at'] = torch.tensor(self._changed_at)
         optimizers = optimizer_state('optimizer.fast', self._optimizer)
         optimizers |= optimizer_state('optimizer.actor', self._actor_optimizer)
-        return self.counters() | weights | carried | own | optimizers | self.watch.state() | self.detector.state()
+        watches = self.watch.state() | self.agreement.state() | self.detector.state()
+        return self.counters() | weights | carried | own | optimizers | watches
 
     def load(self, state: Mapping[str, Tensor]) -> None:
         """See OnlineLearner."""
@@ -228,20 +245,7 @@ class CrossModalOnlineLearner(OnlineLearner):
         load_optimizer('optimizer.fast', self._optimizer, state)
         load_optimizer('optimizer.actor', self._actor_optimizer, state)
         self.watch.load(state)
+        self.agreement.load(state)
         self.detector.load(state)
         self._errors, self._shown = state['errors'].clone(), state['shown'].clone()
         self._changed_at = int(state['changed_at'])
-
-
-def _heeded_mean(errors: Mapping[str, Tensor], present: Mapping[str, Tensor]) -> Tensor:
-    """Returns the mean error of the senses that are heeded, 0-d; of all where none is."""
-    heeded = [errors[name].mean() for name, is_heeded in present.items() if bool(is_heeded.all())]
-    return torch.stack(heeded or [error.mean() for error in errors.values()]).mean()
-
-
-def _reward_error(predicted: Prediction, reward: float) -> Tensor:
-    return (
-        (predicted.reward - symlog(torch.tensor(reward, dtype=torch.float64))).square().mean()
-        if math.isfinite(reward)
-        else torch.zeros(())
-    )

@@ -2,13 +2,13 @@
 
 from dataclasses import dataclass
 
-from cls_common.settings import group, setting, Settings
+from cls_common.settings import group, plugin_group, PluginSettings, setting, Settings
 
 from ...config import ObservationMemorySettings
 from ...evaluation.change_detection import ChangeDetectionSettings
+from ...registries import OBJECTIVES
 from .network import FEEDBACK
 
-OBJECTIVES = ('prediction', 'stability')
 ACTORS = ('trained', 'untrained', 'random')
 
 
@@ -22,15 +22,22 @@ class NetworkSettings(Settings):
     blend: float = setting(
         0.0, 'Share of the prediction in what is perceived; 0.5 for a robot that senses late.', low=0.0, high=1.0
     )
+    step_duration: float = setting(
+        0.0,
+        'Nominal duration of a step: how much longer or shorter each step took, by its stamps, is an input. 0: none.',
+        unit='s',
+        low=0.0,
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
 class FastSettings(Settings):
     objective: str = setting(
         'prediction',
-        'prediction: of the next readings of all senses; stability: the variance of the actions, as in the original.',
-        choices=OBJECTIVES,
+        'What Fast learns, by the name of its file in objectives/. prediction: the next readings of all senses; '
+        'stability: that actions vary little, as in the original.',
     )
+    plugins: PluginSettings = plugin_group(OBJECTIVES, 'objective')
     learning_rate: float = setting(3e-3, 'Learning rate of Adam, every wake step.', low=0.0)
     gradient_norm: float = setting(1.0, 'Norm to which gradients are clipped; 0: no clipping.', low=0.0)
     average: float = setting(0.99, 'Decay of the averaged weights that sleep consolidates.', low=0.0, high=0.9999)
@@ -56,6 +63,12 @@ class SensesSettings(Settings):
     dropout: float = setting(0.1, 'Share of the windows in sleep in which one sense is left out.', low=0.0, high=1.0)
     threshold: float = setting(
         6.0, 'Mean squared change of a sense, as a share of the usual, above which it is noise.', low=1.0
+    )
+    disagreement: float = setting(
+        0.0,
+        'Error of a sense, as a share of the usual, above which it is left out while the others are predicted as usual '
+        'without it, by Slow; it costs one step more of Slow. 0: not watched.',
+        low=0.0,
     )
     patience: int = setting(5, 'Steps in a row after which a sense is left out or heeded again.', low=1)
 

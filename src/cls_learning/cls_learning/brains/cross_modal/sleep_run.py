@@ -83,7 +83,10 @@ class CrossModalSleepRun(SleepRun):
     def _windows(self, memory: ObservationMemory) -> Windows | None:
         own, generator = self._consolidator.settings.sleep, stream(self._consolidator.seed, 'windows', self._cycle)
         count = min(memory.window_count(own.window), _MOST_WINDOWS)
-        return Windows.of(memory.windows(count, own.window, generator), self._online.code) if count else None
+        if not count:
+            return None
+        duration = self._consolidator.settings.network.step_duration
+        return Windows.of(memory.windows(count, own.window, generator), self._online.code, duration)
 
     def _by_teacher(self, windows: Windows) -> list[TeacherWindows]:
         """Sorts windows by the teacher that predicts them better; Slow knows nothing before its first sleep."""

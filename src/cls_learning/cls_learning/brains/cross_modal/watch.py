@@ -41,8 +41,12 @@ class SensesWatch:
         """Returns by sense whether it is heeded, bool (1,)."""
         return {name: self.left_out[k : k + 1] == 0 for k, name in enumerate(self.names)}
 
-    def add(self, before: Mapping[str, Tensor], after: Mapping[str, Tensor]) -> None:
-        """Takes one step, readings (1, S) by sense."""
+    def add(self, before: Mapping[str, Tensor], after: Mapping[str, Tensor], disagrees: Tensor | None = None) -> None:
+        """Takes one step, readings (1, S) by sense.
+
+        Args:
+            disagrees: bool (M,), senses that the others contradict; None: none.
+        """
         if not self._settings.is_watched or len(self.names) < 2:
             return
         found = torch.stack([(after[name] - before[name]).double().square().mean() for name in self.names])
@@ -52,6 +56,8 @@ class SensesWatch:
             self._longest = torch.maximum(self._longest, self._still)
         still, wild = self._still > 2 * self._longest, found > self._settings.threshold * self._usual
         is_bad = ((still & ~still.all()) | (wild & ~wild.all())) & is_known
+        if disagrees is not None:
+            is_bad |= disagrees & ~disagrees.all()
         self._bad = torch.where(is_bad, self._bad + 1, 0)
         self._good = torch.where(is_bad, 0, self._good + 1)
         patience = self._settings.patience

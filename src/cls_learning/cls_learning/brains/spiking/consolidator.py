@@ -9,6 +9,7 @@ from torch import Tensor
 from cls_common.transition import Experience
 
 from ...brain import CONSOLIDATOR, Consolidator, Goal, Model, OnlineLearner, SleepRun, State, Verdict
+from ...learners.elapsed import elapsed_in
 from ...learners.optimisation import load_module, load_optimizer, make_adam, module_state, optimizer_state, select, step
 from ...randomness import derive, stream
 from . import intrinsic
@@ -16,7 +17,7 @@ from .action_space import ActionSpace
 from .actor_critic import ActorCritic
 from .actor_gate import ActorGate, Step
 from .imagination import imagine
-from .online_learner import elapsed_in, perceived, reward_of, SpikingOnlineLearner
+from .online_learner import perceived, reward_of, SpikingOnlineLearner
 from .replay import Replay, Window
 from .world import World
 

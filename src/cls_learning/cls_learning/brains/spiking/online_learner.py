@@ -8,12 +8,12 @@ import torch
 from torch import Tensor
 
 from cls_common.errors import UserError
-from cls_common.stamps import NS
 from cls_common.transition import check, Doubles, Experience, Floats, Observation, Transition
 
 from ...brain import Model, OnlineLearner, State
 from ...learners.adam import Adam
 from ...learners.carried import Carried
+from ...learners.elapsed import elapsed_in
 from ...learners.optimisation import load_module, load_optimizer, make_adam, module_state, optimizer_state, step
 from ...policies.contract import uniform
 from ...randomness import derive, stream
@@ -37,15 +37,6 @@ def perceived(observation: Observation, senses: Iterable[str]) -> Tensor:
 def reward_of(transition: Transition) -> float:
     """Returns the reward of a step; 0 where the robot gives none that is finite."""
     return transition.reward if math.isfinite(transition.reward) else 0.0
-
-
-def elapsed_in(transition: Transition, step_duration: float) -> float:
-    """Returns the duration of a step in nominal ones of `step_duration` seconds, by the stamps of what was sensed.
-
-    1 where there is no nominal duration or where the stamps do not rise.
-    """
-    duration = (transition.after.stamp - transition.before.stamp) / NS
-    return duration / step_duration if step_duration > 0.0 and duration > 0.0 else 1.0
 
 
 class SpikingOnlineLearner(OnlineLearner):
