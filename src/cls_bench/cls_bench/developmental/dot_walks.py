@@ -46,9 +46,7 @@ class Walks:
             yield Walks(self.columns[part], self.rows[part], self.actions[part], self.radius)
 
 
-def evaluation_walks(
-    count: int, context: int, steps: int, generator: np.random.Generator, *, unseen: bool, dot: ToroidalDotSettings = DOT
-) -> Walks:
+def evaluation_walks(count: int, context: int, steps: int, generator: np.random.Generator, *, unseen: bool) -> Walks:
     """Returns walks of random actions from random places; the first predicted action is as often each of the two.
 
     Args:
@@ -57,15 +55,15 @@ def evaluation_walks(
     """
     actions = generator.integers(2, size=(count, context - 1 + steps))
     actions[:, context - 1] = np.arange(count) % 2
-    return _walks(held_out_rows(dot) if unseen else start_rows(dot), actions, generator, dot)
+    return _walks(held_out_rows(DOT) if unseen else start_rows(DOT), actions, generator)
 
 
-def learning_walks(episodes: int, generator: np.random.Generator, dot: ToroidalDotSettings = DOT) -> Walks:
+def learning_walks(episodes: int, generator: np.random.Generator) -> Walks:
     """Returns episodes of random actions that start in the rows of the robot, as long as its episodes are."""
-    return _walks(start_rows(dot), generator.integers(2, size=(episodes, dot.episode)), generator, dot)
+    return _walks(start_rows(DOT), generator.integers(2, size=(episodes, DOT.episode)), generator)
 
 
-def _walks(rows: Integers, actions: Integers, generator: np.random.Generator, dot: ToroidalDotSettings) -> Walks:
+def _walks(rows: Integers, actions: Integers, generator: np.random.Generator) -> Walks:
     start = generator.integers(SIDE, size=(len(actions), 1))
     moves = np.cumsum(np.pad(actions, ((0, 0), (1, 0))), 1)
-    return Walks(advance(start, moves, dot.move), generator.choice(rows, len(actions)), actions, dot.radius)
+    return Walks(advance(start, moves, DOT.move), generator.choice(rows, len(actions)), actions, DOT.radius)

@@ -1,5 +1,7 @@
 """LeWorldModel of torch-world: its runs in an environment of its own, and the figures of an earlier run."""
 
+from collections.abc import Sequence
+from datetime import date
 import json
 from pathlib import Path
 import tempfile
@@ -8,15 +10,18 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from cls_common import atomic_file
 from cls_learning.randomness import derive, stream
 
 from ..peer_environment import lines_of
 from .dot_walks import evaluation_walks, learning_walks, Walks
 
 ENVIRONMENT: Final = 'torch_world'
+RECIPE: Final = 'lewm'
 # Of the robot: as many steps as no brain here makes in the same seconds. Pictures that it predicts from.
 EPISODES: Final = 80
 CONTEXT: Final = 3
+FIGURES: Final = Path(__file__).with_name('lewm_figures.json')
 
 
 def run(python: Path, seconds: float, seed: int, count: int) -> dict[str, Any]:
@@ -32,7 +37,8 @@ def run(python: Path, seconds: float, seed: int, count: int) -> dict[str, Any]:
     tests = evaluation_walks(count, CONTEXT, 1, stream(seed, 'developmental.tests', 0), unseen=True)
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / 'walks.npz'
-        np.savez(file, **_arrays(walks), **{f'test_{name}': array for name, array in _arrays(tests).items()})
+        arrays = {**_arrays(walks), **{f'test_{name}': array for name, array in _arrays(tests).items()}}
+        np.savez(file, **arrays)  # type: ignore[arg-type]
         asked = {
             'file': str(file), 'seconds': seconds, 'seed': derive(seed, 'developmental.lewm') % 2**31
         }  # fmt: skip
@@ -49,3 +55,15 @@ def _arrays(walks: Walks) -> dict[str, NDArray[Any]]:
     return {
         'frames': np.stack(frames, 1), 'actions': walks.actions, 'places': np.stack([walks.columns, rows], -1)
     }  # fmt: skip
+
+
+def read_figures() -> dict[str, Any]:
+    """Returns the figures of an earlier run: `date`, and `runs`, one for each world, recipe and seed."""
+    found: dict[str, Any] = json.loads(FIGURES.read_text(encoding='utf-8'))
+    return found
+
+
+def write_figures(runs: Sequence[dict[str, Any]]) -> None:
+    """Replaces the figures by those of a run of today; other recipes in `runs` are left out."""
+    own = [run for run in runs if run['recipe'] == RECIPE]
+    atomic_file.write_json(FIGURES, {'date': date.today().isoformat(), 'runs': own})

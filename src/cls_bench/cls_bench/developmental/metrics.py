@@ -13,9 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage  # type: ignore[import-untyped]
 
-from cls_sim.worlds.toroidal_dot import advance, RIGHT, STAY, ToroidalDotSettings
+from cls_learning.randomness import stream
+from cls_sim.worlds.toroidal_dot import advance, RIGHT, STAY
 
-from .dot_walks import Walks
+from .dot_walks import DOT, evaluation_walks, Walks
 
 HORIZONS: Final = (1, 3, 10)
 # Walks that are predicted at once.
@@ -26,13 +27,11 @@ Floats = NDArray[np.float32]
 
 
 class PicturePredictor(Protocol):
-    """Predicts pictures of the dot open loop.
+    """Predicts pictures of the dot open loop."""
 
-    Attributes:
-        context: pictures that it is given, C.
-    """
-
-    context: int
+    @property
+    def context(self) -> int:
+        """Pictures that it is given, C."""
 
     def rollout(self, walks: Walks, actions: NDArray[np.int64]) -> Floats:
         """Returns the K pictures after the last that is given, float32 (B, K, H, W, 3) in 0..1.
@@ -149,7 +148,6 @@ class Exact:
     """
 
     name: str
-    settings: ToroidalDotSettings
     context: int = 1
 
     def rollout(self, walks: Walks, actions: NDArray[np.int64]) -> Floats:
@@ -160,7 +158,28 @@ class Exact:
             # Of the picture itself and of the one moved by an action, again and again.
             found = [last]
             for _ in range(steps):
-                found.append((found[-1] + np.roll(found[-1], int(advance(0, RIGHT, self.settings.move)), 2)) / 2)
+                moved = np.roll(found[-1], int(advance(0, RIGHT, DOT.move)), 2)
+                found.append(np.asarray((found[-1] + moved) / 2, np.float32))
             return np.stack(found[1:], 1)
         repeated = np.repeat(last[:, None], steps, 1)
         return repeated if self.name == 'copy' else np.zeros_like(repeated)
+
+
+def measures(predictor: PicturePredictor, count: int, seed: int) -> dict[str, Any]:
+    """Returns the score on walks of unseen rows; `r2_unseen` beside it is `r2`, which is then that of seen rows.
+
+    Args:
+        count: walks. seed: of the walks.
+    """
+    tests = stream(seed, 'developmental.tests', 0)
+    found = score(predictor, evaluation_walks(count, predictor.context, max(HORIZONS), tests, unseen=True))
+    return {**found, 'r2_unseen': found['r2'], 'r2': one_step_r2(predictor, count, seed, unseen=False)}
+
+
+def one_step_r2(predictor: PicturePredictor, count: int, seed: int, *, unseen: bool) -> float:
+    """Returns the R2 of one step on walks of unseen or of seen rows."""
+    walks = evaluation_walks(count, predictor.context, 1, stream(seed, 'developmental.steps', unseen), unseen=unseen)
+    squares = Squares()
+    for batch in walks.batches(_BATCH):
+        squares.add(predictor.rollout(batch, batch.actions)[:, 0], batch.pictures(predictor.context))
+    return squares.r2

@@ -23,9 +23,7 @@ _EXAMPLES = examples(
     'Agent: spiking, spiking_actor, spiking_sparse, awake, mlp, gru, event_gru, trace_units, planner, ppo, '
     'ppo_default, dqn or dqn_default.',
 )
-@names(
-    '--env', 'environments', 'CartPole-v1', 'Environment: CartPole-v1, Acrobot-v1, Pendulum-v1 or cart_pole.'
-)
+@names('--env', 'environments', 'CartPole-v1', 'Environment: CartPole-v1, Acrobot-v1, Pendulum-v1 or cart_pole.')
 @seeds(10, 2)
 @peers('peers', 'runs_peers', 'PPO and DQN')
 @click.option('--short', is_flag=True, help=f'Use {", ".join(_SHORT)} and 2 seeds, and do not run PPO and DQN.')

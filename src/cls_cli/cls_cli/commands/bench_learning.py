@@ -18,16 +18,12 @@ _EXAMPLES = examples(
 
 
 @click.command('learning', epilog=_EXAMPLES)
+@names('--world', 'worlds', 'none', 'Learn in this named world, or with `all` in each of them.')
+@names('--recipe', 'recipes', 'all', 'Baseline or preset, or a changed one: NAME,SETTING=VALUE,...')
 @names(
-    '--world', 'worlds', 'none',
-    'Learn in this named world, or with `all` in each of them.',
-)
-@names(
-    '--recipe', 'recipes', 'all',
-    'Baseline or preset, or a changed one: NAME,SETTING=VALUE,...',
-)
-@names(
-    '--encoder', 'encoders', 'early_resnet18; with --world also retina',
+    '--encoder',
+    'encoders',
+    'early_resnet18; with --world also retina',
     'Encoder: NAME, NAME:bf16, NAME:published or NAME:random.',
 )
 @click.option(
