@@ -36,7 +36,7 @@ RECIPES: Final[Mapping[str, Mapping[str, Recipe]]] = {
         DEFAULT: Recipe('brain'),
         **{name: Recipe('brain', settings={'loss.picture': name}) for name in _BLACK_AND_WHITE},
         'no_sleep': Recipe('brain', settings=_AWAKE),
-        REFERENCE: Recipe('brain', preset=REFERENCE, walks=24),
+        REFERENCE: Recipe('brain', preset=REFERENCE, walks=16),
         'lewm': Recipe('peer'),
     },
     ROOM: {

@@ -27,8 +27,7 @@ _COLUMNS: Final = {
 _NOTES: Final = {
     DOT: 'dot: R2 on rows in which no episode starts, one step unless k is given; seen: on those in which they start; '
     'gap: R2 of the true action above that of the other; nearest: share in which the true one is the nearer',
-    ROOM: 'room: pose gain at the end of all scenes; own scene: right after each; forgetting and bwt: of the gain of one '
-    'step',
+    ROOM: 'room: pose gain at the end of all scenes; own scene: right after each; forgetting and bwt: of one step',
 }
 
 
