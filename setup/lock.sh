@@ -22,7 +22,7 @@ lock "${beside_apt[@]}" jazzy.in -o jazzy.txt
 grep '==' wheels.txt | grep -v '^numpy==' | tr -d '\\' >"$scratch/base.txt"
 # Environments of their own, of the base's versions, so that uv links them from its cache.
 grep '^numpy==' wheels.txt | tr -d '\\' >"$scratch/numpy.txt"
-for environment in peers avalanche; do
+for environment in peers avalanche torch_world; do
   lock --excludes excludes.txt --constraints "$scratch/base.txt" --constraints "$scratch/numpy.txt" \
     "$environment.in" -o "$environment.txt"
 done

@@ -6,7 +6,11 @@ setup(
     name=NAME,
     version='0.1.0',
     packages=find_packages(exclude=['test']),
-    package_data={'cls_bench.control': ['*.json'], 'cls_bench.continual': ['*.json']},
+    package_data={
+        'cls_bench.control': ['*.json'],
+        'cls_bench.continual': ['*.json'],
+        'cls_bench.developmental': ['*.json'],
+    },
     data_files=[
         ('share/ament_index/resource_index/packages', [f'resource/{NAME}']),
         (f'share/{NAME}', ['package.xml']),

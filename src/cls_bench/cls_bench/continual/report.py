@@ -6,6 +6,7 @@ from typing import Any, Final
 import numpy as np
 
 from ..learning.statistics import clean, summary
+from ..targets import target
 from .rows import AVALANCHE, GRIDS, OURS, WORLD_BENCHMARKS, WORLDS
 from .runner import ContinualResults
 
@@ -94,13 +95,7 @@ def _world_targets(rows: Sequence[Row]) -> list[dict[str, Any]]:
         ('rise of the error of the other sense while one is stuck', own.get('killed_rise'), '<=', 0.2),
         ('steps from its return until the error is normal', own.get('killed_recovered'), '<=', 200),
     ]  # fmt: skip
-    return [
-        {
-            'target': f'{WORLDS}: {what}', 'value': value, 'bound': f'{sign} {bound:g}',
-            'met': None if value is None else (value <= bound if sign == '<=' else value >= bound),
-        }
-        for what, value, sign, bound in figures
-    ]  # fmt: skip
+    return [target(f'{WORLDS}: {what}', value, sign, bound) for what, value, sign, bound in figures]
 
 
 def _better(rows: Sequence[Row], benchmark: str) -> dict[str, Any]:
@@ -125,9 +120,7 @@ def _compared(what: str, own: Row | None, other: Row | None, bound: float) -> di
             f'{what} final accuracy of {own["method"]}, {ours:.3f}, above that of Avalanche, {other["method"]}, '
             f'{theirs:.3f}'
         )
-    return {
-        'target': text, 'value': value, 'bound': f'>= {bound:g}', 'met': None if value is None else value >= bound
-    }  # fmt: skip
+    return target(text, value, '>=', bound)
 
 
 def _on_shared_seeds(own: Row, other: Row) -> tuple[float, float]:

@@ -5,19 +5,17 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from ..targets import show_targets
 from .network import MEMORY
 from .rows import WORLD_BENCHMARKS
 
 _ACCURACIES = ('final', 'anytime', 'worst', 'dip', 'forgetting', 'bwt', 'fwt')
 _COSTS = ('gradients', 'bytes', 'seconds')
-_MET = {True: 'met', False: 'missed', None: 'not run'}
 
 
 def show(report: dict[str, Any], console: Console) -> None:
     """Prints the targets, a line each, then a table for each benchmark: means over seeds with 95 % intervals."""
-    for each in report['targets']:
-        value = '-' if each['value'] is None else f'{each["value"]:+.3f}'
-        console.print(f'{_MET[each["met"]]:8}{each["target"]}: {value} (target {each["bound"]})', highlight=False)
+    show_targets(report['targets'], console)
     console.print(
         f'\naccuracy, mean over seeds with 95 % interval; memory of {MEMORY} images; optimiser state: '
         f'{report["optimizer_state"]}', highlight=False,

@@ -6,6 +6,7 @@ import statistics
 from typing import Any, Final
 
 from ..learning.statistics import clean, median_interval, summary
+from ..targets import target
 from .agents import AGENTS, PEERS
 from .runner import ControlResults, Metrics
 
@@ -77,10 +78,8 @@ def targets(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     if SWING_UP in environments:
         asked += [(SWING_UP, *each) for each in _of_swing_up(rows)]
     return [
-        {'target': f'{environment}, {AGENT}: {text}', 'value': value, 'bound': f'{sign} {bound:g}',
-         'met': None if value is None else value <= bound if sign == '<=' else value >= bound}
-        for environment, text, value, sign, bound in asked
-    ]  # fmt: skip
+        target(f'{environment}, {AGENT}: {text}', value, sign, bound) for environment, text, value, sign, bound in asked
+    ]
 
 
 def _of_balancing(rows: Sequence[Mapping[str, Any]]) -> list[tuple[str, float | None, str, float]]:

@@ -6,6 +6,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from ..targets import show_targets
 from .solving import CONFIRMING, FOLLOWING
 
 _COLUMNS = (
@@ -13,14 +14,11 @@ _COLUMNS = (
     ('seconds', 'seconds'), ('ops act', 'ops_act'), ('ops learn', 'ops_learn'), ('spike rate', 'spike_rate'),
     ('model error', 'model_error'),
 )  # fmt: skip
-_MET = {True: 'met', False: 'missed', None: 'not run'}
 
 
 def show(report: dict[str, Any], console: Console) -> None:
     """Prints the targets, a line each, then one table: medians of steps and other means, with 95 % intervals."""
-    for each in report['targets']:
-        value = _number(each['value'], each['met'] is False)
-        console.print(f'{_MET[each["met"]]:8}{each["target"]}: {value} (target {each["bound"]})', highlight=False)
+    show_targets(report['targets'], console, _number)
     console.print(
         f'\nsolved: {CONFIRMING} greedy episodes reach the mean of the task, and {FOLLOWING} further rounds keep it; '
         'steps: median [95 % interval]', highlight=False,

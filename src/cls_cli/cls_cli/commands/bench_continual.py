@@ -1,13 +1,12 @@
 """`bench continual`: tasks learned one after another, by our methods and by those of Avalanche."""
 
-import os
 from typing import Any
 
 import click
 
 from ..invocation import examples
 from ..layers import require
-from .bench_report import deliver, shared_options
+from .bench_report import deliver, job_count, names, peers, run_shown, seeds, shared_options
 
 _SHORT = ('none', 'ewc_exact', 'der++', 'sleep')
 _EXAMPLES = examples(
@@ -17,40 +16,21 @@ _EXAMPLES = examples(
 
 
 @click.command('continual', epilog=_EXAMPLES)
-@click.option(
+@names(
     '--method',
     'methods',
-    multiple=True,
-    metavar='NAME',
-    show_default=f'all; with --short {", ".join(_SHORT)}',
-    help='Method: none, ewc_exact, ewc_sampled, ewc_empirical, ewc_batched, ewc_online, si, mas, lwf, agem, replay, '
-    'er_ace, der++, cls_er, sleep or joint, ours and that of Avalanche where each has it. This option may be repeated.',
+    f'all; with --short {", ".join(_SHORT)}',
+    'Method: none, ewc_exact, ewc_sampled, ewc_empirical, ewc_batched, ewc_online, si, mas, lwf, agem, replay, '
+    'er_ace, der++, cls_er, sleep or joint, ours and that of Avalanche where each has it.',
 )
-@click.option(
+@names(
     '--benchmark',
     'benchmarks',
-    multiple=True,
-    metavar='NAME',
-    show_default='all; with --short, those of digits',
-    help='Benchmark: permuted_digits, split_digits, split_digits_told, cross_modal or pan_tilt. It may be repeated.',
+    'all; with --short, those of digits',
+    'Benchmark: permuted_digits, split_digits, split_digits_told, cross_modal or pan_tilt.',
 )
-@click.option(
-    '--seeds',
-    type=click.IntRange(1),
-    metavar='N',
-    show_default='5; with --short 1',
-    help='Number of seeds.',
-)
-@click.option(
-    '--avalanche/--no-avalanche',
-    'runs_avalanche',
-    default=None,
-    show_default='on, but not with --short',
-    help='Run Avalanche in an environment of its own, or show the figures of an earlier run.',
-)
-@click.option(
-    '--keep-avalanche', is_flag=True, help='Store the figures of Avalanche of this run for machines that do not run it.'
-)
+@seeds(5, 1)
+@peers('avalanche', 'runs_avalanche', 'Avalanche')
 @click.option('--short', is_flag=True, help=f'Use {", ".join(_SHORT)}, and 1 seed, and do not run Avalanche.')
 @shared_options
 def command(**chosen: Any) -> int:
@@ -58,8 +38,6 @@ def command(**chosen: Any) -> int:
 
     Finished runs are cached; a run that was stopped continues.
     """
-    from rich.progress import Progress
-
     require('bench')
     from cls_bench.continual import avalanche
     from cls_bench.continual.plots import draw
@@ -68,11 +46,9 @@ def command(**chosen: Any) -> int:
     from cls_bench.continual.table import show
 
     request = _request(chosen)
-    with Progress(transient=True) as bar:
-        task = bar.add_task('', total=1.0)
-        results = run(request, lambda label, share: bar.update(task, description=label, completed=share))
+    results = run_shown(run, request)
     report = document(results)
-    if chosen['keep_avalanche'] and request.runs_avalanche and not results.figures_date:
+    if chosen['keeps_peers'] and request.runs_avalanche and not results.figures_date:
         avalanche.write_figures(report['runs'])
     return deliver(report, show, draw, chosen)
 
@@ -88,6 +64,6 @@ def _request(chosen: dict[str, Any]) -> Any:
         benchmarks=tuple(dict.fromkeys(chosen['benchmarks'])) or (tuple(STREAMS) if short else BENCHMARKS),
         seeds=chosen['seeds'] or (1 if short else 5),
         runs_avalanche=not short if runs_avalanche is None else runs_avalanche,
-        jobs=chosen['jobs'] or len(os.sched_getaffinity(0)),
+        jobs=job_count(chosen),
         folder=chosen['cache_dir'],
     )

@@ -1,13 +1,12 @@
 """`bench control`: real steps until a task is solved, by the brain `spiking` and its peers."""
 
-import os
 from typing import Any
 
 import click
 
 from ..invocation import examples
 from ..layers import require
-from .bench_report import deliver, shared_options
+from .bench_report import deliver, job_count, names, peers, run_shown, seeds, shared_options
 
 _SHORT = ('spiking', 'mlp')
 _EXAMPLES = examples(
@@ -17,40 +16,16 @@ _EXAMPLES = examples(
 
 
 @click.command('control', epilog=_EXAMPLES)
-@click.option(
+@names(
     '--agent',
     'agents',
-    multiple=True,
-    metavar='NAME',
-    show_default=f'all; with --short {", ".join(_SHORT)}',
-    help='Agent: spiking, spiking_actor, spiking_sparse, awake, mlp, gru, event_gru, trace_units, planner, ppo, '
-    'ppo_default, dqn or dqn_default. This option may be repeated.',
+    f'all; with --short {", ".join(_SHORT)}',
+    'Agent: spiking, spiking_actor, spiking_sparse, awake, mlp, gru, event_gru, trace_units, planner, ppo, '
+    'ppo_default, dqn or dqn_default.',
 )
-@click.option(
-    '--env',
-    'environments',
-    multiple=True,
-    metavar='NAME',
-    show_default='CartPole-v1',
-    help='Environment: CartPole-v1, Acrobot-v1, Pendulum-v1 or cart_pole. This option may be repeated.',
-)
-@click.option(
-    '--seeds',
-    type=click.IntRange(1),
-    metavar='N',
-    show_default='10; with --short 2',
-    help='Number of seeds.',
-)
-@click.option(
-    '--peers/--no-peers',
-    'runs_peers',
-    default=None,
-    show_default='on, but not with --short',
-    help='Run PPO and DQN in an environment of their own, or show the figures of an earlier run.',
-)
-@click.option(
-    '--keep-peers', is_flag=True, help='Store the figures of PPO and DQN of this run for machines that do not run them.'
-)
+@names('--env', 'environments', 'CartPole-v1', 'Environment: CartPole-v1, Acrobot-v1, Pendulum-v1 or cart_pole.')
+@seeds(10, 2)
+@peers('peers', 'runs_peers', 'PPO and DQN')
 @click.option('--short', is_flag=True, help=f'Use {", ".join(_SHORT)} and 2 seeds, and do not run PPO and DQN.')
 @shared_options
 def command(**chosen: Any) -> int:
@@ -58,22 +33,17 @@ def command(**chosen: Any) -> int:
 
     Finished runs are cached; a run that was stopped continues.
     """
-    from rich.progress import Progress
-
     require('bench')
-    from cls_bench.control import peers
+    from cls_bench.control.peers import write_figures
     from cls_bench.control.plots import draw
     from cls_bench.control.report import document
     from cls_bench.control.runner import run
     from cls_bench.control.table import show
 
-    request = _request(chosen)
-    with Progress(transient=True) as bar:
-        task = bar.add_task('', total=1.0)
-        results = run(request, lambda label, share: bar.update(task, description=label, completed=share))
+    results = run_shown(run, _request(chosen))
     report = document(results)
-    if chosen['keep_peers'] and not results.peers_date:
-        peers.write_figures(report['runs'])
+    if chosen['keeps_peers'] and not results.peers_date:
+        write_figures(report['runs'])
     return deliver(report, show, draw, chosen)
 
 
@@ -88,6 +58,6 @@ def _request(chosen: dict[str, Any]) -> Any:
         environments=tuple(dict.fromkeys(chosen['environments'])) or ('CartPole-v1',),
         seeds=chosen['seeds'] or (2 if short else 10),
         runs_peers=not short if runs_peers is None else runs_peers,
-        jobs=chosen['jobs'] or len(os.sched_getaffinity(0)),
+        jobs=job_count(chosen),
         folder=chosen['cache_dir'],
     )

@@ -1,13 +1,12 @@
 """`bench curiosity`: how far the rewards of curiosity lead, and where."""
 
-import os
 from typing import Any
 
 import click
 
 from ..invocation import examples
 from ..layers import require
-from .bench_report import deliver, shared_options
+from .bench_report import deliver, job_count, names, run_shown, shared_options
 
 _EXAMPLES = examples(
     './cls bench curiosity --short',
@@ -16,30 +15,9 @@ _EXAMPLES = examples(
 
 
 @click.command('curiosity', epilog=_EXAMPLES)
-@click.option(
-    '--reward',
-    'rewards',
-    multiple=True,
-    metavar='NAME',
-    show_default='all',
-    help='Reward, product of rewards, or the policy random, greedy or reference. This option may be repeated.',
-)
-@click.option(
-    '--world',
-    'worlds',
-    multiple=True,
-    metavar='NAME',
-    show_default='all',
-    help='World to explore. This option may be repeated.',
-)
-@click.option(
-    '--encoder',
-    'encoders',
-    multiple=True,
-    metavar='NAME',
-    show_default='early_resnet18',
-    help='Encoder as for `bench learning`, or thumbnail. This option may be repeated.',
-)
+@names('--reward', 'rewards', 'all', 'Reward, product of rewards, or the policy random, greedy or reference.')
+@names('--world', 'worlds', 'all', 'World to explore.')
+@names('--encoder', 'encoders', 'early_resnet18', 'Encoder as for `bench learning`, or thumbnail.')
 @click.option(
     '--starts',
     type=click.IntRange(1),
@@ -68,19 +46,13 @@ def command(**chosen: Any) -> int:
 
     Finished walks are kept: a run that was stopped continues.
     """
-    from rich.progress import Progress
-
     require('bench')
     from cls_bench.curiosity.plots import draw
     from cls_bench.curiosity.report import document
     from cls_bench.curiosity.runner import run
     from cls_bench.curiosity.table import show
 
-    request = _curiosity_request(chosen)
-    with Progress(transient=True) as bar:
-        task = bar.add_task('', total=1.0)
-        results = run(request, lambda label, share: bar.update(task, description=label, completed=share))
-    return deliver(document(results), show, draw, chosen)
+    return deliver(document(run_shown(run, _curiosity_request(chosen))), show, draw, chosen)
 
 
 def _curiosity_request(chosen: dict[str, Any]) -> Any:
@@ -102,6 +74,6 @@ def _curiosity_request(chosen: dict[str, Any]) -> Any:
         starts=chosen['starts'] or (2 if short else 10),
         seeds=chosen['seeds'] or (1 if short else 2),
         steps=chosen['length'] or (500 if short else 0),
-        jobs=chosen['jobs'] or len(os.sched_getaffinity(0)),
+        jobs=job_count(chosen),
         folder=chosen['cache_dir'],
     )

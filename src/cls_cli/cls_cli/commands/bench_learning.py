@@ -1,14 +1,13 @@
 """`bench learning`: how well the learners learn and keep, against baselines."""
 
 from dataclasses import replace
-import os
 from typing import Any
 
 import click
 
 from ..invocation import examples
 from ..layers import require
-from .bench_report import deliver, shared_options
+from .bench_report import deliver, job_count, names, shared_options
 
 SHORT_ROWS = ('default', 'reference', 'joint_equal')
 _EXAMPLES = examples(
@@ -19,29 +18,13 @@ _EXAMPLES = examples(
 
 
 @click.command('learning', epilog=_EXAMPLES)
-@click.option(
-    '--world',
-    'worlds',
-    multiple=True,
-    metavar='NAME',
-    show_default='none',
-    help='Learn in this named world, or with `all` in each of them. This option may be repeated.',
-)
-@click.option(
-    '--recipe',
-    'recipes',
-    multiple=True,
-    metavar='NAME',
-    show_default='all',
-    help='Baseline or preset, or a changed one: NAME,SETTING=VALUE,... This option may be repeated.',
-)
-@click.option(
+@names('--world', 'worlds', 'none', 'Learn in this named world, or with `all` in each of them.')
+@names('--recipe', 'recipes', 'all', 'Baseline or preset, or a changed one: NAME,SETTING=VALUE,...')
+@names(
     '--encoder',
     'encoders',
-    multiple=True,
-    metavar='NAME',
-    show_default='early_resnet18; with --world also retina',
-    help='Encoder: NAME, NAME:bf16, NAME:published or NAME:random. This option may be repeated.',
+    'early_resnet18; with --world also retina',
+    'Encoder: NAME, NAME:bf16, NAME:published or NAME:random.',
 )
 @click.option(
     '--scenes', type=click.IntRange(1), metavar='N', show_default='that of the protocol', help='Number of scenes.'
@@ -100,7 +83,7 @@ def _world_request(chosen: dict[str, Any]) -> Any:
         recipes=chosen['recipes'] or worlds.BASELINES,
         encoders=chosen['encoders'] or worlds.ENCODERS,
         seeds=chosen['seeds'] or worlds.SEEDS,
-        jobs=chosen['jobs'] or len(os.sched_getaffinity(0)),
+        jobs=job_count(chosen),
         folder=chosen['cache_dir'],
     )
 
@@ -121,7 +104,7 @@ def _protocol_request(chosen: dict[str, Any]) -> Any:
         recipes=recipes,
         encoders=chosen['encoders'] or ('early_resnet18',),
         seeds=chosen['seeds'] or (1 if short else 5),
-        jobs=chosen['jobs'] or len(os.sched_getaffinity(0)),
+        jobs=job_count(chosen),
         folder=chosen['cache_dir'],
     )
 

@@ -1,6 +1,5 @@
 """`bench rtrl`: learning without a tape, beside backpropagation through time."""
 
-import os
 from typing import Any
 
 import click
@@ -8,6 +7,7 @@ import click
 from .. import options
 from ..invocation import examples
 from ..layers import require
+from .bench_report import deliver, job_count, run_shown
 
 _LENGTHS, _SHORT_LENGTHS = (8, 16, 32, 64, 128), (8, 16)
 _SHORT_AGENTS = ('sparse', 'SnAp-1', '4 paths', 'trace units')
@@ -44,19 +44,12 @@ def command(**chosen: Any) -> int:
     Its exact, sparse and approximate levels are measured beside backpropagation through time, and learn a memory chain,
     where what was seen at the first step is asked for at the last, and a robot that answers two steps late.
     """
-    from rich.progress import Progress
-
     require('bench')
     from cls_bench.recurrent.report import document
     from cls_bench.recurrent.runner import run
     from cls_bench.recurrent.table import show
 
-    from .bench_report import deliver
-
-    with Progress(transient=True) as bar:
-        task = bar.add_task('', total=1.0)
-        results = run(_request(chosen), lambda label, share: bar.update(task, description=label, completed=share))
-    return deliver(document(results), show, None, chosen)
+    return deliver(document(run_shown(run, _request(chosen))), show, None, chosen)
 
 
 def _request(chosen: dict[str, Any]) -> Any:
@@ -75,5 +68,5 @@ def _request(chosen: dict[str, Any]) -> Any:
         # `dense` learns exactly as `sparse` does.
         agents=_SHORT_AGENTS if short else tuple(name for name in AGENTS if name != 'dense'),
         signals=tuple(SIGNALS),
-        jobs=chosen['jobs'] or len(os.sched_getaffinity(0)),
+        jobs=job_count(chosen),
     )

@@ -28,7 +28,7 @@ class ToroidalDotSettings(Settings):
     radius: int = setting(5, 'radius of the dot', unit='pixels', low=0, high=SIDE // 2 - 1)
     move: int = setting(27, 'pixels to the right by the action 1', unit='pixels', low=1, high=SIDE - 1)
     episode: int = setting(
-        50, 'actions of an episode, which is then truncated; the next starts at a random place; 0: endless', low=0
+        20, 'actions of an episode, which is then truncated; the next starts at a random place; 0: endless', low=0
     )
     row_low: int = setting(0, 'first row in which an episode may start', low=0, high=SIDE - 1)
     row_high: int = setting(SIDE - 1, 'last row in which an episode may start', low=0, high=SIDE - 1)
