@@ -331,7 +331,7 @@ def test_settings_that_do_not_fit_are_refused() -> None:
 
 
 class LyingWorld(World):
-    """Both senses are noisy; from a step on `far` follows another point, which moves in the same way by other actions."""
+    """Both senses are noisy; from a step on `far` follows another point, which other actions move in the same way."""
 
     lies = False
     other = np.zeros(2)

@@ -92,8 +92,8 @@ def test_episodes_start_everywhere_by_the_seed_and_are_truncated():
     check_env(env, skip_render_check=True)
     _, info = env.reset(seed=0)
     assert info['position'] == tuple(found[0])
-    over = [env.step(RIGHT)[3] for _ in range(50)]
-    assert over == [False] * 49 + [True]
+    over = [env.step(RIGHT)[3] for _ in range(20)]
+    assert over == [False] * 19 + [True]
     endless = ToroidalDotEnv(ToroidalDotSettings(episode=0))
     endless.reset(seed=0)
     assert not any(endless.step(STAY)[3] for _ in range(200))

@@ -56,7 +56,7 @@ class DevelopmentalOnlineLearner(OnlineLearner):
         self.online = DevelopmentalModel(self.settings, self.candidates, derive(model.seed, 'network'))
         self.fast = copy.deepcopy(self.online).requires_grad_(False).eval()
         own = self.settings.wake
-        self._trainer = Trainer(self.online, self.fast, self.settings, own.learning_rate, own.average)
+        self._trainer = Trainer(self.online, self.fast, self.settings, own.learning_rate, own.average, own.rate_steps)
         self.gate = QualityGate(self.settings.gate)
         self._uncertainty = Uncertainty(self.settings.policy.uncertainty, self.online.autoencoder.size)
         self._selector = make_selector(self.settings, model.robot, model.seed)
@@ -195,7 +195,7 @@ class DevelopmentalOnlineLearner(OnlineLearner):
             reconstructs=own.loss.reconstruction if sees else 1.0,
         )  # fmt: skip
         updates = {f'{name}_training_step': float(count) for name, count in self._trainer.updates.items()}
-        return found | updates | {'predictor_lr': own.wake.learning_rate}
+        return found | updates | {'predictor_lr': self._trainer.learning_rate}
 
     @torch.no_grad()
     def _is_worth_learning(self) -> bool:
@@ -231,10 +231,9 @@ class DevelopmentalOnlineLearner(OnlineLearner):
         return {**self._shown, 'gate_open': float(self.gate.is_open), 'rests': float(self.gate.rests)}
 
     def take(self, model: DevelopmentalModel) -> None:
-        """Takes the weights of a sleep; the optimisers begin again."""
+        """Takes the weights of a sleep; the optimisers go on with their moments."""
         for each in (self.online, self.fast):
             each.load_state_dict(model.state_dict())
-        self._trainer.restart()
 
     def networks(self) -> dict[str, nn.Module]:
         """See OnlineLearner."""

@@ -1,6 +1,7 @@
 """Updates of the model of the brain `developmental`, awake and asleep."""
 
 from collections.abc import Callable
+import math
 
 import numpy as np
 import torch
@@ -30,6 +31,7 @@ class Trainer:
 
     Args:
         average: gets the averaged weights. decay: of the average.
+        rate_steps: updates n after which the rate is divided by sqrt(1 + n / rate_steps); 0: never.
 
     Attributes:
         updates: number of updates by network.
@@ -37,10 +39,10 @@ class Trainer:
 
     def __init__(
         self, model: DevelopmentalModel, average: DevelopmentalModel, settings: DevelopmentalSettings,
-        learning_rate: float, decay: float,
+        learning_rate: float, decay: float, rate_steps: int = 0,
     ) -> None:  # fmt: skip
         self._model, self._average, self._settings = model, average, settings
-        self.learning_rate, self._decay = learning_rate, decay
+        self._rate, self._rate_steps, self._decay = learning_rate, rate_steps, decay
         self._optimizers = {name: make_adam(part, learning_rate) for name, part in model.parts().items()}
         self.updates = dict.fromkeys(self._optimizers, 0)
         self._recorder = GradientRecorder(model.predictor, _MEASURED_EVERY)
@@ -77,6 +79,8 @@ class Trainer:
             else:
                 apply()
 
+        for name in names:
+            self._optimizers[name].learning_rate = self.learning_rate
         own = self._settings.wake.gradient_norm
         metrics['loss'] = step_all([self._optimizers[name] for name in names], loss, own, around)
         for name in names:
@@ -87,10 +91,11 @@ class Trainer:
             average.copy_(newest)
         return metrics
 
-    def restart(self) -> None:
-        """Forgets the moments of the optimisers."""
-        for optimizer in self._optimizers.values():
-            optimizer.moments = {}
+    @property
+    def learning_rate(self) -> float:
+        """Rate of the next update."""
+        done = self.updates['autoencoder'] / self._rate_steps if self._rate_steps else 0.0
+        return self._rate / math.sqrt(1.0 + done)
 
     def state(self) -> State:
         """Returns the states of the optimisers, and the numbers of updates."""
