@@ -18,6 +18,8 @@ from ..settings import NetworkSettings
 from .contract import Autoencoder, Predicted, Predictor
 
 _FILM_HIDDEN, _EXPANSION, _KERNEL = 64, 2, 5
+# Largest weight of an untrained decoder, whose pictures are nearly those of its bias.
+_SMALL = 0.03
 
 
 def bounded(tokens: Tensor) -> Tensor:
@@ -89,19 +91,28 @@ class LocalAutoencoder(Autoencoder):
         self.size, self.width = size, width
         self.grid = (size[0] // patch, size[1] // patch)
         self.tokens = self.grid[0] * self.grid[1]
-        self.embed = nn.Conv2d(3, width, patch, patch)
+        self._patch = patch
+        self.embed = nn.Linear(3 * patch**2, width)
         self.hidden = nn.Parameter(torch.zeros(width))
         self.layers = nn.ModuleList(LocalLayer(width, joins_edges=joins_edges) for _ in range(layers))
-        self.fill = nn.ConvTranspose2d(width, 3, patch, patch)
+        self.fill = nn.Linear(width, 3 * patch**2)
+        nn.init.uniform_(self.fill.weight, -_SMALL, _SMALL)
 
     @torch.no_grad()
     def begin_at(self, output: Tensor) -> None:
         """See Autoencoder."""
-        self.fill.bias.copy_(output)  # type: ignore[union-attr]
+        self.fill.bias.copy_(output.repeat_interleave(self._patch**2))
 
     def encode(self, pictures: Tensor) -> Tensor:
         """See Autoencoder."""
-        return self._encode(self.embed(pictures).permute(0, 2, 3, 1))
+        return self._encode(self._embed(pictures))
+
+    def _embed(self, pictures: Tensor) -> Tensor:
+        """Returns the patches as tokens (B, gh, gw, D)."""
+        (rows, columns), side = self.grid, self._patch
+        patches = pictures.reshape(-1, 3, rows, side, columns, side).permute(0, 2, 4, 1, 3, 5)
+        tokens: Tensor = self.embed(patches.flatten(3))
+        return tokens
 
     def _encode(self, tokens: Tensor) -> Tensor:
         for layer in self.layers:
@@ -110,12 +121,14 @@ class LocalAutoencoder(Autoencoder):
 
     def decode(self, tokens: Tensor) -> Tensor:
         """See Autoencoder."""
-        found: Tensor = self.fill(tokens.view(-1, *self.grid, self.width).permute(0, 3, 1, 2))
+        (rows, columns), side = self.grid, self._patch
+        patches = self.fill(tokens).view(-1, rows, columns, 3, side, side)
+        found: Tensor = patches.permute(0, 3, 1, 4, 2, 5).reshape(-1, 3, *self.size)
         return found
 
     def reconstruct(self, pictures: Tensor, hidden: float, generator: np.random.Generator) -> Tensor:
         """See Autoencoder."""
-        tokens = self.embed(pictures).permute(0, 2, 3, 1)
+        tokens = self._embed(pictures)
         count = round(hidden * self.tokens)
         if count:
             order = torch.from_numpy(generator.random((len(pictures), self.tokens), np.float32)).argsort(1)
