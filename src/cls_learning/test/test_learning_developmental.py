@@ -175,12 +175,13 @@ def test_at_rest_the_action_has_no_effect():
 def test_warnings_name_the_rival_that_is_not_beaten():
     fine = {
         'rests': 0.0, 'share_constant': 0.2, 'share_copy': 0.9, 'share_blind': 0.9, 'action_gap': 0.1,
-        'action_variety': 0.5,
+        'action_variety': 0.5, 'effective_rank': 10.0,
     }  # fmt: skip
     assert warnings(fine, 100) == [] and warnings(dict.fromkeys(fine, float('nan')), 100) == []
     assert warnings(fine | {'share_copy': 1.2}, 100) == ['predictions are no better than the picture before']
     assert warnings(fine | {'action_gap': -0.1}, 100) == ['the true action predicts no better than a wrong one']
     assert 'acts without seeing: 100 steps' in warnings(fine | {'rests': 100.0}, 100)[0]
+    assert 'tokens vary in 1.0 directions' in warnings(fine | {'effective_rank': 1.0}, 100)[0]
     assert 'nearly all actions are equal' in warnings(fine | {'action_variety': 0.0}, 100)[0]
 
 

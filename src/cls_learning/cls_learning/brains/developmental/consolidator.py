@@ -18,7 +18,7 @@ from .quality import warnings
 MEMORY, HELD_OUT = 'memory', 'held_out'
 # One segment in so many is held out, to judge sleeps by.
 _HELD_OUT_EVERY = 6
-_WATCHED = ('rests', 'share_constant', 'share_copy', 'share_blind', 'action_gap', 'action_variety')
+_WATCHED = ('rests', 'share_constant', 'share_copy', 'share_blind', 'action_gap', 'action_variety', 'effective_rank')
 # Steps after which figures are shown as warnings.
 _EARLY = 100
 

@@ -21,7 +21,7 @@ from ...memory.observation_memory import ObservationMemory
 from ...policies.contract import uniform
 from ...randomness import derive, stream
 from .actions import as_input, candidates, make_selector
-from .inspection.measures import explained_variance
+from .inspection.measures import effective_rank, explained_variance
 from .model import DevelopmentalModel, Steps, to_pictures
 from .quality import Errors, QualityGate
 from .training import draw_steps, Trainer
@@ -31,10 +31,12 @@ from .uncertainty import Uncertainty
 _SHOWN, _ACTIONS = 0.99, 0.98
 
 
+# Steps from one measurement of the rank of tokens to the next.
+_RANK_EVERY = 50
 # Windows of a segment that is kept.
 _WINDOWS = 3
 # Running means that are shown.
-SHOWN = ('reconstruction_share', 'share_constant', 'share_copy', 'share_blind', 'action_gap', 'r2')
+SHOWN = ('reconstruction_share', 'share_constant', 'share_copy', 'share_blind', 'action_gap', 'r2', 'effective_rank')
 
 
 class DevelopmentalOnlineLearner(OnlineLearner):
@@ -190,8 +192,12 @@ class DevelopmentalOnlineLearner(OnlineLearner):
         """Takes one step: of the autoencoder alone while the gate is closed, else of both networks."""
         own, generator = self.settings, stream(self._seed, 'update', self.total_steps)
         sees = self.gate.is_open
+        steps = self._batch(generator)
+        if self.total_steps % _RANK_EVERY == 0:
+            with torch.no_grad():
+                self._shown['effective_rank'] = effective_rank(self.fast.autoencoder.encode(steps.pictures[:, -1]))
         found = self._trainer.update(
-            self._batch(generator), self.total_steps, generator, predicts=sees and self._is_worth_learning(),
+            steps, self.total_steps, generator, predicts=sees and self._is_worth_learning(),
             reconstructs=own.loss.reconstruction if sees else 1.0,
         )  # fmt: skip
         updates = {f'{name}_training_step': float(count) for name, count in self._trainer.updates.items()}

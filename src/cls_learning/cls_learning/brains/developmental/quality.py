@@ -10,6 +10,8 @@ from .settings import GateSettings
 RIVALS = ('constant', 'copy', 'blind')
 # A prediction whose error is above this share of a trivial one's is not better than it.
 _EQUAL = 1.0
+# Tokens of different pictures that vary in fewer directions show a collapsed encoder.
+_LOWEST_RANK = 1.5
 
 
 class Errors(NamedTuple):
@@ -82,6 +84,8 @@ def warnings(metrics: dict[str, float], most_rests: int) -> list[str]:
         found.append('predictions are no better than ' + ', '.join(names[name] for name in above))
     if metrics['action_gap'] <= 0:
         found.append('the true action predicts no better than a wrong one')
+    if metrics['effective_rank'] < _LOWEST_RANK:
+        found.append(f'tokens vary in {metrics["effective_rank"]:.1f} directions only: the encoder has collapsed')
     if metrics['action_variety'] < 0.01:
         found.append('nearly all actions are equal: their effect can not be learned from them')
     return found
