@@ -18,9 +18,11 @@ class NetworkSettings(Settings):
     size: int = setting(224, 'Height and width to which pictures are brought, a multiple of `patch`.', unit='px', low=8)
     patch: int = setting(16, 'Height and width of the patch of a token.', unit='px', low=1)
     width: int = setting(128, 'Numbers of a token.', low=1)
-    encoder_layers: int = setting(1, 'Layers of the encoder.', low=0)
+    encoder_layers: int = setting(
+        0, 'Layers of the encoder; 0 in `local`: linear patches, of which none is hidden.', low=0
+    )
     encoder_heads: int = setting(4, 'Heads of the encoder `vit`.', low=1)
-    layers: int = setting(2, 'Layers of the predictor; of `local` those that know the action.', low=1)
+    layers: int = setting(3, 'Layers of the predictor; of `local` those that know the action.', low=1)
     heads: int = setting(4, 'Heads of the attention; 0: none in `local`.', low=0)
     members: int = setting(3, 'Predictions of each step by `local`, whose disagreement is its uncertainty.', low=1)
     context: int = setting(2, 'Pictures from which the next one is predicted.', low=1)

@@ -59,7 +59,8 @@ class Trainer:
         """
         model, loss, metrics = self._model, torch.zeros(()), {}
         if reconstructs:
-            metrics['mask_ratio'] = hidden = hidden_share(self._settings.loss, generator)
+            hidden = hidden_share(self._settings.loss, generator) if model.autoencoder.masks else 0.0
+            metrics['mask_ratio'] = hidden
             found = model.reconstruction_loss(steps.pictures[:, -1], hidden, generator)
             metrics['autoencoder_training_loss'] = float(found.detach())
             loss = loss + reconstructs * found

@@ -91,6 +91,8 @@ class LocalAutoencoder(Autoencoder):
         self.size, self.width = size, width
         self.grid = (size[0] // patch, size[1] // patch)
         self.tokens = self.grid[0] * self.grid[1]
+        # Without a layer that mixes patches, a hidden one can not be inferred from the others.
+        self.masks = layers > 0
         self._patch = patch
         self.embed = nn.Linear(3 * patch**2, width)
         self.hidden = nn.Parameter(torch.zeros(width))
@@ -129,7 +131,7 @@ class LocalAutoencoder(Autoencoder):
     def reconstruct(self, pictures: Tensor, hidden: float, generator: np.random.Generator) -> Tensor:
         """See Autoencoder."""
         tokens = self._embed(pictures)
-        count = round(hidden * self.tokens)
+        count = round(hidden * self.tokens) if self.masks else 0
         if count:
             order = torch.from_numpy(generator.random((len(pictures), self.tokens), np.float32)).argsort(1)
             is_hidden = (order < count).view(-1, *self.grid, 1).to(tokens.device)
