@@ -82,6 +82,23 @@ def test_without_any_sense_it_goes_on_from_what_it_expects():
     assert carried.state.isfinite().all() and all(s.isfinite().all() for s in predicted.senses.values())
 
 
+def test_a_cover_corrects_what_is_expected_of_a_missing_sense_alone_and_learns_asleep(open_run) -> None:
+    own, now = model(**{'watch.is_covered': True}), senses(2)
+    plain = own.initial(2)
+    with torch.no_grad():
+        assert torch.equal(
+            own.perceive(plain, now, all_present(now))[1], model().perceive(plain, now, all_present(now))[1]
+        )
+        own.cover.weight.copy_(torch.eye(7).roll(3, dims=1))  # near is corrected by the first values of far
+        one_missing = all_present(now) | {'near': torch.tensor([False, True])}
+        _, heeded = own.perceive(plain, now, one_missing)
+    assert torch.equal(heeded[0, :3], now['far'][0, :3]) and torch.equal(heeded[1, :3], now['near'][1])
+    assert torch.equal(heeded[:, 3:], now['far'])
+    run = open_run(**{'watch.is_covered': True, 'watch.dropout': 1.0}).train(39)
+    assert not run.learner.models['fast'].cover.weight.any()
+    assert run.train(1).learner.models['fast'].cover.weight.any()
+
+
 class World:
     """Two senses of one point that moves; one gives it twice, the other with noise and at a rate of its own."""
 

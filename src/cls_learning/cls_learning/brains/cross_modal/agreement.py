@@ -116,7 +116,8 @@ class SensesAgreement:
     def load(self, state: Mapping[str, Tensor]) -> None:
         """Restores everything; without a state, that of no step."""
         carried = select('agreement.carried', state)
-        self.__init__(self.names, self._threshold)  # type: ignore[misc]
+        self.reset()
+        self._carried, self._recent, self._usual = None, torch.zeros_like(self._recent), torch.zeros_like(self._usual)
         if carried:
             self._carried = CarriedState(**{name: tensor.clone() for name, tensor in carried.items()})
             self._recent, self._usual = (each.clone() for each in state['agreement.errors'])

@@ -72,8 +72,11 @@ class CrossModalModel(nn.Module):
                 sizes, own.hidden, actions, own.heads, own.feedback, has_duration=self.has_duration
             )
             self.predictor = Predictor(sizes, own.hidden, actions + self.has_duration)
+            width = sum(sizes.values())
+            self.cover = nn.Linear(width, width, bias=False) if settings.watch.is_covered else None
+        if self.cover is not None:
+            nn.init.zeros_(self.cover.weight)
         self.sizes, self._blend, self._scale_steps = dict(sizes), own.blend, settings.fast.scale_steps
-        width = sum(sizes.values())
         self.register_buffer('mean', torch.zeros(width))
         self.register_buffer('spread', torch.ones(len(sizes)))
         self.register_buffer('change', torch.ones(len(sizes)))
@@ -101,14 +104,18 @@ class CrossModalModel(nn.Module):
         """Takes in one step.
 
         Args:
-            senses: raw, (B, S) each. present: by sense, bool (B,): whether it is heeded; else its belief is used.
+            senses: raw, (B, S) each. present: by sense, bool (B,): whether it is heeded; else its belief is used, with
+                `watch.is_covered` as the others correct it.
 
         Returns:
             the internal state after it, and the readings as heeded, normalised (B, sum of S).
         """
         sensed = self._normalise(self._join(senses))
         mask = torch.cat([present[name][:, None].expand(-1, size) for name, size in self.sizes.items()], dim=1)
-        heeded = torch.where(mask, sensed + self._blend * (carried.belief - sensed), carried.belief)
+        surprise, belief = sensed - carried.belief, carried.belief
+        if self.cover is not None:
+            belief = belief + self.cover(torch.where(mask, surprise, 0.0))
+        heeded = torch.where(mask, sensed - self._blend * surprise, belief)
         return self.network(carried.state, self._named(heeded), present, carried.extra), heeded
 
     def predict(self, state: Tensor, heeded: Tensor, code: Tensor) -> tuple[CarriedState, Prediction]:
@@ -144,7 +151,7 @@ class CrossModalModel(nn.Module):
     def predicting(self) -> nn.ModuleList:
         """Returns all parts that predict; the layers of the actions are trained by themselves."""
         own = self.network
-        optional = [] if own.duration is None else [own.duration]
+        optional = [part for part in (own.duration, self.cover) if part is not None]
         return nn.ModuleList([own.encoders, own.attention, own.memory, self.predictor, *optional])
 
     def _normalise(self, joined: Tensor) -> Tensor:

@@ -61,6 +61,11 @@ class ActorSettings(Settings):
 class SensesSettings(Settings):
     is_watched: bool = setting(True, 'A sense that is stuck or gives noise is left out until it changes as usual.')
     dropout: float = setting(0.1, 'Share of the windows in sleep in which one sense is left out.', low=0.0, high=1.0)
+    is_covered: bool = setting(
+        False,
+        'What is expected of a sense that is left out is corrected by how far the others are from what was expected of '
+        'them, linearly; learned asleep, from the windows of `dropout`.',
+    )
     threshold: float = setting(
         6.0, 'Mean squared change of a sense, as a share of the usual, above which it is noise.', low=1.0
     )
