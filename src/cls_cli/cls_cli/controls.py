@@ -18,6 +18,7 @@ class Controls:
     Attributes:
         message: answer to the last key.
         has_quit: whether the quit key was pressed.
+        are_pictures_alone: whether pictures are shown in place of figures.
     """
 
     def __init__(self, client: 'GraphClient') -> None:
@@ -26,12 +27,15 @@ class Controls:
         self._workers = ThreadPoolExecutor(max_workers=2, thread_name_prefix='controls')
         self._pending: Future[str] | None = None
         self.message = ''
-        self.has_quit = False
+        self.has_quit = self.are_pictures_alone = False
 
     def press(self, key: str) -> None:
         """Handles one key; unknown keys are ignored."""
         if key == keys.QUIT:
             self.has_quit = True
+        elif key == keys.PICTURES:
+            self._client.watch_pictures()
+            self.are_pictures_alone = not self.are_pictures_alone
         elif keys.moves(key):
             self.message = self._move(key)
         elif key in keys.MODES:

@@ -21,6 +21,7 @@ DIRECTIONS = {'w': (TILT, 1), 's': (TILT, -1), 'a': (PAN, 1), 'd': (PAN, -1)}
 MODES = {'1': 'manual', '2': 'random', '3': 'curiosity', '4': 'greedy'}
 SLEEP, SAVE, QUIT = 'x', 'c', 'q'
 STOP, REARM = 'e', 'r'
+PICTURES = 'v'
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,7 @@ class Hint:
 _CALLS = (
     Hint(SLEEP, 'sleep'),
     Hint(SAVE, 'save'),
+    Hint(PICTURES, 'pictures'),
     Hint(STOP, 'emergency stop'),
     Hint(REARM, 'rearm'),
     Hint(QUIT, 'save and quit'),

@@ -1,7 +1,7 @@
 """Runs a graph from its options to its exit status, with the live view or with lines."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 import os
 from pathlib import Path
 import sys
@@ -113,9 +113,14 @@ def _run_with_view(session: Session, interrupts: Interrupts) -> None:
     with key_reader() as keys, Live(auto_refresh=False) as live:
         if live.console.width >= WITH_PICTURE:
             session.client.watch_camera()
+            session.client.watch_pictures()
 
         def show(message: str) -> None:
-            live.update(render(_screen(session, message)), refresh=True)
+            screen = replace(
+                _screen(session, message), size=(live.console.width, live.console.height),
+                pictures=session.client.pictures(), are_pictures_alone=controls.are_pictures_alone,
+            )  # fmt: skip
+            live.update(render(screen), refresh=True)
 
         while not session.ended:
             for key in keys.read(_FRAME):

@@ -15,6 +15,7 @@ from rich.text import Text
 from cls_bringup.snapshot import LearnerStatuses, Replayed, Snapshot
 
 from . import keys
+from .picture_table import picture_table
 from .run_policy.terminal_image import picture
 
 if TYPE_CHECKING:
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
 # Columns of the view without and with a picture, and of the picture.
 _WIDTH, WITH_PICTURE, _PICTURE = 100, 124, 22
+# Rows of the view beside figures and pictures: frame, message, keys, and the line below the view.
+_AROUND = 7
 _LOSS = re.compile('loss|error|avg_l_')
 # Of metrics that several brains share.
 _MEANINGS = {
@@ -44,6 +47,8 @@ class Screen:
         joint_names: in the order of the status' joints. channels: names of the robot's actions; empty where unknown.
         robot_trouble: why the robot takes no actions; empty when it does.
         picture: what the camera sees, uint8 (H, W, 3) RGB; None where it is not shown.
+        pictures: of the brain by name, shown instead of the camera; empty where they are not shown.
+        size: columns and rows of the terminal. are_pictures_alone: no figures are shown, only pictures.
         message: answer to the last key, or what is awaited.
         replay: how a replay goes; None where there is none.
     """
@@ -57,6 +62,9 @@ class Screen:
     channels: Sequence[str] = ()
     robot_trouble: str = ''
     picture: 'Image | None' = None
+    pictures: 'Mapping[str, Image]' = field(default_factory=dict)
+    size: tuple[int, int] = (_WIDTH, 40)
+    are_pictures_alone: bool = False
     message: str = ''
     replay: Replayed | None = None
 
@@ -66,17 +74,37 @@ def render(screen: Screen) -> RenderableType:
     statuses = screen.statuses
     title = f'[b]{statuses.model or "…"}[/] on {screen.robot}'
     body: RenderableType = _startup(screen) if statuses.fast is None or not statuses.loaded else _figures(screen)
-    if screen.picture is not None:
-        beside = Table.grid(padding=(0, 2))
-        beside.add_column(width=_WIDTH - 4)
-        beside.add_row(body, picture(screen.picture, _PICTURE))
-        body = beside
+    width = _WIDTH
+    if screen.are_pictures_alone:
+        body = _pictures(screen) if screen.pictures else Text('this brain has shown no pictures yet', style='dim')
+    elif screen.pictures and screen.size[0] >= WITH_PICTURE:
+        width = screen.size[0]
+        body = _beside(body, picture_table(screen.pictures, width - _WIDTH - 2, screen.size[1] - _AROUND))
+    elif screen.picture is not None:
+        width = WITH_PICTURE
+        body = _beside(body, picture(screen.picture, _PICTURE))
     hints = [_hints(line) for line in keys.hints(screen.channels)]
     message = Text(screen.message, style='yellow', overflow='ellipsis', no_wrap=True)
     return Panel(
         Group(body, Text(), message, *hints), title=title, subtitle=clock(screen.elapsed), title_align='left',
-        subtitle_align='right', padding=(0, 1), width=_WIDTH if screen.picture is None else WITH_PICTURE,
+        subtitle_align='right', padding=(0, 1), width=width,
     )  # fmt: skip
+
+
+def _beside(body: RenderableType, picture: RenderableType) -> Table:
+    beside = Table.grid(padding=(0, 2))
+    beside.add_column(width=_WIDTH - 4)
+    beside.add_row(body, picture)
+    return beside
+
+
+def _pictures(screen: Screen) -> RenderableType:
+    """Returns the pictures as large as they fit, below up to two lines of figures."""
+    figures = '   '.join(f'{name.replace("_", " ")} {text}' for name, text in _plain_headlines(screen.statuses) if text)
+    columns, rows = min(screen.size[0], _WIDTH) - 4, screen.size[1] - _AROUND - 2
+    return Group(
+        Text(f'{screen.statuses.total_steps:,} steps   {figures}'), picture_table(screen.pictures, columns, rows)
+    )
 
 
 def _hints(hints: Sequence[keys.Hint]) -> Text:

@@ -74,6 +74,8 @@ EMBEDDING = Topic('embedding', 'cls_interfaces/msg/Embedding', STATE, ('encoder'
 EXPERIENCE = Topic('experience', 'cls_interfaces/msg/Experience', EVENT, ('fast_learner',))
 FAST_STATUS = Topic('fast_learner/status', 'cls_interfaces/msg/LearnerStatus', LATCHED, ('fast_learner',))
 SLOW_STATUS = Topic('slow_learner/status', 'cls_interfaces/msg/LearnerStatus', LATCHED, ('slow_learner',))
+# Computed only while a viewer subscribes.
+PICTURES = Topic('fast_learner/pictures', 'sensor_msgs/msg/Image', DEFAULT, ('fast_learner',))
 RECORDER_STATUS = Topic('recorder/status', 'cls_interfaces/msg/RecorderStatus', LATCHED, ('recorder',))
 PLAYER_STATUS = Topic('player/status', 'cls_interfaces/msg/PlayerStatus', LATCHED, ('player',))
 DIAGNOSTICS = Topic(
@@ -98,6 +100,7 @@ TOPICS = (
     EXPERIENCE,
     FAST_STATUS,
     SLOW_STATUS,
+    PICTURES,
     RECORDER_STATUS,
     PLAYER_STATUS,
     DIAGNOSTICS,

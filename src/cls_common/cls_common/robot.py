@@ -129,6 +129,11 @@ class RobotInfo:
         return np.array([c.kind == Kind.DISCRETE for c in self.channels], bool)
 
 
+def action_text(channels: Sequence[Channel], values: ArrayLike) -> str:
+    """Returns an action (A,) in a robot's units as text, such as 'pan=5 tilt=0'."""
+    return ' '.join(f'{c.name}={v:g}' for c, v in zip(channels, np.asarray(values, np.float64)))
+
+
 def to_plain(robot: RobotInfo) -> dict[str, Any]:
     """Returns a robot as plain data for JSON: fields by name, the kind of a channel by its name in `Kind`.
 

@@ -23,6 +23,8 @@ from .registries import BRAINS
 if TYPE_CHECKING:  # brains are listed and models are read without PyTorch
     from torch import nn, Tensor
 
+    from cls_common.images import Image
+
 State = dict[str, 'Tensor']
 # Parts of a model, each a file of a generation; a consolidator may have more.
 ONLINE, CONSOLIDATOR = 'online', 'consolidator'
@@ -215,6 +217,21 @@ class OnlineLearner(ABC):
 
     def networks(self) -> Mapping[str, 'nn.Module']:
         """Returns the networks in use by name, for export: `actor`, `world` ...; empty where it gives none."""
+        return {}
+
+    def pictures(self) -> 'dict[str, Image]':
+        """Returns what it sees and expects to see, uint8 (H, W, 3) RGB of one size by name, in the order to show them.
+
+        Empty for a brain without pictures, and before the first step. Changes neither state nor random streams, since
+        it is called only where they are shown.
+        """
+        return {}
+
+    def action_uncertainty(self, observation: Observation) -> dict[str, float]:
+        """Returns the uncertainty of the outcome of actions by their text; empty where it knows none.
+
+        As `pictures` it changes nothing.
+        """
         return {}
 
     def state(self) -> State:

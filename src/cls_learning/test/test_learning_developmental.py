@@ -149,6 +149,45 @@ def test_a_sleep_that_does_harm_is_rolled_back(open_brain) -> None:
     assert run.learner.cycles == 0 and run.session.consolidator.sleeps_rolled_back == 1
 
 
+@pytest.mark.parametrize('predictor', ['local', 'transformer', 'lstm'])
+def test_pictures_show_what_is_seen_and_expected_and_change_nothing(predictor):
+    autoencoder = {'local': 'local', 'transformer': 'vit', 'lstm': 'cnn'}[predictor]
+    own = config(**{
+        'network.autoencoder': autoencoder, 'network.predictor': predictor, 'network.dropout': 0.1,
+        'policy.kind': 'uncertainty', 'policy.uncertainty': 'members' if predictor == 'local' else 'dropout',
+    })  # fmt: skip
+    shown, other = (find('developmental').make_online_learner(own) for _ in range(2))
+    world = World()
+    assert shown.pictures() == {} and shown.action_uncertainty(world.observation()) == {}
+    for _ in range(6):
+        before = shown.to_bytes()
+        pictures, uncertainty = shown.pictures(), shown.action_uncertainty(world.observation())
+        assert shown.to_bytes() == before
+        action = shown.act(world.observation(), NO_JOINTS, 'curiosity', shown.total_steps)
+        assert np.array_equal(action, other.act(world.observation(), NO_JOINTS, 'curiosity', other.total_steps))
+        transition = world.step(action)
+        shown.learn(transition)
+        other.learn(transition)
+    assert shown.to_bytes() == other.to_bytes()
+    assert list(pictures) == ['seen', 'predicted', 'decoded', 'move=0', 'move=1']
+    assert all(each.shape == (SIDE, SIDE, 3) and each.dtype == np.uint8 for each in pictures.values())
+    assert np.array_equal(pictures['seen'], transition.before['camera'])
+    assert list(uncertainty) == ['move=0', 'move=1'] and all(value >= 0 for value in uncertainty.values())
+
+
+def test_no_more_than_nine_actions_are_shown():
+    channels = tuple(Channel(name, Kind.DISCRETE, '', 0.0, 3.0) for name in ('left', 'right'))
+    robot = RobotInfo(name='stub', modalities=('camera',), channels=channels)
+    own = config(**{'policy.candidates': 16})
+    learner = find('developmental').make_online_learner(
+        ModelConfig(robot, {}, 3, own.settings, {}, '', (), own.brain_name)
+    )
+    seen, action = World().observation(), np.array([1.0, 2.0], np.float32)
+    learner.learn(Transition(before=seen, after=seen, action_commanded=action, action_applied=action,
+                             joints=NO_JOINTS, joints_next=NO_JOINTS, boundary=True))  # fmt: skip
+    assert len(learner.pictures()) == 3 + 9 and 'left=0 right=1' in learner.pictures()
+
+
 def errors(reconstruction: float) -> Errors:
     return Errors(reconstruction, 0.1, 1.0, 0.5)
 

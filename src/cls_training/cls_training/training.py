@@ -12,8 +12,9 @@ import torch
 
 from cls_common.errors import UserError
 from cls_common.resources import config_dir
+from cls_common.robot import RobotInfo
 from cls_common.transition import Floats, Observation
-from cls_learning.brain import check_mode, Input, inputs_of
+from cls_learning.brain import check_mode, Input, inputs_of, OnlineLearner
 from cls_learning.model_store.config_file import ModelConfig
 from cls_learning.model_store.folder import ModelFolder
 from cls_learning.model_store.listing import weights_hash
@@ -68,8 +69,32 @@ class TrainOptions:
     brain: str = ''
 
 
-def train(options: TrainOptions, report: Callable[[TrainProgress], None] = lambda _: None) -> str:
+@dataclass(frozen=True)
+class Proposal:
+    """An action, float32 (A,) in the robot's units, that a learner proposes for an observation."""
+
+    robot: RobotInfo
+    learner: OnlineLearner
+    observation: Observation
+    action: Floats
+
+
+# Returns the action to carry out; raises EndOfActionsError to end the run.
+Confirm = Callable[[Proposal], Floats]
+
+
+def accept(proposal: Proposal) -> Floats:
+    """Carries out what is proposed."""
+    return proposal.action
+
+
+def train(
+    options: TrainOptions, report: Callable[[TrainProgress], None] = lambda _: None, confirm: Confirm = accept
+) -> str:
     """Adds `steps` wake steps with the sleeps between them, and saves.
+
+    Args:
+        confirm: is called with each proposed action before it is carried out.
 
     Returns:
         hash of the resulting weights, 64 hex digits.
@@ -78,6 +103,7 @@ def train(options: TrainOptions, report: Callable[[TrainProgress], None] = lambd
         UserError: an option is unknown, or does not fit the existing model.
     """
     with opened(options, report) as run, run.loop:
+        run.confirm = confirm
         run.run(options.steps)
     return weights_hash(options.models_dir / options.model)
 
@@ -125,6 +151,7 @@ class SimulatedRun:
 
     Attributes:
         loop: trains the model.
+        confirm: see `train`.
     """
 
     def __init__(
@@ -135,6 +162,7 @@ class SimulatedRun:
         self._robot = robot
         self._sensing = Sensing(robot, self.loop.session.config.inputs, encoder)
         self._mode = mode
+        self.confirm: Confirm = accept
         self._action: Floats | None = None
 
     def run(self, steps: int, ends_after_sleep: Callable[[], bool] = lambda: False) -> None:
@@ -170,11 +198,11 @@ class SimulatedRun:
         loop.save()
 
     def _next_action(self, observation: Observation, now: Step) -> Floats:
+        learner = self.loop.learner
         action, self._action = self._action, None
         if action is None:
-            learner = self.loop.learner
             action = learner.act(observation, now.joints, self._mode, learner.total_steps)
-        return action
+        return self.confirm(Proposal(self._robot.info, learner, observation, action))
 
     def _keep_action(self, action: Floats) -> None:
         self._action = action

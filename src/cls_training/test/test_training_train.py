@@ -5,15 +5,17 @@ import subprocess
 import sys
 from typing import Any
 
+import numpy as np
 import pytest
 
 from cls_common.errors import UserError
 from cls_learning.brain import ONLINE
 from cls_learning.model_store.folder import ModelFolder
 from cls_learning.model_store.listing import list_models, read_config, weights_hash
+from cls_learning.policies.contract import EndOfActionsError
 from cls_learning.runtime.learner_session import make_online_learner
 from cls_training.train_loop import SLEEP_KEPT, TrainProgress
-from cls_training.training import train, TrainOptions
+from cls_training.training import opened, Proposal, train, TrainOptions
 
 # Small networks and short sleeps: the loop around them is tested.
 OVERRIDES = {
@@ -70,6 +72,30 @@ def test_the_next_run_adds_steps_to_the_model(trained: tuple[Path, str, list[Tra
     assert (model.total_steps, model.cycles, model.encoder, model.robot) == (40, 1, 'retina', 'square')
     assert second == weights_hash(tmp_path / 'm') != first
     assert (tmp_path / 'm' / 'config.json').read_bytes() == config
+
+
+def test_an_action_is_carried_out_as_it_was_confirmed(tmp_path: Path) -> None:
+    small = options(tmp_path, steps=3)
+    actions = []
+    with opened(small, lambda _: None) as run, run.loop:
+        run.loop.learned = lambda experience, _: actions.append(experience.transition.action_commanded.tolist())
+        run.confirm = lambda proposal: np.array([7.0, len(actions)], np.float32)
+        run.run(3)
+    assert [pan for pan, _ in actions] == [7.0, 7.0, 7.0]
+
+
+def test_a_run_that_the_user_ends_is_saved(trained: tuple[Path, str, list[TrainProgress]], tmp_path: Path) -> None:
+    asked = []
+
+    def confirm(proposal: Proposal) -> Any:
+        asked.append(proposal.learner.total_steps)
+        if len(asked) == 31:
+            raise EndOfActionsError('ended by the user')
+        return proposal.action
+
+    ended = train(options(tmp_path), confirm=confirm)
+    assert asked == list(range(31)) and list_models(tmp_path)[0].total_steps == 30
+    assert ended == train(options(tmp_path, model='other', steps=30))
 
 
 def test_the_origin_of_each_setting_is_kept(trained: tuple[Path, str, list[TrainProgress]]) -> None:

@@ -14,7 +14,7 @@ from rclpy.executors import ExternalShutdownException
 from rclpy.node import Node
 from sensor_msgs.msg import Image as ImageMessage
 
-from cls_common import comms
+from cls_common import comms, picture_grid
 from cls_common.errors import UserError
 from cls_common.images import Image
 from cls_common.nodes import qos
@@ -55,6 +55,8 @@ class GraphClient(Node):
         self.robot_state: RobotState | None = None
         self.replay: Replayed | None = None
         self._image: ImageMessage | None = None
+        self._pictures: ImageMessage | None = None
+        self._watches_pictures = False
         self._statuses: dict[str, LearnerStatus] = {}
         self._received = threading.Condition()
         self._calls = ServiceCalls(self)
@@ -87,6 +89,20 @@ class GraphClient(Node):
         """Returns the newest image of the camera, uint8 (H, W, 3) RGB; None before the first."""
         message = self._image
         return None if message is None else from_image(message)
+
+    def watch_pictures(self) -> None:
+        """Subscribes to the pictures of the brain, for `pictures`; they are made only from then on."""
+        if not self._watches_pictures:
+            self._watches_pictures = True
+            qos.subscription(self, comms.PICTURES, self._on_pictures)
+
+    def pictures(self) -> dict[str, Image]:
+        """Returns the newest pictures of the brain by name, uint8 (H, W, 3) RGB; empty where it has none."""
+        message = self._pictures
+        if message is None:
+            return {}
+        names = message.header.frame_id.split(';')
+        return dict(zip(names, picture_grid.split(from_image(message), len(names))))
 
     def count_learners(self) -> int:
         """Returns the number of learners in the graph, with or without a status yet."""
@@ -136,6 +152,9 @@ class GraphClient(Node):
 
     def _on_image(self, message: ImageMessage) -> None:
         self._image = message
+
+    def _on_pictures(self, message: ImageMessage) -> None:
+        self._pictures = message
 
     def _on_state(self, message: RobotState) -> None:
         self.robot_state = message

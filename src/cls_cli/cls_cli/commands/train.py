@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 import math
+import sys
 from typing import Any
 
 import click
@@ -15,6 +16,7 @@ _EXAMPLES = examples(
     './cls train --steps 2000',
     './cls train --model second --seed 1 --preset reference',
     './cls train --robot gym:CartPole-v1 --encoder identity',
+    './cls train --brain developmental --robot toroidal_dot --confirm',
 )
 
 # Steps between two updates of the progress bar, since drawing takes time.
@@ -34,9 +36,10 @@ _SHOWN = 2
 @options.encoder
 @options.preset
 @options.mode('curiosity', 'random', 'greedy')
+@click.option('--confirm', is_flag=True, help='Ask before each action: accept it, type another one, or end.')
 @set_options.option
 @options.accept_robot
-def command(**chosen: Any) -> int:
+def command(confirm: bool, **chosen: Any) -> int:
     """Learn in simulation in one process.
 
     ROS is not used. An existing model continues. The last line printed is the hash of the weights.
@@ -44,7 +47,9 @@ def command(**chosen: Any) -> int:
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
     from cls_training.train_loop import TrainProgress
-    from cls_training.training import train, TrainOptions
+    from cls_training.training import accept, train, TrainOptions
+
+    from ..confirmation import Confirmation
 
     settings = by_node(chosen.pop('settings'))
     asked = TrainOptions(
@@ -60,7 +65,7 @@ def command(**chosen: Any) -> int:
         TimeRemainingColumn(),
     )
     figures: dict[str, float] = {}
-    with Progress(*columns, transient=True) as bar:
+    with Progress(*columns, transient=True, disable=confirm) as bar:
         task = bar.add_task('wake', total=asked.steps)
 
         def show(progress: TrainProgress) -> None:
@@ -72,7 +77,7 @@ def command(**chosen: Any) -> int:
             shown = _text(dict(list(measured.items())[:_SHOWN]))
             bar.update(task, completed=progress.step, description=f'{progress.phase:6} {shown}')
 
-        weights = train(asked, show)
+        weights = train(asked, show, Confirmation(sys.stdin.fileno()) if confirm else accept)
     if text := _text(figures):
         click.echo(text)
     click.echo(f'weights sha256 {weights}')

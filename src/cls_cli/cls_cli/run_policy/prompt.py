@@ -3,6 +3,8 @@
 import os
 import select
 
+HINT = '[Enter: do it; other numbers or name=value; q or stop: end]'
+
 
 class Lines:
     """Whole lines from a descriptor; a read never blocks longer than its timeout.

@@ -25,7 +25,7 @@ from cls_learning.policies.manual import ManualPolicy
 from ..terminal import is_interactive
 from .actor import Actor
 from .options import MANUAL, RunOptions
-from .prompt import Lines
+from .prompt import HINT, Lines
 from .robot_process import RobotProcesses
 from .terminal_image import picture
 
@@ -173,8 +173,7 @@ class PolicyRun:
         if self.options.view and is_interactive():
             self._show(Console().print)
         statistics = self._actor.statistics
-        hint = '[Enter: do it; other numbers or name=value; q: end]'
-        print(f'{statistics.actions + 1}: {statistics.name(proposed)}  {hint} ', end='', flush=True)
+        print(f'{statistics.actions + 1}: {statistics.name(proposed)}  {HINT} ', end='', flush=True)
         while (line := self._lines.read(0.0)) is None:
             if not self._lines.is_open or self._is_over():
                 raise EndOfActionsError(self.ended or 'the input ended')

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from cls_common.robot import Channel
+from cls_common.robot import action_text, Channel
 
 # Continuous actions rarely repeat, so the number of counted kinds is bounded.
 MOST_KINDS = 10_000
@@ -65,7 +65,7 @@ class Statistics:
 
     def name(self, values: ArrayLike) -> str:
         """Returns an action as text, such as `pan=5 tilt=0`."""
-        return ' '.join(f'{c.name}={v:g}' for c, v in zip(self.channels, np.asarray(values, np.float64)))
+        return action_text(self.channels, values)
 
     def line(self) -> str:
         """Returns the current counts in one line."""

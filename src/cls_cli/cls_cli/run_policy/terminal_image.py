@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-import numpy as np
 from rich.color import Color
 from rich.style import Style
 from rich.text import Text
@@ -43,12 +42,13 @@ def escapes(rgb: 'Image', columns: int, *, has_all_colours: bool) -> list[str]:
 
 def _lines(rgb: 'Image', columns: int) -> 'Iterator[tuple[Image, Image]]':
     """Yields the upper and lower pixels of each line of text, (columns, 3) each."""
+    from cls_common.images import resize
+
     height, width, _ = rgb.shape
     columns = min(columns, width)
     rows = max(2, round(columns * height / width / 2) * 2)
-    y = (np.arange(rows) + 0.5) * height // rows
-    x = (np.arange(columns) + 0.5) * width // columns
-    small = rgb[y.astype(int)[:, None], x.astype(int)]  # (rows, columns, 3)
+    # Averaged: of a small dot nothing may be left at single points.
+    small = resize(rgb, (rows, columns))
     return zip(small[::2], small[1::2])
 
 

@@ -27,6 +27,7 @@ from .action_sender import ActionSender
 from .fast_services import FastServices
 from .fast_status import FastStatus
 from .mode_control import ModeControl
+from .pictures import PicturePublisher
 from .retransmit_buffer import RetransmitBuffer
 from .robot_inputs import RobotInputs
 from .senses import Senses
@@ -42,12 +43,12 @@ class FastLearnerNode(Node):
 
     Parameters: `cls_learning.node_settings.FastNodeSettings`. The brain comes with its state, by `load_state`.
 
-    Publishers: robot/action, experience, fast_learner/status, fast_learner/metrics/<name>.
+    Publishers: robot/action, experience, fast_learner/status, fast_learner/metrics/<name>, fast_learner/pictures.
     Subscribers: embedding, and images and vectors where the brain perceives them; robot/applied_action, robot/info,
         joint_states, manual_action, slow_learner/status.
     Services: set_mode, fast_learner/{begin_sleep, end_sleep, get_state, load_state, get_experiences}.
     Action clients: sleep, after the last wake step of a cycle.
-    Timers (steady): 10 ms for pace, timeouts and the lease; 0.5 s for the status.
+    Timers (steady): 10 ms for pace, timeouts and the lease; 0.5 s for the status and for pictures.
     """
 
     def __init__(self) -> None:
@@ -64,6 +65,7 @@ class FastLearnerNode(Node):
         self._loop = OnlineLoop(self.steps, self.actions.send)
         self._experience_out = qos.publisher(self, comms.EXPERIENCE)
         self.status = FastStatus(self)
+        self._pictures = PicturePublisher(self)
         self._senses = Senses(self, self._on_reading, self.status.report_fault)
         self._robot_inputs = RobotInputs(self)
         self._mode_control = ModeControl(self, self._settings.mode, self._loop)

@@ -13,11 +13,24 @@ from ..learners.fast import FastLearner
 from .action_parsing import parse_action
 from .contract import EndOfActionsError, Policy, Selector
 
-QUIT = 'q'
+QUIT = ('q', 'stop')
+
+
+def answered(typed: str, proposed: Floats, robot: RobotInfo) -> Floats:
+    """Returns the action, float32 (A,) in robot units, that an answer to a proposed one means: empty takes it.
+
+    Raises:
+        UserError: the answer is not an action: the caller asks again.
+        EndOfActionsError: the answer is `q` or `stop`.
+    """
+    typed = typed.strip()
+    if typed.lower() in QUIT:
+        raise EndOfActionsError('ended by the user')
+    return parse_action(typed, robot) if typed else proposed
 
 
 class ManualPolicy(Selector):
-    """Asks for every action: an empty answer takes the proposed one, `q` ends, other text is parsed as an action.
+    """Asks for every action; see `answered`.
 
     Args:
         ask: shows a proposed action, float32 (A,) in robot units, and returns the answer; may raise EndOfActionsError
@@ -36,10 +49,7 @@ class ManualPolicy(Selector):
         proposed = self._last
         if self._proposer is not None:
             proposed = self._robot.to_units(self._proposer.act(z, joints, step, generator))
-        typed = self._ask(proposed.copy()).strip()
-        if typed.lower() == QUIT:
-            raise EndOfActionsError('ended by the user')
-        self._last = parse_action(typed, self._robot) if typed else proposed
+        self._last = answered(self._ask(proposed.copy()), proposed, self._robot)
         return np.clip(self._robot.to_unit(self._last), -1.0, 1.0)
 
     def reward(self, transition: Transition, error_before: float) -> float:

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import nn, Tensor
 
-from cls_common.robot import Kind
+from cls_common.robot import action_text, Kind
 from cls_common.transition import CAMERA, check, Doubles, Experience, Floats, Observation, Transition
 
 from ...brain import Model, OnlineLearner, State
@@ -21,8 +21,10 @@ from ...memory.observation_memory import ObservationMemory
 from ...policies.contract import uniform
 from ...randomness import derive, stream
 from .actions import as_input, candidates, make_selector
+from .inspection.figures import Figure
 from .inspection.measures import effective_rank, explained_variance
 from .model import DevelopmentalModel, Steps, to_pictures
+from .pictures import pictures_of
 from .quality import Errors, QualityGate
 from .training import draw_steps, Trainer
 from .uncertainty import Uncertainty
@@ -69,6 +71,8 @@ class DevelopmentalOnlineLearner(OnlineLearner):
         self._history: list[Transition] = []
         self._shown = dict.fromkeys(SHOWN, math.nan)
         self._action_moments = torch.zeros(2, self.code.size, dtype=torch.float64)
+        # What was predicted for the newest picture, for `pictures` only; None before the first step since loading.
+        self._predicted: Tensor | None = None
 
     @property
     def memory_size(self) -> int:
@@ -150,6 +154,7 @@ class DevelopmentalOnlineLearner(OnlineLearner):
             reconstruction=_error(fast.reconstruct(picture), picture), prediction=_error(predicted, picture),
             constant=float(picture.var((0, 2, 3), correction=0).mean()), copy=_error(before, picture),
         )  # fmt: skip
+        self._predicted = predicted
         self._uncertainty.observe(predicted, picture)
         if self.total_steps % self.settings.policy.inspect_every == 0 and len(self.candidates) > 1:
             errors = self._compare_actions(newest, errors)
@@ -236,6 +241,22 @@ class DevelopmentalOnlineLearner(OnlineLearner):
         """Returns the running means of the errors as shares of trivial ones, and the state of the gate."""
         return {**self._shown, 'gate_open': float(self.gate.is_open), 'rests': float(self.gate.rests)}
 
+    def pictures(self) -> dict[str, Figure]:
+        """See OnlineLearner."""
+        if self._predicted is None:
+            return {}
+        return pictures_of(self.fast, self.steps_now(self._history[-1].after), self._predicted, self._action_texts())
+
+    def action_uncertainty(self, observation: Observation) -> dict[str, float]:
+        """See OnlineLearner."""
+        if not self.online.is_begun:
+            return {}
+        scores = self.uncertainties(observation, stream(self._seed, 'shown', self.total_steps))
+        return dict(zip(self._action_texts(), scores.tolist()))
+
+    def _action_texts(self) -> list[str]:
+        return [action_text(self.robot.channels, values) for values in self.robot.to_units(self.candidates.numpy())]
+
     def take(self, model: DevelopmentalModel) -> None:
         """Takes the weights of a sleep; the optimisers go on with their moments."""
         for each in (self.online, self.fast):
@@ -268,6 +289,7 @@ class DevelopmentalOnlineLearner(OnlineLearner):
         self._kept.load(select('kept', state))
         self.gate.load(state)
         self._uncertainty.load(state)
+        self._predicted = None
         self._history = [step for chain in unpack(select('history', state)) for step in chain.steps]
         shown = select('shown', state)
         self._shown = {name: float(shown[name]) if name in shown else math.nan for name in SHOWN}
