@@ -33,7 +33,7 @@ KEYS = {
 # Without a rosdep key: from requirements/, noted in each package.xml.
 WITHOUT_KEY = {
     'av', 'avalanche', 'backports', 'mcap', 'nir', 'pyarrow', 'rpyc', 'safetensors', 'stable_baselines3', 'tensorboard',
-    'zstandard',
+    'torch_world', 'zstandard',
 }  # fmt: skip
 # The options of pytest in pyproject.toml need these plug-ins.
 EVERY_TEST = {'python3-pytest', 'python3-pytest-timeout', 'python3-pytest-xdist'}

@@ -9,7 +9,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 REQUIREMENTS = ROOT / 'requirements'
 LAYERS = ('export', 'bench', 'examples', 'dev')
-ENVIRONMENTS = ('peers', 'avalanche')
+ENVIRONMENTS = ('peers', 'avalanche', 'torch_world')
 LOCKS = ('wheels', 'jazzy', *LAYERS, *ENVIRONMENTS)
 
 

@@ -19,7 +19,7 @@ from .dot_walks import evaluation_walks, learning_walks, Walks
 ENVIRONMENT: Final = 'torch_world'
 RECIPE: Final = 'lewm'
 # Of the robot: as many steps as no brain here makes in the same seconds. Pictures that it predicts from.
-EPISODES: Final = 80
+EPISODES: Final = 200
 CONTEXT: Final = 3
 FIGURES: Final = Path(__file__).with_name('lewm_figures.json')
 

@@ -1,29 +1,42 @@
-"""Plots of a report: R2 on the dot while it learns, and the figures of each row."""
+"""Plots of a report: R2 on the dot while it is learned, and the figures of each row."""
 
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from matplotlib.axes import Axes
 
 from ..learning.plots import save
-from .recipes import DOT
+from .recipes import DOT, ROOM
+from .report import figure
 
 _LOWEST = -0.5
+# Labels of bars and their figures.
+_BARS: Final = {
+    DOT: {'R2, 1 step': 'r2_unseen', 'R2, 10 steps': 'r2_at.10', 'R2 gap between actions': 'r2_gap'},
+    ROOM: {'pose gain, 1 step': 'pose_gain_1', 'pose gain, 5 steps': 'pose_gain_5', 'forgetting': 'forgetting'},
+}
 
 
 def draw(report: dict[str, Any], folder: Path) -> list[Path]:
-    """Writes `developmental_dot_curve.png` and `developmental_dot.png` where the dot was run; returns the files."""
+    """Writes `developmental_dot_curve.png`, `developmental_dot.png` and `developmental_room.png`, of what was run.
+
+    Returns:
+        the files.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     runs = [run for run in report['runs'] if run['world'] == DOT]
-    rows = [row for row in report['rows'] if row['world'] == DOT]
-    if not rows:
-        return []
-    title = 'dot, R2 of one step on unseen rows, one line a seed'
-    return [
-        save(folder / 'developmental_dot_curve.png', title, partial(_curves, runs=runs)),
-        save(folder / 'developmental_dot.png', 'dot, unseen rows', partial(_bars, rows=rows), 1.5 + 0.4 * len(rows)),
-    ]
+    files = []
+    if runs:
+        title = 'dot, R2 of one step on unseen rows, one line a seed'
+        files.append(save(folder / 'developmental_dot_curve.png', title, partial(_curves, runs=runs)))
+    for world, title in ((DOT, 'dot, unseen rows'), (ROOM, 'room, five scenes')):
+        rows = [row for row in report['rows'] if row['world'] == world]
+        if rows:
+            plot = partial(_bars, rows=rows, names=_BARS[world])
+            files.append(save(folder / f'developmental_{world}.png', title, plot, 1.5 + 0.4 * len(rows)))
+    return files
 
 
 def _curves(axes: Axes, runs: list[dict[str, Any]]) -> None:
@@ -42,20 +55,13 @@ def _curves(axes: Axes, runs: list[dict[str, Any]]) -> None:
         axes.legend()
 
 
-def _bars(axes: Axes, rows: list[dict[str, Any]]) -> None:
-    for shift, (label, values) in zip(
-        (-0.25, 0.0, 0.25),
-        (
-            ('1 step', [row['r2_unseen'] for row in rows]),
-            ('10 steps', [(row['r2_at'] or {}).get('10') for row in rows]),
-            ('gap between actions', [row['r2_gap'] for row in rows]),
-        ),
-    ):
+def _bars(axes: Axes, rows: list[dict[str, Any]], names: Mapping[str, str]) -> None:
+    for shift, (label, path) in zip((-0.25, 0.0, 0.25), names.items()):
+        values = [figure(row, path) for row in rows]
         known = [(at, value) for at, value in enumerate(values) if value is not None]
         axes.barh([at + shift for at, _ in known], [value for _, value in known], 0.25, label=label)
     axes.set_yticks(range(len(rows)), [row['recipe'] for row in rows])
     axes.invert_yaxis()
     axes.set_xlim(left=_LOWEST)
     axes.axvline(0.0, color='black', linewidth=0.8)
-    axes.set_xlabel('R2')
     axes.legend()

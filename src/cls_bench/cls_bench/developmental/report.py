@@ -84,3 +84,10 @@ def _of_room(rows: Sequence[Row]) -> list[tuple[str, str, float | None, str, flo
 def find(rows: Sequence[Row], world: str, recipe: str) -> Row:
     """Returns the row of a recipe, an empty one where it was not run."""
     return next((row for row in rows if (row['world'], row['recipe']) == (world, recipe)), {})
+
+
+def figure(row: Row, path: str) -> Any:
+    """Returns a figure of a row by name, or `name.part` of one by parts; None where it has none."""
+    name, _, part = path.partition('.')
+    value = row.get(name)
+    return value.get(part) if part and value is not None else value

@@ -5,7 +5,7 @@ encoder, made again from the pictures after each scene, since it never stops lea
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import takewhile
 from typing import Any, Final
 
@@ -23,13 +23,13 @@ from cls_learning.types import History
 from ..learning.environment import order, Pairs, SceneData, Walk
 from ..learning.evaluator import matrix_metrics
 from ..learning.metrics.pose import gain, pose_errors, PoseErrors
-from ..learning.protocol import StreamProtocol, STREAMS
+from ..learning.protocol import StreamProtocol
 from ..learning.scene_data import Path, paths, shots
 from .brain_run import opened_brain, Stopwatch
 from .recipes import Recipe
 
-# A fifth of the steps is kept, as there. Pictures of half the camera's side show what the pose can be read from.
-_SIDE: Final = 112
+# Side to which pictures are brought, half of the camera's.
+SIDE: Final = 112
 _BATCH: Final = 64
 _HORIZONS: Final = (1, 5)
 
@@ -58,7 +58,7 @@ def render(protocol: StreamProtocol, seed: int, scene: int) -> Pictures:
     found = paths(protocol, seed, scene)
     pictures: dict[str, list[NDArray[np.uint8]]] = {}
     for name, image in takewhile(lambda each: each[0] != 'pairs', shots(protocol, found, seed, scene)):
-        pictures.setdefault(name, []).append(resize(image, (_SIDE, _SIDE)))
+        pictures.setdefault(name, []).append(resize(image, (SIDE, SIDE)))
     return Pictures({name: found[name] for name in pictures}, {name: np.stack(each) for name, each in pictures.items()})
 
 
@@ -101,16 +101,15 @@ class TokenPredictor:
         return torch.stack(tokens[-steps:], 1).flatten(2)
 
 
-def run(recipe: Recipe, length: int, seed: int) -> dict[str, Any]:
+def run(recipe: Recipe, protocol: StreamProtocol, seed: int) -> dict[str, Any]:
     """Runs one seed; returns its metrics.
 
     Args:
-        length: steps in each scene.
+        protocol: one with equal scenes and one share that is kept.
     """
-    protocol = replace(STREAMS['short'], steps=length)
     settings = {
-        'network.size': _SIDE, 'network.joins_edges': False, 'memory.capacity': protocol.total // 5,
-        'sleep.wake_steps_per_cycle': length // 2,
+        'network.size': SIDE, 'network.joins_edges': False, 'memory.capacity': protocol.capacity(protocol.shares[0]),
+        'sleep.wake_steps_per_cycle': protocol.cycle,
     }  # fmt: skip
     watch, scenes, stages = Stopwatch(), list[Pictures](), list[list[float]]()
     with opened_brain(recipe, 'sim', seed, settings, {}) as training, training.loop as loop:
@@ -124,10 +123,9 @@ def run(recipe: Recipe, length: int, seed: int) -> dict[str, Any]:
                 loop.sleep_where_due()
             loop.catch_up()
             watch.stop()
-            errors = [pose_error(learner, scene, 1) for scene in scenes]
             # A pose that can't be read has no gain.
-            stages.append([(gain(each) or 0.0) if each else 0.0 for each in errors])
-        gains = {f'pose_gain_{k}': gain(_mean([pose_error(learner, each, k) for each in scenes])) for k in _HORIZONS}
+            stages.append([_gain([pose_error(learner, each, 1)]) or 0.0 for each in scenes])
+        gains = {f'pose_gain_{k}': _gain([pose_error(learner, each, k) for each in scenes]) for k in _HORIZONS}
         unknown = [stage + [float('nan')] * (len(stages) - len(stage)) for stage in stages]
         kept = {name: value for name, value in matrix_metrics(unknown).items() if name not in ('fwt', 'average')}
         return {
@@ -152,6 +150,10 @@ def pose_error(learner: DevelopmentalOnlineLearner, scene: Pictures, horizon: in
     return pose_errors(predictor, SceneData(learning, tuple(walks.values()), none, {}), horizon)
 
 
-def _mean(found: list[PoseErrors | None]) -> PoseErrors:
+def _gain(found: list[PoseErrors | None]) -> float | None:
+    """Returns the gain of the mean errors of scenes; None where no pose can be read."""
     known = [each for each in found if each is not None]
-    return PoseErrors(*(float(np.mean([getattr(e, n) for e in known])) for n in ('true', 'predicted', 'copied')))
+    if not known:
+        return None
+    mean = (float(np.mean([getattr(each, name) for each in known])) for name in ('true', 'predicted', 'copied'))
+    return gain(PoseErrors(*mean))

@@ -1,7 +1,7 @@
 """Runs the benchmark in processes of one thread each; what is finished is kept, so that a run can be stopped."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 import logging
 from pathlib import Path
@@ -14,6 +14,7 @@ from cls_common.resources import config_dir
 from cls_learning.presets import read_preset
 
 from ..learning.cache import BenchCache, key_of, known_digest
+from ..learning.protocol import STREAMS
 from ..learning.statistics import clean
 from ..peer_environment import lock_file, provide_python
 from ..processes import results_of
@@ -163,7 +164,7 @@ def work(folder: Path, python: Path | None, job: DevelopmentalJob) -> Metrics:
     elif job.world == ROOM:
         from . import room_run
 
-        found = room_run.run(job.row, job.length, job.seed)
+        found = room_run.run(job.row, replace(STREAMS['short'], steps=job.length), job.seed)
     else:
         from . import brain_run
 

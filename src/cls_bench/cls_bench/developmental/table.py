@@ -8,6 +8,7 @@ from rich.table import Table
 
 from ..targets import show_targets
 from .recipes import DOT, ROOM
+from .report import figure
 
 # Headings and names of figures; `r2_at.10` is a part of `r2_at`.
 _COSTS: Final = (
@@ -47,14 +48,11 @@ def show(report: dict[str, Any], console: Console) -> None:
 
 
 def _figure(row: Mapping[str, Any], path: str) -> str:
-    name, _, part = path.partition('.')
-    value, ends = row.get(name), row.get(f'{name}_ci')
-    if part:
-        value, ends = (value or {}).get(part), (ends or {}).get(part)
+    name, dot, part = path.partition('.')
+    value, ends = figure(row, path), figure(row, f'{name}_ci{dot}{part}')
     if value is None:
         return '-'
-    half = '' if ends is None or None in ends else f' ±{_number((ends[1] - ends[0]) / 2)}'
-    return _number(value) + half
+    return _number(value) + ('' if ends is None else f' ±{_number((ends[1] - ends[0]) / 2)}')
 
 
 def _number(value: float) -> str:
