@@ -1,0 +1,1 @@
+"""Benchmark of the brain `developmental`, without ROS. `corridor` compares planners at one and at two time scales."""
