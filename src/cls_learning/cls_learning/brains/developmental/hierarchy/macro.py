@@ -14,7 +14,7 @@ import torch
 from torch import nn, Tensor
 
 from ..networks.contract import Predicted, Predictor
-from ..networks.local import LocalAutoencoder, LocalLayer
+from ..networks.local import bounded, LocalAutoencoder, LocalLayer
 from ..picture_losses import CROSS_ENTROPY, output_at_mean, PICTURE_LOSSES
 
 _LAYERS: Final = 2  # of each stage
@@ -35,7 +35,7 @@ class ChunkEncoder(nn.Module):
     def __init__(self, span: int, action_size: int, size: int = 32) -> None:
         super().__init__()
         self.span, self.size = span, size
-        # The predictor's own layers are not linear in it.
+        # Linear: what is not, is left to the layers of the predictor.
         self.layers = nn.Sequential(nn.Flatten(), nn.Linear(span * action_size, size), nn.Tanh())
 
     def forward(self, chunks: Tensor) -> Tensor:
@@ -71,21 +71,25 @@ class FarPredictor(Predictor):
         """See Predictor."""
         return Predicted(self.each_stage(tokens[:, -1], actions[:, -1])[-1])
 
-    def each_stage(self, tokens: Tensor, macros: Tensor) -> list[Tensor]:
-        """Returns the tokens (B, N, D) at the end of each stage, from tokens (B, N, D) and macro-actions (B, M)."""
+    def each_stage(self, tokens: Tensor, macros: Tensor, forced: Tensor | None = None) -> list[Tensor]:
+        """Returns the tokens (B, N, D) at the end of each stage.
+
+        Args:
+            tokens: float32 (B, N, D), at the start. macros: float32 (B, M).
+            forced: float32 (B, stages, N, D), tokens at which each stage begins in the first half of the rows, where
+                otherwise it begins at those that the stage before predicts; None: in no row.
+        """
         found = []
         for k, change in enumerate(self.change):
+            if forced is not None:
+                half = len(tokens) // 2
+                tokens = torch.cat([forced[:half, k], tokens[half:]])
             state = tokens.unflatten(1, self._grid) + self.places
             for layer in self.layers[_LAYERS * k : _LAYERS * (k + 1)]:
                 state, _ = layer(state, macros)
-            tokens = normalised(tokens + change(state).flatten(1, 2))
+            tokens = bounded(tokens + change(state).flatten(1, 2))
             found.append(tokens)
         return found
-
-
-def normalised(tokens: Tensor) -> Tensor:
-    """Returns tokens of mean 0 and variance 1 each, so that a rollout cannot leave their range."""
-    return nn.functional.layer_norm(tokens, tokens.shape[-1:])
 
 
 class TwoScales(nn.Module):
@@ -101,11 +105,12 @@ class TwoScales(nn.Module):
 
     def encode(self, pictures: Tensor) -> Tensor:
         """Returns tokens (B, N, D) of pictures (B, 3, H, W)."""
-        return normalised(self.autoencoder.encode(pictures))
+        return self.autoencoder.encode(pictures)
 
     def near_step(self, tokens: Tensor, actions: Tensor) -> Tensor:
         """Returns the tokens (B, N, D) after one action (B, A)."""
-        return normalised(self.near(tokens[:, None], actions[:, None]).tokens)
+        predicted: Tensor = self.near(tokens[:, None], actions[:, None]).tokens
+        return predicted
 
     def far_step(self, tokens: Tensor, macros: Tensor) -> Tensor:
         """Returns the tokens (B, N, D) after one macro-action (B, M)."""
@@ -130,7 +135,9 @@ class TwoScaleTrainer:
 
     The near scale trains the autoencoder too: by the loss of its pictures, by that of the picture decoded after two
     predicted steps, and by the squared error of their tokens, against targets without gradient. The autoencoder cannot
-    collapse, since it must decode. The far scale takes tokens as they are, and has their squared error after each stage.
+    collapse, since it must decode. The far scale takes tokens as they are; its loss is their squared error after each
+    stage. Half of the rows begin each stage with true tokens (Williams and Zipser 1989), so that all stages learn at
+    the same time; the other half teaches them to go on with predicted ones.
 
     Args:
         rates: learning rates of the near and the far scale.
@@ -168,7 +175,7 @@ class TwoScaleTrainer:
                 the near scale is not trained, each picture has to be encoded only once.
             actions: float32 (B, span, A).
         """
-        predicted = self.model.far.each_stage(tokens[:, 0], self.model.chunks(actions))
+        predicted = self.model.far.each_stage(tokens[:, 0], self.model.chunks(actions), tokens[:, :-1])
         return _step(self._far, nn.functional.mse_loss(torch.stack(predicted, 1), tokens[:, 1:]))
 
     def _of_pictures(self, tokens: Tensor, pictures: Tensor) -> Tensor:
