@@ -49,7 +49,7 @@ SECTIONS = {
         'evaluate': ('evaluate:command', 'Run greedy episodes of a saved model, and print the reward.'),
         'bench': (
             'bench:command',
-            'Measure learning, curiosity, control, forgetting and online gradients.',
+            'Measure learning, curiosity, control, forgetting, pictures and gradients.',
         ),
         'faults': ('faults:command', 'Kill the learners at random moments, and check that nothing is lost.'),
     },

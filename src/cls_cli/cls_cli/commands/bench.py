@@ -13,7 +13,7 @@ from .bench_rtrl import command as rtrl
 
 @click.group('bench', epilog=examples('./cls bench learning --short', './cls bench curiosity --short'))
 def command() -> None:
-    """Measure learning, curiosity, control, forgetting, predicted pictures and online gradients."""
+    """Measure learning, curiosity, control, forgetting, pictures and gradients."""
 
 
 command.add_command(learning)

@@ -11,7 +11,7 @@ from .bench_report import deliver, job_count, names, peers, run_shown, seeds, sh
 _SHORT = ('default', 'reference')
 _EXAMPLES = examples(
     './cls bench developmental --short',
-    './cls bench developmental --recipe default --recipe lewm --seeds 1 --report report.json',
+    './cls bench developmental --recipe default --recipe lewm --seeds 1',
 )
 
 
