@@ -62,7 +62,7 @@ class WakeSettings(Settings):
         200, 'Updates over which the rate falls to 0.7 of it; later with the square root. 0: constant.', low=0
     )
     gradient_norm: float = setting(1.0, 'Norm to which gradients are clipped; 0: no clipping.', low=0.0)
-    average: float = setting(0.99, 'Decay of the averaged weights that act.', low=0.0, high=0.9999)
+    average: float = setting(0.995, 'Decay of the averaged weights that act.', low=0.0, high=0.9999)
     batch_size: int = setting(8, 'Steps of an update: the newest and some of those kept.', low=1)
     kept: int = setting(200, 'Steps of all times that the online learner keeps, a sample of short segments.', low=2)
 
