@@ -46,7 +46,7 @@ def _cell(mark: re.Match[str], lines: list[str]) -> Cell:
 
 def notebook(script: str) -> str:
     """Returns the notebook of a script, without outputs, as JSON (nbformat 4.4)."""
-    made = []
+    made: list[dict[str, object]] = []
     for cell in cells(script):
         content = {
             'cell_type': cell.kind, 'metadata': {'tags': list(cell.tags)} if cell.tags else {},

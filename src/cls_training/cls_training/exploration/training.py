@@ -15,7 +15,7 @@ from torch import nn
 
 from cls_common.errors import UserError
 from cls_learning import state_bytes
-from cls_learning.brain import Goal, Progress, Verdict
+from cls_learning.brain import Goal, OnlineLearner, Progress, Verdict
 from cls_learning.brains.developmental.online_learner import DevelopmentalOnlineLearner
 from cls_learning.model_store.folder import ModelFolder
 from cls_learning.runtime.learner_session import LearnerSession, make_online_learner
@@ -159,6 +159,6 @@ class Training:
         self.close()
 
 
-def _networks(learner: DevelopmentalOnlineLearner) -> dict[str, nn.Module]:
+def _networks(learner: OnlineLearner) -> dict[str, nn.Module]:
     """Returns copies of the networks that act."""
-    return copy.deepcopy(learner.networks())
+    return {name: copy.deepcopy(network) for name, network in learner.networks().items()}

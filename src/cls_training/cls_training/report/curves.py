@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 import io
 import re
+from typing import Any
 
 from matplotlib import rc_context
 from matplotlib.figure import Figure as Canvas
@@ -28,7 +29,7 @@ def curves(rows: Rows, columns: Sequence[str]) -> list[Figure]:
         rows: of training.log. columns: those to draw, the most important first.
     """
     sleeps = [(float(row['step']), row['event']) for row in rows if row['event'] in SLEEPS and row['step']]
-    found = []
+    found: list[Figure] = []
     for name in columns:
         points = _values(rows, name)
         if len(np.unique(points[:, 1])) > 1 and len(found) < _MOST:
@@ -43,7 +44,7 @@ def _values(rows: Rows, name: str) -> NDArray[np.float64]:
 
 
 def _draw(name: str, points: NDArray[np.float64], sleeps: Sequence[tuple[float, str]]) -> Figure:
-    style = {
+    style: Any = {
         'text.color': _TEXT, 'axes.edgecolor': _TEXT, 'axes.labelcolor': _TEXT, 'xtick.color': _TEXT,
         'ytick.color': _TEXT, 'svg.fonttype': 'none', 'svg.hashsalt': name, 'font.family': 'sans-serif',
         'font.size': 9, 'axes.spines.top': False, 'axes.spines.right': False,

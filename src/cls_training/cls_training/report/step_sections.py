@@ -77,8 +77,8 @@ def _reconstructions(model: DevelopmentalModel, steps: Steps, origin: str) -> Se
               f'reconstruction, the difference. The loss is that of the recipe ({model.loss}).')
     ]  # fmt: skip
     figures = []
-    for picture in steps.pictures[:, -1].unique(dim=0)[:_PICTURES]:
-        found = views.reconstruct(model, picture)
+    for picture in np.unique(steps.pictures[:, -1].numpy(), axis=0)[:_PICTURES]:
+        found = views.reconstruct(model, torch.from_numpy(picture))
         share = '' if np.isnan(found.share) else f', {found.share:.0%} of the error of its mean colour'
         figures.append(
             Figure.of(found.figure, f'loss {number(found.loss)}; squared error {number(found.squared_error)}{share}')

@@ -4,6 +4,7 @@ A step is given as `Steps` with B = 1 (effects: any B): the pictures before, the
 action. Nothing here trains, and dropout is off.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -190,9 +191,10 @@ def attend(model: DevelopmentalModel, steps: Steps, history: int | None = None) 
     with evaluation(model):
         tokens = model.history(steps)
         layers = model.predictor(tokens, steps.actions, with_attention=True).attention
-    if not layers or not hasattr(model.predictor, 'token_types'):
+    token_types: Callable[[int, int], Tensor] | None = getattr(model.predictor, 'token_types', None)
+    if not layers or token_types is None:
         return None
-    types = model.predictor.token_types(*tokens.shape[1:3])
+    types = token_types(*tokens.shape[1:3])
     places = Places.of(types)
     rows = layers[-1][:, :, places.queries] if places.queries.any() else layers[-1]
     received = rows.mean((0, 1, 2))[places.last_frame]
