@@ -14,6 +14,7 @@ from dot_session import record_dot
 import numpy as np
 import pytest
 
+from cls_cli.entry import main
 from cls_common.errors import UserError
 from cls_learning.brains.developmental.inspection import views
 from cls_learning.model_store.folder import ModelFolder
@@ -303,9 +304,30 @@ def test_the_report_of_a_session_has_what_a_model_makes_of_it(place):
     assert titles[:2] == ['Frames', 'Reconstructions']
     assert titles[-2:] == ['Distribution of actions', 'Distribution of actions, all sessions']
     check_is_self_contained(Parsed(page))
-    alone = session_page(path, 'today', place / 'models')
-    assert 'Attention' not in [section.title for section in alone.sections]
-    assert alone.facts['Models of this robot'] == 'dot' and alone.facts['Steps'] == '10'
+
+
+def test_the_command_writes_a_report_to_a_file(place, tmp_path):
+    output, models_dir = tmp_path / 'one.html', str(place / 'models')
+    session = str(place / 'sessions' / 'one')
+    assert main(['report', session, '--models-dir', models_dir, '--output', str(output)]) == 0
+    text = output.read_text(encoding='utf-8')
+    assert 'Session one' in text and 'Attention' not in text
+    assert re.search(r'Models of this robot</dt><dd>dot<', text) and re.search(r'Steps</dt><dd>10<', text)
+
+
+@pytest.mark.parametrize(
+    ('words', 'message'),
+    [
+        (['none'], "no model 'none'"),
+        (['dot', '--model', 'dot'], '--model; expected a session beside it'),
+        (['.'], 'session .; expected the folder of one session'),
+        (['dot', '--output', 'missing/x.html'], 'output missing/x.html; expected a path in an existing folder'),
+    ],
+)
+def test_the_command_refuses_what_it_can_not_report(place, monkeypatch, capsys, words, message):
+    monkeypatch.chdir(place)
+    assert main(['report', *words]) == 2
+    assert message in capsys.readouterr().err
 
 
 def test_the_report_of_another_brain_says_what_it_leaves_out(tmp_path):

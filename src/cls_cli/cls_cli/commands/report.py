@@ -16,7 +16,7 @@ from ..layers import require
 
 _EXAMPLES = examples(
     './cls report dot',
-    './cls report sessions/toroidal_dot/session_20260102_101500 --model dot --output dot.html',
+    './cls report sessions/toroidal_dot/monday --model dot --output monday.html',
 )
 
 
