@@ -18,6 +18,7 @@ KEYS = {
     'filelock': 'python3-filelock',
     'gymnasium': 'python3-gymnasium-pip',
     'hypothesis': 'python3-hypothesis',
+    'jinja2': 'python3-jinja2',
     'matplotlib': 'python3-matplotlib',
     'numpy': 'python3-numpy',
     'pytest': 'python3-pytest',

@@ -47,6 +47,7 @@ SECTIONS = {
     },
     'Measure': {
         'evaluate': ('evaluate:command', 'Run greedy episodes of a saved model, and print the reward.'),
+        'report': ('report:command', 'Write a report about MODEL or SESSION as one HTML file.'),
         'bench': (
             'bench:command',
             'Measure learning, curiosity, control, forgetting, pictures and gradients.',

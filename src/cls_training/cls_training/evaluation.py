@@ -96,6 +96,11 @@ def evaluate(options: EvaluationOptions, report: Callable[[int], None] = lambda 
             can not be drawn, or is not one of the model's.
     """
     config, manifest, learner = read_model(options.models_dir / options.model)
+    if GREEDY not in config.brain.modes:
+        raise UserError(
+            f'model {options.model!r}', expected='a brain that learns for a reward, with a greedy mode',
+            found=f'the brain {config.brain_name!r}',
+        )  # fmt: skip
     seed = options.seed if options.seed >= 0 else derive(config.seed, 'evaluation')
     encoder = load_stored_encoder(options.models_dir / options.model, '', threads=1) if config.encoder else None
     robot = _robot(options, config, seed)
@@ -119,26 +124,27 @@ def read_model(folder: Path) -> tuple[ModelConfig, Manifest, OnlineLearner]:
     """Reads a model as last saved, without its lock, so that it may be in use; changes nothing.
 
     Raises:
-        UserError: it is missing, damaged or was never saved, or its brain has no greedy mode.
+        UserError: it is missing, damaged or was never saved.
     """
-    path = folder / 'config.json'
-    if not path.exists():
-        raise UserError(
-            f'model {folder.name!r}', expected=f'a folder with config.json in {folder.parent}', found='none'
-        )
-    config = ModelConfig.from_json(path.read_text(encoding='utf-8', errors='replace'), str(path))
-    if GREEDY not in config.brain.modes:
-        raise UserError(
-            f'model {folder.name!r}', expected='a brain that learns for a reward, with a greedy mode',
-            found=f'the brain {config.brain_name!r}',
-        )  # fmt: skip
-    manifest, parts = _newest(folder)
+    config = read_config(folder)
+    manifest, parts = newest_generation(folder)
     learner = make_online_learner(config)
     learner.load_bytes(parts[ONLINE])
     return config, manifest, learner
 
 
-def _newest(folder: Path) -> tuple[Manifest, dict[str, bytes]]:
+def read_config(folder: Path) -> ModelConfig:
+    """Reads the definition of a model; raises UserError where it is missing or damaged."""
+    path = folder / 'config.json'
+    if not path.exists():
+        raise UserError(
+            f'model {folder.name!r}', expected=f'a folder with config.json in {folder.parent}', found='none'
+        )
+    return ModelConfig.from_json(path.read_text(encoding='utf-8', errors='replace'), str(path))
+
+
+def newest_generation(folder: Path) -> tuple[Manifest, dict[str, bytes]]:
+    """Reads the newest intact generation: its manifest, and its parts by name; raises UserError without one."""
     problem = UserError(f'model {folder.name!r} was never saved', do='Let it learn first.')
     for number in reversed(generations.numbers(folder / 'generations')):
         try:

@@ -69,11 +69,22 @@ def heat_map(attention: Tensor, head: int = 0, sample: int = 0) -> Figure:
     Colours are relative to the strongest of each row, since the mean falls with the length of the sequence.
     """
     rows = attention[sample, head].detach().float().cpu().numpy()
-    levels = rows / np.maximum(rows.max(axis=1, keepdims=True), 1e-8)
-    stops = np.linspace(0, 1, len(RAMP))
-    channels = [np.interp(levels, stops, [colour[channel] for colour in RAMP]) for channel in range(3)]
-    figure: Figure = np.stack(channels, -1).round().astype(np.uint8)
-    return figure
+    return _coloured(rows / np.maximum(rows.max(axis=1, keepdims=True), 1e-8))
+
+
+def attended(picture: Tensor, weights: Tensor) -> Figure:
+    """Returns a picture, and how much its tokens are attended to, relative to the most attended one.
+
+    Args:
+        weights: (N,) in the order of the tokens, row by row; of a class token before them nothing is shown.
+    """
+    side = int(len(weights) ** 0.5)
+    grid = weights[-side * side :].view(side, side).float().cpu().numpy()
+    drawn = image(picture)
+    rows, columns = (np.arange(size) * side // size for size in drawn.shape[:2])
+    map_ = _coloured((grid / max(float(grid.max()), 1e-8))[rows][:, columns])
+    gap = _filled(drawn.shape[0], GAP, BACKGROUND)
+    return np.concatenate([drawn, gap, map_], axis=1)
 
 
 def breakdown_chart(parts: Breakdown, height: int = 100, bar: int = 4) -> Figure:
@@ -88,6 +99,14 @@ def breakdown_chart(parts: Breakdown, height: int = 100, bar: int = 4) -> Figure
     kind = (share > action).astype(int) + (share > above_frame)  # (height, Q)
     chart: Figure = np.array(PARTS, np.uint8)[kind].repeat(bar, axis=1)
     return chart
+
+
+def _coloured(levels: NDArray[np.floating]) -> Figure:
+    """Returns the colours (H, W, 3) of levels (H, W) in 0..1."""
+    stops = np.linspace(0, 1, len(RAMP))
+    channels = [np.interp(levels, stops, [colour[channel] for colour in RAMP]) for channel in range(3)]
+    figure: Figure = np.stack(channels, -1).round().astype(np.uint8)
+    return figure
 
 
 def _filled(height: int, width: int, colour: tuple[int, int, int]) -> Figure:

@@ -6,6 +6,7 @@ every token. The decoder begins at the mean of the first picture, as the prior o
 does not have to learn that most pixels are dark.
 """
 
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -15,7 +16,9 @@ from torch import nn, Tensor
 from cls_common.errors import UserError
 
 from ..settings import NetworkSettings
+from .action_embedding import check_routes
 from .contract import Autoencoder, Predicted, Predictor
+from .transformer import ACTION, FRAME
 
 _FILM_HIDDEN, _EXPANSION, _KERNEL = 64, 2, 5
 # Largest weight of an untrained decoder, whose pictures are nearly those of its bias.
@@ -58,10 +61,16 @@ class LocalLayer(nn.Module):
             self.action_token = nn.Linear(action_size, width)
             nn.init.zeros_(self.attention.out_proj.weight)
 
-    def forward(self, tokens: Tensor, action: Tensor | None = None, with_attention: bool = False) -> Any:
-        """Returns tokens (B, gh, gw, D), and the attention (B, heads, N, N + 1), last the action; None without."""
+    def forward(
+        self, tokens: Tensor, action: Tensor | None = None, with_attention: bool = False, without: Sequence[str] = ()
+    ) -> Any:
+        """Returns tokens (B, gh, gw, D), and the attention (B, heads, N, N + 1), last the action; None without.
+
+        Args:
+            without: see `LocalPredictor.forward`.
+        """
         own = self.norm_mix(tokens)
-        if self.film is not None:
+        if self.film is not None and 'film' not in without:
             scale, shift = self.film(action)[:, None, None].chunk(2, -1)
             own = own * (1 + scale) + shift
         tokens = tokens + self.mix(own.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
@@ -69,7 +78,11 @@ class LocalLayer(nn.Module):
         if self.attention is not None:
             flat = self.norm_attention(tokens).flatten(1, 2)
             keys = torch.cat([flat, self.action_token(action)[:, None]], 1)
-            found, seen = self.attention(flat, keys, keys, need_weights=with_attention, average_attn_weights=False)
+            hidden = None
+            if 'token' in without:
+                hidden = torch.zeros(keys.shape[:2], dtype=torch.bool, device=keys.device)
+                hidden[:, -1] = True
+            found, seen = self.attention(flat, keys, keys, hidden, with_attention, average_attn_weights=False)
             tokens = tokens + found.view_as(tokens)
         return tokens + self.alone(self.norm_alone(tokens)), seen
 
@@ -147,6 +160,9 @@ class LocalPredictor(Predictor):
     Args:
         grid: rows and columns of the tokens. action_size: length of an action, A. context: pictures, C.
         layers: with the action. heads: of the attention of the first of them. members: E.
+
+    Attributes:
+        routes: by which the last action reaches the prediction: `film`, and `token` if there is attention.
     """
 
     def __init__(
@@ -155,6 +171,7 @@ class LocalPredictor(Predictor):
     ) -> None:  # fmt: skip
         super().__init__()
         self.context, self.members, self._grid = context, members, grid
+        self.routes = ('film', 'token') if heads else ('film',)
         self._older = context - 1
         self.places = nn.Parameter(torch.zeros(*grid, width))
         if self._older:
@@ -166,10 +183,26 @@ class LocalPredictor(Predictor):
         )
         self.change = nn.ModuleList(nn.Linear(width, width) for _ in range(members))
 
-    def forward(self, tokens: Tensor, actions: Tensor, with_attention: bool = False) -> Predicted:
-        """See Predictor; the mean of its members."""
+    def token_types(self, pictures: int, tokens: int) -> Tensor:
+        """Returns the types of what each token of a picture attends to, int64 (N + 1,): its frame and the last action.
+
+        Args:
+            pictures: C; earlier ones enter each token, and are no tokens of their own. tokens: N.
+        """
+        return torch.tensor([FRAME] * tokens + [ACTION])
+
+    def forward(
+        self, tokens: Tensor, actions: Tensor, with_attention: bool = False, without: Sequence[str] = ()
+    ) -> Predicted:
+        """See Predictor; the mean of its members.
+
+        Args:
+            without: routes of the last action that are left out: `film` (features pass unscaled), `token` (no token
+                attends to it).
+        """
+        check_routes(without, self.routes)
         history = self._history(tokens, actions[:, :-1])
-        found, attention = self._after(history, actions[:, -1], with_attention)
+        found, attention = self._after(history, actions[:, -1], with_attention, without)
         change = torch.stack([member(found) for member in self.change]).mean(0)
         return Predicted(bounded(tokens[:, -1] + change.flatten(1, 2)), attention)
 
@@ -199,11 +232,11 @@ class LocalPredictor(Predictor):
         return history
 
     def _after(
-        self, history: Tensor, action: Tensor, with_attention: bool = False
+        self, history: Tensor, action: Tensor, with_attention: bool = False, without: Sequence[str] = ()
     ) -> tuple[Tensor, tuple[Tensor, ...]]:
         attention = []
         for layer in self.layers:
-            history, seen = layer(history, action, with_attention)
+            history, seen = layer(history, action, with_attention, without)
             if seen is not None:
                 attention.append(seen)
         return history, tuple(attention)
