@@ -54,7 +54,7 @@ def escapes(rgb: 'Image', columns: int, *, has_all_colours: bool) -> list[str]:
 
 
 def _small(rgb: 'Image', columns: int) -> 'Image':
-    """Returns an image of `columns` at most and an even number of rows; averaged, since single points may miss a dot."""
+    """Returns an image of `columns` at most and an even number of rows, averaged: points may miss a dot."""
     from cls_common.images import resize
 
     height, width, _ = rgb.shape
