@@ -25,7 +25,7 @@ def picture_table(pictures: 'Mapping[str, Image]', columns: int, rows: int) -> T
     count, in_line, width = _fit(pictures, columns, rows)
     table = Table.grid(padding=(0, _GAP, 0, 0))
     shown = [
-        Group(Text(name, style='dim', no_wrap=True, overflow='ellipsis'), _trimmed(picture(image, width)))
+        Group(Text(name, style='dim', no_wrap=True, overflow='ellipsis'), picture(image, width))
         for name, image in list(pictures.items())[:count]
     ]
     for _ in range(in_line):
@@ -33,11 +33,6 @@ def picture_table(pictures: 'Mapping[str, Image]', columns: int, rows: int) -> T
     for begin in range(0, count, max(in_line, 1)):
         table.add_row(*shown[begin : begin + in_line])
     return table
-
-
-def _trimmed(text: Text) -> Text:
-    text.rstrip()
-    return text
 
 
 def _fit(pictures: 'Mapping[str, Image]', columns: int, rows: int) -> tuple[int, int, int]:

@@ -1,11 +1,12 @@
 """A camera image in a terminal: two pixels per character, as coloured half blocks."""
 
-from collections.abc import Iterator
+from functools import lru_cache
+from itertools import groupby
 from typing import TYPE_CHECKING
 
 from rich.color import Color
+from rich.segment import Segment, Segments
 from rich.style import Style
-from rich.text import Text
 
 if TYPE_CHECKING:  # OpenCV takes its time to import, and `--help` needs none of it
     from cls_common.images import Image
@@ -14,14 +15,25 @@ COLUMNS = 48
 _UPPER_HALF = '▀'
 
 
-def picture(rgb: 'Image', columns: int = COLUMNS) -> Text:
-    """Returns uint8 (H, W, 3) RGB as text, `columns` wide at most and of the image's shape."""
-    text = Text(no_wrap=True)
-    for upper, lower in _lines(rgb, columns):
-        for above, below in zip(upper.tolist(), lower.tolist()):
-            text.append(_UPPER_HALF, Style(color=Color.from_rgb(*above), bgcolor=Color.from_rgb(*below)))
-        text.append('\n')
-    return text
+def picture(rgb: 'Image', columns: int = COLUMNS) -> Segments:
+    """Returns uint8 (H, W, 3) RGB as a renderable, `columns` wide at most and of the image's shape."""
+    small = _small(rgb, columns)
+    return Segments(_segments(small.tobytes(), small.shape[1]))
+
+
+# Views draw the same images many times.
+@lru_cache(maxsize=64)
+def _segments(data: bytes, columns: int) -> tuple[Segment, ...]:
+    """Returns the lines of an image's bytes; neighbours of the same colours are one segment."""
+    pixels = [tuple(data[i : i + 3]) for i in range(0, len(data), 3)]
+    segments = []
+    for top in range(0, len(pixels), 2 * columns):
+        cells = zip(pixels[top : top + columns], pixels[top + columns : top + 2 * columns])
+        for (above, below), run in groupby(cells):
+            style = Style(color=Color.from_rgb(*above), bgcolor=Color.from_rgb(*below))
+            segments.append(Segment(_UPPER_HALF * len(list(run)), style))
+        segments.append(Segment.line())
+    return tuple(segments)
 
 
 def escapes(rgb: 'Image', columns: int, *, has_all_colours: bool) -> list[str]:
@@ -30,26 +42,24 @@ def escapes(rgb: 'Image', columns: int, *, has_all_colours: bool) -> list[str]:
     Args:
         has_all_colours: whether the terminal shows 24 bits of colour; otherwise the 216 of the colour cube.
     """
+    small = _small(rgb, columns)
     return [
         ''.join(
             f'\x1b[38;{above};48;{below}m{_UPPER_HALF}'
             for above, below in zip(_codes(upper, has_all_colours), _codes(lower, has_all_colours))
         )
         + '\x1b[0m'
-        for upper, lower in _lines(rgb, columns)
+        for upper, lower in zip(small[::2], small[1::2])
     ]
 
 
-def _lines(rgb: 'Image', columns: int) -> 'Iterator[tuple[Image, Image]]':
-    """Yields the upper and lower pixels of each line of text, (columns, 3) each."""
+def _small(rgb: 'Image', columns: int) -> 'Image':
+    """Returns an image of `columns` at most and an even number of rows, averaged: points may miss a dot."""
     from cls_common.images import resize
 
     height, width, _ = rgb.shape
     columns = min(columns, width)
-    rows = max(2, round(columns * height / width / 2) * 2)
-    # Averaged: of a small dot nothing may be left at single points.
-    small = resize(rgb, (rows, columns))
-    return zip(small[::2], small[1::2])
+    return resize(rgb, (max(2, round(columns * height / width / 2) * 2), columns))
 
 
 def _codes(pixels: 'Image', has_all_colours: bool) -> list[str]:
