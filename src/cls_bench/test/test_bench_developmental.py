@@ -180,6 +180,19 @@ def test_unknown_names_are_refused(worlds: list[str], names: list[str], expected
     assert expected in str(error.value)
 
 
+def test_planners_of_the_corridor_share_one_run(tmp_path: Path) -> None:
+    planners = [{'recipe': 'flat', 'reached': 0.0}, {'recipe': 'macro', 'reached': 0.9}]
+    asked = request(tmp_path, ('corridor', 'macro'), ('dot', 'black'), seeds=2)
+    found: dict[runner.DevelopmentalJob, runner.Metrics] = {
+        runner.DevelopmentalJob('corridor', 'flat', 1): {'planners': planners},
+        runner.DevelopmentalJob('dot', 'black', 0): {'r2': 0.0},
+    }
+    assert {job.label: metrics for job, metrics in runner._by_planner(asked, found).items()} == {
+        'dot black seed 0': {'r2': 0.0}, 'corridor macro seed 1': planners[1]
+    }  # fmt: skip
+    assert len({runner._run_of(row) for row in recipes.rows(['corridor'], [])}) == 1
+
+
 def result(r2: float, **changes: Any) -> dict[str, Any]:
     figures = {
         'r2': r2, 'r2_unseen': r2, 'r2_at': {'1': r2, '3': r2, '10': r2 - 0.1}, 'r2_gap': 2 * r2,
@@ -219,6 +232,10 @@ def test_each_target_is_met_missed_or_not_run() -> None:
     assert met(dot__reference=[result(0.96)]) == [None] * 5
     assert met(room__sleep=[room]) == [True, False, True]
     assert met(dot__black=[result(0.0)], room__fifo=[room]) == [None] * 8
+    flat, macro = {'reached': 0.1, 'planning_ms': 20.0}, {'reached': 0.8, 'planning_ms': 9.0}
+    assert met(corridor__flat=[flat], corridor__macro=[macro]) == [True] * 3
+    assert met(corridor__flat=[macro], corridor__macro=[flat]) == [False] * 3
+    assert met(corridor__macro=[macro]) == [True, None, None]
 
 
 def test_a_target_says_how_it_compares() -> None:

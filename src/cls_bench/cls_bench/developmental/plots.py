@@ -8,19 +8,21 @@ from typing import Any, Final
 from matplotlib.axes import Axes
 
 from ..learning.plots import save
-from .recipes import DOT, ROOM
+from .recipes import CORRIDOR, DOT, ROOM
 from .report import figure
 
 _LOWEST = -0.5
 # Labels of bars and their figures.
 _BARS: Final = {
     DOT: {'R2, 1 step': 'r2_unseen', 'R2, 10 steps': 'r2_at.10', 'R2 gap between actions': 'r2_gap'},
+    CORRIDOR: {'goals reached': 'reached'},
     ROOM: {'pose gain, 1 step': 'pose_gain_1', 'pose gain, 5 steps': 'pose_gain_5', 'forgetting': 'forgetting'},
 }
 
 
 def draw(report: dict[str, Any], folder: Path) -> list[Path]:
-    """Writes `developmental_dot_curve.png`, `developmental_dot.png` and `developmental_room.png`, of what was run.
+    """Writes `developmental_dot_curve.png`, `developmental_dot.png`, `developmental_room.png` and
+    `developmental_corridor.png`, of what was run.
 
     Returns:
         the files.
@@ -31,7 +33,7 @@ def draw(report: dict[str, Any], folder: Path) -> list[Path]:
     if runs:
         title = 'dot, R2 of one step on unseen rows, one line a seed'
         files.append(save(folder / 'developmental_dot_curve.png', title, partial(_curves, runs=runs)))
-    for world, title in ((DOT, 'dot, unseen rows'), (ROOM, 'room, five scenes')):
+    for world, title in ((DOT, 'dot, unseen rows'), (ROOM, 'room, five scenes'), (CORRIDOR, 'corridor')):
         rows = [row for row in report['rows'] if row['world'] == world]
         if rows:
             plot = partial(_bars, rows=rows, names=_BARS[world])

@@ -6,8 +6,8 @@ from typing import Any, Final
 
 from cls_common.errors import UserError
 
-DOT, ROOM = 'dot', 'room'
-DEFAULT, REFERENCE, SLEEP = 'default', 'reference', 'sleep'
+DOT, ROOM, CORRIDOR = 'dot', 'room', 'corridor'
+DEFAULT, REFERENCE, SLEEP, FLAT, MACRO = 'default', 'reference', 'sleep', 'flat', 'macro'
 
 
 @dataclass(frozen=True)
@@ -15,7 +15,8 @@ class Recipe:
     """One row of a world.
 
     Attributes:
-        kind: 'exact' needs no learning; 'brain' is the brain `developmental`; 'peer' runs in an environment of its own.
+        kind: 'exact' needs no learning; 'brain' is the brain `developmental`; 'peer' runs in an environment of its own;
+            'planner' is one of several that share a model.
         preset, settings: of the brain, and of a room's.
         walks: on which it is measured; fewer where a prediction takes long.
     """
@@ -44,6 +45,7 @@ RECIPES: Final[Mapping[str, Mapping[str, Recipe]]] = {
         'no_sleep': Recipe('brain', settings=_AWAKE),
         'fifo': Recipe('brain', settings={'memory.keep': 'newest'}),
     },
+    CORRIDOR: {FLAT: Recipe('planner'), MACRO: Recipe('planner'), 'flat_breadth': Recipe('planner')},
 }  # fmt: skip
 SHORT: Final = (DEFAULT, REFERENCE)
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from ..learning.statistics import clean, summary
 from ..targets import target
-from .recipes import DEFAULT, DOT, RECIPES, ROOM, SLEEP
+from .recipes import CORRIDOR, DEFAULT, DOT, FLAT, MACRO, RECIPES, ROOM, SLEEP
 from .runner import DevelopmentalResults
 
 Row = Mapping[str, Any]
@@ -51,7 +51,9 @@ def _figures(run: Row) -> dict[str, Any]:
 def targets(rows: Sequence[Row]) -> list[dict[str, Any]]:
     """Returns the targets of the worlds of the rows with what was measured; `met`: None where it was not run."""
     worlds = list(dict.fromkeys(row['world'] for row in rows))
-    by_world: dict[str, list[tuple[str, str, float | None, str, float]]] = {DOT: _of_dot(rows), ROOM: _of_room(rows)}
+    by_world: dict[str, list[tuple[str, str, float | None, str, float]]] = {
+        DOT: _of_dot(rows), ROOM: _of_room(rows), CORRIDOR: _of_corridor(rows)
+    }  # fmt: skip
     return [
         target(f'{world}, {recipe}: {text}', value, sign, bound)
         for world in worlds
@@ -78,6 +80,16 @@ def _of_room(rows: Sequence[Row]) -> list[tuple[str, str, float | None, str, flo
         (SLEEP, 'pose gain of one step', own.get('pose_gain_1'), '>=', 0.87),
         (SLEEP, 'pose gain of five steps', own.get('pose_gain_5'), '>=', 0.75),
         (SLEEP, 'forgetting of the pose gain', own.get('forgetting'), '<=', 0.03),
+    ]
+
+
+def _of_corridor(rows: Sequence[Row]) -> list[tuple[str, str, float | None, str, float]]:
+    far, flat = find(rows, CORRIDOR, MACRO), find(rows, CORRIDOR, FLAT)
+    share = far['planning_ms'] / flat['planning_ms'] if far and flat else None
+    return [
+        (MACRO, 'share of goals reached', far.get('reached'), '>=', 0.7),
+        (FLAT, 'share of goals reached', flat.get('reached'), '<=', 0.2),
+        (MACRO, f'planning time of an action, as a share of that of {FLAT}', share, '<=', 0.5),
     ]
 
 

@@ -93,7 +93,7 @@ class TokenPredictor:
     def _roll(self, z: list[Tensor], past: list[Tensor], actions: Tensor) -> Tensor:
         model, steps = self._model, actions.shape[1]
         taken = self._code.to_input(torch.stack([*past, *actions.unbind(1)], 1)).clamp(-1.0, 1.0)
-        tokens = [each.unflatten(1, (model.autoencoder.tokens, -1)) for each in z]
+        tokens = [each.reshape(len(each), model.autoencoder.tokens, -1) for each in z]
         for _ in range(steps):
             last = slice(max(len(tokens) - model.context, 0), len(tokens))
             found = model.predictor(torch.stack(tokens[last], 1), taken[:, last]).tokens
@@ -146,7 +146,7 @@ def pose_error(learner: DevelopmentalOnlineLearner, scene: Pictures, horizon: in
         for name, walk in scene.walks.items()
     }  # fmt: skip
     learning = walks.pop('learning')
-    none = Pairs(*(part[:0] for part in (learning.z, learning.action, learning.z)))
+    none = Pairs(learning.z[:0], learning.action[:0], learning.z[:0])
     return pose_errors(predictor, SceneData(learning, tuple(walks.values()), none, {}), horizon)
 
 

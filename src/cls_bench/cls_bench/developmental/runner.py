@@ -19,7 +19,7 @@ from ..learning.statistics import clean
 from ..peer_environment import lock_file, provide_python
 from ..processes import results_of
 from . import lewm
-from .recipes import DOT, find, Recipe, ROOM
+from .recipes import CORRIDOR, DOT, find, FLAT, Recipe, ROOM
 
 _log = logging.getLogger(__name__)
 Metrics = Mapping[str, Any]
@@ -37,16 +37,15 @@ _SOURCES: Final[Mapping[tuple[str, str], tuple[str, ...]]] = {
     (DOT, 'brain'): (*_DOT, *_BRAIN),
     (DOT, 'peer'): (*_DOT, 'cls_bench.developmental.lewm', 'cls_bench.developmental.lewm_run'),
     (ROOM, 'brain'): (
-        *_BRAIN,
-        'cls_bench.developmental.room_run',
-        'cls_bench.learning.environment',
-        'cls_bench.learning.metrics',
-        'cls_bench.learning.protocol',
-        'cls_bench.learning.scene_data',
-        'cls_learning.randomness',
-        'cls_sim.worlds',
+        *_BRAIN, 'cls_bench.developmental.room_run', 'cls_bench.learning.environment', 'cls_bench.learning.metrics',
+        'cls_bench.learning.protocol', 'cls_bench.learning.scene_data', 'cls_learning.randomness', 'cls_sim.worlds',
     ),
-}
+    (CORRIDOR, 'planner'): (
+        'cls_bench.developmental.corridor', 'cls_bench.developmental.corridor_walk',
+        'cls_learning.brains.developmental', 'cls_learning.learners', 'cls_learning.randomness',
+        'cls_sim.worlds.corridor_map',
+    ),
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -105,10 +104,10 @@ def run(request: DevelopmentalRequest, report: Callable[[str, float], None]) -> 
     Raises:
         UserError: an unknown world or recipe, or one that failed.
     """
-    limits: dict[str, Any] = {DOT: {'seconds': request.seconds}, ROOM: {'length': request.length}}
+    limits: dict[str, Any] = {DOT: {'seconds': request.seconds}, ROOM: {'length': request.length}, CORRIDOR: {}}
     jobs = [
         DevelopmentalJob(world, recipe, seed, **limits[world])
-        for world, recipe in request.rows
+        for world, recipe in dict.fromkeys(map(_run_of, request.rows))
         for seed in range(request.seeds)
     ]
     python, date, kept = None, '', dict[DevelopmentalJob, Metrics]()
@@ -124,7 +123,26 @@ def run(request: DevelopmentalRequest, report: Callable[[str, float], None]) -> 
     for job, metrics in results_of(missing, partial(work, request.folder, python), request.jobs):
         found[job] = metrics
         report(job.label, len(found) / len(jobs))
-    return DevelopmentalResults(request, found | kept, date)
+    return DevelopmentalResults(request, _by_planner(request, found) | kept, date)
+
+
+def _run_of(row: tuple[str, str]) -> tuple[str, str]:
+    """Returns the row whose run has the metrics of a row: the planners of the corridor share one."""
+    return (CORRIDOR, FLAT) if row[0] == CORRIDOR else row
+
+
+def _by_planner(
+    request: DevelopmentalRequest, found: Mapping[DevelopmentalJob, Metrics]
+) -> dict[DevelopmentalJob, Metrics]:
+    """Returns the metrics of each planner of the corridor that was asked for, and of all other jobs."""
+    planners = {
+        DevelopmentalJob(CORRIDOR, row['recipe'], job.seed): row
+        for job, metrics in found.items()
+        if job.world == CORRIDOR
+        for row in metrics['planners']
+        if (CORRIDOR, row['recipe']) in request.rows
+    }
+    return {job: metrics for job, metrics in found.items() if job.world != CORRIDOR} | planners
 
 
 def _peers_python(request: DevelopmentalRequest) -> Path | None:
@@ -161,6 +179,10 @@ def work(folder: Path, python: Path | None, job: DevelopmentalJob) -> Metrics:
     elif job.row.kind == 'peer':
         assert python is not None
         found = lewm.run(python, job.seconds, job.seed, job.row.walks)
+    elif job.world == CORRIDOR:
+        from . import corridor
+
+        found = {'planners': corridor.run(job.seed)}
     elif job.world == ROOM:
         from . import room_run
 

@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.table import Table
 
 from ..targets import show_targets
-from .recipes import DOT, ROOM
+from .recipes import CORRIDOR, DOT, ROOM
 from .report import figure
 
 # Headings and names of figures; `r2_at.10` is a part of `r2_at`.
@@ -24,10 +24,15 @@ _COLUMNS: Final = {
         ('pose gain 1', 'pose_gain_1'), ('pose gain 5', 'pose_gain_5'), ('own scene', 'own_scene'),
         ('forgetting', 'forgetting'), ('bwt', 'bwt'), *_COSTS,
     ),
+    CORRIDOR: (
+        ('reached', 'reached'), ('shortest', 'distance'), ('actions', 'actions'), ('ms an action', 'planning_ms'),
+        ('predictions an action', 'evaluations'), ('processor s', 'seconds'),
+    ),
 }  # fmt: skip
 _NOTES: Final = {
     DOT: 'dot: R2 on rows in which no episode starts, one step unless k is given; seen: on those in which they start; '
     'gap: R2 of the true action above that of the other; nearest: share in which the true one is the nearer',
+    CORRIDOR: 'corridor: share of goals reached; mean of the shortest paths, and actions where the goal was reached',
     ROOM: 'room: pose gain at the end of all scenes; own scene: right after each; forgetting and bwt: of one step',
 }
 

@@ -16,13 +16,13 @@ _EXAMPLES = examples(
 
 
 @click.command('developmental', epilog=_EXAMPLES)
-@names('--world', 'worlds', 'all; with --short dot', 'World: dot or room.')
+@names('--world', 'worlds', 'all; with --short dot', 'World: dot, room or corridor.')
 @names(
     '--recipe',
     'recipes',
     f'all; with --short {", ".join(_SHORT)}',
     'Recipe of the dot: black, copy, blind, default, squared, weighted, focal, no_sleep, reference or lewm; of the '
-    'room: sleep, no_sleep or fifo.',
+    'room: sleep, no_sleep or fifo; of the corridor: flat, macro or flat_breadth.',
 )
 @seeds(3, 1)
 @click.option(
