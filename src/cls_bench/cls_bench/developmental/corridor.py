@@ -35,6 +35,7 @@ _RULE_SPANS: Final = 4
 MACROS, DEPTH, BEAM = 16, 5, 32
 # Sequences of SPAN actions that the cross-entropy method draws in each iteration.
 SEQUENCES: Final = 16
+_FAR_RATE: Final = 3e-3
 _FIRST: Final = 100  # actions before the first update
 Progress = Callable[[str], None]
 
@@ -57,8 +58,8 @@ class Budget:
         pairs: of start and goal. limit: actions of an episode.
     """
 
-    near: int = 700
-    far: int = 3000
+    near: int = 1000
+    far: int = 3800
     actions: int = 6000
     pairs: int = 50
     limit: int = 100
@@ -78,6 +79,8 @@ def learn(walker: Walker, budget: Budget, draws: np.random.Generator, progress: 
             progress(f'near scale: {number} of {budget.near}')
     ends, tokens = np.arange(0, SPAN + 1, SPAN // STAGES), memory.tokens(model)
     for number in range(budget.far):
+        # Constant, then falling to nothing over the last third.
+        trainer.set_far_rate(_FAR_RATE * min(1.0, 3 * (1 - number / budget.far)))
         starts = draws.integers(0, len(memory) - SPAN, 32)
         trainer.update_far(tokens[starts[:, None] + ends], memory.actions(starts, SPAN))
         if number % 100 == 0:

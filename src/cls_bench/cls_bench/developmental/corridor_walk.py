@@ -48,7 +48,8 @@ class PictureMemory:
     def pictures(self, at: NDArray[np.int64]) -> Tensor:
         """Returns pictures, float32 (..., 3, H, W) in 0..1, of steps (...)."""
         numbers = np.asarray(self._order)[at]
-        return torch.stack([as_input(self._pictures[k]) for k in numbers.flat]).unflatten(0, at.shape)
+        found = torch.stack([as_input(self._pictures[k]) for k in numbers.flat])
+        return found.view(*at.shape, *found.shape[1:])
 
     @torch.no_grad()
     def tokens(self, model: TwoScales) -> Tensor:
@@ -85,7 +86,7 @@ class Walker:
 
 def reduced(picture: Image) -> Image:
     """Returns a picture with a side of SIDE pixels, by area."""
-    return cv2.resize(picture, (SIDE, SIDE), interpolation=cv2.INTER_AREA)
+    return np.asarray(cv2.resize(picture, (SIDE, SIDE), interpolation=cv2.INTER_AREA), np.uint8)
 
 
 def as_input(picture: Image) -> Tensor:

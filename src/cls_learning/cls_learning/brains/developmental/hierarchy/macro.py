@@ -84,7 +84,7 @@ class FarPredictor(Predictor):
             if forced is not None:
                 half = len(tokens) // 2
                 tokens = torch.cat([forced[:half, k], tokens[half:]])
-            state = tokens.unflatten(1, self._grid) + self.places
+            state = tokens.view(len(tokens), *self._grid, -1) + self.places
             for layer in self.layers[_LAYERS * k : _LAYERS * (k + 1)]:
                 state, _ = layer(state, macros)
             tokens = bounded(tokens + change(state).flatten(1, 2))
@@ -125,8 +125,9 @@ class TwoScales(nn.Module):
 
     def far_rollout(self, tokens: Tensor, actions: Tensor) -> Tensor:
         """Returns the tokens after all actions (B, T, A), `span` at a time; T is a multiple of it."""
-        for chunk in actions.split(self.chunks.span, 1):
-            tokens = self.far_step(tokens, self.chunks(chunk))
+        span = self.chunks.span
+        for k in range(0, actions.shape[1], span):
+            tokens = self.far_step(tokens, self.chunks(actions[:, k : k + span]))
         return tokens
 
 
@@ -150,6 +151,11 @@ class TwoScaleTrainer:
         self._far = torch.optim.Adam([p for part in far for p in part.parameters()], rates[1])
         self._is_new = True
 
+    def set_far_rate(self, rate: float) -> None:
+        """Sets the learning rate of the far scale."""
+        for group in self._far.param_groups:
+            group['lr'] = rate
+
     def update_near(self, pictures: Tensor, actions: Tensor) -> float:
         """Takes one step on a batch of windows and returns its loss.
 
@@ -160,7 +166,8 @@ class TwoScaleTrainer:
         if self._is_new:
             model.autoencoder.begin_at(output_at_mean(self._loss, pictures.flatten(0, 1)))
             self._is_new = False
-        tokens = model.encode(pictures.flatten(0, 1)).unflatten(0, pictures.shape[:2])
+        flat = model.encode(pictures.flatten(0, 1))
+        tokens = flat.view(*pictures.shape[:2], *flat.shape[1:])
         first = model.near_step(tokens[:, 0], actions[:, 0])
         second = model.near_step(first, actions[:, 1])
         of_pictures = self._of_pictures(tokens[:, 0], pictures[:, 0]) + self._of_pictures(second, pictures[:, 2])

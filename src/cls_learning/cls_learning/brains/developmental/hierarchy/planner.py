@@ -74,9 +74,10 @@ class FlatPlanner(Planner):
 
 
 class HierarchicalPlanner(Planner):
-    """Searches over macro-actions with the far predictor, and lets a planner approach what the first leads to.
+    """Searches over macro-actions with the far predictor; a planner approaches what each of them leads to.
 
-    It searches again after `patience` actions, or as soon as the subgoal is reached. The last subgoal is the goal.
+    The first prediction is the first subgoal, and the last subgoal is the goal. It searches again where a subgoal is
+    not reached after `patience` actions.
 
     Args:
         search: over macro-actions. near: plans to a subgoal. patience: most actions for one subgoal.
@@ -89,19 +90,24 @@ class HierarchicalPlanner(Planner):
 
     def reset(self) -> None:
         """See Planner."""
-        self._subgoal: Tensor | None = None
+        self._subgoals: list[Tensor] = []
         self._left = 0
 
     def plan(self, tokens: Tensor, goal: Tensor) -> Plan:
         """See Planner."""
         evaluations = 0
-        if self._subgoal is None or self._left == 0 or _is_near(tokens, self._subgoal, self._tolerance):
+        if self._subgoals and _is_near(tokens, self._subgoals[0], self._tolerance):
+            self._begin(self._subgoals[1:])
+        if not self._subgoals or self._left == 0:
             found = self._search(tokens, goal)
-            evaluations, self._left = found.evaluations, self._patience
-            self._subgoal = goal if len(found.moves) == 1 else found.tokens[0]
-            self._near.reset()
+            evaluations = found.evaluations
+            self._begin([*found.tokens[:-1], goal])
         self._left -= 1
-        return self._near.plan(tokens, self._subgoal)._replace(far=evaluations)
+        return self._near.plan(tokens, self._subgoals[0])._replace(far=evaluations)
+
+    def _begin(self, subgoals: list[Tensor]) -> None:
+        self._subgoals, self._left = subgoals, self._patience
+        self._near.reset()
 
 
 def _is_near(tokens: Tensor, others: Tensor, tolerance: float) -> bool:
