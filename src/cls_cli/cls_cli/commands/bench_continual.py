@@ -34,7 +34,7 @@ _EXAMPLES = examples(
 @click.option('--short', is_flag=True, help=f'Use {", ".join(_SHORT)}, and 1 seed, and do not run Avalanche.')
 @shared_options
 def command(**chosen: Any) -> int:
-    """Measure accuracy and forgetting of tasks learned one by one.
+    """Measure accuracy and forgetting of tasks learned in turn.
 
     Finished runs are cached; a run that was stopped continues.
     """

@@ -45,7 +45,7 @@ _EXAMPLES = examples(
 @click.option('--short', is_flag=True, help=f'Use {", ".join(_SHORT)} on the dot, and 1 seed.')
 @shared_options
 def command(**chosen: Any) -> int:
-    """Measure how well pictures are predicted, on places that were not seen.
+    """Measure how well unseen pictures are predicted.
 
     Finished runs are cached; a run that was stopped continues.
     """

@@ -53,7 +53,7 @@ _EXAMPLES = examples(
 @click.option('--short', is_flag=True, help=f'Use 3 scenes, 1 seed, and {", ".join(SHORT_ROWS)}.')
 @shared_options
 def command(**chosen: Any) -> int:
-    """Learn through scenes one after another, and print the scores.
+    """Learn through scenes in turn, and print the scores.
 
     Finished results are kept: a run that was stopped continues.
     """
