@@ -109,6 +109,8 @@ class DevelopmentalOnlineLearner(OnlineLearner):
     def steps_now(self, observation: Observation) -> Steps:
         """Returns the pictures before an action that is not yet chosen, with zeros for the action and its outcome."""
         older = self._history[-(self.online.context - 1) :] if self.online.context > 1 else []
+        if older and not np.array_equal(older[-1].after[CAMERA], observation[CAMERA]):
+            older = []  # another episode has begun
         images = [to_pictures(torch.from_numpy(each.before[CAMERA])) for each in older]
         images.append(to_pictures(torch.from_numpy(observation[CAMERA])))
         actions = [self._input(each) for each in older] + [torch.zeros(self.code.size)]
