@@ -11,6 +11,9 @@ from torch import Tensor
 
 from cls_common.errors import UserError
 
+# Characters of an error that are shown.
+_LONGEST = 300
+
 
 def pack(state: Mapping[str, Tensor]) -> bytes:
     """Returns named tensors as safetensors bytes."""
@@ -46,6 +49,6 @@ def refusing(what: str) -> Iterator[None]:
     except UserError:
         raise
     except (KeyError, RuntimeError, ValueError) as error:
-        raise UserError(
-            what, expected="weights of this model's config.json", found=str(error).splitlines()[0]
-        ) from error
+        # PyTorch names a tensor only in the second line, of which there may be many.
+        found = ' '.join(line.strip() for line in str(error).splitlines()[:2])
+        raise UserError(what, expected="weights of this model's config.json", found=found[:_LONGEST]) from error

@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 import pytest
 from safetensors.numpy import load, save
+import torch
 
 from cls_common.errors import UserError
 from cls_common.robot import Channel, Kind
@@ -302,6 +303,12 @@ def test_weights_of_another_shape_are_refused(
     put(generation, name, save(state | ({tensor: np.zeros(3, np.float32)} if is_there else {})))
     with pytest.raises(UserError, match=rf"state of the {what}; expected weights of this model's config\.json"):
         open_run()
+
+
+def test_the_tensor_that_does_not_fit_is_named_in_one_line() -> None:
+    with pytest.raises(UserError) as refused, state_bytes.refusing('a state'):
+        torch.nn.Linear(2, 3).load_state_dict({'weight': torch.zeros(3, 2)})
+    assert 'Missing key(s) in state_dict: "bias"' in str(refused.value) and '\n' not in str(refused.value)
 
 
 # --- One owner

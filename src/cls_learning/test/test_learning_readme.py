@@ -1,4 +1,4 @@
-"""The tables of parameters in the READMEs of the package and of the brain `cls` equal the code."""
+"""The tables of parameters in the READMEs of the package and of two brains equal the code."""
 
 from pathlib import Path
 import re
@@ -6,12 +6,12 @@ import re
 import pytest
 
 from cls_common.settings import Settings
+from cls_learning.brains.developmental.settings import DevelopmentalSettings
 from cls_learning.config import LearningSettings
 from cls_learning.node_settings import FastNodeSettings, SlowNodeSettings
 
 ROOT = Path(__file__).resolve().parents[1]
 TEXT = (ROOT / 'README.md').read_text(encoding='utf-8')
-CLS_TEXT = (ROOT / 'cls_learning' / 'brains' / 'cls' / 'README.md').read_text(encoding='utf-8')
 
 
 def rows(heading: str) -> dict[str, str]:
@@ -38,11 +38,13 @@ def test_the_tables_of_node_parameters_equal_the_settings(heading: str, settings
     assert rows(heading) == own
 
 
-def test_the_table_of_the_recipe_equals_the_settings() -> None:
-    table = CLS_TEXT.split('| group | names and defaults |', 1)[1].split('\n\n', 1)[0]
+@pytest.mark.parametrize('brain, recipe', [('cls', LearningSettings), ('developmental', DevelopmentalSettings)])
+def test_the_table_of_the_recipe_equals_the_settings(brain: str, recipe: type[Settings]) -> None:
+    text = (ROOT / 'cls_learning' / 'brains' / brain / 'README.md').read_text(encoding='utf-8')
+    table = text.split('| group | names and defaults |', 1)[1].split('\n\n', 1)[0]
     found = {}
     for line in table.splitlines()[2:]:
         group, values = (cell.strip() for cell in line.strip('|').split('|'))
         for name, default in re.findall(r'`(\w+)` ([^,|]+?)(?:,|$)', values):
             found[f'{group.strip("`")}.{name}'.strip('.')] = default
-    assert found == {name: text_of(field.default) for name, field in LearningSettings.leaves(with_plugins=False)}
+    assert found == {name: text_of(field.default) for name, field in recipe.leaves(with_plugins=False)}
