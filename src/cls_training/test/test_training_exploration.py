@@ -335,7 +335,10 @@ def test_the_report_of_another_brain_says_what_it_leaves_out(tmp_path):
         'sleep.wake_steps_per_cycle': 8, 'sleep.sws_steps': 1, 'sleep.rem_steps': 1, 'sleep.tether_steps': 1,
         'sleep.batch_size': 4, 'network.fast_hidden': 8, 'network.slow_hidden': 8,
     }  # fmt: skip
-    train(TrainOptions(model='arm', models_dir=tmp_path, steps=10, seed=1, encoder='early_resnet18', overrides=recipe))
+    train(
+        TrainOptions(robot='gym:CartPole-v1', model='arm', models_dir=tmp_path, steps=10, seed=1, encoder='identity',
+                     overrides=recipe)
+    )  # fmt: skip
     page = model_page(tmp_path / 'arm', 'today')
     assert [section.title for section in page.sections] == [
         'Learning curves', 'Gate and sleeps', 'Not in this report', 'Settings'

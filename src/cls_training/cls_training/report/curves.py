@@ -53,7 +53,7 @@ def _draw(name: str, points: NDArray[np.float64], sleeps: Sequence[tuple[float, 
         canvas = Canvas(figsize=(4.6, 2.3), layout='constrained')
         axes = canvas.subplots()
         for step, event in sleeps:
-            axes.axvline(step, color=_KEPT if event == 'sleep' else _REFUSED, linewidth=0.8, linestyle=':')
+            axes.axvline(step, color=_KEPT if event == 'sleep' else _REFUSED, linewidth=1.2, linestyle=':')
         if len(points) <= len(sleeps) + 1:
             axes.plot(*points.T, 'o-', color=_LINE, markersize=3)
         else:
