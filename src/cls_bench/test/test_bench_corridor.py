@@ -28,6 +28,7 @@ def test_the_memory_gives_the_pictures_and_actions_as_they_came():
     for action, place in enumerate(places):
         memory.add(reduced(corridor.render(place)), action)
     assert len(memory) == 4 and memory.changes().tolist() == [0, 2] and not memory.was_blocked()
+    assert memory.direct(1).tolist() == [0, 2] and memory.direct(2).tolist() == []
     pictures = memory.pictures(np.array([[0, 3], [1, 2]]))
     assert pictures.shape == (2, 2, 3, SIDE, SIDE)
     assert (pictures[0, 0] == pictures[0, 1]).all() and (pictures[1, 0] == pictures[1, 1]).all()

@@ -32,7 +32,7 @@ _HELD_OUT: Final = 600
 # Spans of a window of the level rule.
 _RULE_SPANS: Final = 4
 # Macro-actions to choose from, and most of them ahead; breadth-first searches continue so many sets of tokens at once.
-MACROS, DEPTH, BEAM = 16, 5, 32
+MACROS, DEPTH, BEAM = 16, 8, 32
 # Sequences of SPAN actions that the cross-entropy method draws in each iteration.
 SEQUENCES: Final = 16
 _FAR_RATE: Final = 3e-3
@@ -100,17 +100,21 @@ def held_out(model: TwoScales, walker: Walker) -> RolloutErrors:
 
 @torch.inference_mode()
 def tolerance(model: TwoScales, memory: PictureMemory) -> float:
-    """Returns the token distance up to which two pictures count as one: half the median change by one action."""
+    """Returns the token distance up to which two pictures count as one: a quarter of the median change by an action."""
     before = memory.changes()[-_HELD_OUT:]
     one, other = (model.encode(memory.pictures(steps)) for steps in (before, before + 1))
-    return float(token_distance(one, other).median()) / 2
+    return float(token_distance(one, other).median()) / 4
 
 
 @torch.inference_mode()
 def macro_actions(model: TwoScales, memory: PictureMemory, count: int, draws: np.random.Generator) -> Tensor:
-    """Returns codes (count, MACRO) of chunks that were made, each as different as possible from those before it."""
-    starts = draws.permutation(len(memory) - SPAN)[:2000]
-    codes = model.chunks(memory.actions(starts, SPAN))
+    """Returns codes (count, MACRO) of chunks that were made, each as different as possible from those before it.
+
+    They are chosen among chunks on whose way no picture came twice, where there are any: the others wait or turn back.
+    """
+    direct = memory.direct(SPAN)
+    starts = draws.permutation(direct if len(direct) >= count else len(memory) - SPAN)[:2000]
+    codes: Tensor = model.chunks(memory.actions(starts, SPAN))
     chosen, nearest = [0], torch.full((len(codes),), torch.inf)
     while len(chosen) < count:
         nearest = nearest.minimum((codes - codes[chosen[-1]]).square().sum(1))

@@ -60,6 +60,11 @@ class PictureMemory:
         """Returns the codes of `count` actions from each of some steps, float32 (B, count, A)."""
         return CODES[np.asarray(self._actions)[starts[:, None] + np.arange(count)]]
 
+    def direct(self, count: int) -> NDArray[np.int64]:
+        """Returns the steps from which `count` actions led from picture to picture, none of them twice."""
+        windows = np.sort(np.lib.stride_tricks.sliding_window_view(self._order, count + 1), 1)
+        return np.flatnonzero((np.diff(windows) != 0).all(1))
+
     def changes(self) -> NDArray[np.int64]:
         """Returns the steps whose action changed the picture."""
         return np.flatnonzero(np.diff(self._order))
