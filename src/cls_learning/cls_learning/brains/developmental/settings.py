@@ -59,7 +59,7 @@ class LossSettings(Settings):
 class WakeSettings(Settings):
     learning_rate: float = setting(3e-3, 'Learning rate of Adam, every wake step, at first.', low=0.0)
     rate_steps: int = setting(
-        200, 'Updates over which the rate falls to 0.7 of it; later with the square root. 0: constant.', low=0
+        500, 'Updates n after which the rate is divided by 1 + n / rate_steps, by 10 at most; 0: constant.', low=0
     )
     gradient_norm: float = setting(1.0, 'Norm to which gradients are clipped; 0: no clipping.', low=0.0)
     average: float = setting(0.995, 'Decay of the averaged weights that act.', low=0.0, high=0.9999)

@@ -1,7 +1,6 @@
 """Updates of the model of the brain `developmental`, awake and asleep."""
 
 from collections.abc import Callable
-import math
 
 import numpy as np
 import torch
@@ -24,6 +23,8 @@ from .model import DevelopmentalModel, Steps, to_pictures
 from .settings import DevelopmentalSettings, LossSettings
 
 _MEASURED_EVERY = 100
+# The learning rate falls to this part of itself at most: the world may change.
+_MOST_SLOWED = 10.0
 
 
 class Trainer:
@@ -31,7 +32,7 @@ class Trainer:
 
     Args:
         average: gets the averaged weights. decay: of the average.
-        rate_steps: updates n after which the rate is divided by sqrt(1 + n / rate_steps); 0: never.
+        rate_steps: updates n after which the rate is divided by 1 + n / rate_steps, by 10 at most; 0: never.
 
     Attributes:
         updates: number of updates by network.
@@ -96,7 +97,7 @@ class Trainer:
     def learning_rate(self) -> float:
         """Rate of the next update."""
         done = self.updates['autoencoder'] / self._rate_steps if self._rate_steps else 0.0
-        return self._rate / math.sqrt(1.0 + done)
+        return self._rate / min(1.0 + done, _MOST_SLOWED)
 
     def state(self) -> State:
         """Returns the states of the optimisers, and the numbers of updates."""
