@@ -20,7 +20,7 @@ ENVIRONMENT: Final = 'torch_world'
 RECIPE: Final = 'lewm'
 # Of the robot: as many steps as no brain here makes in the same seconds. Pictures that it predicts from.
 EPISODES: Final = 200
-CONTEXT: Final = 3
+CONTEXT: Final = 1
 FIGURES: Final = Path(__file__).with_name('lewm_figures.json')
 
 

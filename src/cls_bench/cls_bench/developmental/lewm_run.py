@@ -16,12 +16,9 @@ import torch
 from torch import Tensor
 
 SIDE = 224
-# Windows of a batch; frames on which the probe is fitted.
-_BATCH, _PROBED = 16, 1000
-# Side to which frames are shrunk, patch, and layers of the encoder; layers, heads and hidden units of the predictor. As
-# published (224, 16, 12; 6, 16, 2048) one optimiser step takes 6 s of one core, of these sizes 0.6 s.
-_SIDE, _PATCH, _LAYERS = 56, 7, 4
-_DEPTH, _HEADS, _HIDDEN = 2, 4, 512
+# Side to which frames are shrunk; windows of a batch, rate and clipping as in the library's own experiment; frames on
+# which the probe is fitted.
+_SIDE, _BATCH, _RATE, _NORM, _PROBED = 56, 64, 3e-4, 10.0, 2000
 
 
 def frames_of(packed: np.ndarray[Any, Any]) -> Tensor:
@@ -38,27 +35,26 @@ def run(data: Any, seconds: float, seed: int) -> dict[str, Any]:
         data: packed frames `frames` (E, T + 1, ...) with int64 `actions` (E, T) and `places` (E, T + 1, 2), and the
             same with `test_` before, of walks of which the last step is predicted.
     """
-    from torch_world.models import LeWM  # type: ignore[import-not-found]
-    from torch_world.nn import CLSEncoder  # type: ignore[import-not-found]
+    from torch_world.benchmarks.experiment import lewm_baseline  # type: ignore[import-not-found]
 
     torch.set_num_threads(1)
     torch.manual_seed(seed)
-    encoder = CLSEncoder(_SIDE, _PATCH, depth=_LAYERS)
-    model = LeWM(encoder, 1, depth=_DEPTH, num_heads=_HEADS, mlp_dim=_HIDDEN, proj_dim=_HIDDEN)
-    optimizer = torch.optim.AdamW(model.parameters(), lr=3e-4)
+    model = lewm_baseline((3, _SIDE, _SIDE), 1)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=_RATE)
+    small = torch.stack([frames_of(episode) for episode in data['frames']])
     draws, parent = np.random.default_rng(seed), os.getppid()
     window = model.history + 1
     episodes, length = data['actions'].shape
     began, wall, steps = time.process_time(), time.monotonic(), 0
     while time.process_time() - began < seconds and os.getppid() == parent:
         at = draws.integers(episodes, size=_BATCH), draws.integers(length + 2 - window, size=_BATCH)
-        frames = np.stack([data['frames'][e, t : t + window] for e, t in zip(*at)])
+        frames = torch.stack([small[e, t : t + window] for e, t in zip(*at)])
         # The last of a window has no outcome.
         actions = np.stack([np.append(data['actions'][e, t : t + window - 1], 0) for e, t in zip(*at)])
-        loss = model(frames_of(frames), signed(actions))['loss']
+        loss = model(frames, signed(actions))['loss']
         optimizer.zero_grad()
         loss.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 10.0)
+        torch.nn.utils.clip_grad_norm_(model.parameters(), _NORM)
         optimizer.step()
         steps += 1
     used = {'steps': steps, 'processor_seconds': time.process_time() - began, 'seconds': time.monotonic() - wall}
