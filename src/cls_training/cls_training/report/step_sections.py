@@ -1,6 +1,7 @@
 """Sections about what a model of the brain `developmental` makes of some steps."""
 
 from collections.abc import Sequence
+from itertools import zip_longest
 
 import numpy as np
 import torch
@@ -26,7 +27,7 @@ _EFFECTS = {
     f'{_COUNTERFACTUAL}/r2_gap': ('R2 gap', 'difference of the two'),
     f'{_COUNTERFACTUAL}/asg': ('rise of the loss with actions of other steps', '0 if the model ignores actions'),
     f'{_COUNTERFACTUAL}/azg': ('rise of the loss with zero actions', '0 if the model ignores actions'),
-    f'{_COUNTERFACTUAL}/changed': ('share of steps whose action changed by that', '0: the two lines above say nothing'),
+    f'{_COUNTERFACTUAL}/changed': ('share of steps with another action so', '0: actions of other steps tell nothing'),
     'predictor/causal/without_film': ('rise of the loss without FiLM of the action', 'the route by scale and shift'),
     'predictor/causal/without_token': ('rise of the loss without its token', 'the route by attention'),
     'predictor/causal/without_action': ('rise of the loss without the action', 'all routes'),
@@ -47,11 +48,12 @@ def step_sections(model: DevelopmentalModel, robot: RobotInfo, steps: Steps, ori
     Args:
         steps: B windows of equal length, of which some are shown. origin: where they are from, in words.
     """
-    shown = _different(steps)
+    order = _by_turns(steps)
+    steps, shown = Steps(*(part[order] for part in steps)), range(min(EXAMPLES, len(order)))
     return [
         _reconstructions(model, steps, origin),
         _predictions(model, robot, [_row(steps, number) for number in shown], origin),
-        _attention(model, _row(steps, shown[0])),
+        _attention(model, _row(steps, 0)),
         _effects(model, steps),
     ]
 
@@ -60,15 +62,13 @@ def _row(steps: Steps, number: int) -> Steps:
     return Steps(steps.pictures[number : number + 1], steps.actions[number : number + 1])
 
 
-def _different(steps: Steps) -> list[int]:
-    """Returns the numbers of some windows, with different actions where there are any, those with most motion first."""
-    motion = (steps.pictures[:, -1] - steps.pictures[:, -2]).square().mean((1, 2, 3))
-    order = motion.argsort(descending=True).tolist()
-    firsts: dict[tuple[float, ...], int] = {}
-    for each in order:
-        firsts.setdefault(tuple(steps.actions[each, -1].tolist()), each)
-    chosen = list(firsts.values())
-    return [*chosen, *(each for each in order if each not in chosen)][:EXAMPLES]
+def _by_turns(steps: Steps) -> list[int]:
+    """Returns the numbers of all windows: of each action in turn, so that rare ones are not missing at the start."""
+    groups: dict[tuple[float, ...], list[int]] = {}
+    for each, action in enumerate(steps.actions[:, -1].tolist()):
+        groups.setdefault(tuple(action), []).append(each)
+    turns = zip_longest(*groups.values())
+    return [each for turn in turns for each in turn if each is not None]
 
 
 def _reconstructions(model: DevelopmentalModel, steps: Steps, origin: str) -> Section:
@@ -149,7 +149,8 @@ def _effects(model: DevelopmentalModel, steps: Steps) -> Section:
     found = views.effects(model, Steps(*(part[:MEASURED] for part in steps)), np.random.default_rng(0))
     r2, gap = found['predictor_explained_variance'], found[f'{_COUNTERFACTUAL}/r2_gap']
     count = min(MEASURED, len(steps.actions))
-    text = f'{count} steps: {band(r2)} (R2 {number(r2)}). With a wrong action R2 is {number(r2 - gap)}: '
+    text = f'{count} steps, of each action in turn: {band(r2)} (R2 {number(r2)}). '
+    text += f'With a wrong action R2 is {number(r2 - gap)}: '
     text += 'the action changes what is predicted.' if gap > 0.05 else 'predictions hardly depend on the action.'
     rows = [(name, number(found[key]), meaning) for key, (name, meaning) in _EFFECTS.items() if key in found]
     names = ('measure', 'value', 'what it says')
