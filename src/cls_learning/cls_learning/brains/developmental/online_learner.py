@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 import copy
 from dataclasses import replace
-import math
 
 import numpy as np
 import torch
@@ -25,20 +24,14 @@ from .inspection.figures import Figure
 from .inspection.measures import effective_rank, explained_variance
 from .model import DevelopmentalModel, Steps, to_pictures
 from .pictures import pictures_of
-from .quality import Errors, QualityGate
+from .quality import Errors, Figures, QualityGate
 from .training import draw_steps, Trainer
 from .uncertainty import Uncertainty
-
-# Decay of the errors that are shown, and of the mean of actions, by which equal actions are noticed.
-_SHOWN, _ACTIONS = 0.99, 0.98
-
 
 # Steps from one measurement of the rank of tokens to the next.
 _RANK_EVERY = 50
 # Windows of a segment that is kept.
 _WINDOWS = 3
-# Running means that are shown.
-SHOWN = ('reconstruction_share', 'share_constant', 'share_copy', 'share_blind', 'action_gap', 'r2', 'effective_rank')
 
 
 class DevelopmentalOnlineLearner(OnlineLearner):
@@ -69,8 +62,7 @@ class DevelopmentalOnlineLearner(OnlineLearner):
         self._kept = ObservationMemory(own_limits)
         # Steps since the start of the episode, at most `context`.
         self._history: list[Transition] = []
-        self._shown = dict.fromkeys(SHOWN, math.nan)
-        self._action_moments = torch.zeros(2, self.code.size, dtype=torch.float64)
+        self._figures = Figures(self.code.size)
         # What was predicted for the newest picture, for `pictures` only; None before the first step since loading.
         self._predicted: Tensor | None = None
 
@@ -161,17 +153,13 @@ class DevelopmentalOnlineLearner(OnlineLearner):
         if self.total_steps % self.settings.policy.inspect_every == 0 and len(self.candidates) > 1:
             errors = self._compare_actions(newest, errors)
         self.gate.observe(errors)
-        self._show(errors, explained_variance(predicted, picture))
-        action = newest.actions[0, -1].double()
-        self._action_moments = _ACTIONS * self._action_moments + (1 - _ACTIONS) * torch.stack([action, action.square()])
-        mean, square = self._action_moments / (1 - _ACTIONS**self.total_steps)
-        variance = square - mean.square()
+        r2 = explained_variance(predicted, picture)
+        self._figures.observe(errors, r2, newest.actions[0, -1])
         return {
             'reconstruction_loss': errors.reconstruction, 'error_before': errors.prediction,
-            'constant_error': errors.constant, 'copy_error': errors.copy,
-            'predictor_explained_variance': explained_variance(predicted, picture),
+            'constant_error': errors.constant, 'copy_error': errors.copy, 'predictor_explained_variance': r2,
             'gate_open': float(self.gate.is_open), 'rests': float(self.gate.rests),
-            'action_variety': float(variance.max()), **self._shown,
+            'action_variety': self._figures.action_variety(self.total_steps), **self._figures.means,
         }  # fmt: skip
 
     def _compare_actions(self, newest: Steps, errors: Errors) -> Errors:
@@ -182,19 +170,6 @@ class DevelopmentalOnlineLearner(OnlineLearner):
         wrong = min(_error(each[None], picture) for each in pictures[is_other])
         return errors._replace(blind=_error(pictures.mean(0)[None], picture), wrong=wrong)
 
-    def _show(self, errors: Errors, r2: float) -> None:
-        """Takes figures of one step into the running means."""
-        now = errors.shares() | {
-            'reconstruction_share': errors.reconstruction / errors.constant if errors.constant else math.nan,
-            'action_gap': (errors.wrong - errors.prediction) / errors.constant if errors.constant else math.nan,
-            'r2': r2,
-        }
-        for name, value in now.items():
-            if math.isfinite(value):
-                # Copying is exact where nothing moved, and some figures are not made at each step.
-                old, decay = self._shown[name], _SHOWN if name in ('r2', 'reconstruction_share') else 0.9
-                self._shown[name] = value if math.isnan(old) else decay * old + (1 - decay) * value
-
     def _learn(self) -> dict[str, float]:
         """Takes one step: of the autoencoder alone while the gate is closed, else of both networks."""
         own, generator = self.settings, stream(self._seed, 'update', self.total_steps)
@@ -202,7 +177,9 @@ class DevelopmentalOnlineLearner(OnlineLearner):
         steps = self._batch(generator)
         if self.total_steps % _RANK_EVERY == 0:
             with torch.no_grad():
-                self._shown['effective_rank'] = effective_rank(self.fast.autoencoder.encode(steps.pictures[:, -1]))
+                self._figures.means['effective_rank'] = effective_rank(
+                    self.fast.autoencoder.encode(steps.pictures[:, -1])
+                )
         found = self._trainer.update(
             steps, self.total_steps, generator, predicts=sees and self._is_worth_learning(),
             reconstructs=own.loss.reconstruction if sees else 1.0,
@@ -241,7 +218,7 @@ class DevelopmentalOnlineLearner(OnlineLearner):
 
     def metrics(self) -> dict[str, float]:
         """Returns the running means of the errors as shares of trivial ones, and the state of the gate."""
-        return {**self._shown, 'gate_open': float(self.gate.is_open), 'rests': float(self.gate.rests)}
+        return {**self._figures.means, 'gate_open': float(self.gate.is_open), 'rests': float(self.gate.rests)}
 
     def pictures(self) -> dict[str, Figure]:
         """See OnlineLearner."""
@@ -275,12 +252,7 @@ class DevelopmentalOnlineLearner(OnlineLearner):
             self._trainer.state() | prefixed('kept', self._kept.state()) | self.gate.state() | self._uncertainty.state()
         )
         found |= prefixed('history', pack([Chain(0, 0, self._history)] if self._history else []))
-        found |= {
-            f'shown.{name}': torch.tensor(value, dtype=torch.float64)
-            for name, value in self._shown.items()
-            if not math.isnan(value)
-        }
-        return found | {'action_moments': self._action_moments.clone()}
+        return found | self._figures.state()
 
     def load(self, state: State) -> None:
         """See OnlineLearner."""
@@ -293,9 +265,7 @@ class DevelopmentalOnlineLearner(OnlineLearner):
         self._uncertainty.load(state)
         self._predicted = None
         self._history = [step for chain in unpack(select('history', state)) for step in chain.steps]
-        shown = select('shown', state)
-        self._shown = {name: float(shown[name]) if name in shown else math.nan for name in SHOWN}
-        self._action_moments = state['action_moments'].clone()
+        self._figures.load(state)
 
 
 def _error(predicted: Tensor, picture: Tensor) -> float:

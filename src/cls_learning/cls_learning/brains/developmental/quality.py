@@ -1,5 +1,6 @@
 """Whether the robot sees well enough to act, and what its predictions are worth beside trivial ones."""
 
+import math
 from typing import NamedTuple
 
 import torch
@@ -12,6 +13,8 @@ RIVALS = ('constant', 'copy', 'blind')
 _EQUAL = 1.0
 # Tokens of different pictures that vary in fewer directions show a collapsed encoder.
 _LOWEST_RANK = 1.5
+# Decays of the running means, and of the moments of actions.
+_SLOW, _QUICK, _ACTIONS = 0.99, 0.9, 0.98
 
 
 class Errors(NamedTuple):
@@ -68,6 +71,59 @@ class QualityGate:
         """Restores the state."""
         is_open, self.rests = state['gate'].tolist()
         self.is_open = bool(is_open)
+
+
+class Figures:
+    """Running means of what the steps of about the last hundred are worth, and the variety of their actions.
+
+    Attributes:
+        means: by name, NaN where unknown.
+    """
+
+    NAMES = (
+        'reconstruction_share', 'share_constant', 'share_copy', 'share_blind', 'action_gap', 'r2', 'effective_rank'
+    )  # fmt: skip
+
+    def __init__(self, action_size: int) -> None:
+        self.means = dict.fromkeys(self.NAMES, math.nan)
+        self._moments = torch.zeros(2, action_size, dtype=torch.float64)
+
+    def observe(self, errors: Errors, r2: float, action: Tensor) -> None:
+        """Takes one step into the means: its errors, its explained variance and its action (A,)."""
+        now = errors.shares() | {
+            'reconstruction_share': errors.reconstruction / errors.constant if errors.constant else math.nan,
+            'action_gap': (errors.wrong - errors.prediction) / errors.constant if errors.constant else math.nan,
+            'r2': r2,
+        }
+        for name, value in now.items():
+            if math.isfinite(value):
+                # Copying is exact where nothing moved, and some figures are not made at each step.
+                old, decay = self.means[name], _SLOW if name in ('r2', 'reconstruction_share') else _QUICK
+                self.means[name] = value if math.isnan(old) else decay * old + (1 - decay) * value
+        action = action.double()
+        self._moments = _ACTIONS * self._moments + (1 - _ACTIONS) * torch.stack([action, action.square()])
+
+    def action_variety(self, steps: int) -> float:
+        """Returns the largest variance of a channel of the actions, in squared halves of its range.
+
+        Args:
+            steps: number of actions so far, 1 or more.
+        """
+        mean, square = self._moments / (1 - _ACTIONS**steps)
+        return float((square - mean.square()).max())
+
+    def state(self) -> dict[str, Tensor]:
+        """Returns the state as tensors; an unknown mean has none."""
+        known = {f'shown.{name}': value for name, value in self.means.items() if not math.isnan(value)}
+        found = {name: torch.tensor(value, dtype=torch.float64) for name, value in known.items()}
+        return found | {'action_moments': self._moments.clone()}
+
+    def load(self, state: dict[str, Tensor]) -> None:
+        """Restores the state."""
+        self.means = {
+            name: float(state[f'shown.{name}']) if f'shown.{name}' in state else math.nan for name in self.NAMES
+        }
+        self._moments = state['action_moments'].clone()
 
 
 def warnings(metrics: dict[str, float], most_rests: int) -> list[str]:
