@@ -77,7 +77,7 @@ def test_help_and_models_answer_fast_and_import_nothing_heavy(tmp_path):
         (['nonsense'], "No such command 'nonsense'"),
         (
             ['up', '--robot', 'submarine'],
-            'expected cart_pole, corridor, memory_chain, sim, square, stub, task_switching, toroidal_dot, pan_tilt, jetbot or',
+            'corridor, memory_chain, sim, square, stub, task_switching, toroidal_dot, pan_tilt, jetbot or',
         ),
         (['up', '--steps', 'many'], "'many' is not a valid integer"),
         (['up', '--report', '/nowhere/report.json'], 'expected an existing folder'),
