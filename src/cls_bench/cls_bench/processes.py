@@ -42,6 +42,25 @@ def results_of(jobs: Sequence[Job], work: Callable[[Job], Result], processes: in
             raise
 
 
+def all_results(
+    jobs: Sequence[Job],
+    read: Callable[[Job], Result | None],
+    work: Callable[[Job], Result],
+    processes: int,
+    report: Callable[[Job, float], None],
+) -> dict[Job, Result]:
+    """Returns the result of each job, from the cache or by running it.
+
+    Args:
+        read: returns a cached result. report: gets each job that was run, and the share of all that is done.
+    """
+    found = {job: result for job in jobs if (result := read(job)) is not None}
+    for job, result in results_of([job for job in jobs if job not in found], work, processes):
+        found[job] = result
+        report(job, len(found) / len(jobs))
+    return found
+
+
 def _begin(digests: dict[tuple[str, ...], str]) -> None:
     KNOWN_DIGESTS.update(digests)
     # Ctrl+C reaches all processes; only the parent handles it.

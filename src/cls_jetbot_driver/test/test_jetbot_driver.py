@@ -155,6 +155,7 @@ def test_an_exception_of_the_robot_is_a_fault_and_nothing_else(make_host: MakeHo
     host.wait_for_state(DriverState.FAULT)
     host.robot.motor_fault = None
     host.wait_for_state(DriverState.READY)
+    assert host.ask(1.0).code is Code.NONE, 'it goes on'
 
 
 def test_a_low_battery_is_a_fault_until_it_is_charged(make_host: MakeHost) -> None:

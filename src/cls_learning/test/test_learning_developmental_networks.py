@@ -135,7 +135,7 @@ def test_an_autoencoder_learns_from_single_pictures_and_from_batches(make: Calla
 
 
 def test_each_patch_is_drawn_where_it_was_seen():
-    """The decoder can only be told apart by its positions, so a mixed-up order would move what is drawn."""
+    """Only positions distinguish the outputs of the decoder: another order would move what is drawn."""
     network = vit().eval()
     seen = pictures(network, 1)
     other = seen.clone()

@@ -16,7 +16,7 @@ from cls_learning.presets import read_preset
 from ..learning.cache import BenchCache, key_of, known_digest
 from ..learning.statistics import clean
 from ..peer_environment import lock_file, provide_python
-from ..processes import results_of
+from ..processes import all_results
 from . import agents, environments, peers
 
 _log = logging.getLogger(__name__)
@@ -97,12 +97,10 @@ def run(request: ControlRequest, report: Callable[[str, float], None]) -> Contro
             jobs = [job for job in jobs if agents.find(job.agent).kind != 'peer']
             if reason:
                 _log.warning('%s: peer figures of %s', reason, date)
-    cached = {job: cache.read_metrics(_key(job)) for job in jobs}
-    found: dict[ControlJob, Metrics] = {job: metrics for job, metrics in cached.items() if metrics is not None}
-    missing = [job for job in jobs if job not in found]
-    for job, metrics in results_of(missing, partial(work, request.folder, python), request.jobs):
-        found[job] = metrics
-        report(job.label, len(found) / len(jobs))
+    found = all_results(
+        jobs, lambda job: cache.read_metrics(_key(job)), partial(work, request.folder, python), request.jobs,
+        lambda job, share: report(job.label, share),
+    )  # fmt: skip
     return ControlResults(request, kept | found, date)
 
 

@@ -9,7 +9,7 @@ import torch
 
 from ..learning.cache import BenchCache, key_of, known_digest
 from ..learning.statistics import clean
-from ..processes import results_of
+from ..processes import all_results
 from . import explorers, views
 from .environments import ENVIRONMENTS, GridEnvironment
 from .walk import Metrics
@@ -146,13 +146,10 @@ def _run_jobs(
     request: ExplorationRequest, part: str, jobs: Iterable[ExplorationJob], report: Report
 ) -> dict[ExplorationJob, Metrics]:
     """Runs all jobs that are not cached and returns their metrics."""
-    wanted = list(jobs)
-    found = {job: metrics for job in wanted if (metrics := _finished(request, job)) is not None}
-    missing = [job for job in wanted if job not in found]
-    for job, metrics in results_of(missing, partial(work, request), request.jobs):
-        found[job] = metrics
-        report(f'{part}: {job.label}', len(found) / len(wanted))
-    return found
+    return all_results(
+        list(jobs), partial(_finished, request), partial(work, request), request.jobs,
+        lambda job, share: report(f'{part}: {job.label}', share),
+    )  # fmt: skip
 
 
 def _finished(request: ExplorationRequest, job: ExplorationJob) -> Metrics | None:

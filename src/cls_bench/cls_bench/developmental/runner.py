@@ -17,7 +17,7 @@ from ..learning.cache import BenchCache, key_of, known_digest
 from ..learning.protocol import STREAMS
 from ..learning.statistics import clean
 from ..peer_environment import lock_file, provide_python
-from ..processes import results_of
+from ..processes import all_results
 from . import lewm
 from .recipes import CORRIDOR, DOT, find, FLAT, Recipe, ROOM
 
@@ -117,12 +117,10 @@ def run(request: DevelopmentalRequest, report: Callable[[str, float], None]) -> 
             kept, date = _kept_figures(jobs)
             jobs = [job for job in jobs if job.row.kind != 'peer']
     cache = BenchCache(request.folder)
-    cached = {job: cache.read_metrics(_key(job)) for job in jobs}
-    found: dict[DevelopmentalJob, Metrics] = {job: metrics for job, metrics in cached.items() if metrics is not None}
-    missing = [job for job in jobs if job not in found]
-    for job, metrics in results_of(missing, partial(work, request.folder, python), request.jobs):
-        found[job] = metrics
-        report(job.label, len(found) / len(jobs))
+    found = all_results(
+        jobs, lambda job: cache.read_metrics(_key(job)), partial(work, request.folder, python), request.jobs,
+        lambda job, share: report(job.label, share),
+    )  # fmt: skip
     return DevelopmentalResults(request, _by_planner(request, found) | kept, date)
 
 

@@ -5,20 +5,14 @@ import sys
 import time
 
 from rclpy.guard_condition import GuardCondition
-from rclpy.timer import Timer
-from std_srvs.srv import Trigger
 
-from cls_common import comms
 from cls_common.driver.link import Link
-from cls_common.driver.safety import Code, DriverState, Refusal
 from cls_common.errors import UserError
 from cls_common.nodes import qos
-from cls_common.nodes.driver_messages import from_action
+from cls_common.nodes.driver_node import DriverNode
 from cls_common.nodes.driver_publishers import DriverPublishers
-from cls_common.nodes.lifecycle import AutostartLifecycleNode
 from cls_common.nodes.parameters import declare
 from cls_common.nodes.runner import run
-from cls_interfaces.msg import RobotAction
 from cls_perception.camera_reader import CameraReader
 from cls_perception.nodes.image_publishers import ImagePublishers, stream_health
 
@@ -30,11 +24,9 @@ from ..jetbot import JetBot
 from ..settings import JetBotDriverSettings
 
 _DIAGNOSTICS_PERIOD, _WATCH_PERIOD = 1.0, 0.1
-# s that the service waits for the robot's confirmation that its motors are at 0.
-_STOP_WAIT = 0.2
 
 
-class JetBotDriver(AutostartLifecycleNode):
+class JetBotDriver(DriverNode):
     """Drives a JetBot and publishes its camera.
 
     | Parameters | fields of `JetBotDriverSettings`: host, motor values, duration, timeouts |
@@ -58,6 +50,11 @@ class JetBotDriver(AutostartLifecycleNode):
     | `rearm` | ends the emergency stop |
     """
 
+    STOP_WAIT = 0.2
+    STOPPED = 'motors are at 0; call rearm to continue'
+    NOT_CONFIRMED = 'latched, but the robot has not confirmed that its motors are at 0: switch it off to be sure'
+    ARMED = 'armed; the next action moves the robot'
+
     def __init__(self) -> None:
         super().__init__('jetbot_driver')
         self._settings = declare(self, JetBotDriverSettings)
@@ -66,13 +63,9 @@ class JetBotDriver(AutostartLifecycleNode):
         self._link: Link[JetBotStatus] | None = None
         self._camera: JetBotCamera | None = None
         self._reader: CameraReader | None = None
-        self._is_active = False
-        self._steady_timers: list[Timer] = []
-        self._endpoints: list[tuple[str, object]] = []
         self._publish = DriverPublishers(self)
         self._images = ImagePublishers(self)
-        # Triggered by the threads of link and camera; everything is published from the executor's thread.
-        self._change: GuardCondition = self.create_guard_condition(self._publish_changes)
+        # Triggered by the camera's thread; images are published from the executor's thread.
         self._frame_ready: GuardCondition = self.create_guard_condition(self._publish_frame)
         if self._settings.autostart:
             self.autostart()
@@ -99,35 +92,20 @@ class JetBotDriver(AutostartLifecycleNode):
         self._link.start()
         self._is_active = True
         self._publish.info(describe(self._settings))
-        self._endpoints = [
-            ('subscription', qos.subscription(self, comms.ROBOT_ACTION, self._take_action)),
-            ('service', self.create_service(Trigger, comms.EMERGENCY_STOP.name, self._emergency_stop)),
-            ('service', self.create_service(Trigger, comms.REARM.name, self._rearm)),
-        ]
-        self._steady_timers = [
+        self._accept([
             qos.steady_timer(self, _DIAGNOSTICS_PERIOD, self._publish_diagnostics),
             qos.steady_timer(self, _WATCH_PERIOD, self._check_lost),
-        ]
-        self._publish_changes()
+        ])  # fmt: skip
 
     def deactivate(self) -> None:
         """Stops accepting actions; motors to 0."""
-        for timer in self._steady_timers:
-            self.destroy_timer(timer)
-        for kind, endpoint in self._endpoints:
-            getattr(self, f'destroy_{kind}')(endpoint)
-        self._steady_timers, self._endpoints = [], []
-        if self._link is not None:
-            self._link.stop()
+        self._refuse()
         if self._reader is not None and self._camera is not None:
             self._camera.abort()
             self._reader.stop()
             self._reader = None
         if self._link is not None and self._is_active:
-            self._publish_changes()
-            # The link's last trigger may still follow, and must not publish ready after this.
-            self._is_active = False
-            self._publish.state(DriverState.FAULT, Refusal(Code.POSITION_UNKNOWN, 'the JetBot driver is not active'))
+            self._publish_end('the JetBot driver is not active')
 
     def cleanup(self) -> None:
         """Closes both connections."""
@@ -150,37 +128,10 @@ class JetBotDriver(AutostartLifecycleNode):
         level, text = reader.stream.health(time.monotonic()) if reader is not None else (0, '')
         return text if level == 2 else ''
 
-    def _take_action(self, message: RobotAction) -> None:
-        if self._link is not None:
-            self._link.submit(from_action(message, self.get_clock().now().nanoseconds, time.monotonic()))
-
-    def _emergency_stop(self, _request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
-        response.success = self._link is not None and self._link.emergency_stop(_STOP_WAIT)
-        response.message = (
-            'motors are at 0; call rearm to continue'
-            if response.success
-            else 'latched, but the robot has not confirmed that its motors are at 0: switch it off to be sure'
-        )
-        return response
-
-    def _rearm(self, _request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
-        reason = self._link.rearm() if self._link is not None else 'the driver is not active'
-        response.success = not reason
-        response.message = reason or 'armed; the next action moves the robot'
-        return response
-
     def _check_lost(self) -> None:
         give_up = self._settings.give_up
         if self._driver is not None and 0 < give_up < (status := self._driver.status()).lost_for:
             raise UserError(f'the JetBot was lost for {give_up:g} s: {status.reason.text}')
-
-    def _publish_changes(self) -> None:
-        if self._link is None or not self._is_active:
-            return
-        for result in self._link.take_results():
-            self._publish.result(result)
-        status = self._link.status()
-        self._publish.state(status.state, status.reason)
 
     def _publish_frame(self) -> None:
         frame = self._reader.take() if self._reader is not None else None

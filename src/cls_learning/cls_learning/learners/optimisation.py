@@ -36,17 +36,22 @@ def step_all(
     loss: Tensor,
     gradient_norm: float,
     around: Callable[[Callable[[], None]], None] = lambda apply: apply(),
+    fills: bool = False,
 ) -> float:
     """Takes one step of several optimisers on one loss; see `step`.
 
     Args:
         around: calls the function that changes the weights, and may look at gradients before and weights after.
+        fills: weights that have no part in the loss get a gradient of 0; else they are an error.
     """
     value = float(loss.detach())
     weights = [weight for optimizer in optimizers for weight in optimizer.weights]
     for weight in weights:
         weight.grad = None
     loss.backward()  # type: ignore[no-untyped-call]
+    for weight in weights:
+        if fills and weight.grad is None:
+            weight.grad = torch.zeros_like(weight)
     norm = nn.utils.get_total_norm([weight.grad for weight in weights if weight.grad is not None])
     length = float(norm)
     if not (math.isfinite(value) and math.isfinite(length)):
@@ -65,11 +70,6 @@ def step_all(
 
     around(apply)
     return value
-
-
-def fill_gradients(module: nn.Module, loss: Tensor) -> Tensor:
-    """Returns the loss with a gradient of 0 for the weights of a module that have no part in it."""
-    return loss + sum((0.0 * weight.sum() for weight in module.parameters()), torch.zeros(()))
 
 
 @torch.no_grad()

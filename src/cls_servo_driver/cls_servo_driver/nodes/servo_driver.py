@@ -4,18 +4,12 @@ from collections.abc import Sequence
 import sys
 import time
 
-from rclpy.timer import Timer
-from std_srvs.srv import Trigger
-
-from cls_common import comms
 from cls_common.driver.link import Link
-from cls_common.driver.safety import Code, DriverState, Refusal, StopLatch
+from cls_common.driver.safety import StopLatch
 from cls_common.nodes import qos
-from cls_common.nodes.driver_messages import from_action
-from cls_common.nodes.lifecycle import AutostartLifecycleNode
+from cls_common.nodes.driver_node import DriverNode
 from cls_common.nodes.parameters import declare
 from cls_common.nodes.runner import run
-from cls_interfaces.msg import RobotAction
 
 from ..board import Board
 from ..description import describe, report
@@ -26,11 +20,9 @@ from ..transport import SerialTransport
 from .servo_publishers import ServoPublishers
 
 _DIAGNOSTICS_PERIOD = 1.0
-# Torque has to be off within 50 ms; the service reports the board's confirmation within 100 ms.
-_STOP_WAIT = 0.06
 
 
-class ServoDriver(AutostartLifecycleNode):
+class ServoDriver(DriverNode):
     """Drives a pan-tilt robot: two servos on a serial board.
 
     | Parameters | fields of `ServoDriverSettings`: port, limits, timeouts, torque policies |
@@ -54,17 +46,18 @@ class ServoDriver(AutostartLifecycleNode):
     | `rearm` | ends the emergency stop |
     """
 
+    # Torque has to be off within 50 ms; the service reports the board's confirmation within 100 ms.
+    STOP_WAIT = 0.06
+    STOPPED = 'torque is off; call rearm to continue'
+    NOT_CONFIRMED = 'latched, but the board has not confirmed that torque is off: cut its power to be sure'
+    ARMED = 'armed; the next action switches torque on'
+
     def __init__(self) -> None:
         super().__init__('servo_driver')
         self._settings = declare(self, ServoDriverSettings)
         self._port: SerialPort | None = None
         self._link: Link[DriverStatus] | None = None
-        self._is_active = False
-        self._steady_timers: list[Timer] = []
-        self._endpoints: list[tuple[str, object]] = []
-        self._publish = ServoPublishers(self)
-        # Triggered by the link's thread; everything is published from the executor's thread.
-        self._change = self.create_guard_condition(self._publish_changes)
+        self._publish: ServoPublishers = ServoPublishers(self)
         if self._settings.autostart:
             self.autostart()
 
@@ -93,30 +86,16 @@ class ServoDriver(AutostartLifecycleNode):
         self._link.start()
         self._is_active = True
         self._publish.info(describe(self._settings))
-        self._endpoints = [
-            ('subscription', qos.subscription(self, comms.ROBOT_ACTION, self._take_action)),
-            ('service', self.create_service(Trigger, comms.EMERGENCY_STOP.name, self._emergency_stop)),
-            ('service', self.create_service(Trigger, comms.REARM.name, self._rearm)),
-        ]
-        self._steady_timers = [
+        self._accept([
             qos.steady_timer(self, 1.0 / self._settings.joint_rate, self._publish_joints),
             qos.steady_timer(self, _DIAGNOSTICS_PERIOD, self._publish_diagnostics),
-        ]
-        self._publish_changes()
+        ])  # fmt: skip
 
     def deactivate(self) -> None:
         """Stops accepting actions; switches torque off unless `torque_off_on_exit` is false."""
-        for timer in self._steady_timers:
-            self.destroy_timer(timer)
-        for kind, endpoint in self._endpoints:
-            getattr(self, f'destroy_{kind}')(endpoint)
-        self._steady_timers, self._endpoints = [], []
+        self._refuse()
         if self._link is not None:
-            self._link.stop()
-            self._publish_changes()
-            # The link's last trigger may still follow, and must not publish ready after this.
-            self._is_active = False
-            self._publish.state(DriverState.FAULT, Refusal(Code.POSITION_UNKNOWN, 'the servo driver is not active'))
+            self._publish_end('the servo driver is not active')
 
     def cleanup(self) -> None:
         """Closes the port."""
@@ -146,34 +125,6 @@ class ServoDriver(AutostartLifecycleNode):
         if not board.has_timeout:
             self.get_logger().warning('this firmware has no timeout: torque stays on when this process is killed')
         return board
-
-    def _take_action(self, message: RobotAction) -> None:
-        if self._link is not None:
-            now = self.get_clock().now().nanoseconds
-            self._link.submit(from_action(message, now, time.monotonic()))
-
-    def _emergency_stop(self, _request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
-        response.success = self._link is not None and self._link.emergency_stop(_STOP_WAIT)
-        response.message = (
-            'torque is off; call rearm to continue'
-            if response.success
-            else 'latched, but the board has not confirmed that torque is off: cut its power to be sure'
-        )
-        return response
-
-    def _rearm(self, _request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
-        reason = self._link.rearm() if self._link is not None else 'the driver is not active'
-        response.success = not reason
-        response.message = reason or 'armed; the next action switches torque on'
-        return response
-
-    def _publish_changes(self) -> None:
-        if self._link is None or not self._is_active:
-            return
-        for result in self._link.take_results():
-            self._publish.result(result)
-        status = self._link.status()
-        self._publish.state(status.state, status.reason)
 
     def _publish_joints(self) -> None:
         if self._link is not None:

@@ -13,7 +13,7 @@ from .settings import CrossModalSettings
 _SMALLEST = 1e-6
 # Normalised readings are clipped to +- this.
 _CLIP = 10.0
-# Longest step that is told from longer ones, in nominal steps beyond one.
+# Longer steps count as this one, in nominal steps beyond one.
 _LONGEST = 9.0
 
 Senses = Mapping[str, Tensor]

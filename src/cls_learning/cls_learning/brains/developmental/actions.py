@@ -1,6 +1,6 @@
 """The actions of a robot that are compared, and the policies of the brain `developmental`."""
 
-from itertools import product
+import math
 
 import numpy as np
 import torch
@@ -28,16 +28,20 @@ def candidates(robot: RobotInfo, most: int) -> Floats:
     for channel in robot.channels:
         count = int(channel.high - channel.low) + 1
         values.append(np.linspace(-1, 1, count) if channel.kind == Kind.DISCRETE and count > 1 else np.array(_LEVELS))
-    total = int(np.prod([len(each) for each in values]))
-    numbers = np.unique(np.linspace(0, total - 1, min(most, total)).round().astype(int))
-    found = np.array(list(product(*values)) if total <= 4096 else _some(values, numbers), np.float32)
-    return found[numbers] if total <= 4096 else found
+    # Whole numbers of Python: many channels have more combinations than 64 bits count.
+    total = math.prod(len(each) for each in values)
+    count = min(most, total)
+    numbers = sorted({round(k * (total - 1) / max(count - 1, 1)) for k in range(count)})
+    return np.array([_combination(values, number) for number in numbers], np.float32)
 
 
-def _some(values: list[np.ndarray], numbers: np.ndarray) -> list[list[float]]:
-    """Returns the combinations of some numbers, without making all."""
-    places = np.unravel_index(numbers, [len(each) for each in values])
-    return [[float(v[i]) for v, i in zip(values, row)] for row in zip(*places)]
+def _combination(values: list[np.ndarray], number: int) -> list[float]:
+    """Returns one combination of the channels' values by its number, of which the last channel counts ones."""
+    found = []
+    for each in reversed(values):
+        number, place = divmod(number, len(each))
+        found.append(float(each[place]))
+    return found[::-1]
 
 
 def make_selector(settings: DevelopmentalSettings, robot: RobotInfo, seed: int) -> Selector | None:

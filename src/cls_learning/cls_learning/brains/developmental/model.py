@@ -12,6 +12,9 @@ from .networks.contract import Autoencoder, Predictor
 from .picture_losses import chosen, output_at_mean, PICTURE_LOSSES, picture_of
 from .settings import DevelopmentalSettings
 
+# A rollout whose error is above this share of that of a constant picture has lost it.
+_LOST = 0.25
+
 
 class Steps(NamedTuple):
     """Consecutive pictures and the actions between them.
@@ -40,10 +43,6 @@ class Losses(NamedTuple):
         """Returns them as numbers by name."""
         names = ('predictor_patch_loss', 'predictor_latent_loss', 'predictor_action_loss', 'predictor_training_loss')
         return {name: float(value.detach()) for name, value in zip(names, self)}
-
-
-# A rollout whose error is above this share of that of a constant picture has lost it.
-_LOST = 0.25
 
 
 def to_pictures(images: Tensor) -> Tensor:
@@ -135,9 +134,8 @@ class DevelopmentalModel(nn.Module):
             rollout: K, steps that are predicted, the first from the pictures before.
         """
         own = self._settings.loss
-        context = min(self.context, steps.actions.shape[1] - rollout + 1)
-        start = steps.actions.shape[1] - rollout - context + 1
-        tokens = list(self.history(Steps(*(part[:, start : part.shape[1] - rollout + 1] for part in steps))).unbind(1))
+        tokens = self._before(steps, rollout)
+        context = len(tokens)
         sums, count = [torch.zeros(()) for _ in range(3)], 0
         for end in range(steps.actions.shape[1] - rollout + 1, steps.actions.shape[1] + 1):
             member = torch.from_numpy(generator.integers(self.predictor.members, size=len(steps.actions)))
@@ -156,6 +154,12 @@ class DevelopmentalModel(nn.Module):
                 steps = Steps(steps.pictures[is_on], steps.actions[is_on])
         picture, latent, action = (each / count for each in sums)
         return Losses(picture, latent, action, picture + own.latent * latent + own.action * action)
+
+    def _before(self, steps: Steps, count: int) -> list[Tensor]:
+        """Returns the tokens (B, N, D) of the pictures that are known before the last `count` actions, oldest first."""
+        known = steps.actions.shape[1] - count + 1
+        first = max(0, known - self.context)
+        return list(self.history(Steps(*(part[:, first : part.shape[1] - count + 1] for part in steps))).unbind(1))
 
     def _losses(self, found: Tensor, output: Tensor, steps: Steps, end: int) -> tuple[Tensor, Tensor, Tensor]:
         """Returns the losses of pictures, tokens and actions, 0-d, of the predictions of one step."""
@@ -191,9 +195,8 @@ class DevelopmentalModel(nn.Module):
 
     def roll(self, steps: Steps, count: int) -> Tensor:
         """Returns the pictures (B, count, 3, H, W) predicted for the last `count` actions, each from the one before."""
-        context = min(self.context, steps.actions.shape[1] - count + 1)
-        start = steps.actions.shape[1] - count - context + 1
-        tokens = list(self.history(Steps(*(part[:, start : part.shape[1] - count + 1] for part in steps))).unbind(1))
+        tokens = self._before(steps, count)
+        context = len(tokens)
         pictures = []
         for end in range(steps.actions.shape[1] - count + 1, steps.actions.shape[1] + 1):
             found = self.predictor(torch.stack(tokens[-context:], 1), steps.actions[:, end - context : end]).tokens

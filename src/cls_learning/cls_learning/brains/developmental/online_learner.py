@@ -24,7 +24,7 @@ from .inspection.figures import Figure
 from .inspection.measures import effective_rank, explained_variance
 from .model import DevelopmentalModel, Steps, to_pictures
 from .pictures import pictures_of
-from .quality import Errors, Figures, QualityGate
+from .quality import Errors, QualityGate, RunningMeans
 from .training import draw_steps, Trainer
 from .uncertainty import Uncertainty
 
@@ -62,7 +62,7 @@ class DevelopmentalOnlineLearner(OnlineLearner):
         self._kept = ObservationMemory(own_limits)
         # Steps since the start of the episode, at most `context`.
         self._history: list[Transition] = []
-        self._figures = Figures(self.code.size)
+        self._running = RunningMeans(self.code.size)
         # What was predicted for the newest picture, for `pictures` only; None before the first step since loading.
         self._predicted: Tensor | None = None
 
@@ -154,12 +154,12 @@ class DevelopmentalOnlineLearner(OnlineLearner):
             errors = self._compare_actions(newest, errors)
         self.gate.observe(errors)
         r2 = explained_variance(predicted, picture)
-        self._figures.observe(errors, r2, newest.actions[0, -1])
+        self._running.observe(errors, r2, newest.actions[0, -1])
         return {
             'reconstruction_loss': errors.reconstruction, 'error_before': errors.prediction,
             'constant_error': errors.constant, 'copy_error': errors.copy, 'predictor_explained_variance': r2,
             'gate_open': float(self.gate.is_open), 'rests': float(self.gate.rests),
-            'action_variety': self._figures.action_variety(self.total_steps), **self._figures.means,
+            'action_variety': self._running.action_variety(self.total_steps), **self._running.means,
         }  # fmt: skip
 
     def _compare_actions(self, newest: Steps, errors: Errors) -> Errors:
@@ -177,7 +177,7 @@ class DevelopmentalOnlineLearner(OnlineLearner):
         steps = self._batch(generator)
         if self.total_steps % _RANK_EVERY == 0:
             with torch.no_grad():
-                self._figures.means['effective_rank'] = effective_rank(
+                self._running.means['effective_rank'] = effective_rank(
                     self.fast.autoencoder.encode(steps.pictures[:, -1])
                 )
         found = self._trainer.update(
@@ -218,7 +218,7 @@ class DevelopmentalOnlineLearner(OnlineLearner):
 
     def metrics(self) -> dict[str, float]:
         """Returns the running means of the errors as shares of trivial ones, and the state of the gate."""
-        return {**self._figures.means, 'gate_open': float(self.gate.is_open), 'rests': float(self.gate.rests)}
+        return {**self._running.means, 'gate_open': float(self.gate.is_open), 'rests': float(self.gate.rests)}
 
     def pictures(self) -> dict[str, Figure]:
         """See OnlineLearner."""
@@ -252,7 +252,7 @@ class DevelopmentalOnlineLearner(OnlineLearner):
             self._trainer.state() | prefixed('kept', self._kept.state()) | self.gate.state() | self._uncertainty.state()
         )
         found |= prefixed('history', pack([Chain(0, 0, self._history)] if self._history else []))
-        return found | self._figures.state()
+        return found | self._running.state()
 
     def load(self, state: State) -> None:
         """See OnlineLearner."""
@@ -265,7 +265,7 @@ class DevelopmentalOnlineLearner(OnlineLearner):
         self._uncertainty.load(state)
         self._predicted = None
         self._history = [step for chain in unpack(select('history', state)) for step in chain.steps]
-        self._figures.load(state)
+        self._running.load(state)
 
 
 def _error(predicted: Tensor, picture: Tensor) -> float:

@@ -73,7 +73,7 @@ class QualityGate:
         self.is_open = bool(is_open)
 
 
-class Figures:
+class RunningMeans:
     """Running means of what the steps of about the last hundred are worth, and the variety of their actions.
 
     Attributes:

@@ -11,7 +11,6 @@ from ...brain import State
 from ...learners.actions import ActionCode
 from ...learners.optimisation import (
     average_into,
-    fill_gradients,
     load_optimizer,
     make_adam,
     optimizer_state,
@@ -23,7 +22,7 @@ from .model import DevelopmentalModel, Steps, to_pictures
 from .settings import DevelopmentalSettings, LossSettings
 
 _MEASURED_EVERY = 100
-# The learning rate falls to this part of itself at most: the world may change.
+# The learning rate is divided by this at most: the world may change.
 _MOST_SLOWED = 10.0
 
 
@@ -72,8 +71,6 @@ class Trainer:
         if not loss.requires_grad:
             return metrics
         names = [name for name in self._optimizers if predicts or name == 'autoencoder']
-        for name in names:
-            loss = fill_gradients(model.parts()[name], loss)
 
         def around(apply: Callable[[], None]) -> None:
             if predicts:
@@ -84,7 +81,7 @@ class Trainer:
         for name in names:
             self._optimizers[name].learning_rate = self.learning_rate
         own = self._settings.wake.gradient_norm
-        metrics['loss'] = step_all([self._optimizers[name] for name in names], loss, own, around)
+        metrics['loss'] = step_all([self._optimizers[name] for name in names], loss, own, around, fills=True)
         for name in names:
             self.updates[name] += 1
         decay = min(self._decay, (number + 1) / (number + 10))
