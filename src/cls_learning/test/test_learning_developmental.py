@@ -1,6 +1,7 @@
 """The brain `developmental`: its losses, gate and uncertainty, and its life as a brain."""
 
 from datetime import datetime
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -312,3 +313,17 @@ def test_settings_that_do_not_fit_are_refused(settings, expected):
     with pytest.raises(UserError, match=expected):
         find('developmental').check(own)
         DevelopmentalModel(own, torch.zeros(2, 1), 1)
+
+
+@pytest.mark.parametrize(
+    ('changes', 'is_strict'),
+    [({'policy.explore': 0.0}, True), ({'policy.explore': 0.5}, False),
+     ({'policy.kind': 'sequence', 'policy.sequence': '0; 1', 'policy.explore': 0.5}, True)],
+    ids=['automatic', 'automatic with random actions', 'sequence'],
+)  # fmt: skip
+def test_two_values_alternate_with_random_ones_among_them_and_a_named_policy_is_followed(changes, is_strict):
+    learner, world = find('developmental').make_online_learner(config(**changes, **{'gate.kind': 'open'})), World()
+    run(learner, world, 1, 'random')
+    taken = [float(learner.act(world.observation(), NO_JOINTS, 'curiosity', step)[0]) for step in range(40)]
+    assert set(taken) == {0.0, 1.0}
+    assert all(one != other for one, other in pairwise(taken)) == is_strict

@@ -97,7 +97,7 @@ class TokenPredictor:
         for _ in range(steps):
             last = slice(max(len(tokens) - model.context, 0), len(tokens))
             found = model.predictor(torch.stack(tokens[last], 1), taken[:, last]).tokens
-            tokens.append(model.autoencoder.encode(model.draw(found)))
+            tokens.append(model.following(found, model.autoencoder.decode(found)))
         return torch.stack(tokens[-steps:], 1).flatten(2)
 
 

@@ -18,15 +18,16 @@ class Adam:
         weights: parameters, each with a `grad` when `step` is called.
         learning_rate: of the next step.
         moments: by name, a tensor for each weight; empty before the first step.
+        beta2: decay of the mean squared gradient.
         clip: factor by which the newest gradients were multiplied to limit their norm.
     """
 
-    BETAS = (0.9, 0.999)
+    BETA1 = 0.9
     EPSILON = 1e-8
 
-    def __init__(self, weights: Iterable[Tensor], learning_rate: float) -> None:
+    def __init__(self, weights: Iterable[Tensor], learning_rate: float, beta2: float = 0.999) -> None:
         self.weights = list(weights)
-        self.learning_rate = learning_rate
+        self.learning_rate, self.beta2 = learning_rate, beta2
         self.moments: dict[str, list[Tensor]] = {}
         self.clip = 1.0
 
@@ -60,8 +61,8 @@ class Adam:
             own['step'],
             fused=True,
             amsgrad=False,
-            beta1=self.BETAS[0],
-            beta2=self.BETAS[1],
+            beta1=self.BETA1,
+            beta2=self.beta2,
             lr=self.learning_rate,
             weight_decay=0.0,
             eps=self.EPSILON,

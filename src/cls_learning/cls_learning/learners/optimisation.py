@@ -11,9 +11,9 @@ from .adam import Adam
 State = dict[str, Tensor]
 
 
-def make_adam(module: nn.Module, learning_rate: float) -> Adam:
+def make_adam(module: nn.Module, learning_rate: float, beta2: float = 0.999) -> Adam:
     """Returns an optimiser of all weights of a module."""
-    return Adam(module.parameters(), learning_rate)
+    return Adam(module.parameters(), learning_rate, beta2)
 
 
 def step(optimizer: Adam, loss: Tensor, gradient_norm: float) -> float:

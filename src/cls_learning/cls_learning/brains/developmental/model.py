@@ -150,7 +150,7 @@ class DevelopmentalModel(nn.Module):
                 is_on = _share_of_constant(picture_of(self.loss, output), target) < _LOST
                 if not is_on.any():
                     break
-                tokens = [each[is_on] for each in (*tokens[-context:], self._next(found, output).detach())]
+                tokens = [each[is_on] for each in (*tokens[-context:], self.following(found, output).detach())]
                 steps = Steps(steps.pictures[is_on], steps.actions[is_on])
         picture, latent, action = (each / count for each in sums)
         return Losses(picture, latent, action, picture + own.latent * latent + own.action * action)
@@ -175,11 +175,14 @@ class DevelopmentalModel(nn.Module):
         """Returns the number of the candidate that is nearest to each action (B, A)."""
         return torch.cdist(actions, self.candidates).argmin(1)
 
-    def _next(self, tokens: Tensor, output: Tensor) -> Tensor:
-        """Returns the tokens by which a rollout goes on after predicted tokens and what they decode to."""
+    def following(self, tokens: Tensor, output: Tensor) -> Tensor:
+        """Returns the tokens by which a rollout goes on after predicted tokens and what they decode to.
+
+        A picture that is coded again is limited to 0..1, else errors beyond what a picture can have grow at each step.
+        """
         if self._settings.network.rollout == 'tokens':
             return tokens
-        return self.autoencoder.encode(picture_of(self.loss, output))
+        return self.autoencoder.encode(picture_of(self.loss, output).clamp(0.0, 1.0))
 
     def _target(self, picture: Tensor) -> Tensor:
         if not self._settings.loss.detaches_target:
@@ -202,7 +205,7 @@ class DevelopmentalModel(nn.Module):
             found = self.predictor(torch.stack(tokens[-context:], 1), steps.actions[:, end - context : end]).tokens
             output = self.autoencoder.decode(found)
             pictures.append(picture_of(self.loss, output))
-            tokens.append(self._next(found, output))
+            tokens.append(self.following(found, output))
         return torch.stack(pictures, 1)
 
     def sweep(self, steps: Steps, candidates: Tensor) -> Tensor:

@@ -25,7 +25,8 @@ from .inspection.measures import effective_rank, explained_variance
 from .model import DevelopmentalModel, Steps, to_pictures
 from .pictures import pictures_of
 from .quality import Errors, QualityGate, RunningMeans
-from .training import draw_steps, Trainer
+from .settings import AUTOMATIC, UNCERTAINTY
+from .training import awake, draw_steps, Trainer
 from .uncertainty import Uncertainty
 
 # Steps from one measurement of the rank of tokens to the next.
@@ -53,10 +54,12 @@ class DevelopmentalOnlineLearner(OnlineLearner):
         self.online = DevelopmentalModel(self.settings, self.candidates, derive(model.seed, 'network'))
         self.fast = copy.deepcopy(self.online).requires_grad_(False).eval()
         own = self.settings.wake
-        self._trainer = Trainer(self.online, self.fast, self.settings, own.learning_rate, own.average, own.rate_steps)
+        self._trainer = Trainer(self.online, self.fast, self.settings, awake(own), own.average)
         self.gate = QualityGate(self.settings.gate)
         self._uncertainty = Uncertainty(self.settings.policy.uncertainty, self.online.autoencoder.size)
         self._selector = make_selector(self.settings, model.robot, model.seed)
+        policy = self.settings.policy
+        self._explore = policy.explore if policy.kind in (AUTOMATIC, UNCERTAINTY) else 0.0
         segment = _WINDOWS + self.online.context - 1
         own_limits = ObservationMemorySettings(capacity=own.kept + segment, keep='spread', segment=segment)
         self._kept = ObservationMemory(own_limits)
@@ -83,10 +86,10 @@ class DevelopmentalOnlineLearner(OnlineLearner):
             return self.robot.to_units(uniform(self.code.size, generator))
         if not self.gate.may_act:
             return self._rest()
+        if self._explore and generator.random() < self._explore:
+            return self.robot.to_units(self.candidates[int(generator.integers(len(self.candidates)))].numpy())
         if self._selector is not None:
             return self.robot.to_units(self._selector.act(np.zeros(0, np.float32), joints, steps, generator))
-        if generator.random() < self.settings.policy.explore:
-            return self.robot.to_units(self.candidates[int(generator.integers(len(self.candidates)))].numpy())
         return self.robot.to_units(self.candidates[int(self.uncertainties(observation, generator).argmax())].numpy())
 
     def uncertainties(self, observation: Observation, generator: np.random.Generator) -> Tensor:

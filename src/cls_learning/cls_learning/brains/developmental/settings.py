@@ -49,6 +49,10 @@ class LossSettings(Settings):
         0.25, 'Share of the updates in which only one picture is given, as at the start of an episode.', low=0.0,
         high=1.0,
     )  # fmt: skip
+    shift: float = setting(
+        0.07, 'Pictures of an update are shifted at random by this share of their side at most, all of a row alike.',
+        low=0.0, high=0.5,
+    )  # fmt: skip
     action: float = setting(0.0, 'Weight of a classifier of the action from the predicted change.', low=0.0)
     hidden_low: float = setting(0.3, 'Smallest share of the patches hidden in a masked step.', low=0.0, high=0.95)
     hidden_high: float = setting(0.85, 'Largest share.', low=0.0, high=0.95)
@@ -61,6 +65,16 @@ class WakeSettings(Settings):
     rate_steps: int = setting(
         500, 'Updates n after which the rate is divided by 1 + n / rate_steps, by 10 at most; 0: constant.', low=0
     )
+    autoencoder_rate: float = setting(
+        0.0,
+        'Learning rate of the autoencoder, as a multiple of that of the predictor, also in sleep; 0: 4 with the '
+        'cross-entropy, else 1.',
+        low=0.0,
+    )  # fmt: skip
+    beta2: float = setting(
+        0.99, 'Decay of the mean squared gradient of Adam; also in sleep. 0.999 lets late steps grow suddenly.',
+        low=0.0, high=0.9999,
+    )  # fmt: skip
     gradient_norm: float = setting(1.0, 'Norm to which gradients are clipped; 0: no clipping.', low=0.0)
     average: float = setting(0.995, 'Decay of the averaged weights that act.', low=0.0, high=0.9999)
     batch_size: int = setting(8, 'Steps of an update: the newest and some of those kept.', low=1)
@@ -91,7 +105,7 @@ class PolicySettings(Settings):
         'Policy of mode curiosity. uncertainty: the action whose outcome is known least; or one that does not learn, '
         'by the name of its file in policies/; automatic: both values in turn where there are two, else uncertainty.',
     )
-    explore: float = setting(0.2, 'Share of random actions beside `uncertainty`.', low=0.0, high=1.0)
+    explore: float = setting(0.2, 'Share of random actions beside `automatic` and `uncertainty`.', low=0.0, high=1.0)
     uncertainty: str = setting(
         'members', 'members: their disagreement; dropout: that of 10 predictions with dropout.',
         choices=('members', 'dropout'),

@@ -4,7 +4,7 @@ The averaged weights of the online learner are trained on a memory that keeps ev
 what was learned before is not lost; `dream` trains rollouts of several steps (Hafner et al. 2019 call it overshooting).
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 import copy
 import math
 
@@ -16,7 +16,7 @@ from ...evaluation.gate import verdict_of_errors
 from ...randomness import stream
 from .consolidator import DevelopmentalConsolidator
 from .model import DevelopmentalModel, Steps
-from .training import draw_steps, Trainer
+from .training import asleep, draw_steps, Trainer
 
 RECONSTRUCT, PREDICT, DREAM = PHASES = ('reconstruct', 'predict', 'dream')
 _MEANS = {RECONSTRUCT: 'autoencoder_training_loss', PREDICT: 'predictor_training_loss', DREAM: 'dream_loss'}
@@ -41,21 +41,17 @@ class DevelopmentalSleepRun(SleepRun):
         settings = self._consolidator.settings
         own = settings.sleep
         learner = copy.deepcopy(self._online.fast).requires_grad_(True).train()
-        trainer = Trainer(learner, self._result, settings, own.learning_rate, own.average)
-        counts = {RECONSTRUCT: own.reconstruct_steps, PREDICT: own.predict_steps, DREAM: own.dream_steps}
+        lengths = {phase: own.dream_length if phase == DREAM else 1 for phase in PHASES}
+        counts = self._counts(lengths)
+        trainer = Trainer(learner, self._result, settings, asleep(own.learning_rate, sum(counts.values())), own.average)
         done = 0
         for phase, steps in counts.items():
-            length = own.dream_length if phase == DREAM else 1
-            needed = length + (0 if phase == RECONSTRUCT else learner.context - 1)
-            asked = self._goal.steps.get(phase, 0)
-            why_not = 'by goal' if asked < 0 else self._lacks(needed)
-            if why_not:
-                self.statistics.status[phase] = f'skipped: {why_not}'
-                continue
-            total, steps = 0.0, asked or steps
+            length, total = lengths[phase], 0.0
             for number in range(1, steps + 1):
                 generator = stream(self._consolidator.seed, phase, (self._cycle << 20) + number)
                 count = own.dream_batch_size if phase == DREAM else own.batch_size
+                is_short = generator.random() < settings.loss.short_context
+                needed = length if is_short else self._needed(phase, length)
                 drawn = draw_steps(self._consolidator.memory, count, needed, self._online.code, generator)
                 found = trainer.update(
                     drawn, done, generator, predicts=phase != RECONSTRUCT, rollout=length,
@@ -67,9 +63,22 @@ class DevelopmentalSleepRun(SleepRun):
                 self.statistics.means[_MEANS[phase]] = total / number
                 yield Progress(phase, number, steps, found['loss'])
 
-    def _lacks(self, steps: int) -> str:
-        found = self._consolidator.memory.window_count(steps)
-        return '' if found else f'no window of {steps} steps in memory'
+    def _counts(self, lengths: Mapping[str, int]) -> dict[str, int]:
+        """Returns the updates of each phase that can run; says of the others why they are skipped."""
+        own, found = self._consolidator.settings.sleep, dict[str, int]()
+        for phase, steps in zip(PHASES, (own.reconstruct_steps, own.predict_steps, own.dream_steps)):
+            asked, needed = self._goal.steps.get(phase, 0), self._needed(phase, lengths[phase])
+            if asked < 0:
+                self.statistics.status[phase] = 'skipped: by goal'
+            elif not self._consolidator.memory.window_count(needed):
+                self.statistics.status[phase] = f'skipped: no window of {needed} steps in memory'
+            else:
+                found[phase] = asked or steps
+        return found
+
+    def _needed(self, phase: str, length: int) -> int:
+        """Returns the consecutive transitions of which an update of a phase learns."""
+        return length + (0 if phase == RECONSTRUCT else self._result.context - 1)
 
     def finish(self) -> State:
         """Judges the sleep, hands its result to the online learner, and begins the new cycle."""

@@ -89,12 +89,15 @@ class BreadthFirst:
     def _new(self, after: Tensor, distances: Tensor, seen: Tensor) -> list[int]:
         """Returns which of `after` equal neither `seen` nor each other, nearest the goal first, at most a beam."""
         flat, old, limit = after.flatten(1), seen.flatten(1), self._tolerance * after[0].numel()
-        is_old = (torch.cdist(flat, old).square() <= limit).any(1).tolist()
-        is_equal = torch.cdist(flat, flat).square() <= limit
+        is_taken = (torch.cdist(flat, old).square() <= limit).any(1).numpy()
+        is_equal = (torch.cdist(flat, flat).square() <= limit).numpy()
         kept: list[int] = []
         for k in distances.argsort(stable=True).tolist():
-            if len(kept) < self._beam and not is_old[k] and not bool(is_equal[k, kept].any()):
+            if not is_taken[k]:
                 kept.append(k)
+                is_taken |= is_equal[k]
+            if len(kept) == self._beam:
+                break
         return kept
 
 
