@@ -120,7 +120,9 @@ def _show_actions(actions: Actions) -> None:
     if not actions.accepted:
         return
     sources = ', '.join(f'{count:,} by {source or "an unknown source"}' for source, count in actions.sources.items())
+    low, high, deviation = actions.periods
     print(f'\nactions   {sources}; one each {actions.period:.2f} s, {actions.duration:.2f} s long')
+    print(f'          from one to the next {low:.2f} to {high:.2f} s, deviation {deviation:.2f} s')
     for text, count in actions.refused.items():
         print(f'          {count:,} refused: {text}')
     for channel in actions.channels:

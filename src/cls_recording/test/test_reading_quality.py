@@ -162,6 +162,8 @@ def test_actions_are_counted_by_channel_and_as_a_whole(bags, examine_messages):
     assert actions.sources == {'fast_learner': 200, 'teleop': 1}
     assert (actions.rewarded, actions.episodes) == (200, 1)
     assert (actions.period, actions.duration) == (pytest.approx(0.25), pytest.approx(0.05))
+    low, high, deviation = actions.periods
+    assert low < 0.001 and high == pytest.approx(0.25) and 0.0 < deviation < 0.03
     assert pan.edges == tuple(np.linspace(-10.0, 10.0, 11)) and pan.counts == (20,) * 9 + (21,)
     assert (pan.name, pan.unit, pan.mean) == ('pan', 'deg', pytest.approx(0.0, abs=0.01))
     assert (tilt.edges, tilt.values, tilt.counts) == ((), (-5.0, 0.0, 5.0), (67, 68, 66))

@@ -47,6 +47,7 @@ class Actions:
         channels: one each; empty without accepted actions.
         most_frequent: whole actions as commanded, with their counts.
         duration: from an action's start to its end, median in s. period: between two ends, median in s.
+        periods: between two ends, the shortest, the longest and the deviation, s.
         rewarded, episodes: actions with a reward; those that ended an episode.
     """
 
@@ -57,6 +58,7 @@ class Actions:
     most_frequent: tuple[tuple[tuple[float, ...], int], ...]
     duration: float
     period: float
+    periods: tuple[float, float, float]
     rewarded: int
     episodes: int
 
@@ -90,7 +92,7 @@ class ActionCounter:
         table = np.array([action for action in self._actions if len(action) == size], np.float64).reshape(
             lengths[size], size
         )
-        ends = [end for _, end in self._times]
+        between = np.diff([end for _, end in self._times]) * 1e-9
         channels = enumerate(self._channels(size, table))
         return Actions(
             accepted=len(self._actions),
@@ -99,7 +101,8 @@ class ActionCounter:
             channels=tuple(_distribution(channel, table[:, i]) for i, channel in channels),
             most_frequent=tuple(Counter(self._actions).most_common(_MOST_FREQUENT)),
             duration=median(end - start for start, end in self._times) * 1e-9 if self._times else 0.0,
-            period=float(np.median(np.diff(ends))) * 1e-9 if len(ends) > 1 else 0.0,
+            period=float(np.median(between)) if len(between) else 0.0,
+            periods=(float(between.min()), float(between.max()), float(between.std())) if len(between) else (0.0,) * 3,
             rewarded=self._rewarded,
             episodes=self._episodes,
         )
