@@ -13,7 +13,7 @@ from .picture_losses import chosen, output_at_mean, PICTURE_LOSSES, picture_of
 from .settings import DevelopmentalSettings
 
 # A rollout whose error is above this share of that of a constant picture has lost it.
-_LOST = 0.25
+_LOST = 0.8
 
 
 class Steps(NamedTuple):
