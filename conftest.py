@@ -1,8 +1,10 @@
 """Every test process talks on loopback and in a ROS domain of its own."""
 
 import fcntl
+import gc
 import os
 from pathlib import Path
+import sys
 import tempfile
 
 import pytest
@@ -29,8 +31,17 @@ def _claim_domain() -> int:
 os.environ['ROS_AUTOMATIC_DISCOVERY_RANGE'] = 'LOCALHOST'
 os.environ['ROS_DOMAIN_ID'] = str(_claim_domain())
 os.environ['FASTRTPS_DEFAULT_PROFILES_FILE'] = str(Path(__file__).parent / 'config' / 'fastdds.xml')
+# The workers share the cores: more threads of PyTorch would only wait for each other, in the nodes of a test too.
+os.environ.setdefault('OMP_NUM_THREADS', '1')
 # Hints name ./cls, however the tests were started.
 os.environ.pop('CLS_COMMAND', None)
+# Else each worker of each run rewrites and compiles all test modules again: 8 s of processor time each.
+sys.dont_write_bytecode = False
+
+
+def pytest_collection_finish() -> None:
+    """Exempts modules and collected tests, which stay until the end, from every later garbage collection."""
+    gc.freeze()
 
 
 @pytest.fixture

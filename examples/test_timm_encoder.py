@@ -6,8 +6,6 @@ import numpy as np
 from PIL import Image
 import pytest
 import safetensors.torch
-import timm
-import timm.data
 import torch
 
 from cls_common.errors import UserError
@@ -21,6 +19,8 @@ SMALL = 'timm:test_vit'  # 0.4 million parameters, 160 x 160 pixels
 
 def file_of(folder: Path, model: str = 'test_vit', seed: int = 3) -> Path:
     """Writes random weights of a model as timm publishes them, classifier included."""
+    import timm  # seconds of processor time, in every worker if it stood above
+
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         state = timm.create_model(model).state_dict()
@@ -54,6 +54,9 @@ class TestTimm(testing.EncoderSuite):
 
 def test_embeddings_are_those_of_timm_with_its_own_input(tmp_path: Path) -> None:
     """The cropped centre, prepared by timm's own transform on PIL images, leads to nearly the same features."""
+    import timm
+    import timm.data
+
     file = file_of(tmp_path)
     encoder = make(file, **{'timm.crop': True})
     model = timm.create_model('test_vit', num_classes=0, checkpoint_path='').eval()

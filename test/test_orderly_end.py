@@ -6,6 +6,7 @@ No experience is lost at an orderly end; acting waits for slow_learner; a save h
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+import json
 import os
 from pathlib import Path
 import signal
@@ -25,7 +26,7 @@ from cls_common.errors import UserError
 from cls_learning.brain import find
 
 pytestmark = pytest.mark.timeout(300)  # four processes load PyTorch, slow on two busy cores
-MAX_BEHIND = 40
+NAMESPACE, MAX_BEHIND = 'orderly', 40
 # Not reached in these runs; a test that needs a sleep requests it.
 CYCLE = 5000
 
@@ -54,19 +55,16 @@ class Graph:
         finally:
             os.kill(self.pid(name), signal.SIGCONT)
 
-    def end(self) -> list[int]:
-        """Signals every process at once, as `ros2 launch` does; returns their exit statuses."""
-        self.supervisor.ask_to_end()
-        return [state.status for state in self.supervisor.await_end()]
-
     def log(self, name: str) -> str:
         return self.supervisor.log(name).read_text(errors='replace')
 
 
-@contextmanager
-def running(folder: Path, namespace: str) -> Iterator[Graph]:
+@pytest.fixture(scope='module')
+def graph(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Graph]:
+    """One graph for all tests: the last one ends it."""
     from cls_bench.faults.nodes.observer import observe
 
+    folder = tmp_path_factory.mktemp('graph')
     parameters = folder / 'test.param.yaml'
     learning = {**find('cls').short_cycles, 'sleep.wake_steps_per_cycle': CYCLE}
     given = {'slow_learner': learning, 'fast_learner': {'max_behind': MAX_BEHIND, 'action_rate': 20.0}}
@@ -75,9 +73,9 @@ def running(folder: Path, namespace: str) -> Iterator[Graph]:
         robot='sim', model='m', models_dir=str(folder), seed=2, encoder='thumbnail', params_file=str(parameters)
     )
     directory = RunDirectory.create()
-    supervisor = Supervisor(directory.path, {p.name: node_command(p, namespace) for p in describe(options)})
+    supervisor = Supervisor(directory.path, {p.name: node_command(p, NAMESPACE) for p in describe(options)})
     try:
-        with observe(namespace, lambda _: None) as observer:
+        with observe(NAMESPACE, lambda _: None) as observer:
             made = Graph(supervisor, observer, folder)
             made.wait(lambda: observer.count >= 10, 'ten steps', 150.0)
             yield made
@@ -86,46 +84,48 @@ def running(folder: Path, namespace: str) -> Iterator[Graph]:
         directory.close(keep=False)
 
 
-@pytest.fixture
-def graph(tmp_path: Path) -> Iterator[Graph]:
-    with running(tmp_path, 'own') as made:
-        yield made
-
-
-@pytest.fixture(scope='module')
-def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Graph]:
-    """One graph for the tests that leave it running, and the last one, which ends it."""
-    with running(tmp_path_factory.mktemp('shared'), 'shared') as made:
-        yield made
-
-
-def test_acting_continues_when_slow_learner_has_caught_up(shared: Graph) -> None:
-    observer = shared.observer
-    with shared.stopped('slow_learner'):
-        shared.wait(lambda: observer.client.statuses().fast.slowed > 0, 'acting waits')
+def test_acting_continues_when_slow_learner_has_caught_up(graph: Graph) -> None:
+    observer = graph.observer
+    with graph.stopped('slow_learner'):
+        graph.wait(lambda: observer.client.statuses().fast.slowed > 0, 'acting waits')
     behind = observer.last
-    shared.wait(lambda: observer.last > behind + MAX_BEHIND, 'acting continues')
+    graph.wait(lambda: observer.last > behind + MAX_BEHIND, 'acting continues')
     pair = observer.client.statuses()
     assert pair.fast.dropped == pair.slow.dropped == 0 and pair.slow.written >= behind
 
 
-def test_concurrent_saves_get_the_answer_of_their_save(shared: Graph) -> None:
-    client = shared.observer.client
+def test_concurrent_saves_get_the_answer_of_their_save(graph: Graph) -> None:
+    client = graph.observer.client
     pause = threading.Event()
     with ThreadPoolExecutor(2) as pool:
-        with shared.stopped('slow_learner'):
+        with graph.stopped('slow_learner'):
             answers = [pool.submit(client.save_model) for _ in range(2)]
             pause.wait(1.0)  # both requests are sent
         texts = {answer.result(60) for answer in answers}
-    generations = sorted(path.name for path in (shared.models / 'm' / 'generations').iterdir())
+    generations = sorted(path.name for path in (graph.models / 'm' / 'generations').iterdir())
     assert texts == {f'generation {int(name)}' for name in generations} and len(texts) <= 2
+
+
+def test_a_lease_survives_a_stopped_fast_learner(graph: Graph) -> None:
+    client = graph.observer.client
+    graph.wait(lambda: graph.observer.last >= 100, 'enough steps for a sleep')
+    goal = client.sleep({'sws': 600, 'rem': -1, 'tether': -1})
+    graph.wait(lambda: client.statuses().slow.phase_step > 0, 'asleep')
+    pause = threading.Event()
+    with graph.stopped('fast_learner'):
+        pause.wait(4.5)  # longer than the lease of 3 s
+    result = None
+    while result is None:
+        result = goal.wait(1.0)
+    assert result.error_code == 0, result.error_msg
+    graph.wait(lambda: client.statuses().last_sleep.startswith('slept'), 'a sentence about the sleep')
+    assert 'silent for the whole lease' not in graph.log('fast_learner')
 
 
 def test_an_end_undoes_a_sleep_and_saves_every_step(graph: Graph) -> None:
     from cls_bringup.orderly_end import OrderlyEnd
 
-    client = graph.observer.client
-    graph.wait(lambda: graph.observer.last >= 100, 'enough steps for a sleep')
+    client, cycles = graph.observer.client, graph.observer.client.statuses().slow.cycles
     goal = client.sleep({'sws': 100_000})
     graph.wait(lambda: client.statuses().slow.phase_step > 0, 'asleep')
     assert client.statuses().progress[1] == 100_000, 'the status has the progress'
@@ -134,35 +134,18 @@ def test_an_end_undoes_a_sleep_and_saves_every_step(graph: Graph) -> None:
     graph.wait(lambda: 'sleep goal rejected: asleep already' in graph.log('slow_learner'), 'the reason is logged')
     end = OrderlyEnd(client, lambda: False)
     end.run()
-    assert end.problem == '' and end.saved == 'generation 1'
+    generation = max((graph.models / 'm' / 'generations').iterdir())
+    assert end.problem == '' and end.saved == f'generation {int(generation.name)}'
     assert goal.wait(30.0).error_code == 106
     graph.wait(lambda: 'cancelled' in client.statuses().last_sleep, 'a sentence about the cancelled sleep')
     assert client.statuses().fast.mode == 'manual', 'no step follows the save'
-    last = graph.observer.last
-    assert graph.end() == [0] * 4
-    at, _ = inspect(graph.models, 'm')
-    assert (at.steps, at.cycles) == (last, 0)
+    saved = json.loads((generation / 'manifest.json').read_text())
+    assert (saved['sequence'], saved['cycles']) == (graph.observer.last, cycles)
 
 
-def test_a_lease_survives_a_stopped_fast_learner(shared: Graph) -> None:
-    client = shared.observer.client
-    shared.wait(lambda: shared.observer.last >= 100, 'enough steps for a sleep')
-    goal = client.sleep({'sws': 600, 'rem': -1, 'tether': -1})
-    shared.wait(lambda: client.statuses().slow.phase_step > 0, 'asleep')
-    pause = threading.Event()
-    with shared.stopped('fast_learner'):
-        pause.wait(4.5)  # longer than the lease of 3 s
-    result = None
-    while result is None:
-        result = goal.wait(1.0)
-    assert result.error_code == 0, result.error_msg
-    shared.wait(lambda: client.statuses().last_sleep.startswith('slept'), 'a sentence about the sleep')
-    assert 'silent for the whole lease' not in shared.log('fast_learner')
-
-
-def test_experiences_not_yet_received_are_in_the_journal_after_an_end(shared: Graph) -> None:
-    """The last test of the shared graph: it ends it."""
-    graph, observer = shared, shared.observer
+def test_experiences_not_yet_received_are_in_the_journal_after_an_end(graph: Graph) -> None:
+    observer = graph.observer
+    observer.client.set_mode('curiosity')
     slowed = observer.client.statuses().fast.slowed
     with graph.stopped('slow_learner'):
         before = observer.last

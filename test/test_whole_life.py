@@ -21,12 +21,14 @@ from std_srvs.srv import Trigger
 import yaml
 
 from cls_bringup.graph import describe, GraphOptions, Process
+from cls_cli.entry import main
 from cls_common import comms
 from cls_common.nodes import qos
 from cls_common.nodes.retrying_client import RetryingClient
 from cls_interfaces.action import Sleep
 from cls_interfaces.msg import Experience, LearnerStatus
 from cls_interfaces.srv import SetMode
+from cls_learning.model_store.listing import weights_hash
 
 ROOT = Path(__file__).resolve().parents[1]
 SEED, STEPS, CYCLE = 3, 70, 40
@@ -178,29 +180,9 @@ def running(folder: Path, **options: int) -> Iterator[Graph]:
 def trained(folder: Path, steps: int, settings: Mapping[str, Any]) -> str:
     """Returns the hash with which one process ends."""
     overrides = [text for name, value in settings.items() for text in ('--set', f'{name}={value}')]
-    train = subprocess.run(
-        [
-            sys.executable,
-            '-m',
-            'cls_cli',
-            'train',
-            '--robot',
-            'square',
-            '--model',
-            'life',
-            '--models-dir',
-            str(folder),
-            '--steps',
-            str(steps),
-            '--seed',
-            str(SEED),
-            *overrides,
-        ],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    return train.stdout.splitlines()[-1].removeprefix('weights sha256 ')
+    where = ['--robot', 'square', '--model', 'life', '--models-dir', str(folder)]
+    assert main(['train', *where, '--steps', str(steps), '--seed', str(SEED), *overrides]) == 0
+    return weights_hash(folder / 'life')
 
 
 @pytest.mark.slow

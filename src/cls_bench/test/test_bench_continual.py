@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import pytest
 from rich.console import Console
-from sklearn.datasets import load_digits
 import torch
 
 from cls_bench.continual import avalanche, report, rows, runner, stream_run, world_streams, worlds
@@ -77,6 +76,8 @@ def test_streams_depend_on_the_seed_alone(make: Any) -> None:
 
 
 def test_every_digit_is_in_training_or_test_and_in_none_twice() -> None:
+    from sklearn.datasets import load_digits  # a second of processor time, in every worker if it stood above
+
     images, labels = load_digits(return_X_y=True)
     tasks = split(5).tasks
     seen = np.concatenate([part for task in tasks for part in (task.train_x, task.test_x)]) * 16

@@ -7,8 +7,6 @@ import pytest
 import safetensors.numpy
 import torch
 from torch import nn
-import torchvision
-from torchvision.models.feature_extraction import create_feature_extractor
 
 from cls_common.errors import UserError
 from cls_perception import encoders, testing, torch_encoder
@@ -101,6 +99,9 @@ def test_projection_has_the_initialisation_of_a_linear_layer():
 
 
 def test_early_layers_are_those_of_a_resnet18(early, scene):
+    import torchvision  # a second of processor time, in every worker if it stood above
+    from torchvision.models.feature_extraction import create_feature_extractor
+
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         whole = torchvision.models.resnet18().eval()

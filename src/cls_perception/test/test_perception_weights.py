@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 import safetensors.torch
 import torch
-import torchvision
 
 from cls_common.errors import UserError
 from cls_perception import encoders
@@ -19,6 +18,8 @@ PUBLISHED = 'resnet18-f37072fd.pth'
 
 @pytest.fixture(scope='module')
 def state() -> dict[str, torch.Tensor]:
+    import torchvision  # a second of processor time, in every worker if it stood above
+
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(11)
         return torchvision.models.resnet18().state_dict()

@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 import math
 from pathlib import Path
-import subprocess
 from typing import Any
 
 from hypothesis import given, settings, strategies
@@ -14,6 +13,7 @@ import pytest
 from rosbags.rosbag2 import StoragePlugin, Writer
 import torch
 
+from cls_cli.entry import main
 from cls_common import comms
 from cls_common.errors import UserError
 from cls_common.resources import config_dir
@@ -452,13 +452,13 @@ def test_a_session_of_another_robot_is_refused_and_the_model_is_kept(
     assert run(session, tmp_path, 'twin').weights == before
 
 
-def test_the_command_prints_the_hash_last(session: Path, recorded: RecordedRun, tmp_path: Path) -> None:
+def test_the_command_prints_the_hash_last(
+    session: Path, recorded: RecordedRun, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     chosen = [text for name, value in RECIPE.items() for text in ('--set', f'{name}={value}')]
     where = ['--seed', str(SEED), '--models-dir', str(tmp_path)]
-    command = ['python', '-m', 'cls_cli', 'replay', str(session), *where, *chosen]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=200)
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.splitlines()[-1] == f'weights sha256 {recorded.weights}'
+    assert main(['replay', str(session), *where, *chosen]) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == f'weights sha256 {recorded.weights}'
 
 
 def epochs(losses: Iterator[float] | list[float]) -> int | None:

@@ -1,13 +1,12 @@
 """`train()`: a brain trained in one process over a simulated robot."""
 
 from pathlib import Path
-import subprocess
-import sys
 from typing import Any
 
 import numpy as np
 import pytest
 
+from cls_cli.entry import main
 from cls_common.errors import UserError
 from cls_learning.brain import ONLINE
 from cls_learning.model_store.folder import ModelFolder
@@ -46,11 +45,12 @@ def test_equal_seeds_give_equal_weights(trained: tuple[Path, str, list[TrainProg
     assert train(options(tmp_path, model='other', seed=6)) != first
 
 
-def test_the_command_line_gives_the_same_hash(trained: tuple[Path, str, list[TrainProgress]]) -> None:
+def test_the_command_line_gives_the_same_hash(
+    trained: tuple[Path, str, list[TrainProgress]], capsys: pytest.CaptureFixture[str]
+) -> None:
     folder, first, _ = trained
-    command = [sys.executable, '-m', 'cls_cli', 'models', 'hash', 'm', '--models-dir', str(folder)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
-    assert done.returncode == 0 and done.stdout.strip() == first
+    assert main(['models', 'hash', 'm', '--models-dir', str(folder)]) == 0
+    assert capsys.readouterr().out.strip() == first
 
 
 def test_progress_is_reported_step_by_step(trained: tuple[Path, str, list[TrainProgress]]) -> None:
