@@ -1,5 +1,6 @@
 """Every test process talks on loopback and in a ROS domain of its own."""
 
+from collections.abc import Generator
 import fcntl
 import gc
 import os
@@ -39,9 +40,14 @@ os.environ.pop('CLS_COMMAND', None)
 sys.dont_write_bytecode = False
 
 
-def pytest_collection_finish() -> None:
-    """Exempts modules and collected tests, which stay until the end, from every later garbage collection."""
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Looks for garbage neither while modules are imported nor, later, among these and the tests: all stay."""
+    gc.disable()
+    found = yield
     gc.freeze()
+    gc.enable()
+    return found
 
 
 @pytest.fixture

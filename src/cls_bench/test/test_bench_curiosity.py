@@ -174,7 +174,8 @@ def test_a_walk_is_deterministic_in_its_number(name: str) -> None:
 def test_a_run_reports_its_walks_and_a_second_run_uses_the_cache(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(ENVIRONMENTS, 'small', SMALL)  # type: ignore[arg-type]
+    smaller = replace(SMALL, limits_deg=(20.0, 10.0))
+    monkeypatch.setitem(ENVIRONMENTS, 'small', smaller)  # type: ignore[arg-type]
     request = ExplorationRequest(
         rewards=('random', 'rnd'),
         environments=('small',),

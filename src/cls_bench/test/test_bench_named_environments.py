@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import lru_cache
 import io
 import json
 from pathlib import Path
@@ -40,6 +41,7 @@ def small_protocol(name: str, steps: int = 40) -> StreamProtocol:
     return replace(named_environments.protocol_of(name, steps), test_walks=1, test_steps=6, pairs=2)
 
 
+@lru_cache(maxsize=2)  # the room, with which all others are compared, and one of these
 def render(protocol: StreamProtocol, scene: int = 0, seed: int = 3) -> Images:
     images: Images = {}
     for name, image in shots(protocol, paths(protocol, seed, scene), seed, scene):
@@ -228,7 +230,7 @@ FREQUENT_SLEEP = 'default,sleep.wake_steps_per_cycle=20,sleep.sws_steps=2,sleep.
 
 @pytest.fixture(scope='module')
 def report(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict]:
-    protocols = tuple(small_protocol(name, steps=120) for name in ('tiles', 'change'))
+    protocols = tuple(small_protocol(name, steps=60) for name in ('tiles', 'change'))
     cache = tmp_path_factory.mktemp('cache')
     request = LearningRequest(
         protocols, (f'{FREQUENT_SLEEP},network.slow_hidden=16', 'retrieval_change'), ('thumbnail',), 1, 1, cache
@@ -247,7 +249,7 @@ def test_a_run_in_named_environments_scores_around_each_sleep(report: dict) -> N
     for name, each in report['worlds'].items():
         recipe, retrieval = each['rows']
         scores = recipe['sleep_scores']
-        assert len(scores) == 6 and set(scores[0]) == {'before', 'after', 'fast_before', 'fast_after'}
+        assert len(scores) == 3 and set(scores[0]) == {'before', 'after', 'fast_before', 'fast_after'}
         assert recipe['first_sleep_before'] == scores[0]['before']
         assert recipe['first_sleep_after'] == scores[0]['after']
         assert recipe['after_sleep_worst'] == min(score['after'] for score in scores)
