@@ -58,9 +58,9 @@ def command(model: str, models_dir: Path, as_json: bool) -> int:
         'acting': found.acting, 'learning awake': found.awake, 'one sleep': found.asleep,
         'learning in all': found.learning,
     }  # fmt: skip
-    print(f'{"":<36}' + ''.join(f'{name:>17}' for name in columns))
+    print(f'{"":<36}' + ''.join(f'{name:>18}' for name in columns))
     for name, number in _ROWS.items():
-        print(f'{name:<36}' + ''.join(f'{_text(number(each)):>17}' for each in columns.values()))
+        print(f'{name:<36}' + ''.join(f'{_text(number(each)):>18}' for each in columns.values()))
     share = f' and a {found.wake_steps}th of a sleep' if found.wake_steps else ''
     print(f'Acting and learning awake: of one step, means of {found.steps}. Learning in all: awake{share}.')
     print(f'Sleep: {found.sleep}. Energy: {ASSUMPTIONS}.')
