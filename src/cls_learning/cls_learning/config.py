@@ -112,6 +112,14 @@ class SleepSettings(Settings):
         choices=('fast', 'gated'),
     )
     gate_max: float = setting(0.5, 'Largest share of Fast in a gated target.', low=0.0, high=1.0)
+    own_weight: float = setting(
+        0.0, "Weight in SWS of the error against Slow's own predictions from before the sleep; 0: off.", low=0.0
+    )
+    candidates: int = setting(
+        1,
+        'Batches drawn for each one of SWS and REM, of which the samples are kept that Slow predicts worst; 1: off.',
+        low=1,
+    )
     virtual_share: float = setting(
         0.8,
         'Share of stitched trajectories in the batches of SWS and REM, where the scene is static.',

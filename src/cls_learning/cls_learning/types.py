@@ -26,7 +26,7 @@ class History:
         """Returns a copy on another device."""
         return History(self.z.to(device), self.action.to(device), self.known.to(device))
 
-    def rows(self, some: slice) -> 'History':
+    def rows(self, some: slice | Tensor) -> 'History':
         """Returns the history of some of the transitions."""
         return History(self.z[some], self.action[some], self.known[some])
 

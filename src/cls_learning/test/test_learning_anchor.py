@@ -103,6 +103,44 @@ def test_a_sleep_that_is_not_kept_takes_its_anchor_back(
             assert_same(before, everything(run))
 
 
+def test_an_anchor_that_waits_for_a_change_is_made_in_the_first_sleep_and_after_each_change(
+    tools: SimpleNamespace, open_run: Callable[..., Any]
+) -> None:
+    run = open_run(settings=anchoring(tools, when='change')).train(3 * CYCLE)
+    slow, watch = run.session.consolidator.slow, run.session.consolidator.watch
+    assert slow.penalty.anchors == 1 and not watch.has_changed and watch.change.steps == 3 * CYCLE
+    watch.change.refreeze()
+    for error in (*np.random.default_rng(0).random(200), *(9.0,) * 20):
+        watch.observe_error(float(error))
+    assert watch.has_changed
+    run.train(CYCLE - 1)
+    before = everything(run)
+    sleep = run.session.begin_sleep(run.learner.to_bytes(), Goal())
+    list(sleep.run())
+    sleep.finish()
+    assert slow.penalty.anchors == 2 and not watch.has_changed and watch.change.is_calibrating
+    sleep.roll_back()
+    assert_same(before, everything(run))
+    assert slow.penalty.anchors == 1 and watch.has_changed, 'the next sleep anchors'
+    run.train(1 + CYCLE)
+    assert slow.penalty.anchors == 2
+    sleep = run.session.begin_sleep(run.learner.to_bytes(), Goal())
+    list(sleep.run())
+    assert sleep.statistics.status['anchor'] == 'skipped: no change was found since the last anchor'
+
+
+def test_the_detector_that_anchors_wait_for_goes_on_after_an_interruption(
+    tools: SimpleNamespace, open_run: Callable[..., Any]
+) -> None:
+    """Else what an interrupted run keeps of a change depends on when it was interrupted."""
+    settings, world = anchoring(tools, when='change'), tools.PanTiltWorld()
+    whole = open_run('whole', settings=settings).train(2 * CYCLE + 3)
+    open_run(world=world, settings=settings).train(CYCLE + 5).folder.close()
+    run = open_run(world=world, settings=settings).train(CYCLE - 2)
+    assert_same(everything(whole), everything(run))
+    assert run.session.consolidator.watch.change.steps == 2 * CYCLE + 3
+
+
 def test_a_model_without_the_phase_has_no_further_state_and_no_further_settings(
     tools: SimpleNamespace, open_run: Callable[..., Any]
 ) -> None:

@@ -31,8 +31,18 @@ def make(name: str, weights: Mapping[str, 'Tensor'], plugins: PluginSettings | N
 
 def of_phase(phases: PluginSettings, weights: Mapping[str, 'Tensor']) -> 'Penalty | None':
     """Makes the penalty that the sleep phase `anchor` uses; None where the phase is not among `phases`."""
+    own = _settings_of(phases)
+    return None if own is None else make(own.penalty, weights, own.plugins)
+
+
+def waits_for_change(phases: PluginSettings) -> bool:
+    """Whether the sleep phase `anchor` is among `phases` and anchors after a change of the world only."""
+    own = _settings_of(phases)
+    return own is not None and own.when == 'change'
+
+
+def _settings_of(phases: PluginSettings) -> AnchorSettings | None:
     try:
-        own = phases.of(AnchorSettings)
+        return phases.of(AnchorSettings)
     except LookupError:
         return None
-    return make(own.penalty, weights, own.plugins)

@@ -33,5 +33,10 @@ class AnchorSettings(Settings):
     """Settings of the sleep phase `anchor`."""
 
     penalty: str = setting('ewc', 'Penalty on changes of important weights, by the name of its file in penalties/.')
+    when: str = setting(
+        'always',
+        'always: in every sleep; change: in the first sleep, and in one before which a change of the world was found.',
+        choices=('always', 'change'),
+    )
     samples: int = setting(50, 'Transitions of memory by which the importance of weights is measured.', low=1)
     plugins: PluginSettings = plugin_group(PENALTIES, 'penalty')

@@ -23,10 +23,16 @@ class Watch:
     Attributes:
         change: finds a lasting rise of the error of Slow, which hardly learns awake; calibrated after each sleep. It
             says that something changed, and the other alarms what.
+        has_changed: whether it found a change since the last anchor; always True where anchors do not wait for one.
         scene_changes: episodes that began with another scene, the last one at the step `scene_changed_at`.
+
+    Args:
+        anchors: whether anchors wait for a change. Then the detector goes on through a sleep, since the errors of a
+            better Slow are lower, which is no change; else changes just after a sleep would be taken as usual.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, anchors: bool = False) -> None:
+        self._anchors, self.has_changed = anchors, not anchors
         self._camera, self._delay, self.change = CameraWatch(), ImageDelay(), ChangeDetector()
         self._step = self._episode = 0
         self.scene_changes, self.scene_changed_at = 0, -1
@@ -40,6 +46,16 @@ class Watch:
         self._camera.observe(transition.z_next, transition.joints_next)
         self._delay.observe(transition)
         return {'image_delay': float(self._delay.steps)}
+
+    def observe_error(self, error: float) -> None:
+        """Adds the error of Slow in one step, before it learned the step."""
+        self.has_changed |= self.change.observe(error)
+
+    def end_sleep(self, *, anchored: bool) -> None:
+        """Begins another calibration where one is due; `anchored`: the sleep made an anchor."""
+        if not self._anchors or self.change.is_changed:
+            self.change.refreeze()
+        self.has_changed = not self._anchors or (self.has_changed and not anchored)
 
     def alarms(self, history: EvaluationHistory, static_scenes: StaticScenes) -> list[str]:
         """Returns the present alarms, in words."""
@@ -63,11 +79,20 @@ class Watch:
         return [text for text, holds in found.items() if holds]
 
     def state(self) -> dict[str, Tensor]:
-        """Returns the state of scene changes; what else is watched is measured again within some hundred steps."""
-        return {'watch.scenes': torch.tensor([self._step, self._episode, self.scene_changes, self.scene_changed_at])}
+        """Returns the state of scene changes, and of the detector of changes where anchors wait for it.
+
+        What else is watched is measured again within some hundred steps.
+        """
+        scenes = [self._step, self._episode, self.scene_changes, self.scene_changed_at]
+        own = {'change.found': torch.tensor(self.has_changed), **self.change.state()} if self._anchors else {}
+        return {'watch.scenes': torch.tensor(scenes), **{f'watch.{name}': value for name, value in own.items()}}
 
     def load(self, state: Mapping[str, Tensor]) -> None:
         """Restores the state; empty for a state of an older version."""
-        self.change.refreeze()
+        if self._anchors:
+            self.change.load({name.removeprefix('watch.'): value for name, value in state.items()})
+            self.has_changed = bool(state['watch.change.found'])
+        else:
+            self.change.refreeze()
         known = state.get('watch.scenes', torch.tensor([0, 0, 0, -1]))
         self._step, self._episode, self.scene_changes, self.scene_changed_at = known.tolist()

@@ -9,7 +9,7 @@ from cls_common.errors import UserError
 from cls_common.robot import RobotInfo
 from cls_common.transition import Experience
 
-from ... import memory
+from ... import memory, penalties
 from ...brain import CONSOLIDATOR, Consolidator, Goal, OnlineLearner, SleepRun, State
 from ...config import LearningSettings
 from ...evaluation.history import EvaluationHistory
@@ -60,7 +60,7 @@ class ClsConsolidator(Consolidator):
         self.memory = memory.make(replace(settings.memory, capacity=capacity, piece_length=length), seed)
         self.history = EvaluationHistory()
         self.static_scenes = StaticScenes()
-        self.watch = Watch()
+        self.watch = Watch(anchors=penalties.waits_for_change(settings.sleep.plugins))
         self.skill = PredictionSkill()
         # Tether optimises a local copy of the fast model; its weights are overwritten at the start of each sleep.
         self.online_copy = ClsOnlineLearner(settings, robot, z_size, seed, device)
@@ -113,7 +113,7 @@ class ClsConsolidator(Consolidator):
         self.slow.carry(t, is_cut=is_cut)
         before = self.slow.carried.before
         metrics = {'slow_error': float(squared_error(self.slow.predict(z, action, before), z_next))}
-        self.watch.change.observe(metrics['slow_error'])
+        self.watch.observe_error(metrics['slow_error'])
         self.skill.add(metrics['slow_error'], experience.metrics['copy_error'])
         self._follow_normalizer(experience)
         metrics |= self.watch.observe(experience)

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 import math
 
 from ...brain import Goal, Progress, SleepRun, State, Verdict
-from ...consolidation.contract import SleepContext
+from ...consolidation.contract import frozen, SleepContext
 from ...consolidation.phases import run, STATISTICS
 from ...evaluation import gate
 from ...evaluation.history import actions_vary
@@ -37,7 +37,16 @@ class ClsSleepRun(SleepRun):
     def run(self) -> Iterator[Progress]:
         """See SleepRun."""
         c = self._consolidator
-        sleep = SleepContext(self._online.fast, c.slow, c.memory, self._stitch(), c.tether, c.settings.sleep)
+        sleep = SleepContext(
+            fast=self._online.fast,
+            slow=c.slow,
+            memory=c.memory,
+            stitched=self._stitch(),
+            tether_optimizer=c.tether,
+            settings=c.settings.sleep,
+            before=frozen(c.slow) if c.settings.sleep.own_weight else None,
+            has_changed=c.watch.has_changed,
+        )
         yield from run(sleep, self._goal, c.seed, self._cycle, self.statistics)
 
     def _stitch(self) -> StitchedTrajectories:
@@ -68,7 +77,7 @@ class ClsSleepRun(SleepRun):
         """Begins the new cycle, then judges with its snapshot of the normaliser, with which the learners will act."""
         self._online.begin_cycle()
         self._consolidator.take_normalizer(self._online)
-        self._consolidator.watch.change.refreeze()
+        self._consolidator.watch.end_sleep(anchored=self.statistics.status.get('anchor') == 'ok')
         self._judge()
         return self._online.state()
 
