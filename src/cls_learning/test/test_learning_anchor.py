@@ -110,7 +110,7 @@ def test_an_anchor_that_waits_for_a_change_is_made_in_the_first_sleep_and_after_
     slow, watch = run.session.consolidator.slow, run.session.consolidator.watch
     assert slow.penalty.anchors == 1 and not watch.has_changed and watch.change.steps == 3 * CYCLE
     watch.change.refreeze()
-    for error in (*np.random.default_rng(0).random(200), *(9.0,) * 20):
+    for error in (*np.random.default_rng(0).random(300), *(9.0,) * 40):
         watch.observe_error(float(error))
     assert watch.has_changed
     run.train(CYCLE - 1)
