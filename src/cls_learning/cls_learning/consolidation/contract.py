@@ -27,7 +27,8 @@ class SleepContext:
         stitched: trajectories over the same frames; empty where the scene moves.
         tether_optimizer: optimiser of Fast in Tether.
         before: Slow as it was before the sleep, frozen, where `own_weight` is above 0; it predicts only.
-        has_changed: whether a change of the world was found since the last anchor; True where anchors do not wait for one.
+        has_changed: whether a change of the world was found since the last anchor; always True where anchors do not
+            wait for one.
     """
 
     fast: FastLearner
