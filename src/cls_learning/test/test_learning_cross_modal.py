@@ -12,7 +12,8 @@ from cls_common.errors import UserError
 from cls_common.robot import Channel, Kind, RobotInfo
 from cls_common.transition import Observation, Reading, Transition
 from cls_learning import state_bytes
-from cls_learning.brain import find, Goal
+from cls_learning.brain import find, Goal, State
+from cls_learning.brains.cross_modal.anchor import samples
 from cls_learning.brains.cross_modal.dreams import dream, Windows
 from cls_learning.brains.cross_modal.model import all_present, CrossModalModel
 from cls_learning.brains.cross_modal.network import CrossModalNetwork
@@ -20,6 +21,7 @@ from cls_learning.brains.cross_modal.settings import CrossModalSettings, SensesS
 from cls_learning.brains.cross_modal.watch import SensesWatch
 from cls_learning.model_store.config_file import ModelConfig
 from cls_learning.model_store.folder import ModelFolder
+from cls_learning.registries import PENALTIES
 from cls_learning.runtime.learner_session import LearnerSession, make_online_learner
 
 SIZES = {'near': 3, 'far': 4}
@@ -228,6 +230,11 @@ class Run:
         return self.session.weights_sha256(self.learner.to_bytes())
 
 
+def assert_same(one: State, two: State) -> None:
+    assert one.keys() == two.keys()
+    assert [name for name in one if not torch.equal(one[name], two[name])] == []
+
+
 def config(world: World, **changes: object) -> ModelConfig:
     settings = find('cross_modal').settings.from_flat({**SMALL, **changes})
     return ModelConfig(world.robot, {}, 3, settings, {}, '2025-01-02', (), 'cross_modal', SIZES)
@@ -255,8 +262,9 @@ def open_run(tmp_path: Path) -> Iterator[Callable[..., Run]]:
         {},
         {'actor.kind': 'untrained', 'fast.objective': 'stability'},
         {'watch.disagreement': 1.5, 'network.step_duration': 1e-9},
+        {'sleep.anchor.penalty': 'si', 'sleep.anchor.si.weight': 5.0},
     ],
-    ids=['own', 'original', 'options'],
+    ids=['own', 'original', 'options', 'anchor'],
 )
 def test_a_run_that_was_stopped_anywhere_ends_as_one_that_was_not(open_run, changes) -> None:
     whole = open_run('whole', **changes).train(105)
@@ -268,6 +276,7 @@ def test_a_run_that_was_stopped_anywhere_ends_as_one_that_was_not(open_run, chan
         run.session.folder.close()
         run = open_run('stopped', world=run.world)
     assert run.hash() == whole.hash()
+    assert_same(run.session.consolidator.learner_state(), whole.session.consolidator.learner_state())
     assert run.learner.metrics() == pytest.approx(whole.learner.metrics(), nan_ok=True)
 
 
@@ -382,3 +391,77 @@ def test_a_changed_world_makes_no_sense_disagree(open_run) -> None:
     run.world.drift = np.array([-0.8, 0.8])
     assert all(run.train(1) and not run.learner.watch.left_out.any() for _ in range(60))
     assert run.learner.metrics()['change_alarms'] == 1
+
+
+@torch.no_grad()
+def test_a_sample_of_an_anchor_is_the_error_of_the_last_step_of_its_window():
+    own, memory = model(3), windows(2, 3)
+    torch.nn.init.normal_(own.predictor.linear.weight, std=0.1)
+    own.change.copy_(torch.tensor([0.5, 2.0]))
+    carried = own.initial(2)
+    for k in range(3):
+        carried, predicted = own.step(carried, memory.at(k), all_present(memory.at(k)), memory.code[:, k])
+    errors = torch.stack(list(own.errors(predicted.senses, memory.at(3)).values())).sum(dim=0)
+    found = torch.stack([(sample.output - sample.target).square().sum() for sample in samples(own, memory)])
+    torch.testing.assert_close(found, errors)
+
+
+def test_without_a_penalty_nothing_is_anchored_and_a_weight_of_0_changes_no_bit(open_run) -> None:
+    short = {'sleep.wake_steps_per_cycle': 25}
+    plain = open_run('plain', **short).train(51)
+    changes = {'sleep.anchor.penalty': 'ewc', 'sleep.anchor.ewc.weight': 0.0}
+    anchored = open_run('anchored', **short, **changes).train(51)
+    assert anchored.hash() == plain.hash()
+    assert [run.session.phases for run in (plain, anchored)] == [('dream',), ('dream', 'anchor')]
+    plain_state, state = (run.session.consolidator.learner_state() for run in (plain, anchored))
+    assert {name for name in state if name not in plain_state} == {n for n in state if n.startswith('penalty.')}
+    assert int(state['penalty.anchors']) == 2 and not any(n.startswith('penalty.') for n in plain_state)
+    assert bool(state['penalty.importance.network.memory.weight_hh'].any()), 'through the internal state'
+    assert not any('network.actions' in name for name in state if name.startswith('penalty.'))
+
+
+@pytest.mark.parametrize('penalty', PENALTIES.names())
+def test_a_penalty_keeps_the_result_of_a_sleep_nearer_to_that_of_the_one_before(penalty, open_run) -> None:
+    moved = []
+    for weight in (0.0, 100.0):
+        changes = {
+            'sleep.anchor.penalty': penalty, f'sleep.anchor.{penalty}.weight': weight, 'sleep.dream_steps': 15,
+            'sleep.learning_rate': 0.02, 'sleep.wake_steps_per_cycle': 25,
+        }  # fmt: skip
+        run = open_run(f'{weight:g}', **changes).train(49)
+        sleep = run.session.begin_sleep(run.learner.to_bytes(), Goal())
+        *_, last = sleep.run()
+        moved.append(sleep.statistics.means['anchor_divergence'])
+        assert (last.phase, last.step, last.loss) == ('anchor', 1, moved[-1])
+        assert sleep.statistics.means['anchor_l2'] > 0.0
+    assert moved[1] < 0.7 * moved[0]
+
+
+def test_a_sleep_that_is_not_kept_takes_its_anchor_back(open_run) -> None:
+    run = open_run(**{'sleep.anchor.penalty': 'ewc'})
+    for steps in (30, 25):  # before the first anchor, and after it
+        run.train(steps)
+        consolidator = run.session.consolidator
+        before = consolidator.learner_state()
+        for stop in (6, 7, 8):  # before the phase, after it, and refused
+            sleep = run.session.begin_sleep(run.learner.to_bytes(), Goal())
+            phases = [progress.phase for _, progress in zip(range(stop), sleep.run())]
+            assert ('anchor' in phases) == (stop > 6)
+            if stop == 8:
+                sleep.finish()
+            sleep.roll_back()
+            assert_same(consolidator.learner_state(), before)
+
+
+def test_a_goal_of_sleep_leaves_out_the_anchor(open_run) -> None:
+    run = open_run(**{'sleep.anchor.penalty': 'ewc'}).train(50)
+    before = dict(run.session.consolidator.anchor)
+    sleep = run.session.begin_sleep(run.learner.to_bytes(), Goal({'anchor': -1}))
+    assert {progress.phase for progress in sleep.run()} == {'dream'}
+    assert sleep.statistics.status == {'dream': 'ok', 'anchor': 'skipped: by goal'}
+    assert_same(run.session.consolidator.anchor, before)
+
+
+def test_an_unknown_penalty_is_refused_by_name() -> None:
+    with pytest.raises(UserError, match='ewk'):
+        CrossModalSettings.from_flat({'sleep.anchor.penalty': 'ewk'})

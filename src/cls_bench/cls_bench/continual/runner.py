@@ -32,7 +32,8 @@ _SHARED = (
 _WORLDS: Final = (
     'cls_bench.continual.evaluator', 'cls_bench.continual.world_streams', 'cls_bench.continual.worlds',
     'cls_bench.learning.metrics.matrix', 'cls_learning.brains.cross_modal', 'cls_learning.evaluation.change_detection',
-    'cls_learning.learners', 'cls_learning.memory', 'cls_learning.randomness', 'cls_sim.worlds.task_schedule',
+    'cls_learning.learners', 'cls_learning.memory', 'cls_learning.penalties', 'cls_learning.randomness',
+    'cls_sim.worlds.task_schedule',
 )  # fmt: skip
 _SOURCES: Final = {
     OURS: (

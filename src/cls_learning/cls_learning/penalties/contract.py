@@ -60,6 +60,9 @@ class Penalty(ABC):
     def importance(self, samples: Iterable[Sample], generator: np.random.Generator) -> Named:
         """Returns the importance of each weight at present, at least 0, by name; arguments as `anchor`."""
 
+    def begin(self) -> None:  # noqa: B027 - most do nothing
+        """Begins a task at the present weights, which changed by other means than steps since the last anchor."""
+
     def after_step(self, clip: float = 1.0) -> None:  # noqa: B027 - most do nothing
         """Follows an optimiser step; weights still have the gradients of that step.
 

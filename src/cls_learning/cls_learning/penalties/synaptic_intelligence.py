@@ -22,8 +22,11 @@ class SynapticIntelligence(Penalty):
 
     def __init__(self, weights: Mapping[str, Tensor], settings: SiSettings) -> None:
         super().__init__(weights, settings)
-        self._start = self.values()
-        self._before = self.values()  # the last step
+        self.begin()
+
+    def begin(self) -> None:
+        """See Penalty; a new path begins."""
+        self._start, self._before = self.values(), self.values()  # of the path, and before the next step
         self._path = {name: torch.zeros_like(value) for name, value in self._start.items()}
 
     @torch.no_grad()
@@ -47,8 +50,7 @@ class SynapticIntelligence(Penalty):
     def anchor(self, samples: Iterable[Sample], generator: np.random.Generator) -> Divergence:
         """See Penalty; a new path begins."""
         moved = super().anchor(samples, generator)
-        self._start = self.values()
-        self._path = {name: torch.zeros_like(value) for name, value in self._start.items()}
+        self.begin()
         return moved
 
     def fold(self, fold: Fold, change: SpaceChange) -> None:

@@ -61,7 +61,7 @@ class CrossModalBrain(Brain):
 
     def phases(self, settings: Any) -> tuple[str, ...]:
         """See Brain."""
-        return ('dream',)
+        return ('dream', 'anchor') if settings.sleep.anchor.penalty else ('dream',)
 
     def make_online_learner(self, model: Model) -> OnlineLearner:
         """See Brain."""

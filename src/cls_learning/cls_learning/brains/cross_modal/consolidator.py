@@ -9,7 +9,7 @@ from torch import nn
 from cls_common.transition import Experience
 
 from ...brain import CONSOLIDATOR, Consolidator, Goal, Model, SleepRun, State
-from ...learners.optimisation import load_module, module_state
+from ...learners.optimisation import load_module, module_state, prefixed, select
 from ...memory.observation_memory import ObservationMemory
 from ...randomness import derive, stream
 from .model import CrossModalModel
@@ -27,6 +27,7 @@ class CrossModalConsolidator(Consolidator):
 
     Attributes:
         slow: what was learned so far. memory, held_out: segments to learn from, and to judge sleeps by.
+        anchor: state of the penalty on changes of weights; empty before the first anchor, or without a penalty.
     """
 
     def __init__(self, model: Model, device: str = 'cpu') -> None:
@@ -40,6 +41,7 @@ class CrossModalConsolidator(Consolidator):
             self.settings, self.sizes, self.online_copy.code.size, derive(model.seed, 'network')
         )
         self.memory, self.held_out = (ObservationMemory(self.settings.memory) for _ in range(2))
+        self.anchor: State = {}
         self.rolled_back = self._worlds = 0
 
     @property
@@ -95,7 +97,8 @@ class CrossModalConsolidator(Consolidator):
 
     def learner_state(self) -> State:
         """Returns everything but the memories, by name."""
-        return self.counters() | module_state('slow', self.slow) | {'worlds': torch.tensor(self._worlds)}
+        own = self.counters() | module_state('slow', self.slow) | {'worlds': torch.tensor(self._worlds)}
+        return own | prefixed('penalty', self.anchor)
 
     def load(self, parts: dict[str, State]) -> None:
         """See Consolidator."""
@@ -107,4 +110,5 @@ class CrossModalConsolidator(Consolidator):
         """Takes everything but the memories back."""
         self.load_counters(state)
         load_module('slow', self.slow, state)
+        self.anchor = select('penalty', state)
         self._worlds = int(state['worlds'])

@@ -144,6 +144,11 @@ class CrossModalModel(nn.Module):
             for k, name in enumerate(self.sizes)
         }
 
+    def in_units(self, senses: Senses) -> Tensor:
+        """Returns raw readings (B, sum of S) in units in which a squared distance is the sum of `errors`."""
+        widths = torch.tensor(list(self.sizes.values()), dtype=torch.float32)
+        return self._join(senses) / self._per_value(self.change * widths.sqrt())
+
     def expected(self, carried: CarriedState) -> dict[str, Tensor]:
         """Returns what each sense is expected to give next, raw (B, S)."""
         return self._named(carried.belief * self._per_value(self.spread) + self.mean)

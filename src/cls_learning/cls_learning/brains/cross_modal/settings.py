@@ -6,6 +6,7 @@ from cls_common.settings import group, plugin_group, PluginSettings, setting, Se
 
 from ...config import ObservationMemorySettings
 from ...evaluation.change_detection import ChangeDetectionSettings
+from ...penalties.settings import AnchorSettings
 from ...registries import OBJECTIVES
 from .network import FEEDBACK
 
@@ -104,6 +105,16 @@ class MemorySettings(ObservationMemorySettings):
 
 
 @dataclass(frozen=True, kw_only=True)
+class SleepAnchorSettings(AnchorSettings):
+    penalty: str = setting(
+        '',
+        'Penalty that holds important weights near those after the last sleep, by the name of its file in penalties/; '
+        'empty: none, and no phase `anchor`.',
+    )
+    samples: int = setting(50, 'Windows of memory by which the importance of weights is measured.', low=1)
+
+
+@dataclass(frozen=True, kw_only=True)
 class SleepSettings(Settings):
     wake_steps_per_cycle: int = setting(500, 'Wake steps after which sleep starts by itself.', low=1)
     learning_rate: float = setting(1.5e-3, 'Learning rate of Adam in sleep.', low=0.0)
@@ -115,6 +126,7 @@ class SleepSettings(Settings):
     )
     max_duration: float = setting(300.0, 'A sleep that takes longer is rolled back.', unit='s', low=1.0)
     gate: bool = setting(True, 'A sleep after which held-out windows are predicted worse is rolled back.')
+    anchor: SleepAnchorSettings = group(SleepAnchorSettings)
 
 
 @dataclass(frozen=True, kw_only=True)

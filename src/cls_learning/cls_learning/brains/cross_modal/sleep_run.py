@@ -8,6 +8,7 @@ generative replay (Shin et al. 2017) by a world model, with learning without for
 
 from collections.abc import Iterator
 import copy
+from functools import partial
 import math
 from typing import NamedTuple
 
@@ -19,12 +20,14 @@ from ...brain import Goal, Progress, SleepRun, State, Verdict
 from ...evaluation.gate import LEAST_SEGMENTS, verdict_of_errors
 from ...learners.optimisation import average_into, make_adam, step
 from ...memory.observation_memory import ObservationMemory
+from ...penalties.contract import Penalty
 from ...randomness import stream
+from .anchor import make_penalty, samples
 from .consolidator import CrossModalConsolidator
 from .dreams import dream, Lesson, mean_of_senses, window_errors, Windows
 from .model import CrossModalModel
 
-DREAM = 'dream'
+DREAM, ANCHOR = 'dream', 'anchor'
 # Decay of the averaged weights that a sleep keeps: those of one update depend on its few dreams.
 _AVERAGE = 0.9
 # Largest number of windows from which a sleep draws.
@@ -54,31 +57,53 @@ class CrossModalSleepRun(SleepRun):
 
     def run(self) -> Iterator[Progress]:
         """See SleepRun."""
-        own, status = self._consolidator.settings.sleep, self.statistics.status
-        asked = self._goal.steps.get(DREAM, 0)
-        steps = asked or own.dream_steps
-        windows = self._windows(self._consolidator.memory)
-        if asked < 0 or windows is None:
-            status[DREAM] = 'skipped: ' + ('by goal' if asked < 0 else f'no window of {own.window} steps in memory')
-            return
+        c = self._consolidator
+        windows, learner = self._windows(c.memory), copy.deepcopy(self._student).requires_grad_(True)
+        penalty = make_penalty(c.settings.sleep.anchor, learner, c.anchor)
+        phases = {DREAM: partial(self._dream, learner, penalty)}
+        if penalty is not None:
+            phases[ANCHOR] = partial(self._anchor, learner, penalty)
+        for name, phase in phases.items():
+            is_unwanted = self._goal.steps.get(name, 0) < 0
+            if is_unwanted or windows is None:
+                reason = 'by goal' if is_unwanted else f'no window of {c.settings.sleep.window} steps in memory'
+                self.statistics.status[name] = f'skipped: {reason}'
+            else:
+                yield from phase(windows)
+
+    def _dream(self, learner: CrossModalModel, penalty: Penalty | None, windows: Windows) -> Iterator[Progress]:
+        own, clipped = self._consolidator.settings.sleep, self._consolidator.settings.fast.gradient_norm
+        steps = self._goal.steps.get(DREAM, 0) or own.dream_steps
         by_teacher = self._by_teacher(windows)
-        learner = copy.deepcopy(self._student).requires_grad_(True)
         optimizer = make_adam(learner.predicting(), own.learning_rate)
         total = 0.0
         for number in range(1, steps + 1):
             generator = stream(self._consolidator.seed, 'dream', (self._cycle << 20) + number)
             lessons = [self._lesson(each, generator) for each in by_teacher]
-            loss = step(
-                optimizer, self._loss(learner, lessons, generator), self._consolidator.settings.fast.gradient_norm
-            )
-            self.statistics.refused += math.isnan(loss)
+            loss = self._loss(learner, lessons, generator)
+            value = step(optimizer, loss if penalty is None else loss + penalty.loss(), clipped)
+            if penalty is not None and not math.isnan(value):
+                penalty.after_step(optimizer.clip)
+            self.statistics.refused += math.isnan(value)
             average_into(
                 list(self._student.parameters()), list(learner.parameters()), min(_AVERAGE, number / (number + 1))
             )
-            total += loss
-            status[DREAM], self.statistics.steps[DREAM] = 'ok', number
+            total += value
+            self.statistics.status[DREAM], self.statistics.steps[DREAM] = 'ok', number
             self.statistics.means['dream_loss'] = total / number
-            yield Progress(DREAM, number, steps, loss)
+            yield Progress(DREAM, number, steps, value)
+
+    def _anchor(self, learner: CrossModalModel, penalty: Penalty, windows: Windows) -> Iterator[Progress]:
+        """Anchors the weights that the sleep keeps; one step, which changes none of them."""
+        c = self._consolidator
+        learner.load_state_dict(self._student.state_dict())
+        # Windows were drawn in random order.
+        some = windows.take(torch.arange(min(c.settings.sleep.anchor.samples, len(windows.code))))
+        moved = penalty.anchor(samples(learner, some), stream(c.seed, 'anchor', self._cycle))
+        c.anchor = penalty.state()
+        self.statistics.status[ANCHOR], self.statistics.steps[ANCHOR] = 'ok', 1
+        self.statistics.means |= {'anchor_divergence': moved.weighted, 'anchor_l2': moved.l2}
+        yield Progress(ANCHOR, 1, 1, moved.weighted)
 
     def _windows(self, memory: ObservationMemory) -> Windows | None:
         own, generator = self._consolidator.settings.sleep, stream(self._consolidator.seed, 'windows', self._cycle)
