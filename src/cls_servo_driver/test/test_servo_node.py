@@ -25,7 +25,7 @@ from cls_servo_driver.fake_servo_board import FakeServoBoard
 DEADLINE = 60.0
 FAST = {
     'open_wait': 0.05,
-    'reply_timeout': 0.3,
+    'reply_timeout': 1.0,
     'firmware_timeout': 0.6,
     'keepalive': 0.1,
     'reconnect.first': 0.1,
