@@ -50,7 +50,7 @@ def _curves(axes: Axes, runs: list[dict[str, Any]]) -> None:
             *zip(*points), color=f'C{names.index(run["recipe"]) % 10}', label=run['recipe'] if is_first else None
         )  # fmt: skip
     axes.axhline(0.0, color='black', linewidth=0.8)
-    axes.set_ylim(_LOWEST, 1.0)
+    axes.set_ylim(_LOWEST, 1.02)
     axes.set_xlabel('processor seconds')
     axes.set_ylabel('R2')
     if names:
@@ -58,12 +58,15 @@ def _curves(axes: Axes, runs: list[dict[str, Any]]) -> None:
 
 
 def _bars(axes: Axes, rows: list[dict[str, Any]], names: Mapping[str, str]) -> None:
+    largest = 1.0
     for shift, (label, path) in zip((-0.25, 0.0, 0.25), names.items()):
         values = [figure(row, path) for row in rows]
         known = [(at, value) for at, value in enumerate(values) if value is not None]
+        largest = max([largest, *(value for _, value in known)])
         axes.barh([at + shift for at, _ in known], [value for _, value in known], 0.25, label=label)
     axes.set_yticks(range(len(rows)), [row['recipe'] for row in rows])
     axes.invert_yaxis()
-    axes.set_xlim(left=_LOWEST)
+    # Without a limit on the right, long bars to the left would leave room there.
+    axes.set_xlim(_LOWEST, 1.05 * largest)
     axes.axvline(0.0, color='black', linewidth=0.8)
     axes.legend()
