@@ -36,7 +36,7 @@ os.environ['FASTRTPS_DEFAULT_PROFILES_FILE'] = str(Path(__file__).parent / 'conf
 os.environ.setdefault('OMP_NUM_THREADS', '1')
 # Hints name ./cls, however the tests were started.
 os.environ.pop('CLS_COMMAND', None)
-# Else each worker of each run rewrites and compiles all test modules again: 8 s of processor time each.
+# Also where PYTHONDONTWRITEBYTECODE is set: else each worker of each run compiles all test modules again.
 sys.dont_write_bytecode = False
 
 

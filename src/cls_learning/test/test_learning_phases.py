@@ -108,4 +108,7 @@ def test_with_candidates_sleep_learns_sooner_what_slow_predicts_worst(phase: str
 @pytest.mark.parametrize('phase', ['sws', 'rem'])
 def test_candidates_are_all_that_memory_has_where_it_is_small(phase: str, model: str) -> None:
     values = {'network.world_model': model, 'memory.piece_length': 12, 'sleep.candidates': 20}
-    take(phase, testing.make_sleep_context(phase, **values), 2)
+    sleep = testing.make_sleep_context(phase, **values)
+    before = [weight.detach().clone() for weight in sleep.slow.online.parameters()]
+    take(phase, sleep, 2)
+    assert any(not torch.equal(*pair) for pair in zip(before, sleep.slow.online.parameters()))

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..config import SleepSettings
-from ..penalties.settings import AnchorSettings
+from ..penalties.settings import AnchorPhaseSettings
 
 if TYPE_CHECKING:  # settings of phases are listed without PyTorch
     from .contract import SleepContext, StepResult
 
-SETTINGS = AnchorSettings
+SETTINGS = AnchorPhaseSettings
 
 
 class Anchor:
@@ -40,7 +40,7 @@ class Anchor:
         from .contract import StepResult
 
         context = sleep.slow.online.context
-        count = min(sleep.settings.plugins.of(AnchorSettings).samples, sleep.memory.window_count(context + 1))
+        count = min(sleep.settings.plugins.of(AnchorPhaseSettings).samples, sleep.memory.window_count(context + 1))
         batch = sleep.memory.transitions(count, generator, context).to(sleep.slow.normalizer.device)
         moved = sleep.slow.anchor(batch, generator)
         return StepResult(moved.weighted, {'anchor_l2': moved.l2})

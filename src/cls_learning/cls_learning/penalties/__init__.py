@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from cls_common.settings import PluginSettings
 
 from ..registries import PENALTIES
-from .settings import AnchorSettings
+from .settings import AnchorPhaseSettings
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -41,8 +41,8 @@ def waits_for_change(phases: PluginSettings) -> bool:
     return own is not None and own.when == 'change'
 
 
-def _settings_of(phases: PluginSettings) -> AnchorSettings | None:
+def _settings_of(phases: PluginSettings) -> AnchorPhaseSettings | None:
     try:
-        return phases.of(AnchorSettings)
+        return phases.of(AnchorPhaseSettings)
     except LookupError:
         return None

@@ -30,13 +30,19 @@ class PenaltySettings(Settings):
 
 @dataclass(frozen=True, kw_only=True)
 class AnchorSettings(Settings):
-    """Settings of the sleep phase `anchor`."""
+    """Which penalty anchors weights, and by how many samples."""
 
     penalty: str = setting('ewc', 'Penalty on changes of important weights, by the name of its file in penalties/.')
+    samples: int = setting(50, 'Transitions of memory by which the importance of weights is measured.', low=1)
+    plugins: PluginSettings = plugin_group(PENALTIES, 'penalty')
+
+
+@dataclass(frozen=True, kw_only=True)
+class AnchorPhaseSettings(AnchorSettings):
+    """Settings of the sleep phase `anchor` of `consolidation/`."""
+
     when: str = setting(
         'always',
         'always: in every sleep; change: in the first sleep, and in one before which a change of the world was found.',
         choices=('always', 'change'),
     )
-    samples: int = setting(50, 'Transitions of memory by which the importance of weights is measured.', low=1)
-    plugins: PluginSettings = plugin_group(PENALTIES, 'penalty')
